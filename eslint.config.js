@@ -1,0 +1,43 @@
+'use strict'
+
+const neostandard = require('neostandard')
+const { plugins } = neostandard
+
+module.exports = [
+  ...neostandard({ ts: true, ignores: ['dist/**', 'example/dist/**', '.tap/**'] }),
+  {
+    files: ['example/pages/*.js'],
+    languageOptions: { globals: require('globals').browser }
+  },
+  {
+    rules: {
+      'no-void': ['error', { allowAsStatement: true }]
+    }
+  },
+  {
+    files: ['src/**/*.ts', 'test/**/*.ts', 'example/**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true } },
+    plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false, properties: false } }],
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }]
+    }
+  },
+  {
+    // Merged declarations repeat every type parameter of Fastify's, used or not.
+    files: ['src/plugin/types.ts'],
+    rules: { '@typescript-eslint/no-unused-vars': 'off' }
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      'no-console': 'error',
+      'max-lines': ['error', 300],
+      'max-lines-per-function': ['error', 50]
+    }
+  }
+]

@@ -1,0 +1,285 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { RawData, WebSocket } from 'ws'
+import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import { closeCodes } from '../wire/close-codes.ts'
+import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
+import { ConnectionContext } from './context.ts'
+import { Ending } from './ending.ts'
+import type { AnyHandler, InitArgs, InitContext, TerminateReason } from './handler.ts'
+import { Pulse, type Beating, type HeartbeatLimits } from './heartbeat.ts'
+import { Mailbox, type Letter } from './mailbox.ts'
+import { Outbox } from './outbox.ts'
+import { checkResult, resolveStop, type CloseFrame } from './result.ts'
+import { Ref } from './ref.ts'
+import { Timers, type Timer } from './timers.ts'
+import { resolveSocketError } from './socket-error.ts'
+
+export interface ConnectionLimits extends HeartbeatLimits {
+  readonly maxMailboxLength: number
+  readonly maxMailboxBytes: number
+  readonly infoOverflow: 'close' | 'drop'
+  readonly maxBufferedBytes: number
+  readonly terminateTimeoutMs: number
+}
+
+/** What all connections of one route share. */
+export interface Endpoint {
+  readonly url: string
+  readonly handler: AnyHandler
+  readonly limits: ConnectionLimits
+  /** Decodes and validates one data message and calls the callback that it is for. */
+  readonly receive: (data: Buffer, binary: boolean, state: unknown, ws: ConnectionContext) => unknown
+  /** Turns a message into its frame; throws when it cannot be sent. */
+  readonly encode: (message: unknown) => OutgoingFrame
+}
+
+/** What surrounds one connection. */
+export interface Surroundings {
+  readonly id: string
+  readonly log: FastifyBaseLogger
+  readonly socket: Duplex
+  /** Sends an info to the connection of that address, wherever it is. */
+  readonly post: (address: string, info: unknown) => boolean
+  /** Called once, when `terminate` has settled and the socket is closed. */
+  readonly onGone: (connection: Connection) => void
+}
+
+type ConnectionLetter = Letter & (
+  | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
+  | { readonly type: 'frame', readonly data: Buffer, readonly binary: boolean }
+  | { readonly type: 'control', readonly frame: ControlFrame }
+  | { readonly type: 'info', readonly info: unknown }
+)
+
+const HELD_BY_MAILBOX = 1
+const HELD_BY_HANDLER = 2
+
+/**
+ * One live socket: turns letters into calls of the handler, and their results into frames and a state.
+ *
+ * A failure of the handler ends this connection and nothing else; nothing here throws or rejects into its caller.
+ */
+export class Connection implements Beating {
+  readonly id: string
+  readonly subprotocol: string | null
+  readonly pulse = new Pulse()
+  messagesRead = 0
+  droppedInfos = 0
+  readonly #endpoint: Endpoint
+  readonly #around: Surroundings
+  readonly #websocket: WebSocket
+  readonly #context: ConnectionContext
+  readonly #mailbox: Mailbox<ConnectionLetter>
+  readonly #outbox: Outbox
+  readonly #ending: Ending
+  #timers: Timers | undefined
+  #state: unknown
+  #holds = 0
+
+  constructor (endpoint: Endpoint, websocket: WebSocket, around: Surroundings) {
+    this.#endpoint = endpoint
+    this.#around = around
+    this.#websocket = websocket
+    this.id = around.id
+    this.subprotocol = websocket.protocol === '' ? null : websocket.protocol
+    this.#context = new ConnectionContext(this)
+    this.#outbox = new Outbox(websocket, endpoint.limits.maxBufferedBytes)
+    this.#ending = new Ending({
+      timeoutMs: endpoint.limits.terminateTimeoutMs,
+      terminate: (reason) => endpoint.handler.terminate?.(reason, this.#state, this.#context),
+      report: (error, callback) => this.#report(error, callback),
+      onGone: () => around.onGone(this)
+    })
+    this.#mailbox = new Mailbox({
+      maxLength: endpoint.limits.maxMailboxLength,
+      maxBytes: endpoint.limits.maxMailboxBytes,
+      deliver: (letter) => this.#deliver(letter),
+      onFull: (full) => this.#hold(HELD_BY_MAILBOX, full)
+    })
+  }
+
+  /** To be called in the tick of the 101: a frame that finds no listener is lost. `init` is letter number one. */
+  start (args: InitArgs<unknown, unknown, unknown>): void {
+    const websocket = this.#websocket
+    websocket.on('message', (data: RawData, binary: boolean) => {
+      this.messagesRead++
+      // ws gives one Buffer as long as its binaryType is left alone.
+      const buffer = data as Buffer
+      this.#mailbox.post({ type: 'frame', bytes: buffer.length, data: buffer, binary })
+    })
+    if (this.#endpoint.handler.handleControl !== undefined) {
+      websocket.on('ping', (data) => this.#control('ping', data))
+      websocket.on('pong', (data) => this.#control('pong', data))
+    }
+    websocket.on('error', (error) => {
+      const { reason, expected } = resolveSocketError(error)
+      if (!expected) this.#report(error, 'socket')
+      this.#end(reason)
+    })
+    websocket.on('close', (code, reason) => {
+      this.#end({ type: 'remote', code, reason: reason.toString() })
+      this.#ending.socketClosed()
+    })
+    this.#mailbox.post({ type: 'init', bytes: 0, args })
+  }
+
+  get limits (): HeartbeatLimits { return this.#endpoint.limits }
+  get bytesRead (): number | undefined { return (this.#around.socket as { bytesRead?: number }).bytesRead }
+  get deaf (): boolean { return this.#holds !== 0 || this.#ending.begun }
+  get signal (): AbortSignal { return this.#ending.signal }
+  get bufferedBytes (): number { return this.#outbox.bufferedBytes }
+
+  /** Puts an info into the mailbox; false when it was not taken. */
+  offer (info: unknown): boolean {
+    if (this.#ending.begun) return false
+    if (this.#mailbox.offer({ type: 'info', bytes: 0, info })) return true
+    if (this.#endpoint.limits.infoOverflow === 'drop') {
+      if (++this.droppedInfos === 1) this.#context.log.warn({ letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
+    } else {
+      const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
+      this.#context.log.warn({ err: error }, 'the mailbox is full: the connection is closed')
+      this.#endWithError(error, closeCodes.tryAgainLater)
+    }
+    return false
+  }
+
+  sendAfter (info: unknown, ms: number): Timer {
+    return this.#openTimers().after(ms, () => this.offer(info))
+  }
+
+  sendInterval (info: unknown, ms: number): Timer {
+    return this.#openTimers().every(ms, () => this.offer(info))
+  }
+
+  pause (): void { this.#hold(HELD_BY_HANDLER, true) }
+  resume (): void { this.#hold(HELD_BY_HANDLER, false) }
+
+  ping (): void {
+    this.#outbox.send({ opcode: 'ping', data: '' })
+  }
+
+  timeOut (kind: 'dead' | 'idle'): void {
+    this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
+  }
+
+  /** Ends because the server does. */
+  shutDown (code: number): void {
+    this.#end({ type: 'shutdown' }, { code, reason: '' })
+  }
+
+  createRef (): Ref {
+    return new Ref(this.id, this.#around.post)
+  }
+
+  createLog (): FastifyBaseLogger {
+    return this.#around.log.child({ websocket: this.id, route: this.#endpoint.url })
+  }
+
+  #control (opcode: 'ping' | 'pong', data: Buffer): void {
+    this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data } })
+  }
+
+  #openTimers (): Timers {
+    this.#timers ??= new Timers()
+    if (this.#ending.begun) this.#timers.endAll()
+    return this.#timers
+  }
+
+  #deliver (letter: ConnectionLetter): Promise<void> | void {
+    try {
+      const result = this.#call(letter)
+      if (isThenable(result)) return this.#settle(letter, result)
+      this.#apply(letter, result)
+    } catch (error) {
+      this.#fail(letter, error)
+    }
+    this.#afterCallback()
+  }
+
+  async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
+    try {
+      this.#apply(letter, await result)
+    } catch (error) {
+      this.#fail(letter, error)
+    }
+    this.#afterCallback()
+  }
+
+  #call (letter: ConnectionLetter): unknown {
+    const { handler, receive } = this.#endpoint
+    switch (letter.type) {
+      case 'frame': return receive(letter.data, letter.binary, this.#state, this.#context)
+      case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
+      case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
+      case 'init': return handler.init?.(letter.args, this.#context as unknown as InitContext<unknown, unknown>)
+    }
+  }
+
+  /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
+  #apply (letter: ConnectionLetter, value: unknown): void {
+    const result = checkResult(value)
+    const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
+    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? [] : this.#encode(result.messages)
+    if (result?.state !== undefined) this.#state = result.state
+    if (letter.type === 'init') this.#ending.initReturned()
+    for (const frame of frames) {
+      if (this.#outbox.send(frame)) continue
+      const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
+      this.#context.log.info({ err: error }, 'the client reads too slowly: the connection is closed')
+      return this.#endWithError(error, closeCodes.tryAgainLater)
+    }
+    if (stopped === undefined) return
+    if (stopped.reason.type === 'error') this.#context.log.info({ err: stopped.reason.error, code: stopped.frame.code }, 'the handler stopped the connection with an error')
+    this.#end(stopped.reason, stopped.frame)
+  }
+
+  #encode (messages: unknown): OutgoingFrame[] {
+    if (messages === undefined) return []
+    return Array.isArray(messages) ? messages.map(this.#endpoint.encode) : [this.#endpoint.encode(messages)]
+  }
+
+  #fail (letter: ConnectionLetter, error: unknown): void {
+    this.#report(error, CALLBACK_NAMES[letter.type])
+    this.#endWithError(error, closeCodes.internalError)
+  }
+
+  #afterCallback (): void {
+    if (this.#ending.begun) this.#ending.callbackEnded()
+  }
+
+  #report (error: unknown, callback: string): void {
+    this.#context.log.error({ err: error, callback }, 'a websocket callback failed')
+  }
+
+  #endWithError (error: unknown, code: number): void {
+    this.#end({ type: 'error', error, code }, { code, reason: '' })
+  }
+
+  /** The one way to end. The first reason wins; letters that wait are dropped; the close frame goes out at once. */
+  #end (reason: TerminateReason, close?: CloseFrame | 'cut'): void {
+    if (this.#ending.begun) return
+    const busy = this.#mailbox.busy
+    this.#mailbox.close()
+    this.#timers?.endAll()
+    // The peer's close frame is to be seen, or it would be cut after closeTimeoutMs.
+    if (this.#holds !== 0) this.#websocket.resume()
+    if (close === 'cut') this.#websocket.terminate()
+    else if (close !== undefined) this.#websocket.close(close.code, close.reason)
+    this.#ending.begin(reason, busy)
+  }
+
+  #hold (by: number, on: boolean): void {
+    const before = this.#holds
+    this.#holds = on ? before | by : before & ~by
+    if (this.#ending.begun || (before === 0) === (this.#holds === 0)) return
+    if (on) this.#websocket.pause()
+    else this.#websocket.resume()
+  }
+}
+
+const CALLBACK_NAMES = { init: 'init', frame: 'handleIn', control: 'handleControl', info: 'handleInfo' } as const
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

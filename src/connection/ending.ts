@@ -1,0 +1,107 @@
+import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
+import type { Awaitable, TerminateReason } from './handler.ts'
+
+export interface EndingOptions {
+  /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
+  readonly timeoutMs: number
+  readonly terminate: (reason: TerminateReason) => Awaitable<void>
+  readonly report: (error: unknown, callback: string) => void
+  /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
+  readonly onGone: () => void
+}
+
+/**
+ * How one connection ends: the signal, the wait for the running callback, `terminate` exactly once, and gone.
+ *
+ * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init` failed.
+ */
+export class Ending {
+  readonly #options: EndingOptions
+  #reason: TerminateReason | undefined
+  #abort: AbortController | undefined
+  #initReturned = false
+  #terminated = false
+  #settled = false
+  #socketClosed = false
+  #gone = false
+  #patience: NodeJS.Timeout | undefined
+
+  constructor (options: EndingOptions) {
+    this.#options = options
+  }
+
+  get begun (): boolean {
+    return this.#reason !== undefined
+  }
+
+  get signal (): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.begun) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** There is a state from now on. */
+  initReturned (): void {
+    this.#initReturned = true
+  }
+
+  /** `callbackRuns`: `terminate` waits for `callbackEnded`, for as long as it may. */
+  begin (reason: TerminateReason, callbackRuns: boolean): void {
+    this.#reason = reason
+    this.#abort?.abort()
+    if (!callbackRuns) return this.#terminate()
+    this.#patience = setTimeout(() => {
+      this.#options.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#options.timeoutMs), 'the running callback')
+      // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
+      if (this.#initReturned) this.#terminate()
+      else this.#settle()
+    }, this.#options.timeoutMs)
+  }
+
+  /** The callback that ran when the connection began to end has returned or failed. */
+  callbackEnded (): void {
+    clearTimeout(this.#patience)
+    this.#terminate()
+  }
+
+  socketClosed (): void {
+    this.#socketClosed = true
+    this.#leave()
+  }
+
+  #terminate (): void {
+    if (this.#terminated || this.#reason === undefined) return
+    this.#terminated = true
+    if (!this.#initReturned) return this.#settle()
+    try {
+      const running = this.#options.terminate(this.#reason)
+      if (running === undefined) this.#settle()
+      else this.#wait(running)
+    } catch (error) {
+      this.#options.report(error, 'terminate')
+      this.#settle()
+    }
+  }
+
+  #wait (running: PromiseLike<void>): void {
+    this.#patience = setTimeout(() => {
+      this.#options.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#options.timeoutMs), 'terminate')
+      this.#settle()
+    }, this.#options.timeoutMs)
+    Promise.resolve(running).catch((error: unknown) => this.#options.report(error, 'terminate')).finally(() => this.#settle())
+  }
+
+  #settle (): void {
+    clearTimeout(this.#patience)
+    this.#settled = true
+    this.#leave()
+  }
+
+  #leave (): void {
+    if (!this.#settled || !this.#socketClosed || this.#gone) return
+    this.#gone = true
+    this.#options.onGone()
+  }
+}

@@ -1,0 +1,155 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { ControlFrame, PingFrame, RawMessage } from '../wire/frame.ts'
+import type { Ok, Push, Result, Stop } from './result.ts'
+import type { Ref } from './ref.ts'
+import type { Timer } from './timers.ts'
+
+export type Awaitable<T> = T | PromiseLike<T>
+
+/** What each callback but `terminate` may return: nothing (state unchanged, nothing sent) or a result. */
+export type CallbackResult<State> = Awaitable<Result<State> | void>
+
+/** What a route without a `send` schema may send: a string as text, bytes as binary, or a message as it came. */
+export type RawSend = string | Uint8Array | RawMessage
+
+/** One message, or a list that is sent in order. When a message can itself be an array, only the list form. */
+export type Messages<Send> =
+  | ReadonlyArray<Send | PingFrame>
+  | PingFrame
+  | (Send extends readonly unknown[] ? never : Send)
+
+/** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */
+export type StopReason = 'normal' | 'restart' | Error
+
+/** A close code (1000–1003, 1007–1014, 3000–4999), or that and a reason of at most 123 bytes. */
+export type CloseDetail = number | readonly [code: number, reason: string]
+
+/** Why a connection ended. `code` is the close code that went, or came, over the wire (1005 none, 1006 no close frame). */
+export type TerminateReason =
+  | { readonly type: 'normal' }
+  | { readonly type: 'remote', readonly code: number, readonly reason: string }
+  | { readonly type: 'shutdown' }
+  | { readonly type: 'timeout' }
+  | { readonly type: 'error', readonly error: unknown, readonly code: number }
+
+/** A message that could not be taken: `code` is the close code that answers it when there is no `handleInvalid`. */
+export interface InvalidMessage {
+  /** `opcode`: text where the codec reads binary, or the other way; `undecodable`: no message; `mismatch`: not in the schema */
+  readonly kind: 'opcode' | 'undecodable' | 'mismatch'
+  readonly code: 1007 | 1008
+  readonly error: Error
+  readonly frame: RawMessage
+}
+
+export interface InitArgs<out Params, out Query, out Headers> {
+  readonly params: Params
+  readonly query: Query
+  readonly headers: Headers
+  /** Not kept after `init`: take from it what the state needs. */
+  readonly request: FastifyRequest
+}
+
+interface BaseContext<in Info> {
+  /** Unique in this process and, by its prefix, across processes. */
+  readonly id: string
+  /** This connection's address, for others to send infos to. */
+  readonly ref: Ref<Info>
+  /** A child of the request's logger that carries the id. */
+  readonly log: FastifyBaseLogger
+  /** Aborted when the connection begins to end. */
+  readonly signal: AbortSignal
+  /** The subprotocol agreed on in the handshake, or null. */
+  readonly subprotocol: string | null
+  /** Bytes handed over for sending that the socket has not taken yet. */
+  readonly bufferedBytes: number
+  /** Infos refused so far because the mailbox was full (`infoOverflow: 'drop'`). */
+  readonly droppedInfos: number
+  /**
+   * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
+   * being handled. False when the connection has ended or the mailbox is full.
+   */
+  readonly send: (info: Info) => boolean
+  /** The same after `ms` (0 to 2 147 483 647) milliseconds, once. Ends with the connection; never keeps the process alive. */
+  readonly sendAfter: (info: Info, ms: number) => Timer
+  /** The same each `ms` (1 to 2 147 483 647) milliseconds. */
+  readonly sendInterval: (info: Info, ms: number) => Timer
+  /** Stops reading the socket (Cowboy's `{active, false}`): what was read already is still delivered, nothing more, also no close. */
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+/** What `init` is given beside its arguments: here the state gets its type. */
+export interface InitContext<in Send, in Info> extends BaseContext<Info> {
+  readonly ok: <State>(state: State) => Ok<State>
+  readonly push: {
+    (messages: Messages<Send>): Push<never>
+    <State>(messages: Messages<Send>, state: State): Push<State>
+  }
+  /** `terminate` is called with an undefined state unless one is given here. */
+  readonly stop: {
+    (reason?: StopReason, detail?: CloseDetail, messages?: Messages<Send>): Stop<never>
+    <State>(reason: StopReason, detail: CloseDetail | undefined, messages: Messages<Send> | undefined, state: State): Stop<State>
+  }
+}
+
+/** What every other callback is given. A state left out, or undefined, leaves the state as it is. */
+export interface Context<in Send, in Info, in out State> extends BaseContext<Info> {
+  readonly ok: (state?: State) => Ok<State>
+  readonly push: (messages: Messages<Send>, state?: State) => Push<State>
+  readonly stop: (reason?: StopReason, detail?: CloseDetail, messages?: Messages<Send>, state?: State) => Stop<State>
+}
+
+export type Callback<In, Send, Info, State> =
+  (input: NoInfer<In>, state: State, ws: NoInfer<Context<Send, Info, State>>) => CallbackResult<NoInfer<State>>
+
+type Discriminant<U> = { [K in keyof U & string]: U[K] extends string ? (string extends U[K] ? never : K) : never }[keyof U & string]
+type Member<U, K extends PropertyKey, V> = U extends { [P in K]: infer X } ? (V extends X ? U : never) : never
+
+/** `{ event: { say (message, state, ws) {} } }`: by a field that has a literal string in each member of the union. */
+export type EventMap<Receive, Send, Info, State> = {
+  readonly [K in Discriminant<Receive>]?: { readonly [V in Receive[K] & string]?: Callback<Member<Receive, K, V>, Send, Info, State> }
+}
+
+/**
+ * One connection's behaviour. All callbacks are optional, sync or async; one runs at a time, in the order of the mailbox.
+ *
+ * A throw, a rejection or an invalid result closes this connection 1011 and touches no other.
+ */
+// Seven plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
+export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, Info, State> {
+  /** Once, right after the 101, before anything else. */
+  readonly init?: (args: NoInfer<InitArgs<Params, Query, Headers>>, ws: NoInfer<InitContext<Send, Info>>) => CallbackResult<State>
+  /** In place of `handleIn` for a message whose discriminating field has that value. */
+  readonly on?: EventMap<Receive, Send, Info, State>
+  /** Once per whole data message. */
+  readonly handleIn?: Callback<Receive, Send, Info, State>
+  /** A message that could not be taken. Without it the connection is closed 1007 or 1008. */
+  readonly handleInvalid?: Callback<InvalidMessage, Send, Info, State>
+  /** A ping or pong was seen; the pong to a ping has been sent already. */
+  readonly handleControl?: Callback<ControlFrame, Send, Info, State>
+  /** One info from a timer or a ref. */
+  readonly handleInfo?: Callback<Info, Send, Info, State>
+  /** Exactly once for each connection whose `init` returned. Has `terminateTimeoutMs` to settle. */
+  readonly terminate?: (reason: TerminateReason, state: State, ws: NoInfer<Context<Send, Info, State>>) => Awaitable<void>
+}
+
+/** The bag of types of one endpoint. */
+export interface WebsocketTypes {
+  params?: unknown
+  query?: unknown
+  headers?: unknown
+  receive?: unknown
+  send?: unknown
+  info?: unknown
+}
+
+type Get<T, K extends PropertyKey, D> = T extends { [P in K]: infer X } ? X : D
+
+/** A handler by its types: `WebsocketHandler<{ receive: In, send: Out }, State>`. */
+export type WebsocketHandler<T extends WebsocketTypes = {}, State = undefined> = WebsocketHandlerObject<
+  Get<T, 'params', unknown>, Get<T, 'query', unknown>, Get<T, 'headers', IncomingHttpHeaders>,
+  Get<T, 'receive', RawMessage>, Get<T, 'send', RawSend>, Get<T, 'info', unknown>, State>
+
+/** A handler once its types have done their work. */
+export type AnyHandler = WebsocketHandlerObject<unknown, unknown, unknown, Record<string, string>, unknown, unknown, unknown>

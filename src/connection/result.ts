@@ -1,0 +1,91 @@
+import { FST_WEBSOCK_INVALID_RESULT, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { closeCodes, isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
+import type { CloseDetail, StopReason, TerminateReason } from './handler.ts'
+
+/** Go on, perhaps with a new state. Made by `ws.ok()`. */
+export class Ok<out State> {
+  readonly type = 'ok'
+
+  constructor (readonly state: State | undefined) {}
+}
+
+/** Send these messages and go on. Made by `ws.push()`. */
+export class Push<out State> {
+  readonly type = 'push'
+
+  constructor (readonly messages: unknown, readonly state: State | undefined) {}
+}
+
+/** Send these messages, close, and end. Made by `ws.stop()`. */
+export class Stop<out State> {
+  readonly type = 'stop'
+
+  constructor (
+    readonly reason: StopReason,
+    readonly detail: CloseDetail | undefined,
+    readonly messages: unknown,
+    readonly state: State | undefined
+  ) {}
+}
+
+export type Result<State> = Ok<State> | Push<State> | Stop<State>
+
+export function ok<State> (state?: State): Ok<State> {
+  return new Ok(state)
+}
+
+export function push<State> (messages: unknown, state?: State): Push<State> {
+  return new Push(messages, state)
+}
+
+export function stop<State> (reason: StopReason = 'normal', detail?: CloseDetail, messages?: unknown, state?: State): Stop<State> {
+  return new Stop(reason, detail, messages, state)
+}
+
+/** Throws FST_WEBSOCK_INVALID_RESULT for what no constructor above has made. Undefined is a result: nothing to do. */
+export function checkResult (value: unknown): Result<unknown> | undefined {
+  if (value === undefined || value instanceof Ok || value instanceof Push || value instanceof Stop) return value
+  throw new FST_WEBSOCK_INVALID_RESULT(describe(value))
+}
+
+export interface CloseFrame {
+  readonly code: number
+  readonly reason: string
+}
+
+/** The close frame that a stop asks for, and the reason that `terminate` is given. Throws when either is impossible. */
+export function resolveStop (stopped: Stop<unknown>): { frame: CloseFrame, reason: TerminateReason } {
+  const { reason, detail } = stopped
+  if (reason !== 'normal' && reason !== 'restart' && !(reason instanceof Error)) {
+    throw new FST_WEBSOCK_INVALID_RESULT(`ws.stop(${describe(reason)}): the reason is 'normal', 'restart' or an Error`)
+  }
+  const frame = detail === undefined ? { code: codeOf(reason), reason: '' } : checkDetail(detail)
+  return {
+    frame,
+    reason: reason instanceof Error ? { type: 'error', error: reason, code: frame.code } : { type: 'normal' }
+  }
+}
+
+function codeOf (reason: StopReason): number {
+  switch (reason) {
+    case 'normal': return closeCodes.normal
+    case 'restart': return closeCodes.serviceRestart
+  }
+  return closeCodes.internalError
+}
+
+function checkDetail (detail: CloseDetail): CloseFrame {
+  const [code, reason = '']: readonly unknown[] = Array.isArray(detail) ? detail : [detail]
+  if (typeof code !== 'number' || !isSendableCode(code)) {
+    throw new FST_WEBSOCK_UNSENDABLE(`close code ${describe(code)} is not one of 1000-1003, 1007-1014, 3000-4999`)
+  }
+  if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_BYTES) {
+    throw new FST_WEBSOCK_UNSENDABLE(`a close reason is a string of at most ${MAX_REASON_BYTES} bytes`)
+  }
+  return { code, reason }
+}
+
+function describe (value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
+  return typeof value === 'object' && value !== null ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'no keys'}` : String(value)
+}

@@ -1,0 +1,66 @@
+import createError from '@fastify/error'
+
+/*
+ * Every error this library makes: code, text, HTTP status. README.md has a row for each,
+ * and test/errors.test.ts holds the two against each other.
+ */
+
+// ── at start
+export const FST_WEBSOCK_NOT_REGISTERED = createError('FST_WEBSOCK_NOT_REGISTERED',
+  'Route %s has a `websocketHandler`, but fastify-websock is not loaded here yet: `await app.register(websock)` before the route, in this context or above it', 500)
+export const FST_WEBSOCK_ALREADY_REGISTERED = createError('FST_WEBSOCK_ALREADY_REGISTERED',
+  'fastify-websock serves this server already: register it once', 500)
+export const FST_WEBSOCK_FOREIGN_PLUGIN = createError('FST_WEBSOCK_FOREIGN_PLUGIN',
+  '@fastify/websocket is registered already: leave that out, fastify-websock registers it itself and its `websocket: true` routes go on working', 500)
+export const FST_WEBSOCK_UNKNOWN_OPTION = createError('FST_WEBSOCK_UNKNOWN_OPTION',
+  'Unknown option `%s` %s. Known are: %s', 500, TypeError)
+export const FST_WEBSOCK_INVALID_OPTION = createError('FST_WEBSOCK_INVALID_OPTION',
+  'Option %s must be %s, got %s', 500, TypeError)
+export const FST_WEBSOCK_ROUTE_METHOD = createError('FST_WEBSOCK_ROUTE_METHOD',
+  'Route %s has a `websocketHandler`, so its method must be GET (RFC 6455 §4.1)', 500)
+export const FST_WEBSOCK_ROUTE_CONFLICT = createError('FST_WEBSOCK_ROUTE_CONFLICT',
+  'Route %s has a `websocketHandler` beside `websocket` or `wsHandler`: keep one of them', 500)
+export const FST_WEBSOCK_INVALID_HANDLER = createError('FST_WEBSOCK_INVALID_HANDLER',
+  'Route %s: `websocketHandler%s` must be %s', 500, TypeError)
+export const FST_WEBSOCK_INVALID_SCHEMA = createError('FST_WEBSOCK_INVALID_SCHEMA',
+  'Route %s: `schema.websocket.%s` cannot be compiled: %s', 500)
+
+// ── before the 101
+export const FST_WEBSOCK_UPGRADE_REQUIRED = createError('FST_WEBSOCK_UPGRADE_REQUIRED',
+  'This is a WebSocket endpoint: connect with the ws: or wss: scheme', 426)
+export const FST_WEBSOCK_UNSUPPORTED_VERSION = createError('FST_WEBSOCK_UNSUPPORTED_VERSION',
+  'Sec-WebSocket-Version must be 13', 426)
+export const FST_WEBSOCK_BAD_HANDSHAKE = createError('FST_WEBSOCK_BAD_HANDSHAKE',
+  'Not a WebSocket handshake (RFC 6455 §4.2.1): %s', 400)
+export const FST_WEBSOCK_ORIGIN_REFUSED = createError('FST_WEBSOCK_ORIGIN_REFUSED',
+  'Origin %s is not allowed here', 403)
+export const FST_WEBSOCK_NO_SUBPROTOCOL = createError('FST_WEBSOCK_NO_SUBPROTOCOL',
+  'One of these subprotocols is required: %s', 400)
+export const FST_WEBSOCK_DRAINING = createError('FST_WEBSOCK_DRAINING',
+  'The server is closing: connect again later', 503)
+export const FST_WEBSOCK_TOO_MANY_CONNECTIONS = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS',
+  'All connections are taken: try again later', 503)
+export const FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY',
+  'Too many connections from one client', 429)
+export const FST_WEBSOCK_UPGRADE_TIMEOUT = createError('FST_WEBSOCK_UPGRADE_TIMEOUT',
+  'The upgrade was not answered within %s ms', 503)
+
+// ── after the 101
+export const FST_WEBSOCK_INVALID_RESULT = createError('FST_WEBSOCK_INVALID_RESULT',
+  'A callback must return nothing, ws.ok(), ws.push() or ws.stop(), got %s', 500, TypeError)
+export const FST_WEBSOCK_UNSENDABLE = createError('FST_WEBSOCK_UNSENDABLE',
+  'Cannot be sent: %s', 500, TypeError)
+export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESSAGE',
+  'The client sent %s', 400)
+export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERROR',
+  'The client broke the protocol: %s', 400)
+export const FST_WEBSOCK_MAILBOX_FULL = createError('FST_WEBSOCK_MAILBOX_FULL',
+  'The mailbox holds %s letters and takes no more infos', 503)
+export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
+  'The client reads too slowly: %s bytes wait to be sent', 503)
+export const FST_WEBSOCK_INVALID_DELAY = createError('FST_WEBSOCK_INVALID_DELAY',
+  'A timer takes whole or broken milliseconds from %s to 2147483647, got %s', 500, RangeError)
+export const FST_WEBSOCK_INVALID_ADDRESS = createError('FST_WEBSOCK_INVALID_ADDRESS',
+  'An address is the string that `ref.address` gave, got %s', 500, TypeError)
+export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',
+  '`%s` did not end within %s ms after the connection did', 500)

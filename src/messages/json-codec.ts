@@ -1,0 +1,23 @@
+import { parse } from 'secure-json-parse'
+import type { TextCodec } from '../wire/codec.ts'
+
+export interface JsonCodecOptions {
+  /** What a `__proto__` key does: Fastify's `onProtoPoisoning`. */
+  readonly protoAction: 'error' | 'remove' | 'ignore'
+  /** What a `constructor.prototype` key does: Fastify's `onConstructorPoisoning`. */
+  readonly constructorAction: 'error' | 'remove' | 'ignore'
+}
+
+/** JSON over text frames, with the same guard against poisoned prototypes as Fastify's body parser. */
+export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
+  return {
+    opcode: 'text',
+    decode: (text) => parse(text, null, options) as unknown,
+    encode: (message) => {
+      // Undefined for a function, a symbol or undefined, whatever lib.d.ts says.
+      const text = JSON.stringify(message) as string | undefined
+      if (text === undefined) throw new TypeError(`${typeof message} is no JSON`)
+      return text
+    }
+  }
+}

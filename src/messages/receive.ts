@@ -1,0 +1,77 @@
+import type { AnyHandler, InvalidMessage } from '../connection/handler.ts'
+import { stop } from '../connection/result.ts'
+import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
+import { closeCodes } from '../wire/close-codes.ts'
+import type { Codec } from '../wire/codec.ts'
+import type { RawMessage } from '../wire/frame.ts'
+import { Mismatch, type Check } from './check.ts'
+import { readDiscriminant } from './union.ts'
+
+type AnyCallback = NonNullable<AnyHandler['handleIn']>
+type AnyContext = Parameters<AnyCallback>[2]
+export type Receive = (data: Buffer, binary: boolean, state: unknown, ws: AnyContext) => unknown
+
+export interface ReceiveOptions {
+  readonly handler: AnyHandler
+  readonly codec: Codec
+  /** Undefined: there is no `receive` schema, messages are given as they came. */
+  readonly check: Check | undefined
+}
+
+/** Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws what it throws. */
+export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receive {
+  const dispatch = buildDispatch(handler)
+  if (check === undefined) return (data, binary, state, ws) => dispatch(toRawMessage(data, binary), state, ws)
+  return (data, binary, state, ws) => {
+    const message = read(data, binary, codec, check)
+    return message instanceof Invalid ? refuse(message, handler, state, ws) : dispatch(message, state, ws)
+  }
+}
+
+class Invalid {
+  constructor (readonly problem: InvalidMessage) {}
+}
+
+function read (data: Buffer, binary: boolean, codec: Codec, check: Check): unknown {
+  const frame = toRawMessage(data, binary)
+  if (frame.opcode !== codec.opcode) {
+    return new Invalid(describe('opcode', `a ${frame.opcode} message where ${codec.opcode} is spoken`, frame))
+  }
+  let decoded: unknown
+  try {
+    // The opcode was checked above; wire/codec.ts pairs it with the type of the data.
+    decoded = codec.decode(frame.data as never)
+  } catch (error) {
+    return new Invalid(describe('undecodable', 'a message that cannot be decoded', frame, error))
+  }
+  const message = check(decoded)
+  return message instanceof Mismatch
+    ? new Invalid(describe('mismatch', `a message that does not match: ${message.message}`, frame, message.cause))
+    : message
+}
+
+function describe (kind: InvalidMessage['kind'], text: string, frame: RawMessage, cause?: unknown): InvalidMessage {
+  const error = Object.assign(new FST_WEBSOCK_INVALID_MESSAGE(text), cause === undefined ? {} : { cause })
+  return { kind, code: kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload, error, frame }
+}
+
+function refuse ({ problem }: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
+  if (handler.handleInvalid !== undefined) return handler.handleInvalid(problem, state, ws)
+  return stop(problem.error, [problem.code, problem.kind === 'mismatch' ? 'message does not match' : 'message cannot be decoded'])
+}
+
+function buildDispatch (handler: AnyHandler): (message: unknown, state: unknown, ws: AnyContext) => unknown {
+  const maps = Object.entries(handler.on ?? {}).map(([field, callbacks]) =>
+    [field, new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))] as const)
+  return (message, state, ws) => {
+    for (const [field, callbacks] of maps) {
+      const callback = callbacks.get(readDiscriminant(message, field) ?? '')
+      if (callback !== undefined) return callback(message as never, state, ws)
+    }
+    return handler.handleIn?.(message as never, state, ws)
+  }
+}
+
+function toRawMessage (data: Buffer, binary: boolean): RawMessage {
+  return binary ? { opcode: 'binary', data } : { opcode: 'text', data: data.toString() }
+}

@@ -1,0 +1,55 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { Endpoint } from '../connection/connection.ts'
+import type { AnyHandler } from '../connection/handler.ts'
+import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
+import { buildCheck, type Check } from '../messages/check.ts'
+import { buildEncode } from '../messages/encode.ts'
+import { buildJsonCodec } from '../messages/json-codec.ts'
+import { buildReceive } from '../messages/receive.ts'
+import { TypeToken } from '../messages/typed.ts'
+import type { ResolvedOptions } from './options.ts'
+import { buildMessageCompilers } from './schema-compilers.ts'
+
+/** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }): Endpoint {
+  const handler = declared.websocketHandler as AnyHandler
+  const { receive, send } = readSchemas(declared, name)
+  const compilers = buildMessageCompilers(instance, declared)
+  const json = options.codec === undefined
+  const codec = options.codec ?? buildJsonCodec({
+    protoAction: instance.initialConfig.onProtoPoisoning ?? 'error',
+    constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
+  })
+  const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
+  return {
+    url: declared.url,
+    handler,
+    limits: options,
+    receive: buildReceive({ handler, codec, check }),
+    encode: named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
+  }
+}
+
+function readSchemas (declared: RouteOptions, route: string): { receive: object | undefined, send: object | undefined } {
+  const { receive, send } = declared.schema?.websocket ?? {}
+  return { receive: checkSchema(receive, route, 'receive'), send: checkSchema(send, route, 'send') }
+}
+
+function checkSchema (schema: unknown, route: string, part: string): object | undefined {
+  if (schema === undefined || (typeof schema === 'object' && schema !== null)) return schema
+  throw new FST_WEBSOCK_INVALID_SCHEMA(route, part, 'it is no object')
+}
+
+function buildReceiveCheck (schema: object | undefined, compile: Parameters<typeof buildCheck>[1]): Check | undefined {
+  if (schema === undefined) return undefined
+  return schema instanceof TypeToken ? (message) => message : buildCheck(schema, compile)
+}
+
+function named<T> (route: string, part: string, build: () => T): T {
+  try {
+    return build()
+  } catch (cause) {
+    const error = new FST_WEBSOCK_INVALID_SCHEMA(route, part, cause instanceof Error ? cause.message : String(cause))
+    throw Object.assign(error, { cause })
+  }
+}

@@ -1,0 +1,53 @@
+import { subscribe } from 'node:diagnostics_channel'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.ts'
+
+const kGuarded = Symbol('fastify-websock.guarded')
+
+type AnyRoute = Partial<RouteOptions> | undefined
+type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
+
+/*
+ * Fastify refuses a route without a `handler` before any hook of ours sees it, so the methods that declare routes are
+ * wrapped. From the moment an instance is made, when this module is loaded by then: a route that is declared before the
+ * plugin has loaded (a forgotten `await`) is then told so, and not that it lacks a handler.
+ */
+subscribe('fastify.initialization', (message) => guardRoutes((message as { fastify: FastifyInstance }).fastify))
+
+/** Lets the instance and its children declare routes that have only a `websocketHandler`. Does nothing the second time. */
+export function guardRoutes (instance: FastifyInstance): void {
+  if (kGuarded in instance) return
+  Object.defineProperty(instance, kGuarded, { value: true })
+  wrap(instance, 'route', (route) => Array.isArray(route?.method) ? route.method : [route?.method ?? ''])
+  wrap(instance, 'all', () => instance.supportedMethods)
+  for (const method of instance.supportedMethods) wrap(instance, method.toLowerCase(), () => [method])
+}
+
+function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRoute) => readonly string[]): void {
+  const methods = instance as unknown as Record<string, RouteMethod | undefined>
+  const original = methods[name]
+  if (original === undefined) return
+  methods[name] = function (...args) {
+    const at = name === 'route' ? 0 : 1
+    const route = args[at] as AnyRoute
+    if (typeof route === 'object' && route !== null && route.websocketHandler !== undefined) {
+      checkRoute(this, route, methodsOf(route), String(name === 'route' ? route.url : args[0]))
+      if (route.handler === undefined && args[at + 1] === undefined) args[at] = { ...route, handler: unmounted }
+    }
+    return original.apply(this, args)
+  }
+}
+
+/** Stands in for the handler that a route has not got; replaced when the route is mounted. */
+function unmounted (): void {}
+
+export function hasOwnHandler (route: { readonly handler?: unknown }): boolean {
+  return route.handler !== unmounted
+}
+
+function checkRoute (instance: FastifyInstance, route: AnyRoute, methods: readonly string[], url: string): void {
+  const name = `${methods.join(',')}:${url}`
+  if (!instance.hasDecorator('websock')) throw new FST_WEBSOCK_NOT_REGISTERED(name)
+  const upper = methods.map((method) => method.toUpperCase())
+  if (!upper.includes('GET') || upper.some((method) => method !== 'GET' && method !== 'HEAD')) throw new FST_WEBSOCK_ROUTE_METHOD(name)
+}

@@ -1,0 +1,65 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { FastifyError, FastifyRequest } from 'fastify'
+import {
+  FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_NO_SUBPROTOCOL, FST_WEBSOCK_ORIGIN_REFUSED,
+  FST_WEBSOCK_UNSUPPORTED_VERSION, FST_WEBSOCK_UPGRADE_REQUIRED
+} from '../errors.ts'
+import type { ResolvedOptions } from './options.ts'
+import { isOriginAllowed } from './origin.ts'
+
+type HandshakeOptions = Pick<ResolvedOptions, 'checkOrigin' | 'subprotocols' | 'requireSubprotocol'>
+
+/** A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a function. */
+type Verdict = FastifyError | undefined | Promise<FastifyError | undefined>
+
+/** Tells whether a request asks for a WebSocket (RFC 6455 §4.2.1, 1 to 4). HTTP may ignore any other upgrade (RFC 9110 §7.8). */
+export function isWebsocketUpgrade ({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'GET' && hasToken(headers.connection, 'upgrade') && hasToken(headers.upgrade, 'websocket')
+}
+
+/** Our request checks: those that need no more than the request. */
+export function checkHandshake (request: FastifyRequest, options: HandshakeOptions): Verdict {
+  const { headers, raw } = request
+  if (!isWebsocketUpgrade(raw)) return upgradeRequired()
+  if (headers['sec-websocket-version'] !== '13') return withHeaders(new FST_WEBSOCK_UNSUPPORTED_VERSION(), { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'upgrade, close' })
+  // 16 bytes are 22 characters of base64 and two of padding.
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
+  if (headers.host === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Host is missing')
+  if (raw.httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
+  const allowed = isOriginAllowed(options.checkOrigin, request)
+  return typeof allowed === 'boolean' ? originVerdict(allowed, headers) : allowed.then((answer) => originVerdict(answer, headers))
+}
+
+/** What is agreed on: the best of ours that the client offers, or null. A refusal when nothing is and one is required. */
+export function agreeOnSubprotocol ({ headers }: FastifyRequest, options: HandshakeOptions): string | null | FastifyError {
+  const header = headers['sec-websocket-protocol']
+  const offered = header === undefined ? [] : parseSubprotocols(header)
+  if (offered === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Protocol must be a list of different tokens')
+  const agreed = options.subprotocols.find((protocol) => offered.includes(protocol))
+  if (agreed !== undefined) return agreed
+  return options.requireSubprotocol ? new FST_WEBSOCK_NO_SUBPROTOCOL(options.subprotocols.join(', ')) : null
+}
+
+/** 426 for a GET that asks for no WebSocket. */
+export function upgradeRequired (): FastifyError {
+  // RFC 9110 §7.8: who sends Upgrade names it in Connection.
+  return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), { upgrade: 'websocket', connection: 'upgrade' })
+}
+
+function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): FastifyError | undefined {
+  return allowed ? undefined : new FST_WEBSOCK_ORIGIN_REFUSED(headers.origin?.slice(0, 200))
+}
+
+function parseSubprotocols (header: string): string[] | undefined {
+  const tokens = header.split(',').map((token) => token.trim())
+  const clean = tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
+  return clean && new Set(tokens).size === tokens.length ? tokens : undefined
+}
+
+function hasToken (header: string | undefined, token: string): boolean {
+  return header !== undefined && header.toLowerCase().split(',').some((part) => part.trim() === token)
+}
+
+function withHeaders (error: FastifyError, headers: Readonly<Record<string, string>>): FastifyError {
+  return Object.assign(error, { headers })
+}

@@ -1,0 +1,65 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { buildEndpoint } from './endpoint.ts'
+import { hasOwnHandler } from './guard.ts'
+import { upgradeRequired } from './handshake.ts'
+import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
+import { isForeign, WebsocketRoute, type Host } from './route.ts'
+
+interface Mount {
+  readonly instance: FastifyInstance
+  readonly declared: RouteOptions
+  readonly route: WebsocketRoute
+}
+
+/**
+ * What happens to each route as it is declared: once before @fastify/websocket's onRoute hook, once after it.
+ */
+export class RouteMounts {
+  readonly #options: ResolvedOptions
+  readonly #host: Host
+  readonly #mounts = new Map<RouteOptions, Mount>()
+  readonly #handlers = new WeakMap<RouteOptions, RouteOptions['handler']>()
+
+  constructor (options: ResolvedOptions, host: Host) {
+    this.#options = options
+    this.#host = host
+  }
+
+  get routes (): WebsocketRoute[] {
+    return [...this.#mounts.values()].map(({ route }) => route)
+  }
+
+  before (instance: FastifyInstance, declared: RouteOptions): void {
+    if (declared.websocketHandler !== undefined) {
+      if (declared.method === 'HEAD') answerHead(declared)
+      else this.#mount(instance, declared)
+    }
+    this.#handlers.set(declared, declared.handler)
+  }
+
+  /**
+   * Takes @fastify/websocket's wrapper off again: on a plain route it would answer an upgrade with 101 and close at once,
+   * where HTTP would just answer. Its own `websocket: true` and `wsHandler` routes keep it.
+   */
+  after (declared: RouteOptions): void {
+    const handler = this.#handlers.get(declared)
+    if (handler !== undefined && !isForeign(declared)) declared.handler = handler
+  }
+
+  /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
+  compile (): void {
+    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route)
+  }
+
+  #mount (instance: FastifyInstance, declared: RouteOptions): void {
+    const name = `${String(declared.method)}:${declared.url}`
+    const route = new WebsocketRoute(name, declared, resolveRouteOptions(declared.websocketOptions, this.#options, name), this.#host)
+    route.mount(declared)
+    this.#mounts.set(declared, { instance, declared, route })
+  }
+}
+
+/** Fastify makes a HEAD route of each GET route; nothing can be upgraded there. */
+function answerHead (declared: RouteOptions): void {
+  if (!hasOwnHandler(declared)) declared.handler = (_request, reply) => { reply.send(upgradeRequired()) }
+}

@@ -1,0 +1,170 @@
+import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
+import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
+import { parseAllowedOrigin, type CheckOrigin } from './origin.ts'
+import type { ConnectionKey } from './residents.ts'
+
+/** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
+export interface WebsocketOptions {
+  /** Who may connect, by the Origin header. Default true: pages of the request's own host, and clients that send none. */
+  readonly checkOrigin?: CheckOrigin
+  /** Subprotocols that are spoken, best first. Default none. */
+  readonly subprotocols?: readonly string[]
+  /** Refuse a client with 400 that offers none of them. Default false. */
+  readonly requireSubprotocol?: boolean
+  /** How messages become frames. Default JSON over text frames. */
+  readonly codec?: TextCodec | BinaryCodec
+  /** Bytes of a whole message, after inflation: 1 to 1 GiB. Over it 1009. Default 1 MiB. */
+  readonly maxMessageBytes?: number
+  /** Offer permessage-deflate (RFC 7692) to messages of 1 KiB and more. Default false. */
+  readonly compress?: boolean
+  /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
+  readonly heartbeatIntervalMs?: number
+  /** Wait after the ping for any byte, in ms: 0 (for ever) to 1 day. Default 20 000. */
+  readonly heartbeatTimeoutMs?: number
+  /** No data message for this long closes 1000, in ms: 0 (off) to 1 week. Default 0. */
+  readonly idleTimeoutMs?: number
+  /** Letters that may wait before reading stops, and beyond which infos are not taken: 1 to 1 048 576. Default 1 024. */
+  readonly maxMailboxLength?: number
+  /** Bytes in letters that may wait before reading stops: 1 to 1 GiB. Default 1 MiB. */
+  readonly maxMailboxBytes?: number
+  /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
+  readonly infoOverflow?: 'close' | 'drop'
+  /** Unsent bytes that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Over it 1013. Default 1 MiB. */
+  readonly maxBufferedBytes?: number
+  /** How long the hooks of an upgrade may take, in ms: 1 to 1 hour. Over it 503. Default 10 000. */
+  readonly upgradeTimeoutMs?: number
+  /** How long a peer may take to answer the close frame, or to hang up after a refusal, in ms: 1 to 1 hour. Default 5 000. */
+  readonly closeTimeoutMs?: number
+  /** How long the running callback, and then `terminate`, may take at the end, in ms: 1 to 1 hour. Default 5 000. */
+  readonly terminateTimeoutMs?: number
+}
+
+/** The options of `app.register(websock, options)`. */
+export interface WebsockOptions extends WebsocketOptions {
+  /** Connections in all: 1 to 16 777 216. Over it 503. Default unlimited. */
+  readonly maxConnections?: number
+  /** Connections of one client IP, or of one key: `{ max, key (request) }`. Over it 429. Default unlimited. */
+  readonly maxConnectionsPerKey?: number | ConnectionKey
+  /** The close code when the server closes. Default 1012. */
+  readonly shutdownCode?: number
+}
+
+/** A plugin's or a route's options, each one filled in. */
+export type ResolvedOptions = { readonly [K in keyof WebsockOptions]-?: NonNullable<WebsockOptions[K]> | undefined } & {
+  readonly [K in keyof typeof DEFAULTS]: NonNullable<WebsockOptions[K]>
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const MIB = 1024 * 1024
+
+const DEFAULTS = {
+  checkOrigin: true,
+  subprotocols: [],
+  requireSubprotocol: false,
+  maxMessageBytes: MIB,
+  compress: false,
+  heartbeatIntervalMs: 30_000,
+  heartbeatTimeoutMs: 20_000,
+  idleTimeoutMs: 0,
+  maxMailboxLength: 1024,
+  maxMailboxBytes: MIB,
+  infoOverflow: 'close',
+  maxBufferedBytes: MIB,
+  upgradeTimeoutMs: 10_000,
+  closeTimeoutMs: 5_000,
+  terminateTimeoutMs: 5_000,
+  shutdownCode: 1012
+} as const satisfies WebsockOptions
+
+interface Rule {
+  /** Completes "must be …". */
+  readonly words: string
+  readonly fits: (value: unknown) => boolean
+}
+
+const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = {
+  checkOrigin: { words: 'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"', fits: isCheckOrigin },
+  subprotocols: { words: 'a list of tokens (RFC 9110 §5.6.2)', fits: isTokenList },
+  requireSubprotocol: { words: 'a boolean', fits: isBoolean },
+  codec: { words: 'an object with opcode ("text" or "binary"), decode and encode', fits: isCodec },
+  maxMessageBytes: integer(1, 1024 * MIB),
+  compress: { words: 'a boolean', fits: isBoolean },
+  heartbeatIntervalMs: integer(0, DAY),
+  heartbeatTimeoutMs: integer(0, DAY),
+  idleTimeoutMs: integer(0, 7 * DAY),
+  maxMailboxLength: integer(1, 1_048_576),
+  maxMailboxBytes: integer(1, 1024 * MIB),
+  infoOverflow: { words: '"close" or "drop"', fits: (value) => value === 'close' || value === 'drop' },
+  maxBufferedBytes: integer(1, 4096 * MIB),
+  upgradeTimeoutMs: integer(1, HOUR),
+  closeTimeoutMs: integer(1, HOUR),
+  terminateTimeoutMs: integer(1, HOUR)
+}
+
+const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
+  ...ROUTE_RULES,
+  maxConnections: integer(1, 16_777_216),
+  maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
+  shutdownCode: { words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999', fits: isShutdownCode }
+}
+
+// What Fastify itself reads from the options of `register`.
+const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
+
+/** Checks the plugin's options and fills them in. Throws FST_WEBSOCK_UNKNOWN_OPTION or FST_WEBSOCK_INVALID_OPTION. */
+export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
+  const own = Object.fromEntries(Object.entries(given).filter(([name]) => !FASTIFY_OPTIONS.has(name)))
+  return { codec: undefined, maxConnections: undefined, maxConnectionsPerKey: undefined, ...DEFAULTS, ...check(own, PLUGIN_RULES, 'of fastify-websock') }
+}
+
+/** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
+export function resolveRouteOptions (given: WebsocketOptions | undefined, plugin: ResolvedOptions, route: string): ResolvedOptions {
+  return { ...plugin, ...check({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
+}
+
+function check (given: Readonly<Record<string, unknown>>, rules: Readonly<Record<string, Rule>>, where: string): object {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined)
+  for (const [name, value] of set) {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    if (rule === undefined) throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(rules).join(', '))
+    if (!rule.fits(value)) throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` ${where}`, rule.words, show(value))
+  }
+  return Object.fromEntries(set)
+}
+
+function integer (min: number, max: number): Rule {
+  return { words: `an integer from ${min} to ${max}`, fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max }
+}
+
+function isBoolean (value: unknown): boolean {
+  return typeof value === 'boolean'
+}
+
+function isCheckOrigin (value: unknown): boolean {
+  return typeof value === 'boolean' || typeof value === 'function' ||
+    (Array.isArray(value) && value.every((origin) => typeof origin === 'string' && parseAllowedOrigin(origin) !== undefined))
+}
+
+function isTokenList (value: unknown): boolean {
+  return Array.isArray(value) && value.every((token) => typeof token === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
+}
+
+function isCodec (value: unknown): boolean {
+  const { opcode, decode, encode } = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
+  return (opcode === 'text' || opcode === 'binary') && typeof decode === 'function' && typeof encode === 'function'
+}
+
+function isPerKey (value: unknown): boolean {
+  const { max, key } = (typeof value === 'object' && value !== null ? value : { max: value, key: isPerKey }) as { max?: unknown, key?: unknown }
+  return integer(1, 16_777_216).fits(max) && typeof key === 'function'
+}
+
+function isShutdownCode (value: unknown): boolean {
+  return value === 1000 || value === 1001 || value === 1012 || value === 1013 || integer(3000, 4999).fits(value)
+}
+
+function show (value: unknown): string {
+  return typeof value === 'function' ? 'a function' : (JSON.stringify(value) as string | undefined ?? String(value)).slice(0, 80)
+}

@@ -1,0 +1,60 @@
+import type { FastifyRequest } from 'fastify'
+
+/**
+ * Who may connect, with the meaning of Phoenix's `check_origin`: a request without an Origin header passes always.
+ *
+ * `true`: the origin's host must be the request's own (`request.hostname`, so `trustProxy` counts).
+ * A list: `https://example.com`, or without the scheme `//example.com`, with a port or any; `//*.example.com` takes
+ * the apex and any depth below. A function decides alone. `false`: everybody.
+ */
+export type CheckOrigin = boolean | readonly string[] | ((origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
+
+interface AllowedOrigin {
+  /** With its colon, as in URL; undefined: any. */
+  readonly protocol: string | undefined
+  readonly hostname: string
+  /** Undefined: any. */
+  readonly port: string | undefined
+  readonly subdomains: boolean
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string | undefined>> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' }
+
+/** Tells whether this request may come from where it says it comes from. */
+export function isOriginAllowed (check: CheckOrigin, request: FastifyRequest): boolean | Promise<boolean> {
+  const { origin } = request.headers
+  if (origin === undefined || check === false) return true
+  if (typeof check === 'function') return check(origin, request)
+  const url = parseUrl(origin)
+  if (url === undefined) return false
+  if (check === true) return url.hostname === parseUrl(`http://${request.hostname}`)?.hostname
+  return check.some((entry) => matches(url, parseAllowedOrigin(entry)))
+}
+
+/** Reads one entry of a list. Undefined when it is none. */
+export function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
+  const [, protocol, wildcard, rest] = /^([a-z][a-z0-9+.-]*:)?\/\/(\*\.)?([^/?#@]+)$/i.exec(entry) ?? []
+  if (rest === undefined) return undefined
+  const url = parseUrl(`http://${rest}`)
+  if (url === undefined) return undefined
+  const scheme = protocol?.toLowerCase()
+  // The URL class forgets a port that is http's own.
+  const port = /:(\d+)$/.exec(rest)?.[1] ?? (scheme === undefined ? undefined : DEFAULT_PORTS[scheme])
+  return { protocol: scheme, hostname: url.hostname, port, subdomains: wildcard !== undefined }
+}
+
+function matches (origin: URL, allowed: AllowedOrigin | undefined): boolean {
+  if (allowed === undefined) return false
+  const port = origin.port === '' ? DEFAULT_PORTS[origin.protocol] : origin.port
+  return (allowed.protocol === undefined || allowed.protocol === origin.protocol) &&
+    (allowed.port === undefined || allowed.port === port) &&
+    (allowed.hostname === origin.hostname || (allowed.subdomains && origin.hostname.endsWith(`.${allowed.hostname}`)))
+}
+
+/** An origin is scheme, host and port and nothing else (RFC 6454 §6.2); `null` is none. */
+function parseUrl (text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined
+  const url = new URL(text)
+  const bare = url.pathname === '/' || url.pathname === ''
+  return bare && url.hostname !== '' && url.username === '' && url.password === '' && url.search === '' && url.hash === '' ? url : undefined
+}

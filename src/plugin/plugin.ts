@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { beatPeriodMs, Heartbeat } from '../connection/heartbeat.ts'
+import { Ref } from '../connection/ref.ts'
+import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
+import { Gate } from './gate.ts'
+import { guardRoutes } from './guard.ts'
+import { checkHandshake } from './handshake.ts'
+import { RouteMounts } from './mounts.ts'
+import { resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
+import { Residents } from './residents.ts'
+import { admissionRefusal, findRoute, type Host } from './route.ts'
+import type {} from './types.ts'
+
+const servers = new WeakSet<object>()
+
+/** The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or unknown option. */
+export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
+
+async function register (instance: FastifyInstance, given: WebsockOptions): Promise<void> {
+  if (servers.has(instance.server)) throw new FST_WEBSOCK_ALREADY_REGISTERED()
+  if (instance.hasDecorator('websocketServer')) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
+  const options = resolvePluginOptions(given)
+  servers.add(instance.server)
+  if (options.checkOrigin === false) instance.log.warn('checkOrigin is false: a page of any origin may open websockets here with the cookies of its visitors')
+
+  const residents = new Residents(options)
+  const gate = new Gate(instance.server, options)
+  const host: Host = { gate, residents, nextId: buildIds(), post: (address, info) => residents.get(address)?.offer(info) ?? false }
+  decorate(instance, options, host)
+  guardRoutes(instance)
+  const mounts = new RouteMounts(options, host)
+  // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and hooks run in the order they were added.
+  instance.addHook('onRoute', function (route) { mounts.before(this, route) })
+  takeOverHangUp(instance, gate)
+  await registerWebsocketPlugin(instance, options, host)
+  instance.addHook('onRoute', (route) => mounts.after(route))
+  instance.addHook('onReady', async () => {
+    mounts.compile()
+    startHeartbeat(instance, residents, mounts)
+  })
+}
+
+function decorate (instance: FastifyInstance, options: ResolvedOptions, { residents, post }: Host): void {
+  instance.decorate('websock', {
+    ref (address) {
+      if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(String(address))
+      return new Ref(address, post)
+    },
+    async validateUpgrade (request) {
+      const own = findRoute(request)?.options ?? options
+      return await checkHandshake(request, own) ?? admissionRefusal(request, own, residents) ?? null
+    }
+  })
+}
+
+/**
+ * @fastify/websocket destroys the socket as soon as it has written an answer, which can cost the client the end of it, and
+ * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an upgrade, also without a route.
+ */
+function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
+  const route = instance.routing.bind(instance)
+  // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see it for each request,
+  // also where no hook runs (a malformed URL, a route outside of this context).
+  instance.routing = (request: IncomingMessage, response: ServerResponse) => {
+    gate.find(request)?.answerWith(response)
+    route(request, response)
+  }
+  // Before its own hook of that name, which looks at this flag.
+  instance.addHook('onResponse', (request, _reply, done) => {
+    if (gate.find(request.raw) !== undefined) request.ws = false
+    done()
+  })
+}
+
+async function registerWebsocketPlugin (instance: FastifyInstance, options: ResolvedOptions, host: Host): Promise<void> {
+  await instance.register(fastifyWebsocket, {
+    options: { server: host.gate.door as never, maxPayload: options.maxMessageBytes, ...{ closeTimeout: options.closeTimeoutMs } },
+    preClose: () => shutDown(instance, options, host)
+  })
+  instance.websocketServer.on('connection', (_websocket, request) => host.gate.find(request)?.accept())
+}
+
+/** Ends everything that `server.close()` would wait for. Each end has its time limit, so this has. */
+async function shutDown (instance: FastifyInstance, { shutdownCode }: ResolvedOptions, { gate, residents }: Host): Promise<void> {
+  residents.startDraining()
+  gate.close()
+  for (const connection of residents.values()) connection.shutDown(shutdownCode)
+  for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
+  await residents.empty()
+}
+
+function startHeartbeat (instance: FastifyInstance, residents: Residents, mounts: RouteMounts): void {
+  const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
+  if (periodMs === Infinity) return
+  const heartbeat = new Heartbeat(periodMs, performance.now())
+  const timer = setInterval(() => heartbeat.beat(performance.now(), residents.values()), periodMs).unref()
+  instance.addHook('onClose', async () => clearInterval(timer))
+}
+
+/** Ids that tell processes apart by a random prefix, because they are addresses also for other processes. */
+function buildIds (): () => string {
+  const prefix = randomBytes(9).toString('base64url')
+  let last = 0
+  return () => `${prefix}.${(++last).toString(36)}`
+}

@@ -1,0 +1,92 @@
+import type { FastifyError, FastifyRequest } from 'fastify'
+import type { Connection } from '../connection/connection.ts'
+import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_CONNECTIONS, FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY } from '../errors.ts'
+
+/** How connections are counted together. */
+export interface ConnectionKey {
+  readonly max: number
+  readonly key: (request: FastifyRequest) => string
+}
+
+export interface ResidentsOptions {
+  readonly maxConnections: number | undefined
+  readonly maxConnectionsPerKey: number | ConnectionKey | undefined
+}
+
+/** What a client is told by `Retry-After`, in seconds (RFC 9110 §10.2.3). */
+export const RETRY_AFTER_SECONDS = 5
+
+/**
+ * Every connection from its 101 until its `terminate` has settled and its socket is closed: who is here, and who may come in.
+ */
+export class Residents {
+  readonly #options: ResidentsOptions
+  readonly #connections = new Map<string, Connection>()
+  readonly #keys = new Map<string, number>()
+  #draining = false
+  #emptied: (() => void) | undefined
+
+  constructor (options: ResidentsOptions) {
+    this.#options = options
+  }
+
+  get draining (): boolean {
+    return this.#draining
+  }
+
+  get (id: string): Connection | undefined {
+    return this.#connections.get(id)
+  }
+
+  values (): Iterable<Connection> {
+    return this.#connections.values()
+  }
+
+  /** Why this request may not come in now, or undefined. */
+  refusal (request: FastifyRequest): FastifyError | undefined {
+    const { maxConnections, maxConnectionsPerKey } = this.#options
+    if (this.#draining) return retryLater(new FST_WEBSOCK_DRAINING())
+    if (maxConnections !== undefined && this.#connections.size >= maxConnections) return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
+    if (maxConnectionsPerKey === undefined) return undefined
+    const max = typeof maxConnectionsPerKey === 'number' ? maxConnectionsPerKey : maxConnectionsPerKey.max
+    return (this.#keys.get(this.#keyOf(request)) ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
+  }
+
+  /** Counts a connection in. The function that is returned counts it out; call it once. */
+  moveIn (connection: Connection, request: FastifyRequest): () => void {
+    const key = this.#options.maxConnectionsPerKey === undefined ? undefined : this.#keyOf(request)
+    this.#connections.set(connection.id, connection)
+    if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
+    return () => {
+      this.#connections.delete(connection.id)
+      if (key !== undefined) this.#countOut(key)
+      if (this.#connections.size === 0) this.#emptied?.()
+    }
+  }
+
+  /** Lets nobody in any more. */
+  startDraining (): void {
+    this.#draining = true
+  }
+
+  /** Resolves when nobody is left; after `startDraining`. */
+  async empty (): Promise<void> {
+    if (this.#connections.size === 0) return
+    await new Promise<void>((resolve) => { this.#emptied = resolve })
+  }
+
+  #keyOf (request: FastifyRequest): string {
+    const { maxConnectionsPerKey } = this.#options
+    return typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip
+  }
+
+  #countOut (key: string): void {
+    const left = (this.#keys.get(key) ?? 1) - 1
+    if (left === 0) this.#keys.delete(key)
+    else this.#keys.set(key, left)
+  }
+}
+
+function retryLater (error: FastifyError): FastifyError {
+  return Object.assign(error, { headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+}

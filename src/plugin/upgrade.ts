@@ -1,0 +1,126 @@
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyError } from 'fastify'
+import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
+
+export interface UpgradeTimeouts {
+  readonly upgradeTimeoutMs: number
+  readonly closeTimeoutMs: number
+}
+
+/**
+ * One upgrade on its way: from the request until the 101, or until the refusal has reached the client and the socket is closed.
+ *
+ * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
+ */
+export class Upgrade {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+  /** The route's handler was reached: the answer on its way is the 101. */
+  admitted = false
+  subprotocol: string | null = null
+  /** Header lines that hooks have set, for the 101. */
+  headerLines: readonly string[] = []
+  /** Why ws would not upgrade after all. */
+  failure: Error | undefined
+  readonly #onEnd: () => void
+  #timeouts: UpgradeTimeouts
+  #response: ServerResponse | undefined
+  #timer: NodeJS.Timeout
+  #over = false
+
+  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, onEnd: () => void) {
+    this.request = request
+    this.socket = socket
+    this.head = head
+    this.#onEnd = onEnd
+    this.#timeouts = timeouts
+    this.#timer = setTimeout(this.#timeOut, timeouts.upgradeTimeoutMs)
+    socket.once('close', this.#end)
+    socket.on('error', this.#fail)
+  }
+
+  /** Answered by us, upgraded, or the client has gone: whatever hooks still do is for nobody. */
+  get over (): boolean {
+    return this.#over
+  }
+
+  /** The response that hooks and handlers answer with, while there is no 101. */
+  answerWith (response: ServerResponse): void {
+    this.#response = response
+    response.shouldKeepAlive = false
+    // The HTTP server does both for its own sockets, but it has let go of this one.
+    this.socket.on('drain', this.#drain)
+    response.once('finish', () => this.#hangUp())
+  }
+
+  /** A route may give its hooks more time than the plugin does, or less: counted from now. */
+  setTimeouts (timeouts: UpgradeTimeouts): void {
+    this.#timeouts = timeouts
+    this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
+  }
+
+  /** The 101 is on the wire: the socket is somebody else's from now on. */
+  accept (): void {
+    this.socket.removeListener('drain', this.#drain)
+    this.socket.removeListener('close', this.#end)
+    this.socket.removeListener('error', this.#fail)
+    this.#response?.detachSocket(this.socket as never)
+    this.#end()
+  }
+
+  /**
+   * Answers past Fastify and hangs up, unless an answer is under way. A hook that answers after all writes into a response
+   * without a socket: into the one in use, its second head would be an exception that nobody catches.
+   */
+  refuse (error: FastifyError, headers: Readonly<Record<string, number>> = {}): void {
+    if (this.#over) return
+    this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)
+    if (this.#response?.headersSent === true) return
+    this.#response?.detachSocket(this.socket as never)
+    this.#over = true
+    const status = error.statusCode ?? 503
+    const body = JSON.stringify({ statusCode: status, code: error.code, error: STATUS_CODES[status], message: error.message })
+    this.socket.write([
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      'Connection: close',
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body
+    ].join('\r\n'))
+    this.#hangUp()
+  }
+
+  readonly #timeOut = (): void => {
+    this.refuse(new FST_WEBSOCK_UPGRADE_TIMEOUT(this.#timeouts.upgradeTimeoutMs))
+  }
+
+  /**
+   * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP would answer with a
+   * reset, and the client might lose the refusal (RFC 9112 §9.6).
+   */
+  #hangUp (): void {
+    this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)
+    this.socket.once('end', () => this.socket.destroy())
+    this.socket.end()
+    this.socket.resume()
+  }
+
+  #restart (task: () => void, ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(task, ms)
+  }
+
+  readonly #drain = (): void => { this.#response?.emit('drain') }
+
+  readonly #fail = (): void => { this.socket.destroy() }
+
+  readonly #end = (): void => {
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#onEnd()
+  }
+}

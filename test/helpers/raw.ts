@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import type { Teardown } from './server.ts'
+
+/** A client frame, masked with zeros. `payload` is at most 65 535 bytes. */
+export function frame (opcode: number, payload: string | Uint8Array = '', { fin = true, rsv = 0 } = {}): Buffer {
+  const data = Buffer.from(payload as Uint8Array)
+  const head = data.length < 126 ? [data.length | 0x80] : [126 | 0x80, data.length >> 8, data.length & 0xff]
+  return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | (rsv << 4) | opcode, ...head, 0, 0, 0, 0]), data])
+}
+
+export const text = (payload: string): Buffer => frame(1, payload)
+export const binary = (payload: Uint8Array): Buffer => frame(2, payload)
+
+export function closeFrame (code?: number, reason = ''): Buffer {
+  return frame(8, code === undefined ? '' : Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]))
+}
+
+/** The head of a good upgrade request. A header is left out by undefined. */
+export function handshake (path: string, headers: Record<string, string | undefined> = {}, line = `GET ${path} HTTP/1.1`): string {
+  const all: Record<string, string | undefined> = {
+    Host: '127.0.0.1',
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version': '13',
+    ...headers
+  }
+  const lines = Object.entries(all).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
+  return [line, ...lines, '', ''].join('\r\n')
+}
+
+/** A bare TCP client that keeps all bytes it got. */
+export class RawClient {
+  readonly socket: Socket
+  bytes = Buffer.alloc(0)
+  readonly ended: Promise<void>
+
+  constructor (socket: Socket) {
+    this.socket = socket
+    socket.on('data', (chunk) => { this.bytes = Buffer.concat([this.bytes, chunk]) })
+    socket.on('error', () => {})
+    this.ended = new Promise((resolve) => socket.on('close', () => resolve()))
+  }
+
+  get text (): string {
+    return this.bytes.toString('latin1')
+  }
+
+  get status (): number {
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(this.text)?.[1])
+  }
+
+  /** Waits until `condition` holds after some read. Rejects when TCP ends before, or after `timeoutMs`. */
+  async until (condition: (client: RawClient) => boolean, timeoutMs = 5000): Promise<this> {
+    const signal = AbortSignal.timeout(timeoutMs)
+    while (!condition(this)) {
+      if (this.socket.readableEnded || this.socket.destroyed) throw new Error(`TCP ended before; got ${JSON.stringify(this.text.slice(0, 300))}`)
+      await Promise.race([once(this.socket, 'data', { signal }), this.ended])
+    }
+    return this
+  }
+
+  write (data: string | Uint8Array): this {
+    this.socket.write(data)
+    return this
+  }
+
+  /** Server frames after the 101: opcode and payload of each whole one. */
+  frames (): Array<{ opcode: number, payload: Buffer }> {
+    const frames: Array<{ opcode: number, payload: Buffer }> = []
+    let at = this.bytes.indexOf('\r\n\r\n') + 4
+    while (at >= 4 && at + 2 <= this.bytes.length) {
+      let length = (this.bytes[at + 1] as number) & 0x7f
+      let head = 2
+      if (length === 126) { length = this.bytes.readUInt16BE(at + 2); head = 4 } else if (length === 127) { length = Number(this.bytes.readBigUInt64BE(at + 2)); head = 10 }
+      if (at + head + length > this.bytes.length) break
+      frames.push({ opcode: (this.bytes[at] as number) & 0x0f, payload: this.bytes.subarray(at + head, at + head + length) })
+      at += head + length
+    }
+    return frames
+  }
+}
+
+/** Connects to a port of 127.0.0.1; destroyed when the test ends. */
+export async function connectRaw (t: Teardown, port: number): Promise<RawClient> {
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  return new RawClient(socket)
+}
