@@ -1,0 +1,32 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { typed } from 'fastify-websock'
+
+const PATH = '/ws/connection_timer'
+
+/** Tells a client how long it has been connected: when it asks, and unasked each `everyMs`. */
+export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(`${PATH}/:name?`, {
+    schema: {
+      params: Type.Object({ name: Type.Optional(Type.String()) }),
+      querystring: Type.Object({ everyMs: Type.Integer({ minimum: 50, maximum: 3_600_000, default: 15_000 }) }),
+      websocket: { info: typed<'alert'>() }
+    },
+    websocketHandler: {
+      init ({ params: { name }, query: { everyMs } }, ws) {
+        ws.sendInterval('alert', everyMs)
+        return ws.ok({
+          path: name === undefined ? PATH : `${PATH}/${encodeURIComponent(name)}`,
+          since: performance.now()
+        })
+      },
+      handleIn (message, { path, since }, ws) {
+        if (message.data === 'request_timer') return ws.push(`Connected to ${path} for ${secondsFrom(since)}s.`)
+      },
+      handleInfo: (_alert, { path, since }, ws) => ws.push(`Alert for ${path} after ${secondsFrom(since)}s.`)
+    }
+  })
+}
+
+function secondsFrom (since: number): number {
+  return Math.floor((performance.now() - since) / 1000)
+}

@@ -1,0 +1,18 @@
+import type { FastifyPluginAsync } from 'fastify'
+
+const MIB = 1024 * 1024
+
+/** Sends back each message as it came: for conformance suites, so with room for their largest cases. */
+export const echo: FastifyPluginAsync = async (app) => {
+  app.get('/ws/echo', {
+    websocketOptions: {
+      compress: true,
+      maxMessageBytes: 16 * MIB,
+      maxMailboxBytes: 64 * MIB,
+      maxBufferedBytes: 64 * MIB
+    },
+    websocketHandler: {
+      handleIn: (message, _state, ws) => ws.push(message)
+    }
+  })
+}

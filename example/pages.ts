@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import type { FastifyPluginAsync } from 'fastify'
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml'
+}
+
+/** The pages, read once: there are few, and nothing outside of their folder can be asked for. */
+export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folder }) => {
+  const files = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
+  const serve = (url: string, name: string): void => {
+    app.get(url, (_request, reply) => {
+      reply
+        .header('content-security-policy', "default-src 'self'")
+        .header('x-content-type-options', 'nosniff')
+        .type(TYPES[extname(name)] ?? 'application/octet-stream')
+        .send(files.get(name))
+    })
+  }
+  for (const name of files.keys()) serve(`/pages/${name}`, name)
+  serve('/', 'index.html')
+  serve('/connection-timer', 'connection-timer.html')
+  serve('/chat', 'chat.html')
+}
