@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
-import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_PROTOCOL_ERROR, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import { ConnectionContext } from './context.ts'
@@ -10,7 +10,7 @@ import type { AnyHandler, InitArgs, InitContext, TerminateReason } from './handl
 import { Pulse, type Beating, type HeartbeatLimits } from './heartbeat.ts'
 import { Mailbox, type Letter } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
-import { checkResult, resolveStop, type CloseFrame } from './result.ts'
+import { checkResult, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
 import { Ref } from './ref.ts'
 import { Timers, type Timer } from './timers.ts'
 import { resolveSocketError } from './socket-error.ts'
@@ -20,6 +20,7 @@ export interface ConnectionLimits extends HeartbeatLimits {
   readonly maxMailboxBytes: number
   readonly infoOverflow: 'close' | 'drop'
   readonly maxBufferedBytes: number
+  readonly maxMessageBytes: number
   readonly terminateTimeoutMs: number
 }
 
@@ -106,6 +107,7 @@ export class Connection implements Beating {
       this.messagesRead++
       // ws gives one Buffer as long as its binaryType is left alone.
       const buffer = data as Buffer
+      if (buffer.length > this.#endpoint.limits.maxMessageBytes) return this.#endWithError(new FST_WEBSOCK_PROTOCOL_ERROR('a message that is too big'), closeCodes.messageTooBig)
       this.#mailbox.post({ type: 'frame', bytes: buffer.length, data: buffer, binary })
     })
     if (this.#endpoint.handler.handleControl !== undefined) {
@@ -114,7 +116,7 @@ export class Connection implements Beating {
     }
     websocket.on('error', (error) => {
       const { reason, expected } = resolveSocketError(error)
-      if (!expected) this.#report(error, 'socket')
+      if (!expected) this.#context.log.error({ err: error }, 'a websocket failed')
       this.#end(reason)
     })
     websocket.on('close', (code, reason) => {
@@ -132,7 +134,7 @@ export class Connection implements Beating {
 
   /** Puts an info into the mailbox; false when it was not taken. */
   offer (info: unknown): boolean {
-    if (this.#ending.begun) return false
+    if (this.#ending.begun || this.#websocket.readyState !== this.#websocket.OPEN) return false
     if (this.#mailbox.offer({ type: 'info', bytes: 0, info })) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
       if (++this.droppedInfos === 1) this.#context.log.warn({ letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
@@ -187,6 +189,8 @@ export class Connection implements Beating {
   }
 
   #deliver (letter: ConnectionLetter): Promise<void> | void {
+    // The peer has closed: ws tells when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
+    if (this.#websocket.readyState !== this.#websocket.OPEN) return
     try {
       const result = this.#call(letter)
       if (isThenable(result)) return this.#settle(letter, result)
@@ -220,7 +224,7 @@ export class Connection implements Beating {
   #apply (letter: ConnectionLetter, value: unknown): void {
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
-    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? [] : this.#encode(result.messages)
+    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? [] : this.#encode(result)
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     for (const frame of frames) {
@@ -230,13 +234,14 @@ export class Connection implements Beating {
       return this.#endWithError(error, closeCodes.tryAgainLater)
     }
     if (stopped === undefined) return
-    if (stopped.reason.type === 'error') this.#context.log.info({ err: stopped.reason.error, code: stopped.frame.code }, 'the handler stopped the connection with an error')
     this.#end(stopped.reason, stopped.frame)
+    if (stopped.reason.type === 'error') this.#context.log.info({ err: stopped.reason.error, code: stopped.frame.code }, 'a websocket was stopped with an error')
   }
 
-  #encode (messages: unknown): OutgoingFrame[] {
-    if (messages === undefined) return []
-    return Array.isArray(messages) ? messages.map(this.#endpoint.encode) : [this.#endpoint.encode(messages)]
+  #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame[] {
+    if (type === 'stop' && messages === undefined) return []
+    // Not map, which passes over holes: they would be found when half of the list is sent.
+    return Array.isArray(messages) ? Array.from(messages, (message: unknown) => this.#endpoint.encode(message)) : [this.#endpoint.encode(messages)]
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
@@ -249,7 +254,13 @@ export class Connection implements Beating {
   }
 
   #report (error: unknown, callback: string): void {
-    this.#context.log.error({ err: error, callback }, 'a websocket callback failed')
+    try {
+      // As a string, because the logger leaves out undefined and symbols.
+      this.#context.log.error({ err: typeof error === 'object' && error !== null ? error : String(error), callback }, 'a websocket callback failed')
+    } catch {
+      // One of its getters threw, and nobody above would catch that.
+      this.#context.log.error({ err: 'an error that cannot be read', callback }, 'a websocket callback failed')
+    }
   }
 
   #endWithError (error: unknown, code: number): void {

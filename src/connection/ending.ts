@@ -62,6 +62,8 @@ export class Ending {
 
   /** The callback that ran when the connection began to end has returned or failed. */
   callbackEnded (): void {
+    // Too late: the patience is for `terminate` now.
+    if (this.#terminated) return
     clearTimeout(this.#patience)
     this.#terminate()
   }

@@ -20,6 +20,8 @@ export class Outbox {
    * so a peer that never reads costs that and one message at most.
    */
   send (frame: OutgoingFrame): boolean {
+    // The peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered.
+    if (this.#websocket.readyState !== this.#websocket.OPEN) return true
     if (this.#websocket.bufferedAmount > this.#maxBufferedBytes) return false
     if (frame.opcode === 'ping') this.#websocket.ping(frame.data)
     else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' })

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { FST_WEBSOCK_INVALID_RESULT, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { closeCodes, isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 import type { CloseDetail, StopReason, TerminateReason } from './handler.ts'
@@ -56,14 +57,19 @@ export interface CloseFrame {
 /** The close frame that a stop asks for, and the reason that `terminate` is given. Throws when either is impossible. */
 export function resolveStop (stopped: Stop<unknown>): { frame: CloseFrame, reason: TerminateReason } {
   const { reason, detail } = stopped
-  if (reason !== 'normal' && reason !== 'restart' && !(reason instanceof Error)) {
+  if (reason !== 'normal' && reason !== 'restart' && !isError(reason)) {
     throw new FST_WEBSOCK_INVALID_RESULT(`ws.stop(${describe(reason)}): the reason is 'normal', 'restart' or an Error`)
   }
   const frame = detail === undefined ? { code: codeOf(reason), reason: '' } : checkDetail(detail)
   return {
     frame,
-    reason: reason instanceof Error ? { type: 'error', error: reason, code: frame.code } : { type: 'normal' }
+    reason: isError(reason) ? { type: 'error', error: reason, code: frame.code } : { type: 'normal' }
   }
+}
+
+/** Also one of another realm: a vm context, a test runner's. */
+function isError (value: unknown): value is Error {
+  return value instanceof Error || isNativeError(value)
 }
 
 function codeOf (reason: StopReason): number {

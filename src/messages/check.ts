@@ -26,6 +26,7 @@ export function buildCheck (schema: object, compile: MessageCompilers['validator
 }
 
 function wrap (validate: ValidateFunction): Check {
+  if (validate.$async === true) throw new TypeError('a message cannot wait for an async schema ($async)')
   return (message) => {
     let result: unknown
     try {
@@ -34,11 +35,17 @@ function wrap (validate: ValidateFunction): Check {
       // A recursive schema and a message nested deeper than the stack: the client's doing.
       return new Mismatch('message cannot be validated', error)
     }
-    if (result === true || result === undefined) return message
     if (result === false) return new Mismatch(textOf(validate.errors))
+    if (typeof result !== 'object' || result === null) return message
+    if (result instanceof Promise) {
+      // Of a compiler that does not say so at start; unheard, its rejection would end the process.
+      result.catch(() => {})
+      return new Mismatch('message cannot be validated', new TypeError('the validator gave a promise'))
+    }
     const { error, value } = result as { error?: unknown, value?: unknown }
     if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? error.message : textOf(error), error)
-    return value
+    // As in Fastify, a validator that gives no value has left the message as it is.
+    return value === undefined ? message : value
   }
 }
 

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import type { Codec } from '../wire/codec.ts'
 import { MAX_CONTROL_BYTES, PingFrame, type OutgoingFrame } from '../wire/frame.ts'
-import { buildCheck, Mismatch, type Check } from './check.ts'
+import { buildCheck, Mismatch } from './check.ts'
 import type { MessageCompilers } from './compilers.ts'
 import { TypeToken } from './typed.ts'
-import { findDiscriminatedUnion, membersOf, readDiscriminant } from './union.ts'
+import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
 export interface EncodeOptions {
   /** The `send` schema; undefined: strings and bytes go out as they are. */
@@ -37,6 +38,10 @@ function buildWrite ({ schema, codec, json, compilers }: EncodeOptions): (messag
     } catch (error) {
       throw unsendable(error)
     }
+    // ws would send anything: undefined, for one, as an empty frame.
+    if (codec.opcode === 'text' ? typeof data !== 'string' : !(data instanceof Uint8Array)) {
+      throw new FST_WEBSOCK_UNSENDABLE(`${typeof data} is no data of a ${codec.opcode} frame`)
+    }
     // The codec's word for its own opcode is the pair that wire/codec.ts types.
     return { opcode: codec.opcode, data } as OutgoingFrame
   }
@@ -53,7 +58,7 @@ function toRawFrame (message: unknown): OutgoingFrame {
 
 function buildSerialize (schema: object, compile: MessageCompilers['serializer']): (message: unknown) => string {
   const union = findDiscriminatedUnion(schema)
-  if (union === undefined) return compile(schema)
+  if (union === undefined) return refuseNoJson(compile(schema))
   const { field } = union
   const serializers = new Map([...union.members].map(([value, member]) => [value, compile(member)]))
   return (message) => {
@@ -64,18 +69,52 @@ function buildSerialize (schema: object, compile: MessageCompilers['serializer']
   }
 }
 
-/** For a codec that is not JSON: the message is checked and stripped as a copy, because it is still the handler's own. */
-function buildStrippedEncode (schema: object, codec: Codec, compilers: MessageCompilers): (message: unknown) => string | Uint8Array {
-  const members = findDiscriminatedUnion(schema) === undefined ? membersOf(schema) : []
-  const checks: Check[] = (members.length > 0 ? members : [schema]).map((member) => buildCheck(member, compilers.stripper))
+/** fast-json-stringify makes the text `undefined` of these where a schema allows anything. */
+function refuseNoJson (serialize: (message: unknown) => string): (message: unknown) => string {
   return (message) => {
-    let outcome: unknown
-    for (const check of checks) {
-      outcome = check(structuredClone(message))
-      if (!(outcome instanceof Mismatch)) return codec.encode(outcome)
-    }
-    throw new TypeError((outcome as Mismatch).message)
+    if (message === undefined || typeof message === 'function' || typeof message === 'symbol') throw new TypeError(`${typeof message} is no JSON`)
+    return serialize(message)
   }
+}
+
+/** For a codec that is not JSON: first a copy with only what the schema names, because the message is still the handler's own. */
+function buildStrippedEncode (schema: object, codec: Codec, compilers: MessageCompilers): (message: unknown) => string | Uint8Array {
+  const strip = compilers.jsonSchema ? buildStripBySerializer(schema, compilers) : buildStripByValidator(schema, compilers)
+  return (message) => codec.encode(strip(message))
+}
+
+function buildStripByValidator (schema: object, { validator }: MessageCompilers): (message: unknown) => unknown {
+  const check = buildCheck(schema, validator)
+  return (message) => {
+    const stripped = check(message)
+    if (stripped instanceof Mismatch) throw new TypeError(stripped.message)
+    return stripped
+  }
+}
+
+/** By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands for them meanwhile. */
+function buildStripBySerializer (schema: object, { serializer }: MessageCompilers): (message: unknown) => unknown {
+  const serialize = buildSerialize(schema, serializer)
+  const mark = `bytes ${randomUUID()} `
+  return (message) => {
+    const kept: Uint8Array[] = []
+    const marked = replaceBytes(message, (bytes) => `${mark}${kept.push(bytes) - 1}`)
+    return JSON.parse(serialize(marked), (_key, value: unknown) =>
+      typeof value === 'string' && value.startsWith(mark) ? kept[Number(value.slice(mark.length))] : value)
+  }
+}
+
+/** A copy of plain objects and lists; anything else goes along as it is. */
+function replaceBytes (value: unknown, by: (bytes: Uint8Array) => string): unknown {
+  if (value instanceof Uint8Array) return by(value)
+  if (Array.isArray(value)) return value.map((item) => replaceBytes(item, by))
+  if (typeof value !== 'object' || value === null || !isPlain(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceBytes(item, by)]))
+}
+
+function isPlain (value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function unsendable (cause: unknown): Error {

@@ -62,11 +62,11 @@ function refuse ({ problem }: Invalid, handler: AnyHandler, state: unknown, ws: 
 
 function buildDispatch (handler: AnyHandler): (message: unknown, state: unknown, ws: AnyContext) => unknown {
   const maps = Object.entries(handler.on ?? {}).map(([field, callbacks]) =>
-    [field, new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))] as const)
+    [field, callbacks, new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))] as const)
   return (message, state, ws) => {
-    for (const [field, callbacks] of maps) {
+    for (const [field, self, callbacks] of maps) {
       const callback = callbacks.get(readDiscriminant(message, field) ?? '')
-      if (callback !== undefined) return callback(message as never, state, ws)
+      if (callback !== undefined) return callback.call(self, message as never, state, ws)
     }
     return handler.handleIn?.(message as never, state, ws)
   }

@@ -16,7 +16,7 @@ const HARMLESS = new Set(['anyOf', 'oneOf', '$id', '$schema', 'title', 'descript
 export function membersOf (schema: object): readonly object[] {
   const { anyOf, oneOf } = schema as { anyOf?: unknown, oneOf?: unknown }
   const members: unknown = anyOf ?? oneOf
-  if (!Array.isArray(members) || Object.keys(schema).some((key) => !HARMLESS.has(key))) return []
+  if (!Array.isArray(members) || (anyOf !== undefined && oneOf !== undefined) || Object.keys(schema).some((key) => !HARMLESS.has(key))) return []
   return members as readonly object[]
 }
 
@@ -26,12 +26,18 @@ export function membersOf (schema: object): readonly object[] {
  */
 export function findDiscriminatedUnion (schema: object): DiscriminatedUnion | undefined {
   const members = membersOf(schema) as readonly ObjectSchema[]
+  if (members.some(refersToWhole)) return undefined
   for (const field of Object.keys(members[0]?.properties ?? {})) {
     const byValue = new Map<string, object>()
     const clean = members.every((member) => literalsOf(member, field).every((value) => !byValue.has(value) && byValue.set(value, member)))
     if (clean && members.every((member) => literalsOf(member, field).length > 0)) return { field, members: byValue }
   }
   return undefined
+}
+
+/** By `#` it means the union that it stands in: compiled alone, it would mean itself. */
+function refersToWhole (member: object): boolean {
+  return /"\$(ref|dynamicRef|recursiveRef)":"#/.test(JSON.stringify(member))
 }
 
 function literalsOf (member: ObjectSchema, field: string): readonly string[] {

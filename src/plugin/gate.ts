@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 import { FST_WEBSOCK_DRAINING } from '../errors.ts'
@@ -20,17 +20,27 @@ export class Gate {
   readonly #timeouts: UpgradeTimeouts
   readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   readonly #open = new Set<Upgrade>()
+  /** The last response of each socket: requests may be pipelined in front of an upgrade. */
+  readonly #responses = new WeakMap<Duplex, ServerResponse>()
   #closing = false
 
   constructor (server: Server, timeouts: UpgradeTimeouts) {
     this.#server = server
     this.#timeouts = timeouts
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#enter(request, socket, head))
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => { this.#responses.set(request.socket, response) })
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      afterAnswer(this.#responses.get(socket), socket, () => this.#enter(request, socket, head))
+    })
     this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#enterInjected(request, socket, head))
   }
 
   find (request: IncomingMessage): Upgrade | undefined {
     return this.#byRequest.get(request)
+  }
+
+  /** The headers of a request as they came. */
+  headersOf (request: IncomingMessage): IncomingHttpHeaders {
+    return this.find(request)?.headers ?? request.headers
   }
 
   /** From now on upgrades get 503; those that wait for a hook get it now. */
@@ -50,6 +60,8 @@ export class Gate {
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#byRequest.has(request)) return
     request.headers.host ??= 'localhost'
+    // injectWS gives a number.
+    request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
     this.#track(request, socket, head)
   }
 
@@ -63,6 +75,21 @@ export class Gate {
 
 function refuseDraining (upgrade: Upgrade): void {
   upgrade.refuse(new FST_WEBSOCK_DRAINING(), { 'Retry-After': RETRY_AFTER_SECONDS })
+}
+
+/**
+ * Waits for the answer to what the client sent before this (pipelined); the last one is sent last. Node has let go of the
+ * socket: it neither sees its errors now nor tells a response that there is room for more.
+ */
+function afterAnswer (last: ServerResponse | undefined, socket: Duplex, next: () => void): void {
+  if (last === undefined || last.closed) return next()
+  const fail = (): void => { socket.destroy() }
+  const drain = (): void => { last.emit('drain') }
+  socket.on('error', fail).on('drain', drain)
+  last.once('close', () => {
+    socket.off('error', fail).off('drain', drain)
+    if (!socket.destroyed) next()
+  })
 }
 
 /**

@@ -3,6 +3,9 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.ts'
 
 const kGuarded = Symbol('fastify-websock.guarded')
+// In the global registry, because a process may hold this module twice (two versions of it, a test runner that loads it anew),
+// and then each copy guards every instance.
+const kUnmounted = Symbol.for('fastify-websock.unmounted')
 
 type AnyRoute = Partial<RouteOptions> | undefined
 type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
@@ -39,15 +42,19 @@ function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRo
 }
 
 /** Stands in for the handler that a route has not got; replaced when the route is mounted. */
-function unmounted (): void {}
+const unmounted = Object.assign(() => {}, { [kUnmounted]: true })
 
-export function hasOwnHandler (route: { readonly handler?: unknown }): boolean {
-  return route.handler !== unmounted
+export function hasOwnHandler ({ handler }: { readonly handler?: unknown }): boolean {
+  return typeof handler !== 'function' || !(kUnmounted in handler)
 }
 
 function checkRoute (instance: FastifyInstance, route: AnyRoute, methods: readonly string[], url: string): void {
   const name = `${methods.join(',')}:${url}`
   if (!instance.hasDecorator('websock')) throw new FST_WEBSOCK_NOT_REGISTERED(name)
+  checkMethods(methods, name)
+}
+
+export function checkMethods (methods: readonly string[], route: string): void {
   const upper = methods.map((method) => method.toUpperCase())
-  if (!upper.includes('GET') || upper.some((method) => method !== 'GET' && method !== 'HEAD')) throw new FST_WEBSOCK_ROUTE_METHOD(name)
+  if (!upper.includes('GET') || upper.some((method) => method !== 'GET' && method !== 'HEAD')) throw new FST_WEBSOCK_ROUTE_METHOD(route)
 }

@@ -17,21 +17,23 @@ export function isWebsocketUpgrade ({ method, headers }: Pick<IncomingMessage, '
   return method === 'GET' && hasToken(headers.connection, 'upgrade') && hasToken(headers.upgrade, 'websocket')
 }
 
-/** Our request checks: those that need no more than the request. */
-export function checkHandshake (request: FastifyRequest, options: HandshakeOptions): Verdict {
-  const { headers, raw } = request
-  if (!isWebsocketUpgrade(raw)) return upgradeRequired()
+/** Our request checks: those that need no more than the request. `headers`: as they came, see `Upgrade`. */
+export function checkHandshake (request: FastifyRequest, headers: IncomingHttpHeaders, options: HandshakeOptions): Verdict {
+  const { method, httpVersion } = request.raw
+  if (!isWebsocketUpgrade({ method, headers })) return upgradeRequired({ httpVersion, headers })
   if (headers['sec-websocket-version'] !== '13') return withHeaders(new FST_WEBSOCK_UNSUPPORTED_VERSION(), { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'upgrade, close' })
   // 16 bytes are 22 characters of base64 and two of padding.
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
   if (headers.host === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Host is missing')
-  if (raw.httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
-  const allowed = isOriginAllowed(options.checkOrigin, request)
+  if (httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
+  // Node hands on what follows the head, so a body would be read as frames.
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') return new FST_WEBSOCK_BAD_HANDSHAKE('there must be no body')
+  const allowed = isOriginAllowed(options.checkOrigin, headers.origin, request)
   return typeof allowed === 'boolean' ? originVerdict(allowed, headers) : allowed.then((answer) => originVerdict(answer, headers))
 }
 
 /** What is agreed on: the best of ours that the client offers, or null. A refusal when nothing is and one is required. */
-export function agreeOnSubprotocol ({ headers }: FastifyRequest, options: HandshakeOptions): string | null | FastifyError {
+export function agreeOnSubprotocol (headers: IncomingHttpHeaders, options: HandshakeOptions): string | null | FastifyError {
   const header = headers['sec-websocket-protocol']
   const offered = header === undefined ? [] : parseSubprotocols(header)
   if (offered === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Protocol must be a list of different tokens')
@@ -41,9 +43,11 @@ export function agreeOnSubprotocol ({ headers }: FastifyRequest, options: Handsh
 }
 
 /** 426 for a GET that asks for no WebSocket. */
-export function upgradeRequired (): FastifyError {
-  // RFC 9110 §7.8: who sends Upgrade names it in Connection.
-  return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), { upgrade: 'websocket', connection: 'upgrade' })
+export function upgradeRequired ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
+  // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection header that is set, and
+  // would keep a socket open whose client waits for its end.
+  const closes = httpVersion === '1.0' || hasToken(headers.connection, 'close')
+  return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), { upgrade: 'websocket', connection: closes ? 'upgrade, close' : 'upgrade' })
 }
 
 function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): FastifyError | undefined {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { buildEndpoint } from './endpoint.ts'
-import { hasOwnHandler } from './guard.ts'
+import { checkMethods, hasOwnHandler } from './guard.ts'
 import { upgradeRequired } from './handshake.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
 import { isForeign, WebsocketRoute, type Host } from './route.ts'
@@ -53,13 +53,20 @@ export class RouteMounts {
 
   #mount (instance: FastifyInstance, declared: RouteOptions): void {
     const name = `${String(declared.method)}:${declared.url}`
+    // Once more, for a method that was added after the guard: `addHttpMethod`.
+    checkMethods([declared.method].flat(), name)
+    if (declared.websocketOptions?.checkOrigin === false) warnOfAnyOrigin(instance, name)
     const route = new WebsocketRoute(name, declared, resolveRouteOptions(declared.websocketOptions, this.#options, name), this.#host)
     route.mount(declared)
     this.#mounts.set(declared, { instance, declared, route })
   }
 }
 
+export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void {
+  instance.log.warn(`${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`)
+}
+
 /** Fastify makes a HEAD route of each GET route; nothing can be upgraded there. */
 function answerHead (declared: RouteOptions): void {
-  if (!hasOwnHandler(declared)) declared.handler = (_request, reply) => { reply.send(upgradeRequired()) }
+  if (!hasOwnHandler(declared)) declared.handler = (request, reply) => { reply.send(upgradeRequired(request.raw)) }
 }

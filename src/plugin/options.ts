@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
 import { parseAllowedOrigin, type CheckOrigin } from './origin.ts'
@@ -121,7 +122,11 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
 
 /** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
 export function resolveRouteOptions (given: WebsocketOptions | undefined, plugin: ResolvedOptions, route: string): ResolvedOptions {
-  return { ...plugin, ...check({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
+  if (given !== undefined && !isRecord(given)) throw new FST_WEBSOCK_INVALID_OPTION(`\`websocketOptions\` of ${route}`, 'an object', show(given))
+  const options: ResolvedOptions = { ...plugin, ...check({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
+  // It would refuse everybody.
+  if (options.requireSubprotocol && options.subprotocols.length === 0) throw new FST_WEBSOCK_INVALID_OPTION(`\`requireSubprotocol\` of ${route}`, 'false where `subprotocols` is empty', 'true')
+  return options
 }
 
 function check (given: Readonly<Record<string, unknown>>, rules: Readonly<Record<string, Rule>>, where: string): object {
@@ -136,6 +141,10 @@ function check (given: Readonly<Record<string, unknown>>, rules: Readonly<Record
 
 function integer (min: number, max: number): Rule {
   return { words: `an integer from ${min} to ${max}`, fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max }
+}
+
+function isRecord (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isBoolean (value: unknown): boolean {
@@ -166,5 +175,5 @@ function isShutdownCode (value: unknown): boolean {
 }
 
 function show (value: unknown): string {
-  return typeof value === 'function' ? 'a function' : (JSON.stringify(value) as string | undefined ?? String(value)).slice(0, 80)
+  return inspect(value, { depth: 1, breakLength: Infinity }).slice(0, 80)
 }

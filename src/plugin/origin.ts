@@ -21,10 +21,9 @@ interface AllowedOrigin {
 const DEFAULT_PORTS: Readonly<Record<string, string | undefined>> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' }
 
 /** Tells whether this request may come from where it says it comes from. */
-export function isOriginAllowed (check: CheckOrigin, request: FastifyRequest): boolean | Promise<boolean> {
-  const { origin } = request.headers
+export function isOriginAllowed (check: CheckOrigin, origin: string | undefined, request: FastifyRequest): boolean | Promise<boolean> {
   if (origin === undefined || check === false) return true
-  if (typeof check === 'function') return check(origin, request)
+  if (typeof check === 'function') return ask(check, origin, request)
   const url = parseUrl(origin)
   if (url === undefined) return false
   if (check === true) return url.hostname === parseUrl(`http://${request.hostname}`)?.hostname
@@ -33,7 +32,7 @@ export function isOriginAllowed (check: CheckOrigin, request: FastifyRequest): b
 
 /** Reads one entry of a list. Undefined when it is none. */
 export function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
-  const [, protocol, wildcard, rest] = /^([a-z][a-z0-9+.-]*:)?\/\/(\*\.)?([^/?#@]+)$/i.exec(entry) ?? []
+  const [, protocol, wildcard, rest] = /^([a-z][a-z0-9+.-]*:)?\/\/(\*\.)?([^/?#@*]+)$/i.exec(entry) ?? []
   if (rest === undefined) return undefined
   const url = parseUrl(`http://${rest}`)
   if (url === undefined) return undefined
@@ -41,6 +40,20 @@ export function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
   // The URL class forgets a port that is http's own.
   const port = /:(\d+)$/.exec(rest)?.[1] ?? (scheme === undefined ? undefined : DEFAULT_PORTS[scheme])
   return { protocol: scheme, hostname: url.hostname, port, subdomains: wildcard !== undefined }
+}
+
+/** Only `true` lets in. What the function throws is for the error handler, but Fastify takes a falsy error for none. */
+function ask (check: Extract<CheckOrigin, (...args: never) => unknown>, origin: string, request: FastifyRequest): boolean | Promise<boolean> {
+  const refuse = (error: unknown): boolean => {
+    if (error) throw error
+    return false
+  }
+  try {
+    const answer = check(origin, request)
+    return answer instanceof Promise ? answer.then((allowed) => allowed === true, refuse) : answer === true
+  } catch (error) {
+    return refuse(error)
+  }
 }
 
 function matches (origin: URL, allowed: AllowedOrigin | undefined): boolean {

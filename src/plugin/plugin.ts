@@ -6,10 +6,11 @@ import fp from 'fastify-plugin'
 import { beatPeriodMs, Heartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
+import { guardRegister, refuseForeign } from './foreign.ts'
 import { Gate } from './gate.ts'
 import { guardRoutes } from './guard.ts'
 import { checkHandshake } from './handshake.ts'
-import { RouteMounts } from './mounts.ts'
+import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
 import { resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
 import { Residents } from './residents.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
@@ -23,9 +24,10 @@ export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
 async function register (instance: FastifyInstance, given: WebsockOptions): Promise<void> {
   if (servers.has(instance.server)) throw new FST_WEBSOCK_ALREADY_REGISTERED()
   if (instance.hasDecorator('websocketServer')) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
+  refuseForeign(instance, 0)
   const options = resolvePluginOptions(given)
   servers.add(instance.server)
-  if (options.checkOrigin === false) instance.log.warn('checkOrigin is false: a page of any origin may open websockets here with the cookies of its visitors')
+  if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
   const residents = new Residents(options)
   const gate = new Gate(instance.server, options)
@@ -37,22 +39,25 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
   takeOverHangUp(instance, gate)
   await registerWebsocketPlugin(instance, options, host)
+  guardRegister(instance)
   instance.addHook('onRoute', (route) => mounts.after(route))
   instance.addHook('onReady', async () => {
+    refuseForeign(instance, 1)
     mounts.compile()
     startHeartbeat(instance, residents, mounts)
   })
 }
 
-function decorate (instance: FastifyInstance, options: ResolvedOptions, { residents, post }: Host): void {
+function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, post }: Host): void {
   instance.decorate('websock', {
     ref (address) {
-      if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(String(address))
+      if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, post)
     },
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
-      return await checkHandshake(request, own) ?? admissionRefusal(request, own, residents) ?? null
+      const headers = gate.headersOf(request.raw)
+      return await checkHandshake(request, headers, own) ?? admissionRefusal(request, headers, own, residents) ?? null
     }
   })
 }
@@ -69,6 +74,12 @@ function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
     gate.find(request)?.answerWith(response)
     route(request, response)
   }
+  // As early as the route is known: its limits count for all hooks that come after this one.
+  instance.addHook('onRequest', (request, _reply, done) => {
+    const own = findRoute(request)?.options
+    if (own !== undefined) gate.find(request.raw)?.setTimeouts(own)
+    done()
+  })
   // Before its own hook of that name, which looks at this flag.
   instance.addHook('onResponse', (request, _reply, done) => {
     if (gate.find(request.raw) !== undefined) request.ws = false

@@ -49,12 +49,18 @@ export class Residents {
     if (maxConnections !== undefined && this.#connections.size >= maxConnections) return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
     if (maxConnectionsPerKey === undefined) return undefined
     const max = typeof maxConnectionsPerKey === 'number' ? maxConnectionsPerKey : maxConnectionsPerKey.max
-    return (this.#keys.get(this.#keyOf(request)) ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
+    return (this.#keys.get(this.keyOf(request) ?? '') ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
+  }
+
+  /** What it is counted by, if by anything. Throws what the option's function throws: to be asked for before the 101. */
+  keyOf (request: FastifyRequest): string | undefined {
+    const { maxConnectionsPerKey } = this.#options
+    if (maxConnectionsPerKey === undefined) return undefined
+    return typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip
   }
 
   /** Counts a connection in. The function that is returned counts it out; call it once. */
-  moveIn (connection: Connection, request: FastifyRequest): () => void {
-    const key = this.#options.maxConnectionsPerKey === undefined ? undefined : this.#keyOf(request)
+  moveIn (connection: Connection, key: string | undefined): () => void {
     this.#connections.set(connection.id, connection)
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
     return () => {
@@ -73,11 +79,6 @@ export class Residents {
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
     await new Promise<void>((resolve) => { this.#emptied = resolve })
-  }
-
-  #keyOf (request: FastifyRequest): string {
-    const { maxConnectionsPerKey } = this.#options
-    return typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip
   }
 
   #countOut (key: string): void {

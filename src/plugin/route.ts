@@ -1,4 +1,4 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { validateHeaderName, validateHeaderValue, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { Connection, type Endpoint } from '../connection/connection.ts'
@@ -62,11 +62,9 @@ export class WebsocketRoute {
     return function (request, reply) {
       const upgrade = websocket.#host.gate.find(request.raw)
       if (upgrade === undefined) return websocket.#handler?.call(this, request, reply)
-      const refusal = admissionRefusal(request, websocket.options, websocket.#host.residents)
+      const refusal = admissionRefusal(request, upgrade.headers, websocket.options, websocket.#host.residents)
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
-      upgrade.admitted = true
-      // The 101 goes through the onSend hooks like every answer: cookies and sessions are written there.
-      reply.code(101).send()
+      sendSwitch(reply, upgrade)
     }
   }
 
@@ -74,12 +72,11 @@ export class WebsocketRoute {
     const upgrade = this.#host.gate.find(request.raw)
     if (upgrade === undefined) {
       if (this.#handler !== undefined) done()
-      else done(withHeaders(reply, upgradeRequired()))
+      else done(withHeaders(reply, upgradeRequired(request.raw)))
       return
     }
     if (upgrade.over) return
-    upgrade.setTimeouts(this.options)
-    const verdict = checkHandshake(request, this.options)
+    const verdict = checkHandshake(request, upgrade.headers, this.options)
     if (verdict instanceof Promise) verdict.then((refusal) => done(withHeaders(reply, refusal)), done)
     else done(withHeaders(reply, verdict))
   }
@@ -93,34 +90,39 @@ export class WebsocketRoute {
       reply.hijack()
       return
     }
-    // Once more: onSend hooks may have taken their time.
-    const refusal = admissionRefusal(request, this.options, this.#host.residents) ?? this.#switch(upgrade, request, reply)
+    let refusal: Error | undefined
+    try {
+      // Once more: onSend hooks may have taken their time.
+      refusal = admissionRefusal(request, upgrade.headers, this.options, this.#host.residents) ?? this.#switch(upgrade, request, reply)
+    } catch (error) {
+      return done(error as Error)
+    }
     if (refusal === undefined) reply.hijack()
     else done(withHeaders(reply, refusal))
   }
 
-  /** Switches protocols. From here to the end of `connect` all is one tick, so no frame can come too early. */
+  /**
+   * Switches protocols. From here to the end of `connect` all is one tick, so no frame can come too early. Throws, or gives
+   * a refusal, only before anything is on the wire.
+   */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
-    try {
-      upgrade.headerLines = toHeaderLines(reply)
-    } catch (error) {
-      return error as Error
-    }
-    upgrade.subprotocol = agreeOnSubprotocol(request, this.options) as string | null
-    // It was a list with `websocket` in it; ws wants that alone.
-    request.raw.headers.upgrade = 'websocket'
+    upgrade.headerLines = toHeaderLines(reply)
+    const key = this.#host.residents.keyOf(request)
+    upgrade.subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
+    // ws reads them again. It was a list with `websocket` in it; ws wants that alone.
+    Object.assign(request.raw.headers, readByWs(upgrade.headers), { upgrade: 'websocket' })
     this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (websocket) => {
       upgrade.accept()
-      this.#connect(websocket, upgrade, request)
+      this.#connect(websocket, upgrade, request, key)
     })
     return upgrade.failure === undefined ? undefined : new FST_WEBSOCK_BAD_HANDSHAKE(upgrade.failure.message)
   }
 
-  #connect (websocket: WebSocket, { socket }: Upgrade, request: FastifyRequest): void {
+  #connect (websocket: WebSocket, { socket }: Upgrade, request: FastifyRequest, key: string | undefined): void {
     const { residents, nextId, post } = this.#host
     let moveOut = (): void => {}
     const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, post, onGone: () => moveOut() })
-    moveOut = residents.moveIn(connection, request)
+    moveOut = residents.moveIn(connection, key)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }
@@ -131,10 +133,13 @@ export class WebsocketRoute {
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      maxPayload: maxMessageBytes,
+      // ws counts a compressed message before and after inflation, and what cannot be compressed grows: zlib's own bound.
+      // The connection counts what came out.
+      maxPayload: compress ? maxMessageBytes + (maxMessageBytes >>> 12) + (maxMessageBytes >>> 14) + 16 : maxMessageBytes,
       perMessageDeflate: compress ? { threshold: 1024 } : false,
-      // Not in @types/ws yet.
-      ...{ closeTimeout: closeTimeoutMs },
+      // Not in @types/ws yet. ws closes 1008 beyond its 16 384 fragments, each an object of its own; so many of 64 bytes
+      // are a message of 1 MiB. A larger limit lets larger messages come in fragments as small.
+      ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)) },
       handleProtocols: (_offered, request) => this.#host.gate.find(request)?.subprotocol ?? false
     })
     server.on('headers', (lines, request) => lines.push(...this.#host.gate.find(request)?.headerLines ?? []))
@@ -157,10 +162,10 @@ export function findRoute (request: FastifyRequest): WebsocketRoute | undefined 
 }
 
 /** Draining, limits, then the subprotocol: why this request may not be upgraded now, or undefined. */
-export function admissionRefusal (request: FastifyRequest, options: ResolvedOptions, residents: Residents): FastifyError | undefined {
+export function admissionRefusal (request: FastifyRequest, headers: IncomingHttpHeaders, options: ResolvedOptions, residents: Residents): FastifyError | undefined {
   const refusal = residents.refusal(request)
   if (refusal !== undefined) return refusal
-  const agreed = agreeOnSubprotocol(request, options)
+  const agreed = agreeOnSubprotocol(headers, options)
   return agreed instanceof Error ? agreed : undefined
 }
 
@@ -169,6 +174,25 @@ function withHeaders<E extends Error> (reply: FastifyReply, error: E | undefined
   const { headers } = (error ?? {}) as { headers?: Record<string, string> }
   if (headers !== undefined) reply.headers(headers)
   return error
+}
+
+/** The 101 goes through the onSend hooks like every answer: cookies and sessions are written there. */
+function sendSwitch (reply: FastifyReply, upgrade: Upgrade): void {
+  upgrade.admitted = true
+  // Not by `reply.code`: an error finds its own status only where none was set.
+  reply.raw.statusCode = 101
+  const send = reply.send.bind(reply)
+  // A hook that fails now ends in an error handler, whose answer goes through the same onSend hooks: it is not the 101 any more.
+  reply.send = (payload?: unknown) => {
+    upgrade.admitted = false
+    if (reply.statusCode === 101) reply.raw.statusCode = 200
+    return send(payload)
+  }
+  send()
+}
+
+function readByWs (headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('sec-websocket-')))
 }
 
 function checkHandler (handler: unknown, route: string): asserts handler is AnyHandler {

@@ -4,6 +4,10 @@ import type { FastifyInstance, FastifySchemaCompiler, RouteOptions } from 'fasti
 import type { MessageCompilers, ValidateFunction } from '../messages/compilers.ts'
 
 type Compile = FastifySchemaCompiler<object>
+type CompileSerializer = (route: { schema: object, method: string, url: string, httpStatus: string }) => (message: unknown) => string
+
+// Compilers that tell parts apart coerce all but this one (TypeBox's), or know no others than Fastify's four.
+const HTTP_PART = 'body'
 
 /**
  * The compilers for a route's message schemas: its own, or the instance's, so that any type provider works.
@@ -13,33 +17,66 @@ type Compile = FastifySchemaCompiler<object>
  * who wants coercion gives the route a `validatorCompiler`.
  */
 export function buildMessageCompilers (instance: FastifyInstance, route: RouteOptions): MessageCompilers {
-  const place = { method: 'GET', url: route.url, httpPart: 'websocket' }
   // Typed as always there; undefined until somebody sets it or a route needs it.
-  const own = (route.validatorCompiler ?? instance.validatorCompiler) as Compile | undefined
-  const faithful = own !== undefined && (route.validatorCompiler !== undefined || !alters(own))
-  const compileWith = (compile: Compile) => (schema: object) => compile({ schema, ...place }) as ValidateFunction
-  const serializerCompiler = (route.serializerCompiler ?? instance.serializerCompiler ?? SerializerCompiler()(instance.getSchemas(), {})) as
-    (route: { schema: object, method: string, url: string, httpStatus: string }) => (message: unknown) => string
+  const given = (route.validatorCompiler ?? instance.validatorCompiler) as Compile | undefined
+  const jsonSchema = given === undefined || speaksJsonSchema(given)
+  const own = route.validatorCompiler === undefined && given !== undefined && jsonSchema && alters(given) ? undefined : given
+  const validate = (compile: Compile, schema: object): ValidateFunction =>
+    compile({ schema, method: 'GET', url: route.url, httpPart: HTTP_PART }) as ValidateFunction
+  const serialize = (compile: CompileSerializer, schema: object): (message: unknown) => string =>
+    compile({ schema, method: 'GET', url: route.url, httpStatus: 'websocket' })
+  const ownSerializer = (route.serializerCompiler ?? instance.serializerCompiler) as CompileSerializer | undefined
   return {
-    validator: faithful ? compileWith(own) : compileWith(buildAjv(instance, false)),
-    stripper: own !== undefined && !speaksJsonSchema(own) ? compileWith(own) : compileWith(buildAjv(instance, 'all')),
-    serializer: (schema) => serializerCompiler({ schema, method: 'GET', url: route.url, httpStatus: 'websocket' })
+    jsonSchema,
+    validator: (schema) => own === undefined
+      ? validate(strictAjvOf(instance), schema)
+      : retry(() => validate(own, schema), jsonSchema, () => validate(strictAjvOf(instance), schema)),
+    serializer: (schema) => ownSerializer === undefined
+      ? serialize(defaultSerializerOf(instance), schema)
+      : retry(() => serialize(ownSerializer, schema), jsonSchema, () => serialize(defaultSerializerOf(instance), schema))
   }
 }
 
-function buildAjv (instance: FastifyInstance, removeAdditional: false | 'all'): Compile {
-  return AjvCompiler()(instance.getSchemas() as never, {
-    customOptions: { coerceTypes: false, useDefaults: false, removeAdditional }
+/** A context inherits the compilers of the one above it, made there without the schemas that were added here. */
+function retry<T> (compile: () => T, again: boolean, compileHere: () => T): T {
+  try {
+    return compile()
+  } catch (error) {
+    if (!again) throw error
+    try {
+      return compileHere()
+    } catch {
+      throw error
+    }
+  }
+}
+
+const strictAjvs = new WeakMap<FastifyInstance, Compile>()
+const defaultSerializers = new WeakMap<FastifyInstance, CompileSerializer>()
+
+/** One for each context, when a schema first asks for it. */
+function strictAjvOf (instance: FastifyInstance): Compile {
+  const { log } = instance
+  // Its own logger is the console.
+  const logger = { log: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log) }
+  const compile = strictAjvs.get(instance) ?? AjvCompiler()(instance.getSchemas() as never, {
+    customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false, logger }
   } as never) as unknown as Compile
+  strictAjvs.set(instance, compile)
+  return compile
+}
+
+function defaultSerializerOf (instance: FastifyInstance): CompileSerializer {
+  const compile = defaultSerializers.get(instance) ?? SerializerCompiler()(instance.getSchemas(), {}) as unknown as CompileSerializer
+  defaultSerializers.set(instance, compile)
+  return compile
 }
 
 /** Tells whether a compiler's functions change what they check, by trying one for each way to. */
 function alters (compile: Compile): boolean {
-  return speaksJsonSchema(compile) && (
-    isChanged(compile, { type: 'object', properties: { coerced: { type: 'integer' } } }, { coerced: '1' }) ||
+  return isChanged(compile, { type: 'object', properties: { coerced: { type: 'integer' } } }, { coerced: '1' }) ||
     isChanged(compile, { type: 'object', properties: { filled: { type: 'integer', default: 1 } } }, {}) ||
     isChanged(compile, { type: 'object', properties: {}, additionalProperties: false }, { removed: 1 })
-  )
 }
 
 function isChanged (compile: Compile, schema: object, data: object): boolean {
@@ -53,15 +90,18 @@ function isChanged (compile: Compile, schema: object, data: object): boolean {
 function speaksJsonSchema (compile: Compile): boolean {
   try {
     const accepts = (data: unknown): boolean => {
-      const result: unknown = run(compile, { type: 'string' }, data)
+      const result: unknown = run(compile, { type: 'integer' }, data)
       return result !== false && (result as { error?: unknown } | undefined)?.error === undefined
     }
-    return accepts('a') && !accepts({})
+    return accepts(1) && !accepts('a')
   } catch {
     return false
   }
 }
 
 function run (compile: Compile, schema: object, data: unknown): unknown {
-  return (compile({ schema, method: 'GET', url: '', httpPart: 'websocket' }) as (data: unknown) => unknown)(data)
+  const result = (compile({ schema, method: 'GET', url: '', httpPart: HTTP_PART }) as (data: unknown) => unknown)(data)
+  // Refused in messages/check.ts; its rejection must not end the process here.
+  if (result instanceof Promise) result.catch(() => {})
+  return result
 }

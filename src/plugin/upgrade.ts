@@ -1,5 +1,5 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyError } from 'fastify'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 
@@ -17,6 +17,8 @@ export class Upgrade {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
+  /** As they came: a schema of the route's may convert those of the request, or remove what it does not name. */
+  readonly headers: IncomingHttpHeaders
   /** The route's handler was reached: the answer on its way is the 101. */
   admitted = false
   subprotocol: string | null = null
@@ -34,6 +36,7 @@ export class Upgrade {
     this.request = request
     this.socket = socket
     this.head = head
+    this.headers = { ...request.headers }
     this.#onEnd = onEnd
     this.#timeouts = timeouts
     this.#timer = setTimeout(this.#timeOut, timeouts.upgradeTimeoutMs)
@@ -57,6 +60,7 @@ export class Upgrade {
 
   /** A route may give its hooks more time than the plugin does, or less: counted from now. */
   setTimeouts (timeouts: UpgradeTimeouts): void {
+    if (this.#over) return
     this.#timeouts = timeouts
     this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
   }
@@ -72,13 +76,13 @@ export class Upgrade {
 
   /**
    * Answers past Fastify and hangs up, unless an answer is under way. A hook that answers after all writes into a response
-   * without a socket: into the one in use, its second head would be an exception that nobody catches.
+   * whose socket is closed: into the one in use, its second head would be an exception that nobody catches.
    */
   refuse (error: FastifyError, headers: Readonly<Record<string, number>> = {}): void {
     if (this.#over) return
     this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)
     if (this.#response?.headersSent === true) return
-    this.#response?.detachSocket(this.socket as never)
+    this.#abandonResponse()
     this.#over = true
     const status = error.statusCode ?? 503
     const body = JSON.stringify({ statusCode: status, code: error.code, error: STATUS_CODES[status], message: error.message })
@@ -92,6 +96,15 @@ export class Upgrade {
       body
     ].join('\r\n'))
     this.#hangUp()
+  }
+
+  /** To the hooks it is as if the client had gone. Without a socket at all, a stream that they send would stay open for ever. */
+  #abandonResponse (): void {
+    if (this.#response === undefined) return
+    this.#response.detachSocket(this.socket as never)
+    const nowhere = new PassThrough()
+    this.#response.assignSocket(nowhere as never)
+    nowhere.destroy()
   }
 
   readonly #timeOut = (): void => {

@@ -79,6 +79,13 @@ export async function connect (t: Teardown, url: string, options: ClientOptions 
   return Object.assign(client, { response })
 }
 
+/** What the server answers to one message on a connection of its own. */
+export async function ask (t: Teardown, url: string, message: unknown, options: ClientOptions = {}): Promise<Data> {
+  const client = await connect(t, url, options)
+  client.send(message)
+  return client.next()
+}
+
 export interface Refusal {
   status: number
   headers: IncomingMessage['headers']

@@ -83,9 +83,47 @@ export class RawClient {
 }
 
 /** Connects to a port of 127.0.0.1; destroyed when the test ends. */
-export async function connectRaw (t: Teardown, port: number): Promise<RawClient> {
-  const socket = connect(port, '127.0.0.1')
+export async function connectRaw (t: Teardown, port: number, { allowHalfOpen = false } = {}): Promise<RawClient> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
   return new RawClient(socket)
+}
+
+/** An HTTP answer as it came: header names in lower case, one value for each line. */
+export interface Answer {
+  status: number
+  headers: Record<string, string[]>
+  body: string
+}
+
+/** Splits what came into its HTTP answers; a body is as long as Content-Length says, or goes to the end. */
+export function parseAnswers (text: string): Answer[] {
+  const answers: Answer[] = []
+  for (let at = 0; at < text.length;) {
+    const end = text.indexOf('\r\n\r\n', at)
+    if (end === -1) break
+    const [line = '', ...lines] = text.slice(at, end).split('\r\n')
+    const headers: Record<string, string[]> = {}
+    for (const one of lines) {
+      const colon = one.indexOf(':')
+      const name = one.slice(0, colon).toLowerCase()
+      headers[name] = [...headers[name] ?? [], one.slice(colon + 1).trim()]
+    }
+    const status = Number(line.split(' ')[1])
+    const length = status < 200 && status !== 101 ? 0 : Number(headers['content-length']?.[0] ?? text.length)
+    const body = text.slice(end + 4, end + 4 + length)
+    answers.push({ status, headers, body })
+    at = end + 4 + body.length
+  }
+  return answers
+}
+
+/** Sends these bytes, waits until TCP has ended, and gives the one answer. Rejects after `timeoutMs`, and when there are more answers or none. */
+export async function exchange (t: Teardown, port: number, bytes: string | Uint8Array, timeoutMs = 5000): Promise<Answer> {
+  const client = (await connectRaw(t, port)).write(bytes)
+  if (!client.socket.closed) await once(client.socket, 'close', { signal: AbortSignal.timeout(timeoutMs) })
+  const answers = parseAnswers(client.text)
+  if (answers.length !== 1) throw new Error(`${answers.length} answers: ${JSON.stringify(client.text.slice(0, 1000))}`)
+  return answers[0] as Answer
 }

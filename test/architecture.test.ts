@@ -1,0 +1,155 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+
+const src = resolve(__dirname, '../src')
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  readonly typeOnly: boolean
+}
+
+/** What a layer may import: of ours, by path below src; of others, by name; `type:` for types alone. */
+interface Rule {
+  readonly ours: readonly RegExp[]
+  readonly others: readonly RegExp[]
+}
+
+const NODE = /^node:/
+const RULES: Readonly<Record<string, Rule>> = {
+  wire: { ours: [], others: [] },
+  errors: { ours: [], others: [/^@fastify\/error$/] },
+  diagnostics: { ours: [], others: [/^node:diagnostics_channel$/] },
+  connection: { ours: [/^wire\//, /^errors$/, /^diagnostics$/], others: [NODE, /^type:ws$/, /^type:fastify$/] },
+  messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
+  pubsub: { ours: [/^errors$/, /^diagnostics$/], others: [NODE] },
+  asyncapi: { ours: [/^wire\//], others: [] },
+  client: { ours: [/^wire\//], others: [] },
+  plugin: {
+    ours: [/^wire\//, /^errors$/, /^diagnostics$/, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
+    others: [NODE, /^(type:)?(fastify|ws)$/, /^fastify-plugin$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
+  },
+  index: { ours: [/^(?!client\/|testing\/)/], others: [] },
+  testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => name.replaceAll('\\', '/')).sort()
+const imports = files.flatMap(readImports)
+
+void t.test('each layer imports only what it may', async (t) => {
+  t.ok(imports.length > 50, 'the import lines are found')
+  t.same(files.filter((file) => RULES[layerOf(file)] === undefined), [], 'each file belongs to a layer')
+  t.same(imports.filter((line) => !isAllowed(line)).map(show), [])
+})
+
+void t.test('nothing is imported in a circle at run time', async (t) => {
+  t.same(findCircle(imports.filter(({ typeOnly }) => !typeOnly)), [])
+})
+
+void t.test('no file but the entries only hands on what others export', async (t) => {
+  const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
+  t.same(barrels.filter((file) => !/^(index|client\/index|testing\/index)\.ts$/.test(file)), [])
+})
+
+void t.test('a file has 300 lines at most', async (t) => {
+  t.same(files.filter((file) => read(file).trimEnd().split('\n').length > 300), [])
+})
+
+void t.test('each folder has a README that names each of its files', async (t) => {
+  const folders = [...new Set(files.map((file) => dirname(file)))].filter((folder) => folder !== '.')
+  for (const folder of folders) {
+    const readme = join(src, folder, 'README.md')
+    const text = existsSync(readme) ? readFileSync(readme, 'utf8') : ''
+    const own = files.filter((file) => dirname(file) === folder).map((file) => file.slice(folder.length + 1))
+    t.same(own.filter((file) => !text.includes(`\`${file}\``)), [], folder)
+  }
+})
+
+void t.test('the rules of this test refuse what they should', async (t) => {
+  const refused: Import[] = [
+    { from: 'wire/frame.ts', to: 'node:buffer', typeOnly: false },
+    { from: 'wire/frame.ts', to: 'errors', typeOnly: false },
+    { from: 'connection/connection.ts', to: 'plugin/route', typeOnly: true },
+    { from: 'connection/connection.ts', to: 'pubsub/pubsub', typeOnly: false },
+    { from: 'connection/connection.ts', to: 'fastify', typeOnly: false },
+    { from: 'messages/receive.ts', to: 'connection/connection', typeOnly: false },
+    { from: 'client/client.ts', to: 'node:events', typeOnly: false },
+    { from: 'plugin/plugin.ts', to: 'client/client', typeOnly: false },
+    { from: 'index.ts', to: 'testing/index', typeOnly: false }
+  ]
+  t.same(refused.filter(isAllowed).map(show), [])
+  const line = (from: string, to: string): Import => ({ from: `${from}.ts`, to, typeOnly: false })
+  t.same(findCircle([line('a', 'b'), line('b', 'c'), line('c', 'b')]), ['b', 'c', 'b'])
+  t.same(findCircle([line('a', 'b'), line('a', 'c'), line('b', 'd'), line('c', 'd')]), [])
+})
+
+function read (file: string): string {
+  return readFileSync(join(src, file), 'utf8')
+}
+
+function layerOf (file: string): string {
+  return (file.includes('/') ? file.split('/')[0] : file.replace(/\.ts$/, '')) ?? ''
+}
+
+/** Every import, re-export and `import()` of a file: ours by its path below src without `.ts`, others by name. */
+function readImports (file: string): Import[] {
+  const found: Import[] = []
+  const add = (specifier: string, typeOnly: boolean): void => {
+    const to = specifier.startsWith('.') ? relative(src, resolve(src, dirname(file), specifier)).replaceAll('\\', '/').replace(/\.ts$/, '') : specifier
+    found.push({ from: file, to, typeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) add(node.moduleSpecifier.text, isTypeImport(node))
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined && ts.isStringLiteral(node.moduleSpecifier)) add(node.moduleSpecifier.text, node.isTypeOnly)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) && ts.isStringLiteral(node.argument.literal)) add(node.argument.literal.text, true)
+    else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText()) && node.arguments[0] !== undefined) add(node.arguments[0].getText().slice(1, -1), false)
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true))
+  return found
+}
+
+/** Tells whether nothing of it is left at run time: `import type`, or `type` before each name. */
+function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
+  if (importClause === undefined) return false
+  if (importClause.isTypeOnly) return true
+  const { name, namedBindings } = importClause
+  return name === undefined && namedBindings !== undefined && ts.isNamedImports(namedBindings) && namedBindings.elements.every((element) => element.isTypeOnly)
+}
+
+function isAllowed ({ from, to, typeOnly }: Import): boolean {
+  const layer = layerOf(from)
+  const rule = RULES[layer]
+  if (rule === undefined) return false
+  const ours = files.includes(`${to}.ts`) || RULES[layerOf(to)] !== undefined
+  if (ours) return layerOf(to) === layer || rule.ours.some((pattern) => pattern.test(to))
+  return rule.others.some((pattern) => pattern.test(to) || (typeOnly && pattern.test(`type:${to}`)))
+}
+
+/** The files of the first circle there is, the first of them once more at the end; none is []. */
+function findCircle (lines: readonly Import[]): string[] {
+  const targets = new Map<string, string[]>()
+  for (const { from, to } of lines) targets.set(from.replace(/\.ts$/, ''), [...targets.get(from.replace(/\.ts$/, '')) ?? [], to])
+  const done = new Set<string>()
+  const search = (file: string, path: readonly string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file)) return []
+    for (const target of targets.get(file) ?? []) {
+      const circle = search(target, [...path, file])
+      if (circle.length > 0) return circle
+    }
+    done.add(file)
+    return []
+  }
+  for (const file of targets.keys()) {
+    const circle = search(file, [])
+    if (circle.length > 0) return circle
+  }
+  return []
+}
+
+function show ({ from, to, typeOnly }: Import): string {
+  return `${from} imports ${typeOnly ? 'types of ' : ''}${to}`
+}

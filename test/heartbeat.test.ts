@@ -1,0 +1,228 @@
+import { createHook } from 'node:async_hooks'
+import t from 'tap'
+import { beatPeriodMs, Heartbeat, Pulse, type Beating, type HeartbeatLimits } from '../src/connection/heartbeat.ts'
+import { connect } from './helpers/client.ts'
+import { startEndings } from './helpers/endings.ts'
+import { frame, text } from './helpers/raw.ts'
+import { later, wire } from './helpers/trials.ts'
+
+const LIMITS = { heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 20_000, idleTimeoutMs: 0 }
+
+/** A peer that is only numbers, and a heartbeat whose time is moved by hand, second by second. */
+function watch (limits: Partial<HeartbeatLimits> = {}) {
+  const told: string[] = []
+  let now = 1_000_000
+  const peer = {
+    limits: { ...LIMITS, ...limits },
+    pulse: new Pulse(),
+    bytesRead: 0 as number | undefined,
+    messagesRead: 0,
+    deaf: false as boolean,
+    ping: () => { told.push(`ping at ${at()}`) },
+    timeOut: (kind: string) => { told.push(`${kind} at ${at()}`) }
+  } satisfies Beating
+  const start = now
+  const at = (): number => (now - start) / 1000
+  const heartbeat = new Heartbeat(1000, now)
+  heartbeat.beat(now, [peer])
+  return {
+    peer,
+    told,
+    /** Beats each second; `each` acts for the peer before each beat. Stops when the peer has been timed out. */
+    pass (seconds: number, each: () => void = () => {}): void {
+      for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
+        now += 1000
+        each()
+        heartbeat.beat(now, [peer])
+      }
+    },
+    /** The event loop does nothing for so long: one late beat. */
+    stall (seconds: number): void {
+      now += seconds * 1000
+      heartbeat.beat(now, [peer])
+    }
+  }
+}
+
+void t.test('a silent peer is pinged once after the interval, and dead after the timeout', async (t) => {
+  const { told, pass } = watch()
+  pass(29)
+  t.same(told, [])
+  pass(100)
+  t.same(told, ['ping at 30', 'dead at 50'])
+})
+
+void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
+  const { peer, told, pass } = watch()
+  const hear = (): void => { peer.bytesRead = (peer.bytesRead ?? 0) + 1 }
+  pass(29)
+  hear()
+  pass(30)
+  t.same(told, [])
+  pass(1)
+  t.same(told, ['ping at 60'], 'the silence is counted anew')
+  pass(19)
+  hear()
+  pass(30)
+  t.same(told, ['ping at 60'])
+  pass(1)
+  pass(20)
+  t.same(told, ['ping at 60', 'ping at 110', 'dead at 130'])
+})
+
+void t.test('a stalled event loop kills nobody, whenever it stalls', async (t) => {
+  const before = watch()
+  before.pass(29)
+  before.stall(60)
+  t.same(before.told, [], 'before the ping')
+  before.pass(1)
+  t.same(before.told, ['ping at 90'], 'its time has stood still')
+  before.stall(60)
+  before.pass(19)
+  t.same(before.told, ['ping at 90'], 'after the ping')
+  before.pass(1)
+  t.same(before.told, ['ping at 90', 'dead at 170'], 'and goes on')
+
+  const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 50_000 })
+  idle.pass(40)
+  idle.stall(60)
+  idle.pass(9)
+  t.same(idle.told, [])
+  idle.pass(1)
+  t.same(idle.told, ['idle at 110'])
+})
+
+void t.test('our own pause kills nobody, and the silence is counted from its end', async (t) => {
+  for (const limits of [{}, { heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 }]) {
+    const { peer, told, pass } = watch(limits)
+    pass(20)
+    peer.deaf = true
+    pass(300)
+    peer.deaf = false
+    pass(29)
+    t.same(told, [])
+    pass(1)
+    t.equal(told.length, 1)
+    t.match(told[0], /^(ping|idle) at 350$/)
+  }
+  const { peer, told, pass } = watch()
+  pass(35)
+  peer.deaf = true
+  pass(300)
+  peer.deaf = false
+  pass(29)
+  t.same(told, ['ping at 30'], 'also after the ping')
+  pass(30)
+  t.same(told, ['ping at 30', 'ping at 365', 'dead at 385'])
+})
+
+void t.test('only data messages keep a peer from being idle', async (t) => {
+  const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
+  const pong = (): void => { peer.bytesRead = (peer.bytesRead ?? 0) + 2 }
+  pass(59, pong)
+  peer.messagesRead++
+  pass(60, pong)
+  t.same(told, [])
+  pass(1, pong)
+  t.same(told, ['idle at 120'])
+})
+
+void t.test('0 turns each off', async (t) => {
+  const { told, pass } = watch({ heartbeatIntervalMs: 0 })
+  pass(10_000)
+  t.same(told, [], 'no ping, no death, not idle')
+  const patient = watch({ heartbeatTimeoutMs: 0 })
+  patient.pass(10_000)
+  t.same(patient.told, ['ping at 30'], 'a ping, and no death')
+  t.equal(beatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }), Infinity)
+})
+
+void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
+  const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
+  peer.bytesRead = undefined
+  pass(1000)
+  t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
+})
+
+void t.test('a silent client is pinged, and cut without a close frame', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 60, heartbeatTimeoutMs: 60 })
+  const raw = await endings.open(t)
+  const from = performance.now()
+  await raw.ended
+  t.ok(performance.now() - from >= 80, 'not before both are over')
+  t.same(wire(raw), ['ping '])
+  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }])
+  t.same(endings.calls, ['init'])
+})
+
+void t.test('clients that answer, or send parts of a message or pings, or are paused, live on', async (t) => {
+  const endings = await startEndings(t, {
+    handleIn (data, ws) {
+      if (data === 'pause') ws.sendAfter('paused', 300)
+      if (data === 'pause') ws.pause()
+      if (data.startsWith('whole')) return ws.push(`${data.length}` as never)
+    },
+    handleInfo (info, ws) {
+      ws.resume()
+      return ws.push(`${String(info)} till now` as never)
+    }
+  }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 })
+  const answering = await connect(t, endings.url('/'))
+  const [paused, fragments, pinging, silent] = [await endings.open(t), await endings.open(t), await endings.open(t), await endings.open(t)]
+  // One frame of 65 000 bytes, byte by byte: no frame is ever whole.
+  const big = frame(1, 'whole'.padEnd(65_000, '.'))
+  let sent = 5000
+  fragments.write(big.subarray(0, sent))
+  const interval = setInterval(() => {
+    fragments.write(big.subarray(sent, ++sent))
+    pinging.write(frame(10))
+  }, 10)
+  t.teardown(() => clearInterval(interval))
+  paused.write(text('pause'))
+  await paused.until(() => wire(paused).some((line) => line === 'text paused till now'))
+  await silent.ended
+  t.equal(endings.ends.length <= 2, true, 'the silent one has died meanwhile')
+  clearInterval(interval)
+  fragments.write(big.subarray(sent))
+  await fragments.until(() => wire(fragments).includes('text 65000'))
+  t.same(wire(fragments), ['text 65000'], 'bytes of a frame are life: no ping was needed')
+  pinging.write(text('whole'))
+  await pinging.until(() => wire(pinging).includes('text 5'))
+  answering.send('whole')
+  t.equal(await answering.next(), '5', 'ws has answered the pings')
+})
+
+void t.test('an idle client is closed 1000', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1000, idleTimeoutMs: 150 })
+  const client = await connect(t, endings.url('/'))
+  const from = performance.now()
+  t.equal((await client.closed).code, 1000)
+  t.ok(performance.now() - from >= 130)
+  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }], 'pongs are no messages')
+})
+
+void t.test('an open connection has no timer of its own', async (t) => {
+  // Not process.getActiveResourcesInfo(), which leaves out what does not keep the process alive.
+  const timers = new Set<number>()
+  // By the server: the clients' waits have timers too.
+  const isServer = (stack = ''): boolean => /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
+  let opened = 0
+  const hook = createHook({
+    init (id, type) {
+      if (type !== 'Timeout' || !isServer(new Error().stack)) return
+      opened++
+      timers.add(id)
+    },
+    destroy: (id) => { timers.delete(id) }
+  }).enable()
+  t.teardown(() => hook.disable())
+  const endings = await startEndings(t, {}, { idleTimeoutMs: 60_000 })
+  const clients = await Promise.all(Array.from({ length: 200 }, () => endings.open(t)))
+  t.equal(endings.calls.length, 200)
+  for (const client of clients) client.write(text('x'))
+  await endings.until('calls', 400)
+  // The end of a timer is told a little later.
+  for (let turn = 0; turn < 5; turn++) await later(() => {})
+  t.ok(opened >= 200, 'each upgrade had one')
+  t.ok(timers.size < 20, `${timers.size} timers with 200 connections`)
+})

@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const execute = promisify(execFile)
+const root = resolve(__dirname, '..')
+const modules = join(root, 'node_modules')
+const fixtures = join(__dirname, 'packaging')
+// What a consumer has beside what the package brings; the rest must be in its `dependencies`.
+const CONSUMER = ['fastify', '@types/node']
+
+interface Manifest {
+  files: string[]
+  dependencies: Record<string, string>
+}
+
+void t.test('the package', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'fastify-websock-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
+  const tarball = await pack(dir, manifest)
+
+  await t.test('is well formed for publint and for all ways of node16 to resolve types', async (t) => {
+    await t.resolves(run(process.execPath, [join(modules, 'publint/src/cli.js'), '--strict', tarball]))
+    const { stdout } = await run(process.execPath, [join(modules, '@arethetypeswrong/cli/dist/index.js'), tarball, '--profile', 'node16', '--format', 'json'])
+    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: object }
+    t.equal(analysis.types.kind, 'included')
+    t.same(problems, {})
+  })
+
+  await install(dir, tarball, Object.keys(manifest.dependencies))
+
+  await t.test('holds the built files, the two hand-written ones and no sources', async (t) => {
+    const files = await readdir(join(dir, 'node_modules/fastify-websock'))
+    for (const name of ['LICENSE', 'dist', 'index.d.ts', 'index.js', 'package.json']) t.ok(files.includes(name), name)
+    t.notOk(files.some((name) => ['src', 'test', 'example', 'bench', 'tsconfig.json'].includes(name)), files.join(' '))
+  })
+
+  await t.test('type-checks in every import style, also its own declarations, and runs', async (t) => {
+    await cp(fixtures, dir, { recursive: true })
+    const { stdout } = await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir]).catch((error: { stdout: string }) => error)
+    t.equal(stdout, '')
+    const styles = (await readdir(fixtures)).filter((name) => /^(esm|cjs)-/.test(name)).map((name) => name.replace(/ts$/, 'js'))
+    t.same(styles.sort(), ['cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-default.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
+    await Promise.all(styles.map(async (style) => {
+      const { stdout } = await run(process.execPath, [join(dir, 'out', style)])
+      t.equal(stdout, '"HI"', style)
+    }))
+  })
+})
+
+void t.test('index.d.ts and index.js give the names of src/index.ts, all of them and no other', async (t) => {
+  const source = await readFile(join(root, 'src/index.ts'), 'utf8')
+  const declared = await readFile(join(root, 'index.d.ts'), 'utf8')
+  const given = await readFile(join(root, 'index.js'), 'utf8')
+  const namespace = /declare namespace websock \{([^]*?)\n\}/.exec(declared)?.[1] ?? ''
+  t.same(exportedNames(namespace, 'type'), exportedNames(source, 'type'))
+  t.same([...exportedNames(namespace, ''), ...namespace.matchAll(/export const (\w+)/g)].map((name) => Array.isArray(name) ? name[1] : name).sort(), exportedNames(source, ''))
+  t.same([...given.matchAll(/module\.exports\.(\w+) =/g)].map(([, name]) => name).sort(), exportedNames(source, ''))
+})
+
+function run (command: string, args: readonly string[], cwd = root): Promise<{ stdout: string, stderr: string }> {
+  // Without what tap sets: it would trace the coverage of each child, and slow it down.
+  return execute(command, args, { cwd, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, maxBuffer: 64 * 1024 * 1024 })
+}
+
+/** Builds and packs from a copy, so that neither an old file in dist nor another test that builds gets in. */
+async function pack (dir: string, { files }: Manifest): Promise<string> {
+  const stage = join(dir, 'stage')
+  await mkdir(stage)
+  const top = await readdir(root)
+  const copied = ['package.json', ...files.filter((name) => name !== 'dist'), ...top.filter((name) => /^(LICENSE|README)/.test(name))]
+  for (const name of copied.filter((name) => top.includes(name))) await cp(join(root, name), join(stage, name))
+  await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')])
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], stage)
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
+  return join(dir, filename)
+}
+
+/** What `npm install` would do, without the network: nothing but what the package names can be found. */
+async function install (dir: string, tarball: string, dependencies: readonly string[]): Promise<void> {
+  const target = join(dir, 'node_modules/fastify-websock')
+  await mkdir(target, { recursive: true })
+  await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
+  for (const name of [...dependencies, ...CONSUMER]) {
+    await mkdir(dirname(join(dir, 'node_modules', name)), { recursive: true })
+    await symlink(join(modules, name), join(dir, 'node_modules', name))
+  }
+}
+
+function exportedNames (text: string, kind: 'type' | ''): string[] {
+  const lists = [...text.matchAll(/export (type )?\{([^}]*)\}/g)].filter(([, type]) => (type?.trim() ?? '') === kind)
+  return lists.flatMap(([, , names]) => (names ?? '').split(',').map((name) => name.trim().replace(/^.* as /, ''))).filter((name) => name !== '').sort()
+}

@@ -1,0 +1,92 @@
+import t from 'tap'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Mailbox, type Letter } from '../../src/connection/mailbox.ts'
+
+interface Numbered extends Letter { readonly n: number }
+
+/** A mailbox whose callbacks end one by one, when they are told to. */
+function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbered>, handled: number[], marks: Array<[full: boolean, waiting: number]>, next: () => Promise<void> } {
+  const handled: number[] = []
+  const marks: Array<[boolean, number]> = []
+  const ends: Array<() => void> = []
+  const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
+    maxLength,
+    maxBytes,
+    deliver: ({ n }) => {
+      handled.push(n)
+      return new Promise<void>((resolve) => ends.push(resolve))
+    },
+    onFull: (full) => marks.push([full, mailbox.length])
+  })
+  return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
+}
+
+void t.test('reading stops at a mark and starts again at half of both', async (t) => {
+  const cases: Array<[maxLength: number, maxBytes: number, bytes: number, stopsAt: number, startsAt: number]> = [
+    [10, 1_000_000, 1, 10, 5],
+    [7, 1_000_000, 0, 7, 3],
+    [1, 1_000_000, 1, 1, 0],
+    [1000, 100, 10, 10, 5],
+    [1000, 1, 10, 1, 0],
+    [10, 200, 10, 10, 5]
+  ]
+  for (const [maxLength, maxBytes, bytes, stopsAt, startsAt] of cases) {
+    const { mailbox, handled, marks, next } = build(maxLength, maxBytes)
+    for (let n = 0; n <= stopsAt + 5; n++) mailbox.post({ n, bytes })
+    t.same(marks, [[true, stopsAt]], `${maxLength} letters or ${maxBytes} bytes: told once, the running one does not count`)
+    while (mailbox.busy) await next()
+    t.same(marks, [[true, stopsAt], [false, startsAt]])
+    t.same(handled, Array.from({ length: stopsAt + 6 }, (_, n) => n))
+    for (let n = 0; n <= stopsAt; n++) mailbox.post({ n, bytes })
+    t.equal(marks.length, 3, 'and again')
+  }
+})
+
+void t.test('letters from inside are refused at the mark, those that wait for the end of the turn included', async (t) => {
+  const { mailbox, handled, next } = build(3, 1_000_000)
+  const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n, bytes: 0 }))
+  t.same(offers, [true, true, true, false])
+  t.same(handled, [], 'none runs inside its sender')
+  await turn()
+  t.same(handled, [0])
+  t.equal(mailbox.length, 2)
+  t.equal(mailbox.offer({ n: 4, bytes: 0 }), true)
+  t.equal(mailbox.offer({ n: 5, bytes: 0 }), false)
+  mailbox.post({ n: 6, bytes: 0 })
+  t.equal(mailbox.offer({ n: 7, bytes: 0 }), false, 'what came over the wire counts too, and is never refused')
+  while (mailbox.busy) await next()
+  t.same(handled, [0, 1, 2, 6, 4])
+})
+
+void t.test('a closed mailbox takes nothing and hands out nothing more', async (t) => {
+  const { mailbox, handled, next } = build(10, 1_000_000)
+  mailbox.offer({ n: 9, bytes: 0 })
+  for (let n = 0; n < 3; n++) mailbox.post({ n, bytes: 1 })
+  mailbox.close()
+  mailbox.post({ n: 3, bytes: 1 })
+  t.equal(mailbox.offer({ n: 4, bytes: 0 }), false)
+  t.equal(mailbox.busy, true, 'the running callback goes on')
+  await next()
+  t.equal(mailbox.busy, false)
+  t.same(handled, [0])
+  t.equal(mailbox.length, 0)
+})
+
+void t.test('a million letters that wait do not cost the stack, and keep their order', async (t) => {
+  const seen = { last: -1, ordered: true }
+  let release = (): void => {}
+  const mailbox = new Mailbox<Numbered>({
+    maxLength: 1_048_576,
+    maxBytes: 1_000_000,
+    deliver: ({ n }) => {
+      seen.ordered &&= n === seen.last + 1
+      seen.last = n
+      return n === 0 ? new Promise<void>((resolve) => { release = resolve }) : undefined
+    },
+    onFull: () => {}
+  })
+  for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
+  release()
+  await turn()
+  t.same(seen, { last: 999_999, ordered: true })
+})
