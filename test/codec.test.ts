@@ -1,6 +1,8 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import { decode, encode } from '@msgpack/msgpack'
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { typed, type BinaryCodec, type TextCodec } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
 import { startServer, type App } from './helpers/server.ts'
@@ -140,4 +142,23 @@ void t.test('a codec of the plugin serves all routes but those with their own', 
   const raw = await connect(t, server.url('/raw'))
   raw.send('as it is')
   t.equal(await raw.next(), 'as it is', 'without a schema no codec is asked')
+})
+
+void t.test('schemas of another kind strip for a binary codec too', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.setValidatorCompiler(validatorCompiler)
+    app.setSerializerCompiler(serializerCompiler)
+    app.withTypeProvider<ZodTypeProvider>().get('/', {
+      websocketOptions: { codec: messagePack },
+      schema: { websocket: { receive: z.object({ n: z.number() }), send: z.object({ n: z.number(), body: z.instanceof(Uint8Array) }) } },
+      websocketHandler: {
+        handleIn: ({ n }, _state, ws) => ws.push({ n, body: n === 2 ? 'no bytes' as never : Uint8Array.of(n), secret: true } as never)
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  client.send(encode({ n: 1 }))
+  t.same(decode(await client.next() as Buffer), { n: 1, body: Uint8Array.of(1) })
+  client.send(encode({ n: 2 }))
+  t.equal((await client.closed).code, 1011, 'what does not match cannot be sent')
 })

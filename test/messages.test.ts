@@ -1,7 +1,8 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
-import { typed, type InvalidMessage } from '../src/index.ts'
+import { typed, type InvalidMessage, type TerminateReason } from '../src/index.ts'
 import { connect, type Closed } from './helpers/client.ts'
+import { connectRaw, frame, handshake } from './helpers/raw.ts'
 import { startServer, type App, type ServerOptions, type Teardown, type TestServer } from './helpers/server.ts'
 
 const Say = Type.Object({ event: Type.Literal('say'), text: Type.String() })
@@ -228,4 +229,22 @@ void t.test('a message over maxMessageBytes closes 1009, also when it was small 
     t.equal((await client.closed).code, 1009)
   }
   t.same(reasons, [[1009, 'FST_WEBSOCK_PROTOCOL_ERROR'], [1009, 'FST_WEBSOCK_PROTOCOL_ERROR']])
+})
+
+void t.test('what is no deflated message closes 1007', async (t) => {
+  const ends: TerminateReason[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', { websocketOptions: { compress: true }, websocketHandler: { terminate: (reason) => { ends.push(reason) } } })
+  })
+  const raw = await connectRaw(t, server.port)
+  raw.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate' }))
+  await raw.until(({ text }) => text.includes('\r\n\r\n'))
+  t.match(raw.text, /sec-websocket-extensions: permessage-deflate/i)
+  // Reserved bit 1 says that it is compressed (RFC 7692 §6).
+  raw.write(frame(1, Buffer.from([0xff, 0xff, 0xff, 0xff]), { rsv: 4 }))
+  await raw.until((client) => client.frames().length === 1)
+  t.same(raw.frames(), [{ opcode: 8, payload: Buffer.from([1007 >> 8, 1007 & 0xff]) }])
+  raw.socket.destroy()
+  await server.app.close()
+  t.match(ends, [{ type: 'error', code: 1007, error: { code: 'FST_WEBSOCK_PROTOCOL_ERROR' } }])
 })

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
-import { typed, type WebsocketHandler } from '../src/index.ts'
+import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { defineWebsocketRoute, typed, withTypeProvider, type WebsocketHandler } from '../src/index.ts'
 import { ask, connect, refused } from './helpers/client.ts'
 import { connectRaw } from './helpers/raw.ts'
 import { startServer, type App } from './helpers/server.ts'
@@ -157,4 +158,22 @@ void t.test('plain routes are as they were', async (t) => {
   t.equal((await fetch(server.http('/slow'))).status, 503, 'handlerTimeout')
   t.equal((await refused(server.url('/plain'))).status, 200, 'an upgrade of a plain route is answered as HTTP')
   t.equal((await refused(server.url('/nothing'))).status, 404)
+})
+
+void t.test('a route made at module level is served by get and by route', async (t) => {
+  const echo = withTypeProvider<TypeBoxTypeProvider>().defineWebsocketRoute({
+    schema: { websocket: { receive: Type.String(), send: Type.String() } },
+    websocketHandler: { handleIn: (message, _state, { push }) => push([message, message]) }
+  })
+  const raw = defineWebsocketRoute({ schema: {}, websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } })
+  const server = await startServer(t, (app) => {
+    app.get('/get', echo)
+    app.route({ method: 'GET', url: '/route', ...raw })
+  })
+  const got = await connect(t, server.url('/get'))
+  got.send('"x"')
+  t.same([await got.next(), await got.next()], ['"x"', '"x"'])
+  const routed = await connect(t, server.url('/route'))
+  routed.send('as it is')
+  t.equal(await routed.next(), 'as it is')
 })

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import type { Codec } from '../wire/codec.ts'
 import { MAX_CONTROL_BYTES, PingFrame, type OutgoingFrame } from '../wire/frame.ts'
@@ -95,7 +94,7 @@ function buildStripByValidator (schema: object, { validator }: MessageCompilers)
 /** By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands for them meanwhile. */
 function buildStripBySerializer (schema: object, { serializer }: MessageCompilers): (message: unknown) => unknown {
   const serialize = buildSerialize(schema, serializer)
-  const mark = `bytes ${randomUUID()} `
+  const mark = `bytes ${crypto.randomUUID()} `
   return (message) => {
     const kept: Uint8Array[] = []
     const marked = replaceBytes(message, (bytes) => `${mark}${kept.push(bytes) - 1}`)

@@ -30,10 +30,6 @@ export class Residents {
     this.#options = options
   }
 
-  get draining (): boolean {
-    return this.#draining
-  }
-
   get (id: string): Connection | undefined {
     return this.#connections.get(id)
   }
