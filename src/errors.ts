@@ -2,7 +2,7 @@ import createError from '@fastify/error'
 
 /*
  * Every error this library makes: code, text, HTTP status. README.md has a row for each,
- * and test/errors.test.ts holds the two against each other.
+ * and test/readme.test.ts holds the two against each other.
  */
 
 // ── at start
@@ -32,6 +32,8 @@ export const FST_WEBSOCK_UNSUPPORTED_VERSION = createError('FST_WEBSOCK_UNSUPPOR
   'Sec-WebSocket-Version must be 13', 426)
 export const FST_WEBSOCK_BAD_HANDSHAKE = createError('FST_WEBSOCK_BAD_HANDSHAKE',
   'Not a WebSocket handshake (RFC 6455 §4.2.1): %s', 400)
+export const FST_WEBSOCK_TOO_MANY_HEADERS = createError('FST_WEBSOCK_TOO_MANY_HEADERS',
+  'The request has more headers than the server reads (`server.maxHeadersCount`)', 431)
 export const FST_WEBSOCK_ORIGIN_REFUSED = createError('FST_WEBSOCK_ORIGIN_REFUSED',
   'Origin %s is not allowed here', 403)
 export const FST_WEBSOCK_NO_SUBPROTOCOL = createError('FST_WEBSOCK_NO_SUBPROTOCOL',
@@ -42,6 +44,8 @@ export const FST_WEBSOCK_TOO_MANY_CONNECTIONS = createError('FST_WEBSOCK_TOO_MAN
   'All connections are taken: try again later', 503)
 export const FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY',
   'Too many connections from one client', 429)
+export const FST_WEBSOCK_INVALID_KEY = createError('FST_WEBSOCK_INVALID_KEY',
+  '`maxConnectionsPerKey.key` must return a string, got %s', 500, TypeError)
 export const FST_WEBSOCK_UPGRADE_TIMEOUT = createError('FST_WEBSOCK_UPGRADE_TIMEOUT',
   'The upgrade was not answered within %s ms', 503)
 
@@ -58,8 +62,10 @@ export const FST_WEBSOCK_MAILBOX_FULL = createError('FST_WEBSOCK_MAILBOX_FULL',
   'The mailbox holds %s letters and takes no more infos', 503)
 export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
   'The client reads too slowly: %s bytes wait to be sent', 503)
+export const FST_WEBSOCK_RATE_LIMITED = createError('FST_WEBSOCK_RATE_LIMITED',
+  'The client sends more than `rateLimit` allows', 429)
 export const FST_WEBSOCK_INVALID_DELAY = createError('FST_WEBSOCK_INVALID_DELAY',
-  'A timer takes whole or broken milliseconds from %s to 2147483647, got %s', 500, RangeError)
+  'A timer takes a number of milliseconds from %s to 2147483647, got %s', 500, RangeError)
 export const FST_WEBSOCK_INVALID_ADDRESS = createError('FST_WEBSOCK_INVALID_ADDRESS',
   'An address is the string that `ref.address` gave, got %s', 500, TypeError)
 export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',

@@ -1,6 +1,9 @@
 import { createHook } from 'node:async_hooks'
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { beatPeriodMs, Heartbeat, Pulse, type Beating, type HeartbeatLimits } from '../src/connection/heartbeat.ts'
+import { beat, beatPeriodMs, Pulse, type Beating, type HeartbeatLimits } from '../src/connection/heartbeat.ts'
 import { connect } from './helpers/client.ts'
 import { startEndings } from './helpers/endings.ts'
 import { frame, text } from './helpers/raw.ts'
@@ -23,8 +26,7 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   } satisfies Beating
   const start = now
   const at = (): number => (now - start) / 1000
-  const heartbeat = new Heartbeat(1000, now)
-  heartbeat.beat(now, [peer])
+  beat(now, [peer])
   return {
     peer,
     told,
@@ -33,13 +35,14 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
       for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
         now += 1000
         each()
-        heartbeat.beat(now, [peer])
+        beat(now, [peer])
       }
     },
-    /** The event loop does nothing for so long: one late beat. */
-    stall (seconds: number): void {
+    /** The event loop does nothing for so long; then what came is read, and there is one late beat. */
+    stall (seconds: number, bytes: number): void {
       now += seconds * 1000
-      heartbeat.beat(now, [peer])
+      peer.bytesRead = (peer.bytesRead ?? 0) + bytes
+      beat(now, [peer])
     }
   }
 }
@@ -70,50 +73,79 @@ void t.test('any byte is life: before the ping, and instead of a pong', async (t
   t.same(told, ['ping at 60', 'ping at 110', 'dead at 130'])
 })
 
-void t.test('a stalled event loop kills nobody, whenever it stalls', async (t) => {
-  const before = watch()
-  before.pass(29)
-  before.stall(60)
-  t.same(before.told, [], 'before the ping')
-  before.pass(1)
-  t.same(before.told, ['ping at 90'], 'its time has stood still')
-  before.stall(60)
-  before.pass(19)
-  t.same(before.told, ['ping at 90'], 'after the ping')
-  before.pass(1)
-  t.same(before.told, ['ping at 90', 'dead at 170'], 'and goes on')
+void t.test('a stall of 60 s kills nobody who has answered meanwhile, or was not asked before', async (t) => {
+  const asked = watch()
+  asked.pass(30)
+  asked.stall(60, 6)
+  t.same(asked.told, ['ping at 30'], 'the pong came during the stall')
+  asked.pass(29)
+  t.same(asked.told, ['ping at 30'], 'and its silence is counted from then')
 
-  const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 50_000 })
-  idle.pass(40)
-  idle.stall(60)
-  idle.pass(9)
-  t.same(idle.told, [])
-  idle.pass(1)
-  t.same(idle.told, ['idle at 110'])
+  const unasked = watch()
+  unasked.pass(29)
+  unasked.stall(60, 0)
+  t.same(unasked.told, ['ping at 89'], 'it is asked first')
+  unasked.pass(19)
+  t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
+  unasked.pass(1)
+  t.same(unasked.told, ['ping at 89', 'dead at 109'])
 })
 
-void t.test('our own pause kills nobody, and the silence is counted from its end', async (t) => {
-  for (const limits of [{}, { heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 }]) {
-    const { peer, told, pass } = watch(limits)
-    pass(20)
-    peer.deaf = true
-    pass(300)
-    peer.deaf = false
-    pass(29)
-    t.same(told, [])
-    pass(1)
-    t.equal(told.length, 1)
-    t.match(told[0], /^(ping|idle) at 350$/)
+void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 100 })
+  // In a thread of its own, so that it goes on while this one stalls. ws answers pings by itself.
+  const peer = new Worker(`
+    const { parentPort, workerData } = require('node:worker_threads')
+    const { WebSocket } = require(workerData.ws)
+    const socket = new WebSocket(workerData.url)
+    for (const event of ['open', 'close', 'error', 'pong']) socket.on(event, (what) => parentPort.postMessage([event, String(what)]))
+    parentPort.on('message', () => socket.ping('are you there'))
+  `, { eval: true, workerData: { url: endings.url('/'), ws: require.resolve('ws') } })
+  t.teardown(() => peer.terminate())
+  t.same((await once(peer, 'message'))[0][0], 'open')
+  for (let stall = 0; stall < 5; stall++) {
+    const until = performance.now() + 400
+    while (performance.now() < until);
+    await turn()
   }
+  peer.postMessage('ask')
+  t.same((await once(peer, 'message'))[0], ['pong', 'are you there'], 'it is there still, and nothing else was told')
+  t.same(endings.ends, [])
+})
+
+void t.test('our own pause kills nobody, and the peer has all its time after it', async (t) => {
   const { peer, told, pass } = watch()
   pass(35)
+  t.same(told, ['ping at 30'])
   peer.deaf = true
   pass(300)
+  t.ok(told.length >= 9 && told.every((what) => what.startsWith('ping')), 'it is pinged, because TCP tells when nobody is there')
   peer.deaf = false
-  pass(29)
-  t.same(told, ['ping at 30'], 'also after the ping')
-  pass(30)
-  t.same(told, ['ping at 30', 'ping at 365', 'dead at 385'])
+  const pings = told.length
+  pass(19)
+  t.notOk(told.some((what) => what.startsWith('dead')), 'nothing heard meanwhile says nothing')
+  pass(40)
+  t.match(told.at(-1), /^dead at 3[5-9]\d$/)
+  t.ok(told.length - pings <= 2)
+
+  const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 })
+  idle.pass(20)
+  idle.peer.deaf = true
+  idle.pass(300)
+  idle.peer.deaf = false
+  idle.pass(29)
+  t.same(idle.told, [])
+  idle.pass(1)
+  t.same(idle.told, ['idle at 350'])
+})
+
+void t.test('a client that has gone is noticed while nothing is read from it', async (t) => {
+  const endings = await startEndings(t, { init: (ws) => ws.pause() }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 60_000 })
+  const raw = await endings.open(t)
+  raw.write(text('never read'))
+  raw.socket.destroy()
+  await endings.until('ends')
+  t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 } }])
 })
 
 void t.test('only data messages keep a peer from being idle', async (t) => {

@@ -51,6 +51,12 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   maxMailboxBytes: integer(1, 1024 * MIB),
   infoOverflow: { taken: ['close', 'drop'], refused: [null, '', 'wait', 'Close', true, ['close']], words: /^"close" or "drop"$/ },
   maxBufferedBytes: integer(1, 4096 * MIB),
+  slowPeer: { taken: ['close', 'drop', 'wait'], refused: [null, '', 'Drop', true, ['close']], words: /^"close", "drop" or "wait"$/ },
+  rateLimit: {
+    taken: [{ messages: 1 }, { bytes: 4096 * MIB }, { messages: 16_777_216, bytes: 1, intervalMs: 3_600_000, over: 'wait' }, { messages: 1, over: 'close' }],
+    refused: [null, 0, true, [], {}, { intervalMs: 1 }, { over: 'wait' }, { messages: 0 }, { messages: 1.5 }, { messages: 16_777_217 }, { bytes: 0 }, { bytes: 4096 * MIB + 1 }, { messages: 1, intervalMs: 0 }, { messages: 1, intervalMs: 3_600_001 }, { messages: 1, over: 'drop' }, { messages: 1, perSecond: 1 }, { messages: undefined }],
+    words: /^\{ messages, bytes, intervalMs, over \}, /
+  },
   upgradeTimeoutMs: integer(1, DAY / 24),
   closeTimeoutMs: integer(1, DAY / 24),
   terminateTimeoutMs: integer(1, DAY / 24),
@@ -66,6 +72,12 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
     taken: [1000, 1001, 1012, 1013, 3000, 4999],
     refused: [999, 1002, 1004, 1005, 1006, 1011, 1015, 2999, 5000, 1012.5, NaN, null, '1012', [1012], {}],
     words: /^1000, 1001, 1012, 1013 or an integer from 3000 to 4999$/
+  },
+  drain: {
+    pluginOnly: true,
+    taken: [{}, { batchSize: 1, batchIntervalMs: 0, timeoutMs: 1 }, { batchSize: 16_777_216, batchIntervalMs: 3_600_000, timeoutMs: DAY }],
+    refused: [null, true, 30_000, [], { batchSize: 0 }, { batchSize: 1.5 }, { batchIntervalMs: -1 }, { batchIntervalMs: 3_600_001 }, { timeoutMs: 0 }, { timeoutMs: DAY + 1 }, { timeout: 1 }, { timeoutMs: '1' }],
+    words: /^\{ batchSize, batchIntervalMs, timeoutMs \}: /
   }
 }
 const names = Object.keys(ROWS) as Array<keyof typeof ROWS>

@@ -1,60 +1,29 @@
-import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
-import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_PROTOCOL_ERROR, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_PROTOCOL_ERROR, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import { ConnectionContext } from './context.ts'
+import type { Endpoint, Surroundings } from './endpoint.ts'
 import { Ending } from './ending.ts'
-import type { AnyHandler, InitArgs, InitContext, TerminateReason } from './handler.ts'
+import type { DrainInfo, InitArgs, InitContext, TerminateReason } from './handler.ts'
 import { Pulse, type Beating, type HeartbeatLimits } from './heartbeat.ts'
+import { writeLog, type LogFields, type LogLevel } from './log.ts'
 import { Mailbox, type Letter } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
+import { Reading } from './reading.ts'
 import { Ref } from './ref.ts'
 import { Timers, type Timer } from './timers.ts'
 import { resolveSocketError } from './socket-error.ts'
-
-export interface ConnectionLimits extends HeartbeatLimits {
-  readonly maxMailboxLength: number
-  readonly maxMailboxBytes: number
-  readonly infoOverflow: 'close' | 'drop'
-  readonly maxBufferedBytes: number
-  readonly maxMessageBytes: number
-  readonly terminateTimeoutMs: number
-}
-
-/** What all connections of one route share. */
-export interface Endpoint {
-  readonly url: string
-  readonly handler: AnyHandler
-  readonly limits: ConnectionLimits
-  /** Decodes and validates one data message and calls the callback that it is for. */
-  readonly receive: (data: Buffer, binary: boolean, state: unknown, ws: ConnectionContext) => unknown
-  /** Turns a message into its frame; throws when it cannot be sent. */
-  readonly encode: (message: unknown) => OutgoingFrame
-}
-
-/** What surrounds one connection. */
-export interface Surroundings {
-  readonly id: string
-  readonly log: FastifyBaseLogger
-  readonly socket: Duplex
-  /** Sends an info to the connection of that address, wherever it is. */
-  readonly post: (address: string, info: unknown) => boolean
-  /** Called once, when `terminate` has settled and the socket is closed. */
-  readonly onGone: (connection: Connection) => void
-}
 
 type ConnectionLetter = Letter & (
   | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
   | { readonly type: 'frame', readonly data: Buffer, readonly binary: boolean }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
+  | { readonly type: 'drain', readonly info: DrainInfo }
 )
-
-const HELD_BY_MAILBOX = 1
-const HELD_BY_HANDLER = 2
 
 /**
  * One live socket: turns letters into calls of the handler, and their results into frames and a state.
@@ -67,16 +36,17 @@ export class Connection implements Beating {
   readonly pulse = new Pulse()
   messagesRead = 0
   droppedInfos = 0
+  droppedMessages = 0
   readonly #endpoint: Endpoint
   readonly #around: Surroundings
   readonly #websocket: WebSocket
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #outbox: Outbox
+  readonly #reading: Reading
   readonly #ending: Ending
   #timers: Timers | undefined
   #state: unknown
-  #holds = 0
 
   constructor (endpoint: Endpoint, websocket: WebSocket, around: Surroundings) {
     this.#endpoint = endpoint
@@ -85,7 +55,8 @@ export class Connection implements Beating {
     this.id = around.id
     this.subprotocol = websocket.protocol === '' ? null : websocket.protocol
     this.#context = new ConnectionContext(this)
-    this.#outbox = new Outbox(websocket, endpoint.limits.maxBufferedBytes)
+    this.#reading = new Reading(websocket, endpoint.limits.rateLimit)
+    this.#outbox = new Outbox(websocket, endpoint.limits.maxBufferedBytes, endpoint.limits.slowPeer)
     this.#ending = new Ending({
       timeoutMs: endpoint.limits.terminateTimeoutMs,
       terminate: (reason) => endpoint.handler.terminate?.(reason, this.#state, this.#context),
@@ -96,7 +67,7 @@ export class Connection implements Beating {
       maxLength: endpoint.limits.maxMailboxLength,
       maxBytes: endpoint.limits.maxMailboxBytes,
       deliver: (letter) => this.#deliver(letter),
-      onFull: (full) => this.#hold(HELD_BY_MAILBOX, full)
+      onFull: (full) => this.#reading.hold('mailbox', full)
     })
   }
 
@@ -108,15 +79,15 @@ export class Connection implements Beating {
       // ws gives one Buffer as long as its binaryType is left alone.
       const buffer = data as Buffer
       if (buffer.length > this.#endpoint.limits.maxMessageBytes) return this.#endWithError(new FST_WEBSOCK_PROTOCOL_ERROR('a message that is too big'), closeCodes.messageTooBig)
-      this.#mailbox.post({ type: 'frame', bytes: buffer.length, data: buffer, binary })
+      if (this.#isAllowed(buffer.length)) this.#mailbox.post({ type: 'frame', bytes: buffer.length, data: this.#mailbox.busy ? copyOfSmall(buffer) : buffer, binary })
     })
-    if (this.#endpoint.handler.handleControl !== undefined) {
+    if (this.#endpoint.handler.handleControl !== undefined || this.#endpoint.limits.rateLimit !== undefined) {
       websocket.on('ping', (data) => this.#control('ping', data))
       websocket.on('pong', (data) => this.#control('pong', data))
     }
     websocket.on('error', (error) => {
       const { reason, expected } = resolveSocketError(error)
-      if (!expected) this.#context.log.error({ err: error }, 'a websocket failed')
+      if (!expected) this.#log('error', { err: error }, 'a websocket failed')
       this.#end(reason)
     })
     websocket.on('close', (code, reason) => {
@@ -128,7 +99,7 @@ export class Connection implements Beating {
 
   get limits (): HeartbeatLimits { return this.#endpoint.limits }
   get bytesRead (): number | undefined { return (this.#around.socket as { bytesRead?: number }).bytesRead }
-  get deaf (): boolean { return this.#holds !== 0 || this.#ending.begun }
+  get deaf (): boolean { return this.#reading.held || this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
   get bufferedBytes (): number { return this.#outbox.bufferedBytes }
 
@@ -137,10 +108,10 @@ export class Connection implements Beating {
     if (this.#ending.begun || this.#websocket.readyState !== this.#websocket.OPEN) return false
     if (this.#mailbox.offer({ type: 'info', bytes: 0, info })) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
-      if (++this.droppedInfos === 1) this.#context.log.warn({ letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
+      if (++this.droppedInfos === 1) this.#log('warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
     } else {
       const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
-      this.#context.log.warn({ err: error }, 'the mailbox is full: the connection is closed')
+      this.#log('warn', { err: error }, 'the mailbox is full: the connection is closed')
       this.#endWithError(error, closeCodes.tryAgainLater)
     }
     return false
@@ -154,8 +125,8 @@ export class Connection implements Beating {
     return this.#openTimers().every(ms, () => this.offer(info))
   }
 
-  pause (): void { this.#hold(HELD_BY_HANDLER, true) }
-  resume (): void { this.#hold(HELD_BY_HANDLER, false) }
+  pause (): void { this.#reading.hold('handler', true) }
+  resume (): void { this.#reading.hold('handler', false) }
 
   ping (): void {
     this.#outbox.send({ opcode: 'ping', data: '' })
@@ -163,6 +134,17 @@ export class Connection implements Beating {
 
   timeOut (kind: 'dead' | 'idle'): void {
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
+  }
+
+  /** Tells the handler that the server will end the connection. */
+  announceDrain (info: DrainInfo): void {
+    if (this.#endpoint.handler.handleDrain !== undefined) this.#mailbox.offer({ type: 'drain', bytes: 0, info })
+  }
+
+  /** Ends without a close frame, or breaks off waiting for the peer's. */
+  cut (): void {
+    this.#end({ type: 'shutdown' }, 'cut')
+    this.#websocket.terminate()
   }
 
   /** Ends because the server does. */
@@ -179,7 +161,15 @@ export class Connection implements Beating {
   }
 
   #control (opcode: 'ping' | 'pong', data: Buffer): void {
-    this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data } })
+    if (this.#isAllowed(data.length) && this.#endpoint.handler.handleControl !== undefined) {
+      this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data: copyOfSmall(data) } })
+    }
+  }
+
+  #isAllowed (bytes: number): boolean {
+    if (this.#reading.isAllowed(bytes)) return true
+    this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
+    return false
   }
 
   #openTimers (): Timers {
@@ -198,7 +188,7 @@ export class Connection implements Beating {
     } catch (error) {
       this.#fail(letter, error)
     }
-    this.#afterCallback()
+    return this.#afterCallback()
   }
 
   async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
@@ -207,7 +197,7 @@ export class Connection implements Beating {
     } catch (error) {
       this.#fail(letter, error)
     }
-    this.#afterCallback()
+    await this.#afterCallback()
   }
 
   #call (letter: ConnectionLetter): unknown {
@@ -215,6 +205,7 @@ export class Connection implements Beating {
     switch (letter.type) {
       case 'frame': return receive(letter.data, letter.binary, this.#state, this.#context)
       case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
+      case 'drain': return handler.handleDrain?.(letter.info, this.#state, this.#context)
       case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
       case 'init': return handler.init?.(letter.args, this.#context as unknown as InitContext<unknown, unknown>)
     }
@@ -229,13 +220,12 @@ export class Connection implements Beating {
     if (letter.type === 'init') this.#ending.initReturned()
     for (const frame of frames) {
       if (this.#outbox.send(frame)) continue
-      const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
-      this.#context.log.info({ err: error }, 'the client reads too slowly: the connection is closed')
-      return this.#endWithError(error, closeCodes.tryAgainLater)
+      if (this.#endpoint.limits.slowPeer !== 'drop') return this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
+      this.droppedMessages++
     }
-    if (stopped === undefined) return
+    if (stopped === undefined || this.#ending.begun) return
     this.#end(stopped.reason, stopped.frame)
-    if (stopped.reason.type === 'error') this.#context.log.info({ err: stopped.reason.error, code: stopped.frame.code }, 'a websocket was stopped with an error')
+    if (stopped.reason.type === 'error') this.#log('info', { err: stopped.reason.error, code: stopped.frame.code }, 'a websocket was stopped with an error')
   }
 
   #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame[] {
@@ -249,18 +239,19 @@ export class Connection implements Beating {
     this.#endWithError(error, closeCodes.internalError)
   }
 
-  #afterCallback (): void {
+  #afterCallback (): Promise<void> | void {
     if (this.#ending.begun) this.#ending.callbackEnded()
+    else if (this.#outbox.clogged) return this.#outbox.drained().then(() => this.#afterCallback())
   }
 
   #report (error: unknown, callback: string): void {
-    try {
-      // As a string, because the logger leaves out undefined and symbols.
-      this.#context.log.error({ err: typeof error === 'object' && error !== null ? error : String(error), callback }, 'a websocket callback failed')
-    } catch {
-      // One of its getters threw, and nobody above would catch that.
-      this.#context.log.error({ err: 'an error that cannot be read', callback }, 'a websocket callback failed')
-    }
+    // As a string, because the logger leaves out undefined and symbols.
+    const err: unknown = typeof error === 'object' && error !== null ? error : String(error)
+    this.#log('error', { err, callback }, 'a websocket callback failed')
+  }
+
+  #log (level: LogLevel, fields: LogFields, text: string): void {
+    writeLog(() => this.#context.log, level, fields, text)
   }
 
   #endWithError (error: unknown, code: number): void {
@@ -273,23 +264,23 @@ export class Connection implements Beating {
     const busy = this.#mailbox.busy
     this.#mailbox.close()
     this.#timers?.endAll()
-    // The peer's close frame is to be seen, or it would be cut after closeTimeoutMs.
-    if (this.#holds !== 0) this.#websocket.resume()
+    this.#outbox.stopWaiting()
+    this.#reading.release()
     if (close === 'cut') this.#websocket.terminate()
     else if (close !== undefined) this.#websocket.close(close.code, close.reason)
     this.#ending.begin(reason, busy)
   }
-
-  #hold (by: number, on: boolean): void {
-    const before = this.#holds
-    this.#holds = on ? before | by : before & ~by
-    if (this.#ending.begun || (before === 0) === (this.#holds === 0)) return
-    if (on) this.#websocket.pause()
-    else this.#websocket.resume()
-  }
 }
 
-const CALLBACK_NAMES = { init: 'init', frame: 'handleIn', control: 'handleControl', info: 'handleInfo' } as const
+const CALLBACK_NAMES = { init: 'init', frame: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain' } as const
+
+/** ws gives views into what was read, 64 KiB at most: one small letter that waits would keep all of that. */
+function copyOfSmall (data: Buffer): Buffer {
+  if (data.length * 2 >= data.buffer.byteLength) return data
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  data.copy(copy)
+  return copy
+}
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

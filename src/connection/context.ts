@@ -33,6 +33,7 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
   get subprotocol (): string | null { return this.#connection.subprotocol }
   get bufferedBytes (): number { return this.#connection.bufferedBytes }
   get droppedInfos (): number { return this.#connection.droppedInfos }
+  get droppedMessages (): number { return this.#connection.droppedMessages }
   get send (): (info: unknown) => boolean { return (this.#send ??= (info) => this.#connection.offer(info)) }
   get sendAfter (): (info: unknown, ms: number) => Timer {
     return (this.#sendAfter ??= (info, ms) => this.#connection.sendAfter(info, ms))

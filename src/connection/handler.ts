@@ -42,6 +42,12 @@ export interface InvalidMessage {
   readonly frame: RawMessage
 }
 
+/** What `handleDrain` is given. */
+export interface DrainInfo {
+  /** Milliseconds until connections that are left will be cut. This one may be closed at any time before. */
+  readonly timeoutMs: number
+}
+
 export interface InitArgs<out Params, out Query, out Headers> {
   readonly params: Params
   readonly query: Query
@@ -65,6 +71,8 @@ interface BaseContext<in Info> {
   readonly bufferedBytes: number
   /** Infos refused so far because the mailbox was full (`infoOverflow: 'drop'`). */
   readonly droppedInfos: number
+  /** Messages left out so far because the client reads too slowly (`slowPeer: 'drop'`). */
+  readonly droppedMessages: number
   /**
    * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
    * being handled. False when the connection has ended or the mailbox is full.
@@ -130,6 +138,8 @@ export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, I
   readonly handleControl?: Callback<ControlFrame, Send, Info, State>
   /** One info from a timer or a ref. */
   readonly handleInfo?: Callback<Info, Send, Info, State>
+  /** The server will end the connection soon: last words, or a `stop` of its own. */
+  readonly handleDrain?: Callback<DrainInfo, Send, Info, State>
   /** Exactly once for each connection whose `init` returned. Has `terminateTimeoutMs` to settle. */
   readonly terminate?: (reason: TerminateReason, state: State, ws: NoInfer<Context<Send, Info, State>>) => Awaitable<void>
 }

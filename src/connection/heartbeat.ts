@@ -20,37 +20,30 @@ export interface Beating {
   timeOut (kind: 'dead' | 'idle'): void
 }
 
-/** What was last heard of one peer, in the heartbeat's own time. */
+/** What was last heard of one peer, and asked. */
 export class Pulse {
   bytes = -1
   messages = -1
   heardAt = 0
   messageAt = 0
+  /** -1: nothing was asked since it was heard last. */
   pingedAt = -1
 }
 
 /**
- * Watches all connections with one timer.
+ * Watches all connections with one timer; returns the way to stop.
  *
- * Its time stands still while the event loop is stalled: bytes that came meanwhile are not read yet,
- * so a peer must not be judged by a silence that was ours.
+ * It looks when the event loop has read what there is, not when the timer fires: after a stall, however long, the bytes
+ * that came meanwhile are read first, and no peer is judged by a silence that was ours.
  */
-export class Heartbeat {
-  readonly #periodMs: number
-  #awakeMs = 0
-  #lastBeat: number
-
-  constructor (periodMs: number, now: number) {
-    this.#periodMs = periodMs
-    this.#lastBeat = now
-  }
-
-  /** Looks at each connection once: pings the silent, ends the dead and the idle. `now` in ms, of a monotonic clock. */
-  beat (now: number, connections: Iterable<Beating>): void {
-    const elapsed = now - this.#lastBeat
-    this.#lastBeat = now
-    if (elapsed <= 2 * this.#periodMs) this.#awakeMs += elapsed
-    for (const connection of connections) check(connection, this.#awakeMs)
+export function startHeartbeat (periodMs: number, connections: () => Iterable<Beating>): () => void {
+  let due: NodeJS.Immediate | undefined
+  const timer = setInterval(() => {
+    due = setImmediate(() => beat(performance.now(), connections()))
+  }, periodMs).unref()
+  return () => {
+    clearInterval(timer)
+    clearImmediate(due)
   }
 }
 
@@ -60,16 +53,26 @@ export function beatPeriodMs (limits: HeartbeatLimits): number {
   return shortest === Infinity ? Infinity : Math.max(5, Math.min(1000, Math.floor(shortest / 10)))
 }
 
-function check (connection: Beating, now: number): void {
-  const { limits, pulse, bytesRead, messagesRead, deaf } = connection
+/** Looks at each connection once: pings the silent, ends the dead and the idle. `now` in ms, of a monotonic clock. */
+export function beat (now: number, connections: Iterable<Beating>): void {
+  for (const connection of connections) {
+    if (!isIdle(connection, now)) listen(connection, now)
+    else connection.timeOut('idle')
+  }
+}
+
+function isIdle ({ limits, pulse, messagesRead, deaf }: Beating, now: number): boolean {
   if (deaf || messagesRead !== pulse.messages) {
     pulse.messages = messagesRead
     pulse.messageAt = now
-  } else if (limits.idleTimeoutMs > 0 && now - pulse.messageAt >= limits.idleTimeoutMs) {
-    return connection.timeOut('idle')
   }
+  return limits.idleTimeoutMs > 0 && now - pulse.messageAt >= limits.idleTimeoutMs
+}
+
+function listen (connection: Beating, now: number): void {
+  const { limits, pulse, bytesRead, deaf } = connection
   if (limits.heartbeatIntervalMs === 0 || bytesRead === undefined) return
-  if (deaf || bytesRead !== pulse.bytes) {
+  if (bytesRead !== pulse.bytes) {
     pulse.bytes = bytesRead
     pulse.heardAt = now
     pulse.pingedAt = -1
@@ -78,6 +81,10 @@ function check (connection: Beating, now: number): void {
       pulse.pingedAt = now
       connection.ping()
     }
+  } else if (deaf) {
+    // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by what comes when we listen.
+    pulse.heardAt = now
+    pulse.pingedAt = -1
   } else if (limits.heartbeatTimeoutMs > 0 && now - pulse.pingedAt >= limits.heartbeatTimeoutMs) {
     connection.timeOut('dead')
   }

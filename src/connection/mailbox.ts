@@ -21,7 +21,7 @@ export interface MailboxOptions<L extends Letter> {
 export class Mailbox<L extends Letter> {
   readonly #options: MailboxOptions<L>
   // A ring would be smaller; an array with a head index is faster to grow, and short almost always.
-  #letters: L[] = []
+  #letters: Array<L | undefined> = []
   #head = 0
   #bytes = 0
   #staged = 0
@@ -107,7 +107,8 @@ export class Mailbox<L extends Letter> {
   #shift (): L | undefined {
     const letter = this.#letters[this.#head]
     if (letter === undefined) return undefined
-    this.#head++
+    // Handled, it must not be kept until the array goes.
+    this.#letters[this.#head++] = undefined
     this.#bytes -= letter.bytes
     if (this.#head === this.#letters.length) {
       this.#letters = []

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint } from '../connection/connection.ts'
+import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
 import { buildCheck, type Check } from '../messages/check.ts'

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
-import { FST_WEBSOCK_DRAINING } from '../errors.ts'
+import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
 import { RETRY_AFTER_SECONDS } from './residents.ts'
 import { Upgrade, type UpgradeTimeouts } from './upgrade.ts'
@@ -20,16 +20,17 @@ export class Gate {
   readonly #timeouts: UpgradeTimeouts
   readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   readonly #open = new Set<Upgrade>()
-  /** The last response of each socket: requests may be pipelined in front of an upgrade. */
-  readonly #responses = new WeakMap<Duplex, ServerResponse>()
+  /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
+  readonly #answers = new WeakMap<Duplex, ServerResponse>()
+  /** Sockets of upgrades that wait for such an answer, each with its time limit. */
+  readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   #closing = false
 
   constructor (server: Server, timeouts: UpgradeTimeouts) {
     this.#server = server
     this.#timeouts = timeouts
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => { this.#responses.set(request.socket, response) })
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      afterAnswer(this.#responses.get(socket), socket, () => this.#enter(request, socket, head))
+      this.#afterAnswer(socket, () => this.#enter(request, socket, head))
     })
     this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#enterInjected(request, socket, head))
   }
@@ -43,15 +44,55 @@ export class Gate {
     return this.find(request)?.headers ?? request.headers
   }
 
+  /** To be told of each HTTP request and its answer, until that is finished. */
+  answering (socket: Duplex, response: ServerResponse): void {
+    this.#answers.set(socket, response)
+  }
+
+  answered (socket: Duplex, response: ServerResponse): void {
+    if (this.#answers.get(socket) === response) this.#answers.delete(socket)
+  }
+
   /** From now on upgrades get 503; those that wait for a hook get it now. */
   close (): void {
     this.#closing = true
+    for (const socket of this.#waiting.keys()) this.#limit(socket, this.#timeouts.closeTimeoutMs)
     for (const upgrade of this.#open) refuseDraining(upgrade)
   }
 
+  /**
+   * Waits for the answer to what the client sent before this (pipelined); the last one is sent last. Node has let go of the
+   * socket: it neither sees its errors now nor tells a response that there is room for more.
+   */
+  #afterAnswer (socket: Duplex, next: () => void): void {
+    const last = this.#answers.get(socket)
+    this.#answers.delete(socket)
+    if (last === undefined || last.closed) return next()
+    const fail = (): void => { socket.destroy() }
+    const drain = (): void => { last.emit('drain') }
+    const stop = (): void => {
+      clearTimeout(this.#waiting.get(socket))
+      this.#waiting.delete(socket)
+      socket.off('error', fail).off('drain', drain).off('close', stop)
+    }
+    socket.on('error', fail).on('drain', drain).on('close', stop)
+    this.#limit(socket, this.#timeouts.upgradeTimeoutMs)
+    last.once('close', () => {
+      stop()
+      if (!socket.destroyed) next()
+    })
+  }
+
+  #limit (socket: Duplex, ms: number): void {
+    clearTimeout(this.#waiting.get(socket))
+    this.#waiting.set(socket, setTimeout(() => socket.destroy(), ms))
+  }
+
   #enter (request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (!isWebsocketUpgrade(request)) return replayAsHttp(this.#server, request, socket, head)
+    const whole = hasAllHeaders(this.#server, request)
+    if (whole && !isWebsocketUpgrade(request)) return replayAsHttp(this.#server, request, socket, head)
     const upgrade = this.#track(request, socket, head)
+    if (!whole) return upgrade.refuse(new FST_WEBSOCK_TOO_MANY_HEADERS())
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
     if (this.#closing) return refuseDraining(upgrade)
     this.door.emit('upgrade', request, socket, head)
@@ -78,18 +119,13 @@ function refuseDraining (upgrade: Upgrade): void {
 }
 
 /**
- * Waits for the answer to what the client sent before this (pipelined); the last one is sent last. Node has let go of the
- * socket: it neither sees its errors now nor tells a response that there is room for more.
+ * Node leaves out headers beyond `maxHeadersCount` without a word, framing and Origin among them: what is left is not what
+ * was sent, and neither to be judged nor to be given back to HTTP.
  */
-function afterAnswer (last: ServerResponse | undefined, socket: Duplex, next: () => void): void {
-  if (last === undefined || last.closed) return next()
-  const fail = (): void => { socket.destroy() }
-  const drain = (): void => { last.emit('drain') }
-  socket.on('error', fail).on('drain', drain)
-  last.once('close', () => {
-    socket.off('error', fail).off('drain', drain)
-    if (!socket.destroyed) next()
-  })
+function hasAllHeaders (server: Server, request: IncomingMessage): boolean {
+  // Node's own default (lib/_http_common.js): 2 000 names and values.
+  const most = server.maxHeadersCount ?? 1000
+  return most === 0 || request.rawHeaders.length < most * 2
 }
 
 /**

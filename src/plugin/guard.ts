@@ -15,7 +15,11 @@ type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
  * wrapped. From the moment an instance is made, when this module is loaded by then: a route that is declared before the
  * plugin has loaded (a forgotten `await`) is then told so, and not that it lacks a handler.
  */
-subscribe('fastify.initialization', (message) => guardRoutes((message as { fastify: FastifyInstance }).fastify))
+subscribe('fastify.initialization', (message) => {
+  const { fastify } = message as { fastify: FastifyInstance }
+  // Other versions of Fastify in this process publish here too.
+  if (Array.isArray(fastify.supportedMethods)) guardRoutes(fastify)
+})
 
 /** Lets the instance and its children declare routes that have only a `websocketHandler`. Does nothing the second time. */
 export function guardRoutes (instance: FastifyInstance): void {

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
+import type { SlowPeerPolicy } from '../connection/outbox.ts'
+import type { RateLimit } from '../connection/rate-limit.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
 import { parseAllowedOrigin, type CheckOrigin } from './origin.ts'
 import type { ConnectionKey } from './residents.ts'
@@ -30,8 +32,15 @@ export interface WebsocketOptions {
   readonly maxMailboxBytes?: number
   /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
   readonly infoOverflow?: 'close' | 'drop'
-  /** Unsent bytes that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Over it 1013. Default 1 MiB. */
+  /** Unsent bytes that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
   readonly maxBufferedBytes?: number
+  /**
+   * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and counts them, `wait` lets
+   * the mailbox stand still until half of it is sent. Default `close`.
+   */
+  readonly slowPeer?: SlowPeerPolicy
+  /** What a client may send, in messages and control frames, and in bytes. Over it 1008, or nothing is read meanwhile. Default off. */
+  readonly rateLimit?: RateLimit
   /** How long the hooks of an upgrade may take, in ms: 1 to 1 hour. Over it 503. Default 10 000. */
   readonly upgradeTimeoutMs?: number
   /** How long a peer may take to answer the close frame, or to hang up after a refusal, in ms: 1 to 1 hour. Default 5 000. */
@@ -48,12 +57,23 @@ export interface WebsockOptions extends WebsocketOptions {
   readonly maxConnectionsPerKey?: number | ConnectionKey
   /** The close code when the server closes. Default 1012. */
   readonly shutdownCode?: number
+  /** How `app.close()` and `app.websock.drain()` end connections. */
+  readonly drain?: DrainOptions
+}
+
+export interface DrainOptions {
+  /** Connections that are told to close at once: 1 to 16 777 216. Default 10 000. */
+  readonly batchSize?: number
+  /** Between two batches, in ms: 0 to 1 hour. Default 2 000. */
+  readonly batchIntervalMs?: number
+  /** After it, those that are left are cut, in ms: 1 to 1 day. Default 30 000. */
+  readonly timeoutMs?: number
 }
 
 /** A plugin's or a route's options, each one filled in. */
-export type ResolvedOptions = { readonly [K in keyof WebsockOptions]-?: NonNullable<WebsockOptions[K]> | undefined } & {
+export type ResolvedOptions = { readonly [K in Exclude<keyof WebsockOptions, 'drain'>]-?: NonNullable<WebsockOptions[K]> | undefined } & {
   readonly [K in keyof typeof DEFAULTS]: NonNullable<WebsockOptions[K]>
-}
+} & { readonly drain: Required<DrainOptions> }
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -73,16 +93,33 @@ const DEFAULTS = {
   maxMailboxBytes: MIB,
   infoOverflow: 'close',
   maxBufferedBytes: MIB,
+  slowPeer: 'close',
   upgradeTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   terminateTimeoutMs: 5_000,
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
+// Phoenix's, of its drainer.
+const DRAIN_DEFAULTS: Required<DrainOptions> = { batchSize: 10_000, batchIntervalMs: 2_000, timeoutMs: 30_000 }
+
 interface Rule {
   /** Completes "must be …". */
   readonly words: string
   readonly fits: (value: unknown) => boolean
+}
+
+const RATE_LIMIT_RULES: { readonly [K in keyof Required<RateLimit>]: Rule } = {
+  messages: integer(1, 16_777_216),
+  bytes: integer(1, 4096 * MIB),
+  intervalMs: integer(1, HOUR),
+  over: { words: '"close" or "wait"', fits: (value) => value === 'close' || value === 'wait' }
+}
+
+const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
+  batchSize: integer(1, 16_777_216),
+  batchIntervalMs: integer(0, HOUR),
+  timeoutMs: integer(1, DAY)
 }
 
 const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = {
@@ -99,6 +136,11 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   maxMailboxBytes: integer(1, 1024 * MIB),
   infoOverflow: { words: '"close" or "drop"', fits: (value) => value === 'close' || value === 'drop' },
   maxBufferedBytes: integer(1, 4096 * MIB),
+  slowPeer: { words: '"close", "drop" or "wait"', fits: (value) => value === 'close' || value === 'drop' || value === 'wait' },
+  rateLimit: {
+    words: '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
+    fits: (value) => isRecord(value) && ('messages' in value || 'bytes' in value) && eachFits(value, RATE_LIMIT_RULES)
+  },
   upgradeTimeoutMs: integer(1, HOUR),
   closeTimeoutMs: integer(1, HOUR),
   terminateTimeoutMs: integer(1, HOUR)
@@ -108,7 +150,11 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   ...ROUTE_RULES,
   maxConnections: integer(1, 16_777_216),
   maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
-  shutdownCode: { words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999', fits: isShutdownCode }
+  shutdownCode: { words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999', fits: isShutdownCode },
+  drain: {
+    words: '{ batchSize, batchIntervalMs, timeoutMs }: integers from 1 to 16777216, 0 to 3600000, 1 to 86400000',
+    fits: (value) => isRecord(value) && eachFits(value, DRAIN_RULES)
+  }
 }
 
 // What Fastify itself reads from the options of `register`.
@@ -117,33 +163,51 @@ const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 /** Checks the plugin's options and fills them in. Throws FST_WEBSOCK_UNKNOWN_OPTION or FST_WEBSOCK_INVALID_OPTION. */
 export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
   const own = Object.fromEntries(Object.entries(given).filter(([name]) => !FASTIFY_OPTIONS.has(name)))
-  return { codec: undefined, maxConnections: undefined, maxConnectionsPerKey: undefined, ...DEFAULTS, ...check(own, PLUGIN_RULES, 'of fastify-websock') }
+  const { drain, ...checked } = check<WebsockOptions>(own, PLUGIN_RULES, 'of fastify-websock')
+  return {
+    codec: undefined,
+    rateLimit: undefined,
+    maxConnections: undefined,
+    maxConnectionsPerKey: undefined,
+    ...DEFAULTS,
+    ...checked,
+    drain: { ...DRAIN_DEFAULTS, ...drain }
+  }
+}
+
+/** Checks the options of one drain and fills them in from the plugin's. Throws as above. */
+export function resolveDrainOptions (given: DrainOptions, plugin: ResolvedOptions): Required<DrainOptions> {
+  return { ...plugin.drain, ...check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain').drain }
 }
 
 /** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
 export function resolveRouteOptions (given: WebsocketOptions | undefined, plugin: ResolvedOptions, route: string): ResolvedOptions {
   if (given !== undefined && !isRecord(given)) throw new FST_WEBSOCK_INVALID_OPTION(`\`websocketOptions\` of ${route}`, 'an object', show(given))
-  const options: ResolvedOptions = { ...plugin, ...check({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
+  const options: ResolvedOptions = { ...plugin, ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
   // It would refuse everybody.
   if (options.requireSubprotocol && options.subprotocols.length === 0) throw new FST_WEBSOCK_INVALID_OPTION(`\`requireSubprotocol\` of ${route}`, 'false where `subprotocols` is empty', 'true')
   return options
 }
 
-function check (given: Readonly<Record<string, unknown>>, rules: Readonly<Record<string, Rule>>, where: string): object {
+function check<O> (given: Readonly<Record<string, unknown>>, rules: { readonly [K in keyof Required<O>]: Rule }, where: string): O {
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   for (const [name, value] of set) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    const rule = Object.hasOwn(rules, name) ? rules[name as keyof O] : undefined
     if (rule === undefined) throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(rules).join(', '))
     if (!rule.fits(value)) throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` ${where}`, rule.words, show(value))
   }
-  return Object.fromEntries(set)
+  return Object.fromEntries(set) as O
 }
 
 function integer (min: number, max: number): Rule {
   return { words: `an integer from ${min} to ${max}`, fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max }
 }
 
-function isRecord (value: unknown): boolean {
+function eachFits (given: object, rules: Readonly<Record<string, Rule>>): boolean {
+  return Object.entries(given).every(([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true)
+}
+
+function isRecord (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

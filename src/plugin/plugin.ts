@@ -3,15 +3,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { beatPeriodMs, Heartbeat } from '../connection/heartbeat.ts'
+import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
+import { drain } from './drain.ts'
 import { Gate } from './gate.ts'
 import { guardRoutes } from './guard.ts'
 import { checkHandshake } from './handshake.ts'
 import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
-import { resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
+import { resolveDrainOptions, resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
 import { Residents } from './residents.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
@@ -41,11 +42,14 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   await registerWebsocketPlugin(instance, options, host)
   guardRegister(instance)
   instance.addHook('onRoute', (route) => mounts.after(route))
+  let stopHeartbeat = (): void => {}
   instance.addHook('onReady', async () => {
     refuseForeign(instance, 1)
     mounts.compile()
-    startHeartbeat(instance, residents, mounts)
+    const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
+    if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())
   })
+  instance.addHook('onClose', async () => stopHeartbeat())
 }
 
 function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, post }: Host): void {
@@ -54,6 +58,7 @@ function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, 
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, post)
     },
+    drain: (given = {}) => drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
       const headers = gate.headersOf(request.raw)
@@ -75,14 +80,17 @@ function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
     route(request, response)
   }
   // As early as the route is known: its limits count for all hooks that come after this one.
-  instance.addHook('onRequest', (request, _reply, done) => {
+  instance.addHook('onRequest', (request, reply, done) => {
+    const upgrade = gate.find(request.raw)
     const own = findRoute(request)?.options
-    if (own !== undefined) gate.find(request.raw)?.setTimeouts(own)
+    if (upgrade === undefined) gate.answering(request.raw.socket, reply.raw)
+    else if (own !== undefined) upgrade.setTimeouts(own)
     done()
   })
   // Before its own hook of that name, which looks at this flag.
-  instance.addHook('onResponse', (request, _reply, done) => {
+  instance.addHook('onResponse', (request, reply, done) => {
     if (gate.find(request.raw) !== undefined) request.ws = false
+    else gate.answered(request.raw.socket, reply.raw)
     done()
   })
 }
@@ -96,20 +104,12 @@ async function registerWebsocketPlugin (instance: FastifyInstance, options: Reso
 }
 
 /** Ends everything that `server.close()` would wait for. Each end has its time limit, so this has. */
-async function shutDown (instance: FastifyInstance, { shutdownCode }: ResolvedOptions, { gate, residents }: Host): Promise<void> {
+async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { gate, residents }: Host): Promise<void> {
+  const { shutdownCode } = options
   residents.startDraining()
   gate.close()
-  for (const connection of residents.values()) connection.shutDown(shutdownCode)
   for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
-  await residents.empty()
-}
-
-function startHeartbeat (instance: FastifyInstance, residents: Residents, mounts: RouteMounts): void {
-  const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
-  if (periodMs === Infinity) return
-  const heartbeat = new Heartbeat(periodMs, performance.now())
-  const timer = setInterval(() => heartbeat.beat(performance.now(), residents.values()), periodMs).unref()
-  instance.addHook('onClose', async () => clearInterval(timer))
+  await drain(residents, options.drain, shutdownCode)
 }
 
 /** Ids that tell processes apart by a random prefix, because they are addresses also for other processes. */

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
-import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_CONNECTIONS, FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY } from '../errors.ts'
+import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_INVALID_KEY, FST_WEBSOCK_TOO_MANY_CONNECTIONS, FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY } from '../errors.ts'
 
 /** How connections are counted together. */
 export interface ConnectionKey {
@@ -24,6 +24,7 @@ export class Residents {
   readonly #connections = new Map<string, Connection>()
   readonly #keys = new Map<string, number>()
   #draining = false
+  #empty: Promise<void> | undefined
   #emptied: (() => void) | undefined
 
   constructor (options: ResidentsOptions) {
@@ -48,11 +49,14 @@ export class Residents {
     return (this.#keys.get(this.keyOf(request) ?? '') ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
   }
 
-  /** What it is counted by, if by anything. Throws what the option's function throws: to be asked for before the 101. */
+  /** What it is counted by, if by anything. Throws FST_WEBSOCK_INVALID_KEY, and what the option's function throws: to be asked for before the 101. */
   keyOf (request: FastifyRequest): string | undefined {
     const { maxConnectionsPerKey } = this.#options
     if (maxConnectionsPerKey === undefined) return undefined
-    return typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip
+    // A Unix socket has no address: its clients are counted together.
+    const key: unknown = typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip as string | undefined ?? ''
+    if (typeof key !== 'string') throw new FST_WEBSOCK_INVALID_KEY(typeof key)
+    return key
   }
 
   /** Counts a connection in. The function that is returned counts it out; call it once. */
@@ -74,7 +78,8 @@ export class Residents {
   /** Resolves when nobody is left; after `startDraining`. */
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
-    await new Promise<void>((resolve) => { this.#emptied = resolve })
+    this.#empty ??= new Promise<void>((resolve) => { this.#emptied = resolve })
+    await this.#empty
   }
 
   #countOut (key: string): void {

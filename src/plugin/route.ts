@@ -1,7 +1,8 @@
 import { validateHeaderName, validateHeaderValue, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { Connection, type Endpoint } from '../connection/connection.ts'
+import { Connection } from '../connection/connection.ts'
+import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { Gate } from './gate.ts'
@@ -21,7 +22,10 @@ export interface Host {
 
 const kRoute = Symbol('fastify-websock.route')
 
-const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'terminate'] as const
+/** Pongs that a peer may leave unread before ws cuts it, without a close frame: 128 KiB of the largest. */
+const MAX_PENDING_PONGS = 1024
+
+const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'terminate'] as const
 
 /**
  * One websocket route: the hooks that stand around its upgrade, and what its connections share.
@@ -109,12 +113,15 @@ export class WebsocketRoute {
     upgrade.headerLines = toHeaderLines(reply)
     const key = this.#host.residents.keyOf(request)
     upgrade.subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
+    // ws writes the head as a string; header values are latin1, as Node writes them (RFC 9110 §5.5).
+    upgrade.socket.setDefaultEncoding('latin1')
     // ws reads them again. It was a list with `websocket` in it; ws wants that alone.
     Object.assign(request.raw.headers, readByWs(upgrade.headers), { upgrade: 'websocket' })
     this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (websocket) => {
       upgrade.accept()
       this.#connect(websocket, upgrade, request, key)
     })
+    upgrade.socket.setDefaultEncoding('utf8')
     return upgrade.failure === undefined ? undefined : new FST_WEBSOCK_BAD_HANDSHAKE(upgrade.failure.message)
   }
 
@@ -139,7 +146,7 @@ export class WebsocketRoute {
       perMessageDeflate: compress ? { threshold: 1024 } : false,
       // Not in @types/ws yet. ws closes 1008 beyond its 16 384 fragments, each an object of its own; so many of 64 bytes
       // are a message of 1 MiB. A larger limit lets larger messages come in fragments as small.
-      ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)) },
+      ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)), maxPendingAutoPongs: MAX_PENDING_PONGS },
       handleProtocols: (_offered, request) => this.#host.gate.find(request)?.subprotocol ?? false
     })
     server.on('headers', (lines, request) => lines.push(...this.#host.gate.find(request)?.headerLines ?? []))
@@ -219,7 +226,7 @@ function listOf<T> (hooks: T | T[] | undefined): T[] {
 }
 
 // Hop-by-hop (RFC 9110 §7.6.1), ws's own, and those of a body, which a 101 has not.
-const NOT_ON_101 = /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-.*|sec-websocket-.*)$/i
+const NOT_ON_101 = /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
 
 /** The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay in its line. */
 function toHeaderLines (reply: FastifyReply): string[] {

@@ -8,12 +8,17 @@ import type { RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
 import type { Ref } from '../connection/ref.ts'
 import type { TypeToken } from '../messages/typed.ts'
 import type { RawMessage } from '../wire/frame.ts'
-import type { WebsocketOptions } from './options.ts'
+import type { DrainOptions, WebsocketOptions } from './options.ts'
 
 /** `app.websock` */
 export interface Websock {
   /** A ref from an address that `ref.address` gave. Its `send` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
+  /**
+   * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left out is the plugin's `drain`.
+   * Resolves with the number of connections that had to be cut when `timeoutMs` was over; 0 is a clean drain.
+   */
+  readonly drain: (options?: DrainOptions) => Promise<number>
   /**
    * The verdict that an upgrade of this request would get, without upgrading: handshake, origin, limits, subprotocol.
    * Resolves with null, or with the error that would be answered: `statusCode`, and `headers` where it has some.

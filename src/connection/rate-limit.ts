@@ -1,0 +1,58 @@
+export interface RateLimit {
+  /** Messages and control frames that a connection may send in each interval, and at once: 1 to 16 777 216. Default unlimited. */
+  readonly messages?: number
+  /** Payload bytes, likewise: 1 to 4 GiB. */
+  readonly bytes?: number
+  /** Length of the interval in ms: 1 to 1 hour. Default 1 000. */
+  readonly intervalMs?: number
+  /** What happens beyond it: `close` 1008 (the default), or `wait`: nothing is read until there is allowance again. */
+  readonly over?: 'close' | 'wait'
+}
+
+/** Two token buckets, full at the start and refilled evenly over the interval. */
+export class TokenBuckets {
+  readonly #messages: number
+  readonly #bytes: number
+  readonly #intervalMs: number
+  #messagesLeft: number
+  #bytesLeft: number
+  #at: number
+
+  constructor ({ messages = Infinity, bytes = Infinity, intervalMs = 1000 }: RateLimit, now: number) {
+    this.#messages = this.#messagesLeft = messages
+    this.#bytes = this.#bytesLeft = bytes
+    this.#intervalMs = intervalMs
+    this.#at = now
+  }
+
+  /** Takes one message. Gives the ms until there is allowance again: 0 when there was enough. `now` in ms, monotonic. */
+  take (bytes: number, now: number): number {
+    this.#refill(now)
+    this.#messagesLeft--
+    this.#bytesLeft -= bytes
+    return this.waitMs(now)
+  }
+
+  /** The ms until nothing is owed any more. */
+  waitMs (now: number): number {
+    this.#refill(now)
+    const debt = Math.max(debtOf(this.#messagesLeft, this.#messages), debtOf(this.#bytesLeft, this.#bytes))
+    return Math.ceil(debt * this.#intervalMs)
+  }
+
+  #refill (now: number): void {
+    const intervals = (now - this.#at) / this.#intervalMs
+    this.#at = now
+    this.#messagesLeft = refill(this.#messagesLeft, this.#messages, intervals)
+    this.#bytesLeft = refill(this.#bytesLeft, this.#bytes, intervals)
+  }
+}
+
+/** In intervals. */
+function debtOf (left: number, limit: number): number {
+  return left < 0 ? -left / limit : 0
+}
+
+function refill (left: number, limit: number, intervals: number): number {
+  return limit === Infinity ? Infinity : Math.min(limit, left + limit * intervals)
+}

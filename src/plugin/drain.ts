@@ -1,0 +1,41 @@
+import { setImmediate as nextTurn, setTimeout as later } from 'node:timers/promises'
+import type { DrainOptions } from './options.ts'
+import type { Residents } from './residents.ts'
+
+/**
+ * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and cuts those that are
+ * left when the time is up. Model: Phoenix's socket drainer.
+ *
+ * Resolves when everybody is gone, with the number that had to be cut: 0 is a clean drain. Never rejects; takes `timeoutMs`
+ * and, after that, as long as `terminate` may (`terminateTimeoutMs`, twice).
+ */
+export async function drain (residents: Residents, { batchSize, batchIntervalMs, timeoutMs }: Required<DrainOptions>, code: number): Promise<number> {
+  residents.startDraining()
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), timeoutMs)
+  const gone = residents.empty().then(() => over.abort())
+  const connections = [...residents.values()]
+  for (const connection of connections) connection.announceDrain({ timeoutMs })
+  // Infos are handled at the end of a turn: what `handleDrain` says is said before the close frame.
+  await nextTurn()
+  await nextTurn()
+  for (let from = 0; from < connections.length; from += batchSize) {
+    if (from > 0) await waitUnless(over.signal, batchIntervalMs)
+    if (over.signal.aborted) break
+    for (const connection of connections.slice(from, from + batchSize)) connection.shutDown(code)
+  }
+  await waitUnless(over.signal)
+  clearTimeout(timer)
+  const left = [...residents.values()]
+  for (const connection of left) connection.cut()
+  await gone
+  return left.length
+}
+
+/** Waits, for ever without `ms`, but not beyond the signal. */
+async function waitUnless (signal: AbortSignal, ms?: number): Promise<void> {
+  if (signal.aborted) return
+  const over = new Promise((resolve) => { signal.addEventListener('abort', resolve, { once: true }) })
+  // An early end rejects; that is what it is for.
+  await (ms === undefined ? over : later(ms, undefined, { signal }).catch(() => {}))
+}
