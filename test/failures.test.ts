@@ -87,7 +87,7 @@ for (const [mode, wrap] of MODES) {
 void t.test('a throw of undefined or of an error that cannot be read is a failure like any other', async (t) => {
   const trials = await startTrials(t)
   const proxy = new Proxy({}, { get () { throw new Error('trap') }, ownKeys () { throw new Error('trap') } })
-  const unreadable = 'an error that cannot be read'
+  const unreadable = 'an error that cannot be logged'
   for (const [what, logged] of [[undefined, 'undefined'], [Symbol('s'), 'Symbol(s)'], [1n, '1'], [nasty, unreadable], [proxy, /./]] as const) {
     for (const [mode, wrap] of MODES) {
       for (const callback of CALLBACKS) {

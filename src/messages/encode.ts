@@ -52,7 +52,7 @@ function toRawFrame (message: unknown): OutgoingFrame {
   const { opcode, data } = (message ?? {}) as { opcode?: unknown, data?: unknown }
   if (opcode === 'text' && typeof data === 'string') return { opcode, data }
   if (opcode === 'binary' && data instanceof Uint8Array) return { opcode, data }
-  throw new FST_WEBSOCK_UNSENDABLE('without a `send` schema a message is a string, a Uint8Array, or { opcode, data }')
+  throw new FST_WEBSOCK_UNSENDABLE('without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }')
 }
 
 function buildSerialize (schema: object, compile: MessageCompilers['serializer']): (message: unknown) => string {

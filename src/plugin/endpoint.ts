@@ -31,7 +31,10 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
 }
 
 function readSchemas (declared: RouteOptions, route: string): { receive: object | undefined, send: object | undefined } {
-  const { receive, send } = declared.schema?.websocket ?? {}
+  const { receive, send, info: _untyped, ...others } = declared.schema?.websocket ?? {}
+  // A misspelt `receive` would let everything in.
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'known are receive, send and info')
   return { receive: checkSchema(receive, route, 'receive'), send: checkSchema(send, route, 'send') }
 }
 

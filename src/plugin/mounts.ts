@@ -1,4 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './guard.ts'
 import { upgradeRequired } from './handshake.ts'
@@ -30,6 +31,9 @@ export class RouteMounts {
   }
 
   before (instance: FastifyInstance, declared: RouteOptions): void {
+    if (declared.websocketOptions !== undefined && declared.websocketHandler === undefined) {
+      throw new FST_WEBSOCK_INVALID_HANDLER(`${String(declared.method)}:${declared.url}`, '', 'there, beside `websocketOptions`')
+    }
     if (declared.websocketHandler !== undefined) {
       if (declared.method === 'HEAD') answerHead(declared)
       else this.#mount(instance, declared)

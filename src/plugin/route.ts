@@ -203,11 +203,14 @@ function readByWs (headers: IncomingHttpHeaders): IncomingHttpHeaders {
 }
 
 function checkHandler (handler: unknown, route: string): asserts handler is AnyHandler {
-  if (typeof handler !== 'object' || handler === null) throw new FST_WEBSOCK_INVALID_HANDLER(route, '', 'an object')
+  if (typeof handler !== 'object' || handler === null) throw new FST_WEBSOCK_INVALID_HANDLER(route, '', 'an object with callbacks such as handleIn')
   const callbacks = handler as Readonly<Record<string, unknown>>
   for (const name of CALLBACKS) {
     if (callbacks[name] !== undefined && typeof callbacks[name] !== 'function') throw new FST_WEBSOCK_INVALID_HANDLER(route, `.${name}`, 'a function')
   }
+  // A misspelt callback would never be called.
+  const unknown = Object.keys(callbacks).find((name) => /^(handle|on)[A-Z]/.test(name) && !CALLBACKS.some((known) => known === name))
+  if (unknown !== undefined) throw new FST_WEBSOCK_INVALID_HANDLER(route, `.${unknown}`, `one of ${CALLBACKS.join(', ')}, on`)
   if (callbacks['on'] === undefined) return
   for (const [field, map] of entriesOf(callbacks['on'], route, '.on')) {
     for (const [value, callback] of entriesOf(map, route, `.on.${field}`)) {
