@@ -165,7 +165,7 @@ void t.test('a route made at module level is served by get and by route', async 
     schema: { websocket: { receive: Type.String(), send: Type.String() } },
     websocketHandler: { handleIn: (message, _state, { push }) => push([message, message]) }
   })
-  const raw = defineWebsocketRoute({ schema: {}, websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } })
+  const raw = defineWebsocketRoute({ websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } })
   const server = await startServer(t, (app) => {
     app.get('/get', echo)
     app.route({ method: 'GET', url: '/route', ...raw })

@@ -104,7 +104,7 @@ export type ContractOf<R> = R extends { readonly [kContract]?: infer T } ? NonNu
 
 /** What `defineWebsocketRoute` gives: options for `app.get(url, route)` or `app.route({ method: 'GET', url, ...route })`. */
 export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends FastifySchema, State> {
-  schema: S
+  schema?: S
   websocketOptions?: WebsocketOptions
   websocketHandler: WebsocketRouteHandler<TP, S, {}, State>
   readonly [kContract]?: SchemaContract<TP, S>
@@ -112,8 +112,8 @@ export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends Fastif
 
 export interface DefineWebsocketRoute<TP extends FastifyTypeProvider> {
   /** The same literal as in `app.get`, outside of one: schema, handler and state are inferred alike. Returns its argument. */
-  <const S extends FastifySchema, State = undefined>(route: {
-    schema: S
+  <const S extends FastifySchema = {}, State = undefined>(route: {
+    schema?: S
     websocketOptions?: WebsocketOptions
     websocketHandler: WebsocketRouteHandler<TP, NoInfer<S>, {}, State>
   }): WebsocketRoute<TP, S, State>
