@@ -27,7 +27,7 @@ void t.test('1 000 connections with a slow init lose no frame, from the packet o
   const talk = async (id: number): Promise<RawClient> => {
     const client = await connectRaw(t, server.port)
     client.write(Buffer.concat([Buffer.from(handshake(`/count/${id}`)), frames(0, 40)]))
-    await client.until(({ text }) => text.includes('\r\n\r\n'))
+    await client.until(({ text }) => text.includes('\r\n\r\n'), 60_000)
     client.write(frames(40, 70))
     await nextTurn()
     return client.write(frames(70, 100))

@@ -136,9 +136,9 @@ export class Connection implements Beating {
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
   }
 
-  /** Tells the handler that the server will end the connection. */
-  announceDrain (info: DrainInfo): void {
-    if (this.#endpoint.handler.handleDrain !== undefined) this.#mailbox.offer({ type: 'drain', bytes: 0, info })
+  /** Tells the handler that the server will end the connection. False when it does not want to know, or cannot. */
+  announceDrain (info: DrainInfo): boolean {
+    return this.#endpoint.handler.handleDrain !== undefined && this.#mailbox.offer({ type: 'drain', bytes: 0, info })
   }
 
   /** Ends without a close frame, or breaks off waiting for the peer's. */

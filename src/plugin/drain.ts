@@ -15,10 +15,9 @@ export async function drain (residents: Residents, { batchSize, batchIntervalMs,
   const timer = setTimeout(() => over.abort(), timeoutMs)
   const gone = residents.empty().then(() => over.abort())
   const connections = [...residents.values()]
-  for (const connection of connections) connection.announceDrain({ timeoutMs })
-  // Infos are handled at the end of a turn: what `handleDrain` says is said before the close frame.
-  await nextTurn()
-  await nextTurn()
+  const told = connections.filter((connection) => connection.announceDrain({ timeoutMs }))
+  // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
+  if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {
     if (from > 0) await waitUnless(over.signal, batchIntervalMs)
     if (over.signal.aborted) break

@@ -113,8 +113,9 @@ export class WebsocketRoute {
     upgrade.headerLines = toHeaderLines(reply)
     const key = this.#host.residents.keyOf(request)
     upgrade.subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
-    // ws writes the head as a string; header values are latin1, as Node writes them (RFC 9110 §5.5).
-    upgrade.socket.setDefaultEncoding('latin1')
+    // ws writes the head as a string; header values are latin1, as Node writes them (RFC 9110 §5.5). By its older name,
+    // which the streams of injectWS know too.
+    upgrade.socket.setDefaultEncoding('binary')
     // ws reads them again. It was a list with `websocket` in it; ws wants that alone.
     Object.assign(request.raw.headers, readByWs(upgrade.headers), { upgrade: 'websocket' })
     this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (websocket) => {
