@@ -25,6 +25,8 @@ export function checkHandshake (request: FastifyRequest, headers: IncomingHttpHe
   // 16 bytes are 22 characters of base64 and two of padding.
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
   if (headers.host === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Host is missing')
+  // Node drops all but the first; the Origin check depends on it (RFC 9112 §3.2).
+  if (countHeader(request.raw, 'host') > 1) return new FST_WEBSOCK_BAD_HANDSHAKE('there is more than one Host')
   if (httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
   // Node hands on what follows the head, so a body would be read as frames.
   if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') return new FST_WEBSOCK_BAD_HANDSHAKE('there must be no body')
@@ -46,7 +48,7 @@ export function agreeOnSubprotocol (headers: IncomingHttpHeaders, options: Hands
 export function upgradeRequired ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
   // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection header that is set, and
   // would keep a socket open whose client waits for its end.
-  const closes = httpVersion === '1.0' || hasToken(headers.connection, 'close')
+  const closes = httpVersion !== '1.1' || hasToken(headers.connection, 'close')
   return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), { upgrade: 'websocket', connection: closes ? 'upgrade, close' : 'upgrade' })
 }
 
@@ -58,6 +60,11 @@ function parseSubprotocols (header: string): string[] | undefined {
   const tokens = header.split(',').map((token) => token.trim())
   const clean = tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
   return clean && new Set(tokens).size === tokens.length ? tokens : undefined
+}
+
+function countHeader ({ rawHeaders }: IncomingMessage, name: string): number {
+  // Absent in what injectWS makes.
+  return (rawHeaders as string[] | undefined)?.filter((header, i) => i % 2 === 0 && header.toLowerCase() === name).length ?? 1
 }
 
 function hasToken (header: string | undefined, token: string): boolean {

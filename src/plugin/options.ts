@@ -18,7 +18,7 @@ export interface WebsocketOptions {
   readonly codec?: TextCodec | BinaryCodec
   /** Bytes of a whole message, after inflation: 1 to 1 GiB. Over it 1009. Default 1 MiB. */
   readonly maxMessageBytes?: number
-  /** Offer permessage-deflate (RFC 7692) to messages of 1 KiB and more. Default false. */
+  /** Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as they are. Default false. */
   readonly compress?: boolean
   /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number

@@ -144,7 +144,8 @@ export class WebsocketRoute {
       // ws counts a compressed message before and after inflation, and what cannot be compressed grows: zlib's own bound.
       // The connection counts what came out.
       maxPayload: compress ? maxMessageBytes + (maxMessageBytes >>> 12) + (maxMessageBytes >>> 14) + 16 : maxMessageBytes,
-      perMessageDeflate: compress ? { threshold: 1024 } : false,
+      // Without context takeover: else each connection keeps zlib's windows, and ws minds no threshold.
+      perMessageDeflate: compress ? { threshold: 1024, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
       // Not in @types/ws yet. ws closes 1008 beyond its 16 384 fragments, each an object of its own; so many of 64 bytes
       // are a message of 1 MiB. A larger limit lets larger messages come in fragments as small.
       ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)), maxPendingAutoPongs: MAX_PENDING_PONGS },

@@ -1,0 +1,61 @@
+import type { Report } from './attack.ts'
+import type { Case } from './case.ts'
+
+/** One server's column. */
+export interface Column {
+  readonly title: string
+  readonly report: Report
+}
+
+/** docs/hostile.md: what came of each case, at one server beside the other. The first column is ours. */
+export function buildPage (groups: ReadonlyArray<readonly [title: string, cases: readonly Case[]]>, columns: readonly Column[]): string {
+  const results = columns.map(({ report }) => new Map(report.results.map((result) => [result.name, result])))
+  const row = ({ name, why, knownFault }: Case): string => {
+    const cells = results.map((byName, i) => {
+      const { came = '', wrong = [] } = byName.get(name) ?? {}
+      const fault = i === 0 && knownFault !== undefined ? ` — **known fault**: ${knownFault}` : ''
+      return cell(`${wrong.length > 0 ? '✗ ' : ''}${came}${fault}`)
+    })
+    return `| ${[cell(name), ...cells, cell(why)].join(' | ')} |`
+  }
+  const tables = groups.flatMap(([title, cases]) => [
+    '', `## ${title}`, '', `| what is sent | ${columns.map(({ title }) => title).join(' | ')} | why |`, `| --- | ${columns.map(() => '---').join(' | ')} | --- |`, ...cases.map(row)
+  ])
+  return [...intro(columns), ...tables].join('\n')
+}
+
+function intro (columns: readonly Column[]): string[] {
+  const titles = columns.map(({ title }) => title).join(' | ')
+  const figures: ReadonlyArray<readonly [string, (report: Report) => string]> = [
+    ['cases that end as our contract wants', ({ results }) => `${results.filter(({ wrong }) => wrong.length === 0).length} of ${results.length}`],
+    ['echoes that a well-behaved bystander got', ({ bystander }) => `${bystander.echoed} of ${bystander.sent}`],
+    ['its slowest echo', ({ bystander }) => `${bystander.slowestMs.toFixed(0)} ms`],
+    ['memory over that at the start, at most: RSS', ({ server }) => mib(server?.rss)],
+    ['… outside of the heap', ({ server }) => mib(server?.external)],
+    ['sockets left 7 s after the last case', ({ server }) => String(server?.sockets)]
+  ]
+  return [
+    '# Hostile peers',
+    '',
+    'What comes back when a peer does what it must not. Made by `npm run --silent test:hostile -- --markdown > docs/hostile.md`;',
+    '`npm run test:hostile` runs the cases against this library, `npm run test:hostile -- ws://HOST:PORT/PATH` against any echo server.',
+    '',
+    `Node.js ${process.versions.node}, each server in a process of its own with its defaults, echoing each message. A \`✗\` marks what our contract would`,
+    'not have; it need not be a fault of a server that promises something else. The cases of half a second of patience (`closeTimeoutMs` and the like)',
+    'are of options that the other two do not have. "TCP stays open": for as long as our contract allows, and a little. The memory is read every 50 ms,',
+    'after a collection where it is over 32 MiB (with `MALLOC_ARENA_MAX=1`, so that RSS shows what is kept); cases with a known fault are run last',
+    'and are neither in it nor in the slowest echo.',
+    '',
+    `| | ${titles} |`,
+    `| --- | ${columns.map(() => '---').join(' | ')} |`,
+    ...figures.map(([name, figure]) => `| ${[name, ...columns.map(({ report }) => figure(report))].join(' | ')} |`)
+  ]
+}
+
+function mib (bytes: number | undefined): string {
+  return bytes === undefined ? '?' : `${Math.round(bytes / 1024 / 1024)} MiB`
+}
+
+function cell (text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
+}
