@@ -4,18 +4,23 @@ import type { OutgoingFrame } from '../wire/frame.ts'
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
 export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 
+/** What a frame costs that the socket has not taken, besides its bytes: two buffers, two entries of Node's queue. */
+const FRAME_OVERHEAD = 256
+
 /** The one door out of a connection. */
 export class Outbox {
   readonly #websocket: WebSocket
   readonly #maxBufferedBytes: number
-  /** With `wait`: called for each frame that has left, and with an error for each that never will. */
-  readonly #onSent: (() => void) | undefined
+  readonly #wait: boolean
+  /** Frames that were sent while others waited, and wait themselves. */
+  #waiting = 0
+  #onSent: (() => void) | undefined
   #onDrained: (() => void) | undefined
 
   constructor (websocket: WebSocket, maxBufferedBytes: number, policy: SlowPeerPolicy) {
     this.#websocket = websocket
     this.#maxBufferedBytes = maxBufferedBytes
-    this.#onSent = policy === 'wait' ? () => { if (this.bufferedBytes * 2 <= maxBufferedBytes) this.stopWaiting() } : undefined
+    this.#wait = policy === 'wait'
   }
 
   get bufferedBytes (): number {
@@ -24,7 +29,7 @@ export class Outbox {
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
   get clogged (): boolean {
-    return this.#onSent !== undefined && this.bufferedBytes > this.#maxBufferedBytes
+    return this.#wait && this.#held > this.#maxBufferedBytes
   }
 
   /**
@@ -34,9 +39,10 @@ export class Outbox {
   send (frame: OutgoingFrame): boolean {
     // The peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered.
     if (this.#websocket.readyState !== this.#websocket.OPEN) return true
-    if (this.#onSent === undefined && this.bufferedBytes > this.#maxBufferedBytes) return false
-    if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#onSent)
-    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#onSent)
+    if (!this.#wait && this.#held > this.#maxBufferedBytes) return false
+    const onSent = this.#wait || this.bufferedBytes > 0 ? this.#count() : undefined
+    if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, onSent)
+    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, onSent)
     return true
   }
 
@@ -48,5 +54,19 @@ export class Outbox {
   stopWaiting (): void {
     this.#onDrained?.()
     this.#onDrained = undefined
+  }
+
+  get #held (): number {
+    return this.bufferedBytes + this.#waiting * FRAME_OVERHEAD
+  }
+
+  /** Only while something waits: otherwise a frame is the kernel's at once, and needs no callback. */
+  #count (): () => void {
+    this.#waiting++
+    // Called when the frame has left, and with an error when it never will.
+    return (this.#onSent ??= () => {
+      this.#waiting--
+      if (this.#held * 2 <= this.#maxBufferedBytes) this.stopWaiting()
+    })
   }
 }

@@ -32,7 +32,7 @@ export interface WebsocketOptions {
   readonly maxMailboxBytes?: number
   /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
   readonly infoOverflow?: 'close' | 'drop'
-  /** Unsent bytes that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
+  /** Unsent bytes, and 256 for each unsent frame, that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
   readonly maxBufferedBytes?: number
   /**
    * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and counts them, `wait` lets

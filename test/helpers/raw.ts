@@ -33,14 +33,25 @@ export function handshake (path: string, headers: Record<string, string | undefi
 /** A bare TCP client that keeps all bytes it got. */
 export class RawClient {
   readonly socket: Socket
-  bytes = Buffer.alloc(0)
+  /** How many bytes have come: cheaper to look at than what they are. */
+  size = 0
+  #chunks: Buffer[] = []
   readonly ended: Promise<void>
 
   constructor (socket: Socket) {
     this.socket = socket
-    socket.on('data', (chunk) => { this.bytes = Buffer.concat([this.bytes, chunk]) })
+    socket.on('data', (chunk) => {
+      this.size += chunk.length
+      this.#chunks.push(chunk)
+    })
     socket.on('error', () => {})
     this.ended = new Promise((resolve) => socket.on('close', () => resolve()))
+  }
+
+  get bytes (): Buffer {
+    const bytes = Buffer.concat(this.#chunks)
+    this.#chunks = [bytes]
+    return bytes
   }
 
   get text (): string {
@@ -69,13 +80,14 @@ export class RawClient {
   /** Server frames after the 101: opcode and payload of each whole one. */
   frames (): Array<{ opcode: number, payload: Buffer }> {
     const frames: Array<{ opcode: number, payload: Buffer }> = []
-    let at = this.bytes.indexOf('\r\n\r\n') + 4
-    while (at >= 4 && at + 2 <= this.bytes.length) {
-      let length = (this.bytes[at + 1] as number) & 0x7f
+    const bytes = this.bytes
+    let at = bytes.indexOf('\r\n\r\n') + 4
+    while (at >= 4 && at + 2 <= bytes.length) {
+      let length = (bytes[at + 1] as number) & 0x7f
       let head = 2
-      if (length === 126) { length = this.bytes.readUInt16BE(at + 2); head = 4 } else if (length === 127) { length = Number(this.bytes.readBigUInt64BE(at + 2)); head = 10 }
-      if (at + head + length > this.bytes.length) break
-      frames.push({ opcode: (this.bytes[at] as number) & 0x0f, payload: this.bytes.subarray(at + head, at + head + length) })
+      if (length === 126) { length = bytes.readUInt16BE(at + 2); head = 4 } else if (length === 127) { length = Number(bytes.readBigUInt64BE(at + 2)); head = 10 }
+      if (at + head + length > bytes.length) break
+      frames.push({ opcode: (bytes[at] as number) & 0x0f, payload: bytes.subarray(at + head, at + head + length) })
       at += head + length
     }
     return frames
