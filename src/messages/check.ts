@@ -43,7 +43,7 @@ function wrap (validate: ValidateFunction): Check {
       return new Mismatch('message cannot be validated', new TypeError('the validator gave a promise'))
     }
     const { error, value } = result as { error?: unknown, value?: unknown }
-    if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? error.message : textOf(error), error)
+    if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? error.message.slice(0, 400) : textOf(error), error)
     // As in Fastify, a validator that gives no value has left the message as it is.
     return value === undefined ? message : value
   }
@@ -51,5 +51,6 @@ function wrap (validate: ValidateFunction): Check {
 
 function textOf (errors: unknown): string {
   const [first] = Array.isArray(errors) ? errors as Array<{ instancePath?: string, message?: string }> : []
-  return `message${first?.instancePath ?? ''} ${first?.message ?? 'does not match its schema'}`
+  // A path can hold a key of the client's, as long as its message.
+  return `message${first?.instancePath?.slice(0, 200) ?? ''} ${first?.message?.slice(0, 200) ?? 'does not match its schema'}`
 }

@@ -54,6 +54,11 @@ export class RawClient {
     return bytes
   }
 
+  /** To look only at what comes from now on. */
+  set bytes (bytes: Buffer) {
+    this.#chunks = [bytes]
+  }
+
   get text (): string {
     return this.bytes.toString('latin1')
   }
