@@ -62,6 +62,14 @@ void t.test('an upgrade on a connection that answered before finds its way', asy
   t.equal(raw.text.match(/\r\n\r\nslow/g)?.length, 2, 'both answers came first')
 })
 
+void t.test('an upgrade behind a request that no hook sees finds its way', async (t) => {
+  const server = await startServer(t, (app) => { app.get('/ws', { websocketHandler: echo }) }, { level: 'silent' })
+  const raw = await connectRaw(t, server.port)
+  raw.write('GET /% HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
+  await raw.until((client) => client.text.includes('101 Switching Protocols\r\n'))
+  t.equal(raw.status, 400, 'its answer came first')
+})
+
 void t.test('a logger that throws hurts nobody', async (t) => {
   const { app } = buildApp(t, {
     fastify: { logger: { level: 'warn', stream: new PassThrough().resume(), serializers: { err: (error: { response: { status: number } }) => ({ status: error.response.status }) as never } } as never }

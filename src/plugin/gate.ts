@@ -96,6 +96,8 @@ export class Gate {
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
     if (this.#closing) return refuseDraining(upgrade)
     this.door.emit('upgrade', request, socket, head)
+    // An answer that no hook has told us of (to a malformed URL, say) has the socket until the end of this turn.
+    if (!upgrade.routed) setImmediate(() => this.door.emit('upgrade', request, socket, head))
   }
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {

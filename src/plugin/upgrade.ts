@@ -49,6 +49,11 @@ export class Upgrade {
     return this.#over
   }
 
+  /** There is a response for it, so hooks and handlers are at work. */
+  get routed (): boolean {
+    return this.#response !== undefined
+  }
+
   /** The response that hooks and handlers answer with, while there is no 101. */
   answerWith (response: ServerResponse): void {
     this.#response = response

@@ -1,0 +1,103 @@
+/** What a callback does; one that is async ends when it is told to. */
+export interface Script {
+  readonly async: boolean
+  /** Infos that it sends to its own connection as it ends. */
+  readonly infos: number
+  readonly outcome: 'nothing' | 'ok' | 'push' | 'list' | 'stop' | 'detail' | 'error' | 'throw' | 'unsendable' | 'no result' | 'bad code'
+}
+
+/** What happens to a connection. The client's frames of one packet are read together. */
+export type Op =
+  | { readonly type: 'packet', readonly letters: ReadonlyArray<Script & { readonly kind: 'frame' | 'fragments' | 'ping' }>, readonly close: boolean }
+  | { readonly type: 'info' | 'timer', readonly script: Script }
+  | { readonly type: 'release' | 'ticks' | 'drain' | 'unmasked' | 'bad text' | 'fin' | 'reset' }
+  | { readonly type: 'close', readonly code: number | undefined }
+
+export interface Letter {
+  readonly kind: string
+  readonly id: string
+  readonly script: Script
+}
+
+export const INFO: Script = { async: false, infos: 0, outcome: 'push' }
+
+/** The life of one connection as the contract tells it: who is called with which state, and what is on the wire. */
+export class LifeModel {
+  readonly log: string[] = []
+  readonly wire: string[] = []
+  running: Letter | undefined
+  ended = false
+  #waiting: Letter[] = []
+  #staged: Letter[] = []
+  #state: string | undefined
+  #reason = ''
+  #initReturned = false
+
+  post (letter: Letter): void {
+    if (this.ended) return
+    if (this.running === undefined) this.#run(letter)
+    else this.#waiting.push(letter)
+  }
+
+  offer (letter: Letter): boolean {
+    if (this.ended) return false
+    this.#staged.push(letter)
+    return true
+  }
+
+  turn (): void {
+    while (this.#staged.length > 0) for (const letter of this.#staged.splice(0)) this.post(letter)
+  }
+
+  /** The first reason wins; what waits is dropped; a callback that runs is let finish before `terminate`. */
+  end (reason: string, frame?: string): void {
+    if (this.ended) return
+    this.ended = true
+    this.#reason = reason
+    this.#waiting = []
+    this.#staged = []
+    if (frame !== undefined) this.wire.push(frame)
+    if (this.running === undefined) this.#terminate()
+  }
+
+  release (): void {
+    for (let letter = this.running; letter !== undefined; letter = this.#waiting.shift()) {
+      if (letter !== this.running && !this.#start(letter)) return
+      this.#finish(letter)
+      this.running = undefined
+      if (this.ended) return this.#terminate()
+    }
+  }
+
+  #run (letter: Letter): void {
+    if (this.#start(letter)) this.release()
+  }
+
+  #start (letter: Letter): boolean {
+    this.running = letter
+    this.log.push(`${letter.kind} ${letter.id}, state ${this.#state ?? ''}`)
+    return !letter.script.async
+  }
+
+  #finish ({ kind, id, script: { infos, outcome } }: Letter): void {
+    this.log.push(`ends ${id}`)
+    for (let i = 0; i < infos; i++) this.log.push(`told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`)
+    // Once it has ended nothing is sent, so nothing is unsendable.
+    if (outcome === 'throw' || outcome === 'no result' || outcome === 'bad code' || (outcome === 'unsendable' && !this.ended)) {
+      return this.end('error 1011', 'close 1011')
+    }
+    if (kind === 'init') this.#initReturned = true
+    if (outcome !== 'nothing' && outcome !== 'push' && outcome !== 'detail') this.#state = id
+    if (!this.ended) this.wire.push(...MESSAGES[outcome]?.map((end) => id + end) ?? [])
+    if (outcome === 'stop') this.end('normal', 'close 1000')
+    if (outcome === 'detail') this.end('normal', 'close 4000')
+    if (outcome === 'error') this.end('error 1011', 'close 1011')
+  }
+
+  #terminate (): void {
+    if (this.#initReturned) this.log.push(`terminate ${this.#reason}, state ${this.#state ?? ''}`)
+  }
+}
+
+/** By what they add to the id of the letter. */
+const MESSAGES: Partial<Record<Script['outcome'], string[]>> = { push: ['a'], list: ['a', 'b'], stop: ['z'], error: ['z'] }
