@@ -78,7 +78,7 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     t.equal((await client.closed).code, 1011, call)
     t.equal(errors[0]?.code, 'FST_WEBSOCK_INVALID_DELAY', call)
     t.ok(errors[0] instanceof RangeError)
-    t.equal(errors[0]?.message, `A timer takes whole or broken milliseconds from ${call.startsWith('sendAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`)
+    t.equal(errors[0]?.message, `A timer takes a number of milliseconds from ${call.startsWith('sendAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`)
   }
   const client = await connect(t, server.url('/'))
   for (const call of ['sendAfter 0', 'sendAfter 0.5', 'sendAfter 2147483647', 'sendInterval 1', 'sendInterval 2147483647']) {
