@@ -35,7 +35,7 @@ export async function attackChild (kind: ServerKind, cases: readonly Case[], onR
   const weigh = async (): Promise<number> => {
     const report = await ask()
     grown = max(grown, report.grown)
-    return report.grown.rss / 1024 / 1024
+    return (report.grown.external + report.grown.heapUsed) / 1024 / 1024
   }
   const target = { locate: (endpoint: Endpoint) => ({ host: HOST, ...routes[endpoint], deflate: endpoint === 'deflate' }), weigh }
   const report = await attack(target, cases, onResult, async () => {
