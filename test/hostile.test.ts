@@ -32,9 +32,8 @@ void t.test('hostile peers get what the contract says, and nobody else is harmed
   t.ok(bystander.sent > 100, `the bystander sends all the while: ${bystander.sent} messages`)
   t.equal(bystander.echoed, bystander.sent, 'the bystander gets each echo')
   t.ok(bystander.slowestMs < BEARABLE_MS, `the bystander's slowest echo takes ${bystander.slowestMs.toFixed(0)} ms`)
-  // What it keeps. RSS is what malloc keeps besides, and is reported: 50 to 65 MiB were seen.
   t.ok(server !== undefined && server.external + server.heapUsed < 64 * MIB, 'the server keeps less than 64 MiB more than at its start')
-  t.comment(`RSS grew by ${((server?.rss ?? 0) / MIB).toFixed(1)} MiB at most`)
+  t.ok(server !== undefined && server.rss < 64 * MIB, `the server's memory grows by ${((server?.rss ?? 0) / MIB).toFixed(1)} MiB at most`, { todo: 'not held for certain: 47 to 65 MiB were seen' })
   t.ok(server !== undefined && server.external < 64 * MIB, `and outside of the heap by ${((server?.external ?? 0) / MIB).toFixed(1)} MiB`)
   t.equal(server?.sockets, 0, 'no socket is left')
 })

@@ -54,7 +54,7 @@ function isFailure (result: Result, one: Case, known: boolean): boolean {
 function countFailures ({ results, bystander, server }: Report, cases: readonly Case[], known: boolean): number {
   const wrong = results.filter((result, i) => isFailure(result, cases[i] as Case, known)).length
   const harmed = bystander.closed !== undefined || bystander.echoed < bystander.sent
-  const grown = server !== undefined && server.external + server.heapUsed >= MAX_GROWTH
+  const grown = server !== undefined && Math.max(server.rss, server.external + server.heapUsed) >= MAX_GROWTH
   return wrong + Number(harmed) + Number(grown) + Number(server !== undefined && server.sockets > 0)
 }
 
