@@ -26,7 +26,7 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   } satisfies Beating
   const start = now
   const at = (): number => (now - start) / 1000
-  beat(now, [peer])
+  beat(now, now, [peer])
   return {
     peer,
     told,
@@ -35,14 +35,20 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
       for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
         now += 1000
         each()
-        beat(now, [peer])
+        beat(now, now, [peer])
       }
     },
     /** The event loop does nothing for so long; then what came is read, and there is one late beat. */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
       peer.bytesRead = (peer.bytesRead ?? 0) + bytes
-      beat(now, [peer])
+      beat(now, now, [peer])
+    },
+    /** What there is has been read; then the event loop does nothing for so long, and the beat comes after that. */
+    stallAfterReading (seconds: number): void {
+      const readAt = now
+      now += seconds * 1000
+      beat(readAt, now, [peer])
     }
   }
 }
@@ -89,6 +95,30 @@ void t.test('a stall of 60 s kills nobody who has answered meanwhile, or was not
   t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
   unasked.pass(1)
   t.same(unasked.told, ['ping at 89', 'dead at 109'])
+})
+
+void t.test('a stall between reading and looking counts for nothing either', async (t) => {
+  const asked = watch()
+  asked.pass(30)
+  asked.stallAfterReading(60)
+  t.same(asked.told, ['ping at 30'], 'the pong may have come, unread')
+  asked.pass(1)
+  t.same(asked.told, ['ping at 30', 'dead at 91'], 'all was read, and it had not')
+
+  const unasked = watch()
+  unasked.pass(29)
+  unasked.stallAfterReading(60)
+  t.same(unasked.told, [], 'silent for 29 s, as far as anybody knows')
+  unasked.pass(1)
+  unasked.pass(19)
+  t.same(unasked.told, ['ping at 90'], 'and its time to answer counts from the ping')
+  unasked.pass(1)
+  t.same(unasked.told, ['ping at 90', 'dead at 110'])
+
+  const idle = watch({ idleTimeoutMs: 40_000 })
+  idle.pass(39, () => { idle.peer.bytesRead++ })
+  idle.stallAfterReading(60)
+  t.same(idle.told, [])
 })
 
 void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {

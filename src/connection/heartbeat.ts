@@ -34,12 +34,13 @@ export class Pulse {
  * Watches all connections with one timer; returns the way to stop.
  *
  * It looks when the event loop has read what there is, not when the timer fires: after a stall, however long, the bytes
- * that came meanwhile are read first, and no peer is judged by a silence that was ours.
+ * that came meanwhile are read first, and no peer is judged by a silence that was ours, nor by one that nobody has looked at.
  */
 export function startHeartbeat (periodMs: number, connections: () => Iterable<Beating>): () => void {
   let due: NodeJS.Immediate | undefined
   const timer = setInterval(() => {
-    due = setImmediate(() => beat(performance.now(), connections()))
+    const readAt = performance.now()
+    due = setImmediate(() => beat(readAt, performance.now(), connections()))
   }, periodMs).unref()
   return () => {
     clearInterval(timer)
@@ -53,23 +54,28 @@ export function beatPeriodMs (limits: HeartbeatLimits): number {
   return shortest === Infinity ? Infinity : Math.max(5, Math.min(1000, Math.floor(shortest / 10)))
 }
 
-/** Looks at each connection once: pings the silent, ends the dead and the idle. `now` in ms, of a monotonic clock. */
-export function beat (now: number, connections: Iterable<Beating>): void {
+/**
+ * Looks at each connection once: pings the silent, ends the dead and the idle.
+ *
+ * `readAt`: what had come by then is read, so a silence is known to have lasted until then only; `now` may be later, if
+ * somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
+ */
+export function beat (readAt: number, now: number, connections: Iterable<Beating>): void {
   for (const connection of connections) {
-    if (!isIdle(connection, now)) listen(connection, now)
+    if (!isIdle(connection, readAt, now)) listen(connection, readAt, now)
     else connection.timeOut('idle')
   }
 }
 
-function isIdle ({ limits, pulse, messagesRead, deaf }: Beating, now: number): boolean {
+function isIdle ({ limits, pulse, messagesRead, deaf }: Beating, readAt: number, now: number): boolean {
   if (deaf || messagesRead !== pulse.messages) {
     pulse.messages = messagesRead
     pulse.messageAt = now
   }
-  return limits.idleTimeoutMs > 0 && now - pulse.messageAt >= limits.idleTimeoutMs
+  return limits.idleTimeoutMs > 0 && readAt - pulse.messageAt >= limits.idleTimeoutMs
 }
 
-function listen (connection: Beating, now: number): void {
+function listen (connection: Beating, readAt: number, now: number): void {
   const { limits, pulse, bytesRead, deaf } = connection
   if (limits.heartbeatIntervalMs === 0 || bytesRead === undefined) return
   if (bytesRead !== pulse.bytes) {
@@ -77,7 +83,7 @@ function listen (connection: Beating, now: number): void {
     pulse.heardAt = now
     pulse.pingedAt = -1
   } else if (pulse.pingedAt === -1) {
-    if (now - pulse.heardAt >= limits.heartbeatIntervalMs) {
+    if (readAt - pulse.heardAt >= limits.heartbeatIntervalMs) {
       pulse.pingedAt = now
       connection.ping()
     }
@@ -85,7 +91,7 @@ function listen (connection: Beating, now: number): void {
     // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by what comes when we listen.
     pulse.heardAt = now
     pulse.pingedAt = -1
-  } else if (limits.heartbeatTimeoutMs > 0 && now - pulse.pingedAt >= limits.heartbeatTimeoutMs) {
+  } else if (limits.heartbeatTimeoutMs > 0 && readAt - pulse.pingedAt >= limits.heartbeatTimeoutMs) {
     connection.timeOut('dead')
   }
 }
