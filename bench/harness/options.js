@@ -1,0 +1,42 @@
+'use strict'
+
+const { parseArgs } = require('node:util')
+
+const USAGE = `npm run bench -- [workload …] [--quick] [--json | --markdown]
+
+--quick      fewer and shorter slices, fewer connections: under two minutes
+--json       one JSON document in place of the tables (npm run --silent bench -- --json)
+--markdown   the summary as it stands in README.md
+
+workloads and groups:`
+
+/** What lasts how long. */
+const FULL = { quick: false, rounds: 5, warmMs: 100, sliceMs: 500 }
+const QUICK = { quick: true, rounds: 3, warmMs: 40, sliceMs: 120 }
+
+/** Gives what is to be run and how. Throws for what is not known, with all that is. */
+function resolveOptions (parameters, workloads) {
+  const usage = `${USAGE} ${[...new Set(workloads.flatMap(({ name, groups }) => [name, ...groups]))].join(', ')}`
+  let given
+  try {
+    given = parseArgs({
+      args: parameters,
+      allowPositionals: true,
+      options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, markdown: { type: 'boolean' }, help: { type: 'boolean' } }
+    })
+  } catch (error) {
+    throw new Error(`${error.message}\n\n${usage}`)
+  }
+  const { values, positionals } = given
+  if (values.help) throw new Error(usage)
+  const wanted = (name) => workloads.filter((workload) => workload.name === name || workload.groups.includes(name))
+  const unknown = positionals.find((name) => wanted(name).length === 0)
+  if (unknown !== undefined) throw new Error(`there is no workload ${unknown}\n\n${usage}`)
+  return {
+    workloads: positionals.length === 0 ? workloads : workloads.filter((workload) => positionals.some((name) => wanted(name).includes(workload))),
+    mode: values.quick ? QUICK : FULL,
+    format: values.json ? 'json' : values.markdown ? 'markdown' : 'text'
+  }
+}
+
+module.exports = { resolveOptions }

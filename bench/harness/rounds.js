@@ -1,0 +1,76 @@
+'use strict'
+
+const { median, spread } = require('./statistics')
+const { startServer } = require('./server')
+
+/** Above it a process has no time left. */
+const FULL_CORE = 0.9
+
+/**
+ * Measures rows in turn, round after round, and compares each with the first one of the same round.
+ *
+ * `open(row)` comes once for each, `measure(row)` once a round; a row that fails is left out by name. Throws when that is
+ * the first row, as there is nothing to compare with then.
+ */
+async function measureInTurn ({ rows, rounds, open, measure }) {
+  const leftOut = []
+  const present = []
+  const attempt = async (row, action) => {
+    try {
+      return await action(row)
+    } catch (error) {
+      if (row === rows[0]) throw error
+      leftOut.push({ name: row.name, reason: error.message })
+      present.splice(present.indexOf(row), present.includes(row) ? 1 : 0)
+    }
+  }
+  for (const row of rows) {
+    if (await attempt(row, async () => { await open(row); return true })) present.push(row)
+  }
+  const slices = new Map(rows.map((row) => [row, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const row of [...present]) {
+      const slice = await attempt(row, measure)
+      if (slice !== undefined) slices.get(row).push(slice)
+    }
+  }
+  return { rows: present.map((row) => summarize(row, slices.get(row), slices.get(rows[0]))), leftOut }
+}
+
+function summarize (row, slices, baseline) {
+  const medianOf = (read) => slices.every((slice) => read(slice) !== undefined) ? median(slices.map(read)) : undefined
+  const loadCpu = medianOf((slice) => slice.loadCpu)
+  const serverCpu = medianOf((slice) => slice.serverCpu)
+  return {
+    name: row.name,
+    ratio: spread(slices.map((slice, round) => slice.value / baseline[round].value)),
+    value: medianOf((slice) => slice.value),
+    latencyMicroseconds: slices[0].latencyMicroseconds && {
+      p50: medianOf((slice) => slice.latencyMicroseconds.p50),
+      p99: medianOf((slice) => slice.latencyMicroseconds.p99)
+    },
+    serverCpu,
+    loadCpu,
+    loadWasLimit: loadCpu >= FULL_CORE && serverCpu < FULL_CORE,
+    note: row.note
+  }
+}
+
+/** Starts a server for each row as it is opened, and stops them all behind `work`. */
+async function withServers (work) {
+  const servers = new Map()
+  try {
+    return await work({
+      start: async (row) => {
+        const server = await startServer(row)
+        servers.set(row, server)
+        return server
+      },
+      of: (row) => servers.get(row)
+    })
+  } finally {
+    await Promise.all([...servers.values()].map((server) => server.stop()))
+  }
+}
+
+module.exports = { measureInTurn, withServers }

@@ -1,0 +1,44 @@
+'use strict'
+
+const { alignColumns, formatFigure, formatRatio } = require('./tables')
+
+const AJV_BY_HAND = '@fastify/websocket + ajv, by hand'
+const BY_HAND = '@fastify/websocket'
+
+/** The table of issue 4: which figure of which row stands in it, and what it is to be. */
+const GOALS = [
+  { workload: 'typed JSON, ping-pong', table: 'json, ping-pong', byHand: AJV_BY_HAND, toReach: '0.95', beyond: '1.1' },
+  { workload: 'typed JSON, pipelined', table: 'json, pipelined', byHand: AJV_BY_HAND, toReach: '1.9', beyond: '3.0' },
+  { workload: 'text echo, pipelined', table: 'text, pipelined', byHand: BY_HAND, toReach: '3', beyond: '8' },
+  { workload: '16 KiB binary', table: 'binary', byHand: BY_HAND, toReach: '1.1', beyond: '2' }
+]
+
+const HEAD = ['workload', 'by hand (@fastify/websocket + ajv)', 'ours', 'to reach', 'beyond']
+
+/** The lines of the summary, of what was measured. */
+function buildSummary (tables) {
+  return GOALS.flatMap(({ workload, table: name, byHand, toReach, beyond, unit }) => {
+    const table = tables.find((each) => each.name === name)
+    if (table === undefined) return []
+    const figureOf = (rowName) => {
+      const row = table.rows.find((each) => each.name === rowName)
+      if (row === undefined) return '–'
+      return unit === undefined ? formatRatio(row.ratio.median) : `${formatFigure(row.value)} ${unit}`
+    }
+    return [{ workload, byHand: figureOf(byHand), ours: figureOf('ours'), toReach, beyond }]
+  })
+}
+
+function formatSummary (lines) {
+  return alignColumns([HEAD, ...lines.map(cellsOf)]).join('\n')
+}
+
+function formatMarkdown (lines) {
+  return [HEAD, HEAD.map(() => '---'), ...lines.map(cellsOf)].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function cellsOf ({ workload, byHand, ours, toReach, beyond }) {
+  return [workload, byHand, ours, toReach, beyond]
+}
+
+module.exports = { buildSummary, formatMarkdown, formatSummary }

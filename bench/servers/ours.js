@@ -1,0 +1,37 @@
+'use strict'
+
+const { createRequire } = require('node:module')
+const { join } = require('node:path')
+
+// What this package is built and tested with, and not the peers' copies.
+const requireOfOurs = createRequire(join(__dirname, '../../package.json'))
+const Fastify = requireOfOurs('fastify')
+const { Type } = requireOfOurs('typebox')
+const websock = requireOfOurs('./index.js')
+
+/** This package, as its README says. */
+async function start ({ task, asynchronous = false, plugin = {} }) {
+  const app = Fastify()
+  await app.register(websock, plugin)
+  app.get('/ws', TASKS[task](asynchronous))
+  await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
+  return app.server.address().port
+}
+
+const Say = Type.Object({ type: Type.Literal('say'), id: Type.Integer(), text: Type.String() })
+
+const TASKS = {
+  echo: (asynchronous) => ({
+    websocketHandler: {
+      handleIn: asynchronous ? async ({ data }, _state, ws) => ws.push(data) : ({ data }, _state, ws) => ws.push(data)
+    }
+  }),
+  json: (asynchronous) => ({
+    schema: { websocket: { receive: Say, send: Say } },
+    websocketHandler: {
+      handleIn: asynchronous ? async (message, _state, ws) => ws.push(message) : (message, _state, ws) => ws.push(message)
+    }
+  })
+}
+
+module.exports = { start }

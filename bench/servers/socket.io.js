@@ -1,0 +1,22 @@
+'use strict'
+
+const { createServer } = require('node:http')
+const { Server } = require('socket.io')
+
+/** socket.io over its websocket transport: JSON, but nothing is validated. */
+async function start ({ task }) {
+  const server = createServer()
+  // No pings while it is measured: the load counts bytes.
+  const io = new Server(server, { transports: ['websocket'], pingInterval: 600_000, serveClient: false })
+  io.on('connection', TASKS[task])
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, resolve))
+  return server.address().port
+}
+
+const TASKS = {
+  json: (socket) => {
+    socket.on('m', (message) => socket.emit('m', message))
+  }
+}
+
+module.exports = { start }

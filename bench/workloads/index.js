@@ -1,0 +1,7 @@
+'use strict'
+
+module.exports = [
+  require('./ping-pong'),
+  require('./pipelined'),
+  require('./binary')
+]
