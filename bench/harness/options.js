@@ -11,8 +11,30 @@ const USAGE = `npm run bench -- [workload …] [--quick] [--json | --markdown]
 workloads and groups:`
 
 /** What lasts how long. */
-const FULL = { quick: false, rounds: 5, warmMs: 100, sliceMs: 500 }
-const QUICK = { quick: true, rounds: 3, warmMs: 40, sliceMs: 120 }
+const FULL = {
+  quick: false,
+  rounds: 5,
+  warmMs: 100,
+  sliceMs: 500,
+  setUpSliceMs: 1000,
+  quietSliceMs: 2000,
+  timerSliceMs: 3000,
+  freshRounds: 3,
+  residents: 10_000,
+  receivers: [1000, 10_000]
+}
+const QUICK = {
+  quick: true,
+  rounds: 3,
+  warmMs: 40,
+  sliceMs: 120,
+  setUpSliceMs: 400,
+  quietSliceMs: 400,
+  timerSliceMs: 1000,
+  freshRounds: 1,
+  residents: 2000,
+  receivers: [1000]
+}
 
 /** Gives what is to be run and how. Throws for what is not known, with all that is. */
 function resolveOptions (parameters, workloads) {

@@ -34,7 +34,8 @@ async function measureInTurn ({ rows, rounds, open, measure }) {
       if (slice !== undefined) slices.get(row).push(slice)
     }
   }
-  return { rows: present.map((row) => summarize(row, slices.get(row), slices.get(rows[0]))), leftOut }
+  const othersCpu = median([...slices.values()].flat().map((slice) => slice.othersCpu ?? 0))
+  return { rows: present.map((row) => summarize(row, slices.get(row), slices.get(rows[0]))), leftOut, othersCpu }
 }
 
 function summarize (row, slices, baseline) {
@@ -52,6 +53,7 @@ function summarize (row, slices, baseline) {
     serverCpu,
     loadCpu,
     loadWasLimit: loadCpu >= FULL_CORE && serverCpu < FULL_CORE,
+    more: slices[0].more && Object.fromEntries(Object.keys(slices[0].more).map((key) => [key, medianOf((slice) => slice.more[key])])),
     note: row.note
   }
 }

@@ -10,7 +10,12 @@ const GOALS = [
   { workload: 'typed JSON, ping-pong', table: 'json, ping-pong', byHand: AJV_BY_HAND, toReach: '0.95', beyond: '1.1' },
   { workload: 'typed JSON, pipelined', table: 'json, pipelined', byHand: AJV_BY_HAND, toReach: '1.9', beyond: '3.0' },
   { workload: 'text echo, pipelined', table: 'text, pipelined', byHand: BY_HAND, toReach: '3', beyond: '8' },
-  { workload: '16 KiB binary', table: 'binary', byHand: BY_HAND, toReach: '1.1', beyond: '2' }
+  { workload: '16 KiB binary', table: 'binary', byHand: BY_HAND, toReach: '1.1', beyond: '2' },
+  { workload: 'upgrade + echo + close, against @fastify/websocket', table: 'set-up', byHand: BY_HAND, toReach: '1.0', beyond: '1.3' },
+  { workload: 'memory per idle connection', table: 'idle-memory', byHand: BY_HAND, toReach: '5.2 kB', beyond: '4.5 kB', unit: 'kB' },
+  { workload: 'fan-out to 1 000, against a loop of `ws.send`', table: 'fan-out, 1000 × 1', byHand: BY_HAND, toReach: '1.4', beyond: '2' },
+  { workload: 'the same, eight messages a tick', table: 'fan-out, 1000 × 8', byHand: BY_HAND, toReach: '9', beyond: '10' },
+  { workload: 'p99 of a quiet connection beside a flooding one', table: 'quiet-beside-flood', byHand: BY_HAND, toReach: '1.0', beyond: '0.5' }
 ]
 
 const HEAD = ['workload', 'by hand (@fastify/websocket + ajv)', 'ours', 'to reach', 'beyond']

@@ -1,5 +1,6 @@
 'use strict'
 
+const NOTEWORTHY_SHARE = 0.1
 const MAX_REASON_LENGTH = 120
 
 /** The text of one workload's table. */
@@ -20,6 +21,7 @@ function formatTable (table) {
   return [
     `${title} (ratios to ${rows[0]?.name ?? 'nothing'}: ${better} is better)`,
     ...alignColumns(lines).map((line) => `  ${line}`),
+    ...(table.othersCpu >= NOTEWORTHY_SHARE ? [`  meanwhile other processes took ${formatShare(table.othersCpu)} of a core`] : []),
     ...leftOut.map(({ name, reason }) => `  left out: ${name}: ${shorten(reason)}`)
   ].join('\n')
 }

@@ -4,6 +4,8 @@ const net = require('node:net')
 const { maskedFrame } = require('./frames')
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
+/** The reason when the server has sent its FIN. */
+const ENDED = 'the server closed the connection'
 const CONNECTIONS_PER_ADDRESS = 10_000
 
 // One for all sockets: what was read is looked at before the next read.
@@ -21,7 +23,7 @@ class Client {
     if (number >= CONNECTIONS_PER_ADDRESS) options.localAddress = `127.0.0.${1 + Math.floor(number / CONNECTIONS_PER_ADDRESS)}`
     this.#socket = net.connect(options)
     this.#socket.on('error', (error) => this.#end(error.message))
-    this.#socket.on('end', () => this.#end('the server closed the connection'))
+    this.#socket.on('end', () => this.#end(ENDED))
   }
 
   /** False when the socket has to catch up. */
@@ -77,4 +79,4 @@ function openClient ({ port, path, socketIo = false }, number) {
   })
 }
 
-module.exports = { Client, openClient, upgradeRequest }
+module.exports = { ENDED, openClient }

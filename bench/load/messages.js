@@ -4,7 +4,7 @@ const { maskedFrame, plainFrame } = require('./frames')
 
 const BINARY_BYTES = 16 * 1024
 
-/** What is sent: JSON of 80 bytes, or 16 KiB. The number makes each message of a burst another one, and keeps its length. */
+/** What is echoed: JSON of 80 bytes, the same as an event of socket.io, or 16 KiB. The number makes the messages of a burst differ, and keeps their length. */
 const PAYLOADS = {
   text: { opcode: 'text', build: (number) => Buffer.from(sayMessage(number)) },
   event: { opcode: 'text', build: (number) => Buffer.from(`42["m",${sayMessage(number)}]`) },
@@ -16,14 +16,30 @@ function sayMessage (number) {
 }
 
 /** One write of `count` frames, and the bytes that must come back. */
-function buildBurst (kind, count) {
-  const { opcode, build } = PAYLOADS[kind]
+function buildBurst (payload, count) {
+  const { opcode, build } = PAYLOADS[payload]
   const payloads = Array.from({ length: count }, (_, number) => build(number))
   return {
     count,
-    request: Buffer.concat(payloads.map((payload) => maskedFrame(opcode, payload))),
-    answer: Buffer.concat(payloads.map((payload) => plainFrame(opcode, payload)))
+    request: Buffer.concat(payloads.map((each) => maskedFrame(opcode, each))),
+    answer: Buffer.concat(payloads.map((each) => plainFrame(opcode, each)))
   }
 }
 
-module.exports = { buildBurst, sayMessage }
+/** The frame that orders `count` messages for everybody, and what each must get. */
+function buildOrder (socketIo, count) {
+  const [request, message] = socketIo ? [`42["go",${count}]`, `42["m",${sayMessage(0)}]`] : [`go ${count}`, sayMessage(0)]
+  return {
+    count,
+    request: maskedFrame('text', Buffer.from(request)),
+    answer: Buffer.concat(Array(count).fill(plainFrame('text', Buffer.from(message))))
+  }
+}
+
+/** The close frame of a client, and the server's. */
+function buildClose () {
+  const code = Buffer.from([1000 >> 8, 1000 & 0xff])
+  return { request: maskedFrame('close', code), answer: plainFrame('close', code) }
+}
+
+module.exports = { buildBurst, buildClose, buildOrder, sayMessage }

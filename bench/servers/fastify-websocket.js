@@ -2,22 +2,26 @@
 
 const Fastify = require('fastify')
 const fastifyWebsocket = require('@fastify/websocket')
-const { buildJsonEcho } = require('./by-hand')
+const { TASKS_BY_HAND } = require('./by-hand')
+const { onRequest, querystring } = require('./set-up')
 
-/** @fastify/websocket, with ajv by hand where messages are typed. */
+/** @fastify/websocket, and the rest by hand. */
 async function start ({ task }) {
   const app = Fastify()
+  app.decorateRequest('user', '')
   await app.register(fastifyWebsocket)
-  app.get('/ws', { websocket: true }, TASKS[task]())
+  if (task === 'setUp') app.get('/ws', { websocket: true, onRequest, schema: { querystring } }, greet)
+  else app.get('/ws', { websocket: true }, TASKS_BY_HAND[task]())
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
   return app.server.address().port
 }
 
-const TASKS = {
-  echo: () => (socket) => {
-    socket.on('message', (data, binary) => socket.send(data, { binary }))
-  },
-  json: () => buildJsonEcho()
+function greet (socket, request) {
+  const state = { room: request.query.room, said: 0 }
+  socket.on('message', (data, binary) => {
+    state.said++
+    socket.send(data, { binary })
+  })
 }
 
 module.exports = { start }

@@ -2,6 +2,9 @@
 
 const { createRequire } = require('node:module')
 const { join } = require('node:path')
+const { sayMessage } = require('../load/messages')
+const { TIMER_INTERVAL_MS, countOrdered } = require('./by-hand')
+const { onRequest, querystring } = require('./set-up')
 
 // What this package is built and tested with, and not the peers' copies.
 const requireOfOurs = createRequire(join(__dirname, '../../package.json'))
@@ -12,6 +15,7 @@ const websock = requireOfOurs('./index.js')
 /** This package, as its README says. */
 async function start ({ task, asynchronous = false, plugin = {} }) {
   const app = Fastify()
+  app.decorateRequest('user', '')
   await app.register(websock, plugin)
   app.get('/ws', TASKS[task](asynchronous))
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
@@ -26,12 +30,51 @@ const TASKS = {
       handleIn: asynchronous ? async ({ data }, _state, ws) => ws.push(data) : ({ data }, _state, ws) => ws.push(data)
     }
   }),
+
   json: (asynchronous) => ({
     schema: { websocket: { receive: Say, send: Say } },
     websocketHandler: {
       handleIn: asynchronous ? async (message, _state, ws) => ws.push(message) : (message, _state, ws) => ws.push(message)
     }
-  })
+  }),
+
+  setUp: () => ({
+    onRequest,
+    schema: { querystring },
+    websocketHandler: {
+      init: ({ query }, ws) => ws.ok({ room: query.room, said: 0 }),
+      handleIn: ({ data }, state, ws) => ws.push(data, { ...state, said: state.said + 1 })
+    }
+  }),
+
+  idle: () => ({ websocketHandler: {} }),
+
+  timer () {
+    const text = sayMessage(0)
+    return {
+      websocketHandler: {
+        init: (_request, ws) => { ws.sendInterval(text, TIMER_INTERVAL_MS) },
+        handleInfo: (message, _state, ws) => ws.push(message)
+      }
+    }
+  },
+
+  fanOut () {
+    const refs = new Set()
+    const text = sayMessage(0)
+    return {
+      websocketHandler: {
+        init: (_request, { ref }) => { refs.add(ref) },
+        handleIn ({ data }) {
+          for (let left = countOrdered(data); left > 0; left--) {
+            for (const ref of refs) ref.send(text)
+          }
+        },
+        handleInfo: (message, _state, ws) => ws.push(message),
+        terminate: (_reason, _state, { ref }) => { refs.delete(ref) }
+      }
+    }
+  }
 }
 
 module.exports = { start }

@@ -2,20 +2,30 @@
 
 const { createServer } = require('node:http')
 const { Server } = require('socket.io')
+const { sayMessage } = require('../load/messages')
 
 /** socket.io over its websocket transport: JSON, but nothing is validated. */
 async function start ({ task }) {
   const server = createServer()
   // No pings while it is measured: the load counts bytes.
   const io = new Server(server, { transports: ['websocket'], pingInterval: 600_000, serveClient: false })
-  io.on('connection', TASKS[task])
+  io.on('connection', TASKS[task](io))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, resolve))
   return server.address().port
 }
 
 const TASKS = {
-  json: (socket) => {
+  json: () => (socket) => {
     socket.on('m', (message) => socket.emit('m', message))
+  },
+
+  fanOut (io) {
+    const message = JSON.parse(sayMessage(0))
+    return (socket) => {
+      socket.on('go', (count) => {
+        for (let left = count; left > 0; left--) io.emit('m', message)
+      })
+    }
   }
 }
 

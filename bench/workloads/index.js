@@ -3,5 +3,10 @@
 module.exports = [
   require('./ping-pong'),
   require('./pipelined'),
-  require('./binary')
+  require('./binary'),
+  require('./set-up'),
+  require('./idle-memory'),
+  require('./timers'),
+  require('./fan-out'),
+  require('./quiet-beside-flood')
 ]

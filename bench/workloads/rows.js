@@ -1,36 +1,58 @@
 'use strict'
 
-const BARE_WS = { name: 'bare ws', server: 'ws', options: { task: 'echo' } }
-const SAME_AGAIN = { ...BARE_WS, name: 'bare ws, again (A/A)', note: 'the noise' }
+const NOISE = 'the noise'
 const NO_FAST_LANE = { plugin: { fastLane: false } }
 
-/** Messages as they come, text or binary. The first row is what the others are compared with. */
-const ECHO_ROWS = [
-  BARE_WS,
-  SAME_AGAIN,
-  { name: '@fastify/websocket', server: 'fastify-websocket', options: { task: 'echo' } },
-  { name: 'ours', server: 'ours', options: { task: 'echo' } },
-  { name: 'ours, async handler', server: 'ours', options: { task: 'echo', asynchronous: true } },
-  { name: 'ours, fastLane: false', server: 'ours', options: { task: 'echo', ...NO_FAST_LANE } },
-  { name: 'crossws', server: 'crossws', options: { task: 'echo' } }
-]
+const BARE_WS = { name: 'bare ws', server: 'ws' }
+const BARE_WS_AGAIN = { ...BARE_WS, name: 'bare ws, again (A/A)', note: NOISE }
+const BY_HAND = { name: '@fastify/websocket', server: 'fastify-websocket' }
+const OURS = { name: 'ours', server: 'ours' }
+const SOCKET_IO = { name: 'socket.io', server: 'socket.io', socketIo: true, payload: 'event' }
+const ELYSIA = { name: 'Elysia on Bun', server: 'elysia', runtime: 'bun' }
 
-const BINARY_ROWS = [
-  ...ECHO_ROWS,
-  { name: 'Elysia on Bun', server: 'elysia', runtime: 'bun', options: { task: 'echo' } }
-]
+/** The first row of each list is what the others are compared with. */
+function rowsFor (task, rows) {
+  return rows.map((row) => ({ ...row, options: { task, ...row.options } }))
+}
+
+/** Messages as they come, text or binary. */
+const ECHO_ROWS = rowsFor('echo', [
+  BARE_WS,
+  BARE_WS_AGAIN,
+  BY_HAND,
+  OURS,
+  { ...OURS, name: 'ours, async handler', options: { asynchronous: true } },
+  { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE },
+  { name: 'crossws', server: 'crossws' }
+])
+
+const BINARY_ROWS = [...ECHO_ROWS, ...rowsFor('echo', [ELYSIA])]
 
 /** Parsed, validated, serialized; compared with ws that does nothing of that. */
 const JSON_ROWS = [
-  BARE_WS,
-  SAME_AGAIN,
-  { name: 'ws + ajv, by hand', server: 'ws', options: { task: 'json' } },
-  { name: '@fastify/websocket + ajv, by hand', server: 'fastify-websocket', options: { task: 'json' } },
-  { name: 'ours', server: 'ours', options: { task: 'json' } },
-  { name: 'ours, async handler', server: 'ours', options: { task: 'json', asynchronous: true } },
-  { name: 'ours, fastLane: false', server: 'ours', options: { task: 'json', ...NO_FAST_LANE } },
-  { name: 'socket.io', server: 'socket.io', socketIo: true, payload: 'event', options: { task: 'json' }, note: 'validates nothing' },
-  { name: 'Elysia on Bun', server: 'elysia', runtime: 'bun', options: { task: 'json' } }
+  ...rowsFor('echo', [BARE_WS, BARE_WS_AGAIN]),
+  ...rowsFor('json', [
+    { ...BARE_WS, name: 'ws + ajv, by hand' },
+    { ...BY_HAND, name: '@fastify/websocket + ajv, by hand' },
+    OURS,
+    { ...OURS, name: 'ours, async handler', options: { asynchronous: true } },
+    { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE },
+    { ...SOCKET_IO, note: 'validates nothing' },
+    ELYSIA
+  ])
 ]
 
-module.exports = { BINARY_ROWS, ECHO_ROWS, JSON_ROWS }
+const FAN_OUT_ROWS = rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
+
+const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE }])
+
+const SET_UP_ROWS = [
+  ...rowsFor('setUp', [BY_HAND, { ...BY_HAND, name: '@fastify/websocket, again (A/A)', note: NOISE }, OURS]),
+  ...rowsFor('echo', [{ ...BARE_WS, note: 'no hook, no schema' }, { name: 'crossws', server: 'crossws', note: 'no hook, no schema' }])
+]
+
+const IDLE_ROWS = rowsFor('idle', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
+
+const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
+
+module.exports = { BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, TIMER_ROWS }
