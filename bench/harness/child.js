@@ -1,6 +1,7 @@
 'use strict'
 
-const { spawn } = require('node:child_process')
+const { execFile, spawn } = require('node:child_process')
+const { promisify } = require('node:util')
 const { commandExists } = require('./command-exists')
 
 const READY_TIMEOUT_MS = 20_000
@@ -8,7 +9,7 @@ const ANSWER_TIMEOUT_MS = 120_000
 
 const running = new Set()
 
-/** A process of its own, on a core of its own where there is `taskset`, which answers questions. */
+/** A process of its own that answers questions. */
 class Child {
   #process
   #stderr = ''
@@ -16,9 +17,8 @@ class Child {
   #nextId = 1
   #ended
 
-  constructor (command, parameters, core) {
-    const pinned = commandExists('taskset') ? ['taskset', '-c', String(core), command, ...parameters] : [command, ...parameters]
-    this.#process = spawn(pinned[0], pinned.slice(1), { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], cwd: __dirname })
+  constructor (command, parameters) {
+    this.#process = spawn(command, parameters, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], cwd: __dirname })
     this.#process.stderr.setEncoding('utf8').on('data', (text) => { this.#stderr = (this.#stderr + text).slice(-2000) })
     this.#process.on('message', (message) => this.#receive(message))
     this.#ended = new Promise((resolve) => {
@@ -31,6 +31,11 @@ class Child {
   /** What the child says of itself when it has started. Rejects when it cannot start, or takes too long. */
   ready () {
     return this.#wait('ready', READY_TIMEOUT_MS, 'it did not start in time')
+  }
+
+  /** Keeps all threads of it on one core, and those it starts later. Does nothing where there is no `taskset`. */
+  async pin (core) {
+    if (commandExists('taskset')) await promisify(execFile)('taskset', ['-a', '-c', '-p', String(core), String(this.#process.pid)])
   }
 
   /** Rejects with the child's own error, when it ends, and when no answer comes. */

@@ -58,20 +58,15 @@ function summarize (row, slices, baseline) {
   }
 }
 
-/** Starts a server for each row as it is opened, and stops them all behind `work`. */
-async function withServers (work) {
-  const servers = new Map()
+/** Starts a server for each row, and stops them all behind `work`, which asks for the server of a row. */
+async function withServers (rows, work) {
+  const started = new Map(rows.map((row) => [row, startServer(row)]))
+  // Who did not start is told when its server is asked for.
+  const settled = await Promise.allSettled(started.values())
   try {
-    return await work({
-      start: async (row) => {
-        const server = await startServer(row)
-        servers.set(row, server)
-        return server
-      },
-      of: (row) => servers.get(row)
-    })
+    return await work((row) => started.get(row))
   } finally {
-    await Promise.all([...servers.values()].map((server) => server.stop()))
+    await Promise.all(settled.map(({ value }) => value?.stop()))
   }
 }
 

@@ -53,9 +53,11 @@ class Server {
 async function startServer ({ server, options, runtime = 'node', socketIo = false }) {
   if (runtime === 'bun' && !existsSync(BUN)) throw new Error('Bun is not installed')
   const parameters = [join(BENCH, 'servers/main.js'), server, JSON.stringify(options)]
-  const child = runtime === 'bun' ? new Child(BUN, parameters, SERVER_CORE) : new Child(process.execPath, ['--expose-gc', ...parameters], SERVER_CORE)
+  const child = runtime === 'bun' ? new Child(BUN, parameters) : new Child(process.execPath, ['--expose-gc', ...parameters])
   try {
     const { port } = await child.ready()
+    // Not from the start: the servers of a table start together, and have both cores for it.
+    await child.pin(SERVER_CORE)
     return new Server(child, { port, socketIo, path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/ws' })
   } catch (error) {
     await child.stop()
@@ -64,8 +66,9 @@ async function startServer ({ server, options, runtime = 'node', socketIo = fals
 }
 
 async function startLoad () {
-  const load = new Child(process.execPath, [join(BENCH, 'load/main.js')], LOAD_CORE)
+  const load = new Child(process.execPath, [join(BENCH, 'load/main.js')])
   await load.ready()
+  await load.pin(LOAD_CORE)
   return load
 }
 

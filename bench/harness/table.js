@@ -13,16 +13,17 @@ const WARM_UP_CONNECTIONS = 1000
  * there only in its own slice, because those of all rows would be too many.
  */
 function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true, rounds = mode.rounds, sliceMs = mode.sliceMs }) {
-  return withServers(async (servers) => {
+  return withServers(rows, async (serverOf) => {
     const open = async (row, count) => {
-      if (count > 0) await load.ask('open', { group: row.name, target: servers.of(row).target, count })
+      const { target } = await serverOf(row)
+      if (count > 0) await load.ask('open', { group: row.name, target, count })
     }
     const close = async (row) => {
       await load.ask('close', { group: row.name })
-      await servers.of(row).becomeQuiet()
+      await (await serverOf(row)).becomeQuiet()
     }
     const runSlice = async (row) => {
-      const server = servers.of(row)
+      const server = await serverOf(row)
       const [command, argument] = ask(row, server.target)
       const before = [await server.usage(), readMachineUsage()]
       const result = await load.ask(command, { group: row.name, ...argument, times: { warmMs: mode.warmMs, measureMs: sliceMs } })
@@ -32,7 +33,7 @@ function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true
     }
     const runAlone = async (row, count) => {
       await open(row, count)
-      await servers.of(row).becomeQuiet()
+      await (await serverOf(row)).becomeQuiet()
       const result = await runSlice(row)
       await close(row)
       return result
@@ -43,7 +44,6 @@ function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true
         rounds,
         // Besides, the compilers of both ends do their work here.
         open: async (row) => {
-          await servers.start(row)
           if (!keepOpen) return runAlone(row, Math.min(connections, WARM_UP_CONNECTIONS))
           await open(row, connections)
           await runSlice(row)

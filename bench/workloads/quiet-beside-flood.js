@@ -5,7 +5,7 @@ const { QUIET_ROWS } = require('./rows')
 
 const QUIET_CONNECTIONS = 8
 
-/** How long others wait while one connection keeps 4 096 messages in flight. */
+/** How long others wait while one connection keeps 512 messages in flight. */
 module.exports = {
   name: 'quiet-beside-flood',
   groups: [],

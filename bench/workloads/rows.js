@@ -53,6 +53,6 @@ const SET_UP_ROWS = [
 
 const IDLE_ROWS = rowsFor('idle', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
-const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
+const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, OURS])
 
 module.exports = { BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, TIMER_ROWS }
