@@ -18,7 +18,7 @@ async function main ([peer, options]) {
 async function readMemory () {
   for (let round = 0; round < 3; round++) {
     global.gc()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
   const { rss, heapUsed, external } = process.memoryUsage()
   return { rss, heap: heapUsed + external }
