@@ -5,17 +5,17 @@ const { installPeers } = require('./harness/install')
 const { describeMachine, formatMachine } = require('./harness/machine')
 const { resolveOptions } = require('./harness/options')
 const { startLoad } = require('./harness/server')
-const { buildSummary, formatMarkdown, formatSummary } = require('./harness/summary')
+const { buildSummary, formatNoise, formatSummary } = require('./harness/summary')
 const { formatTable } = require('./harness/tables')
 const workloads = require('./workloads')
 
 /** `npm run bench`: runs workloads one after the other, and prints what came out. */
 async function main () {
-  const { workloads: chosen, mode, format } = resolveOptions(process.argv.slice(2), workloads)
+  const { workloads: chosen, mode, json } = resolveOptions(process.argv.slice(2), workloads)
   installPeers()
   const startedAt = performance.now()
   const machine = describeMachine()
-  const print = format === 'text' ? console.log : () => {}
+  const print = json ? () => {} : console.log
   print(formatMachine(machine))
 
   const tables = []
@@ -35,9 +35,10 @@ async function main () {
 
   const summary = buildSummary(tables)
   const seconds = Math.round((performance.now() - startedAt) / 1000)
-  if (format === 'json') console.log(JSON.stringify({ machine, quick: mode.quick, seconds, tables, failures, summary }, null, 2))
-  else if (format === 'markdown') console.log(formatMarkdown(summary))
-  else print(`\n${formatSummary(summary)}\n\n${seconds} s${mode.quick ? ', --quick: read it as a smoke test' : ''}`)
+  if (json) console.log(JSON.stringify({ machine, quick: mode.quick, seconds, tables, failures, summary }, null, 2))
+  if (summary.length > 0) print(`\n${formatSummary(summary)}`)
+  if (tables.length > 0) print(`\n${formatNoise(tables)}`)
+  print(`${seconds} s${mode.quick ? ' with --quick: a smoke test, not a measurement' : ''}`)
 }
 
 async function * runWorkload (workload, mode) {

@@ -2,11 +2,10 @@
 
 const { parseArgs } = require('node:util')
 
-const USAGE = `npm run bench -- [workload …] [--quick] [--json | --markdown]
+const USAGE = `npm run bench -- [workload …] [--quick] [--json]
 
---quick      fewer and shorter slices, fewer connections: under two minutes
---json       one JSON document in place of the tables (npm run --silent bench -- --json)
---markdown   the summary as it stands in README.md
+--quick  fewer and shorter slices, fewer connections: under two minutes
+--json   one JSON document in place of the tables (npm run --silent bench -- --json)
 
 workloads and groups:`
 
@@ -44,20 +43,19 @@ function resolveOptions (parameters, workloads) {
     given = parseArgs({
       args: parameters,
       allowPositionals: true,
-      options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, markdown: { type: 'boolean' }, help: { type: 'boolean' } }
+      options: { quick: { type: 'boolean' }, json: { type: 'boolean' } }
     })
   } catch (error) {
     throw new Error(`${error.message}\n\n${usage}`)
   }
   const { values, positionals } = given
-  if (values.help) throw new Error(usage)
   const wanted = (name) => workloads.filter((workload) => workload.name === name || workload.groups.includes(name))
   const unknown = positionals.find((name) => wanted(name).length === 0)
   if (unknown !== undefined) throw new Error(`there is no workload ${unknown}\n\n${usage}`)
   return {
     workloads: positionals.length === 0 ? workloads : workloads.filter((workload) => positionals.some((name) => wanted(name).includes(workload))),
     mode: values.quick ? QUICK : FULL,
-    format: values.json ? 'json' : values.markdown ? 'markdown' : 'text'
+    json: values.json ?? false
   }
 }
 

@@ -54,7 +54,8 @@ function summarize (row, slices, baseline) {
     loadCpu,
     loadWasLimit: loadCpu >= FULL_CORE && serverCpu < FULL_CORE,
     more: slices[0].more && Object.fromEntries(Object.keys(slices[0].more).map((key) => [key, medianOf((slice) => slice.more[key])])),
-    note: row.note
+    note: row.note,
+    noise: row.noise ?? false
   }
 }
 

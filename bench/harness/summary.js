@@ -1,6 +1,6 @@
 'use strict'
 
-const { alignColumns, formatFigure, formatRatio } = require('./tables')
+const { alignColumns, formatFigure, formatRatio, formatShare } = require('./tables')
 
 const AJV_BY_HAND = '@fastify/websocket + ajv, by hand'
 const BY_HAND = '@fastify/websocket'
@@ -34,16 +34,19 @@ function buildSummary (tables) {
   })
 }
 
+/** A table for people and for Markdown. */
 function formatSummary (lines) {
-  return alignColumns([HEAD, ...lines.map(cellsOf)]).join('\n')
+  const [head, ...rest] = alignColumns([HEAD, ...lines.map(({ workload, byHand, ours, toReach, beyond }) => [workload, byHand, ours, toReach, beyond])])
+  const row = (cells) => `| ${cells.join(' | ')} |`
+  return [row(head), row(head.map((cell) => '-'.repeat(cell.length))), ...rest.map(row)].join('\n')
 }
 
-function formatMarkdown (lines) {
-  return [HEAD, HEAD.map(() => '---'), ...lines.map(cellsOf)].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+/** How far the figures can be trusted: where the rows came out that are measured against themselves, and who else was busy. */
+function formatNoise (tables) {
+  const ratios = tables.flatMap(({ rows }) => rows.filter(({ noise }) => noise)).map(({ ratio }) => ratio)
+  const range = (values) => `${formatRatio(Math.min(...values))}–${formatRatio(Math.max(...values))}`
+  const against = `Servers measured against themselves: ${range(ratios.map(({ median }) => median))}, single rounds ${range(ratios.flatMap(({ min, max }) => [min, max]))}.`
+  return `${against} Other processes meanwhile: up to ${formatShare(Math.max(...tables.map(({ othersCpu }) => othersCpu)))} of a core.`
 }
 
-function cellsOf ({ workload, byHand, ours, toReach, beyond }) {
-  return [workload, byHand, ours, toReach, beyond]
-}
-
-module.exports = { buildSummary, formatMarkdown, formatSummary }
+module.exports = { buildSummary, formatNoise, formatSummary }

@@ -20,14 +20,14 @@ function formatTable (table) {
   const lines = [columns.map(([head]) => head), ...rows.map((row) => columns.map(([, read]) => read(row) ?? ''))]
   return [
     `${title} (ratios to ${rows[0]?.name ?? 'nothing'}: ${better} is better)`,
-    ...alignColumns(lines).map((line) => `  ${line}`),
+    ...alignColumns(lines).map((cells) => `  ${cells.join('  ')}`.trimEnd()),
     ...(table.othersCpu >= NOTEWORTHY_SHARE ? [`  meanwhile other processes took ${formatShare(table.othersCpu)} of a core`] : []),
     ...leftOut.map(({ name, reason }) => `  left out: ${name}: ${shorten(reason)}`)
   ].join('\n')
 }
 
-function formatNote ({ note, loadWasLimit }) {
-  return [note, loadWasLimit ? 'the load generator was the limit: at least this' : undefined].filter(Boolean).join('; ')
+function formatNote ({ note, noise, loadWasLimit }) {
+  return [note, noise ? 'the noise' : undefined, loadWasLimit ? 'the load generator was the limit: at least this' : undefined].filter(Boolean).join('; ')
 }
 
 /** An error of ours may name all that would have been right. */
@@ -49,11 +49,11 @@ function formatFigure (value) {
   return Number(value.toPrecision(value >= 1000 ? 4 : 3)).toLocaleString('en')
 }
 
-/** The first column and the last one to the left, figures to the right. */
+/** Cells of one width in each column: the first one and those without a head to the left, figures to the right. */
 function alignColumns (lines) {
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)))
   const isText = (column) => column === 0 || lines[0][column] === ''
-  return lines.map((line) => line.map((cell, column) => isText(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column])).join('  ').trimEnd())
+  return lines.map((line) => line.map((cell, column) => isText(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
 }
 
-module.exports = { alignColumns, formatFigure, formatRatio, formatTable }
+module.exports = { alignColumns, formatFigure, formatRatio, formatShare, formatTable }

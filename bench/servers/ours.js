@@ -17,7 +17,7 @@ async function start ({ task, asynchronous = false, plugin = {} }) {
   const app = Fastify()
   app.decorateRequest('user', '')
   await app.register(websock, plugin)
-  app.get('/ws', TASKS[task](asynchronous))
+  app.get('/ws', TASKS[task]({ app, asynchronous }))
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
   return app.server.address().port
 }
@@ -25,13 +25,13 @@ async function start ({ task, asynchronous = false, plugin = {} }) {
 const Say = Type.Object({ type: Type.Literal('say'), id: Type.Integer(), text: Type.String() })
 
 const TASKS = {
-  echo: (asynchronous) => ({
+  echo: ({ asynchronous }) => ({
     websocketHandler: {
       handleIn: asynchronous ? async ({ data }, _state, ws) => ws.push(data) : ({ data }, _state, ws) => ws.push(data)
     }
   }),
 
-  json: (asynchronous) => ({
+  json: ({ asynchronous }) => ({
     schema: { websocket: { receive: Say, send: Say } },
     websocketHandler: {
       handleIn: asynchronous ? async (message, _state, ws) => ws.push(message) : (message, _state, ws) => ws.push(message)

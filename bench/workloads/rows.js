@@ -1,10 +1,9 @@
 'use strict'
 
-const NOISE = 'the noise'
 const NO_FAST_LANE = { plugin: { fastLane: false } }
 
 const BARE_WS = { name: 'bare ws', server: 'ws' }
-const BARE_WS_AGAIN = { ...BARE_WS, name: 'bare ws, again (A/A)', note: NOISE }
+const BARE_WS_AGAIN = { ...BARE_WS, name: 'bare ws, again (A/A)', noise: true }
 const BY_HAND = { name: '@fastify/websocket', server: 'fastify-websocket' }
 const OURS = { name: 'ours', server: 'ours' }
 const SOCKET_IO = { name: 'socket.io', server: 'socket.io', socketIo: true, payload: 'event' }
@@ -47,7 +46,7 @@ const FAN_OUT_ROWS = rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, {
 const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE }])
 
 const SET_UP_ROWS = [
-  ...rowsFor('setUp', [BY_HAND, { ...BY_HAND, name: '@fastify/websocket, again (A/A)', note: NOISE }, OURS]),
+  ...rowsFor('setUp', [BY_HAND, { ...BY_HAND, name: '@fastify/websocket, again (A/A)', noise: true }, OURS]),
   ...rowsFor('echo', [{ ...BARE_WS, note: 'no hook, no schema' }, { name: 'crossws', server: 'crossws', note: 'no hook, no schema' }])
 ]
 
