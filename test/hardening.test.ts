@@ -136,11 +136,9 @@ void t.test('a letter is let go of when it has been handled, though others wait 
   const gc = runInNewContext('gc') as () => void
   const go: Array<() => void> = []
   const mailbox = new Mailbox<Letter & { payload: object }>({
-    maxLength: 100,
-    maxBytes: 1e9,
-    onFull: () => {},
+    holdReading: () => {},
     deliver: () => new Promise((resolve) => { go.push(resolve) })
-  })
+  }, { maxMailboxLength: 100, maxMailboxBytes: 1e9 })
   const payloads = Array.from({ length: 10 }, () => {
     const payload = { some: 'bytes' }
     mailbox.post({ bytes: 1, payload })

@@ -116,7 +116,7 @@ void t.test('a stall between reading and looking counts for nothing either', asy
   t.same(unasked.told, ['ping at 90', 'dead at 110'])
 
   const idle = watch({ idleTimeoutMs: 40_000 })
-  idle.pass(39, () => { idle.peer.bytesRead++ })
+  idle.pass(39, () => { idle.peer.bytesRead = (idle.peer.bytesRead ?? 0) + 1 })
   idle.stallAfterReading(60)
   t.same(idle.told, [])
 })

@@ -100,8 +100,6 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
   const log: string[] = []
   let finish: () => void = () => {}
   const mailbox: Mailbox<Scripted> = new Mailbox<Scripted>({
-    maxLength,
-    maxBytes,
     deliver (letter) {
       log.push(`starts ${letter.n}`)
       actInside(mailbox, log, letter)
@@ -109,8 +107,8 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
       if (!letter.async) return end()
       return new Promise<void>((resolve) => { finish = () => { end(); resolve() } })
     },
-    onFull: (full) => log.push(full ? 'full' : 'read on')
-  })
+    holdReading: (full) => log.push(full ? 'full' : 'read on')
+  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes })
   return { mailbox, log, finish: () => finish() }
 }
 

@@ -44,6 +44,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,
+  fastLane: boolean,
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),

@@ -1,25 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { RawData, WebSocket } from 'ws'
-import { FST_WEBSOCK_INVALID_MESSAGE, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_PROTOCOL_ERROR, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import type { WebSocket } from 'ws'
+import { FST_WEBSOCK_INVALID_MESSAGE, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import { ConnectionContext } from './context.ts'
-import type { Endpoint, Surroundings } from './endpoint.ts'
-import { Ending } from './ending.ts'
-import type { DrainInfo, InitArgs, InitContext, TerminateReason } from './handler.ts'
-import { Pulse, type Beating, type HeartbeatLimits } from './heartbeat.ts'
+import type { ConnectionLimits, Endpoint, Origin } from './endpoint.ts'
+import { Ending, type EndingOwner } from './ending.ts'
+import type { Awaitable, DrainInfo, InitArgs, InitContext, TerminateReason } from './handler.ts'
+import { Pulse, type Beating } from './heartbeat.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
 import { writeLog, type LogFields, type LogLevel } from './log.ts'
-import { Mailbox, type Letter } from './mailbox.ts'
+import { Mailbox, type Letter, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
-import { Reading } from './reading.ts'
 import { Ref } from './ref.ts'
 import { Timers, type Timer } from './timers.ts'
 import { resolveSocketError } from './socket-error.ts'
 
 type ConnectionLetter = Letter & (
   | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
-  | { readonly type: 'frame', readonly data: Buffer, readonly binary: boolean }
+  | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
   | { readonly type: 'drain', readonly info: DrainInfo }
@@ -29,79 +29,84 @@ type ConnectionLetter = Letter & (
  * One live socket: turns letters into calls of the handler, and their results into frames and a state.
  *
  * A failure of the handler ends this connection and nothing else; nothing here throws or rejects into its caller.
+ * Its parts know it as their owner, and it has no closures: there may be a hundred thousand.
  */
-export class Connection implements Beating {
-  readonly id: string
-  readonly subprotocol: string | null
+export class Connection implements Beating, IntakeOwner, MailboxOwner<ConnectionLetter>, EndingOwner {
+  readonly origin: Origin
   readonly pulse = new Pulse()
-  messagesRead = 0
   droppedInfos = 0
   droppedMessages = 0
   readonly #endpoint: Endpoint
-  readonly #around: Surroundings
   readonly #websocket: WebSocket
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
+  readonly #intake: Intake
   readonly #outbox: Outbox
-  readonly #reading: Reading
   readonly #ending: Ending
   #timers: Timers | undefined
   #state: unknown
 
-  constructor (endpoint: Endpoint, websocket: WebSocket, around: Surroundings) {
+  /** To be called in the tick of the 101, and `start` too: a frame that finds no listener is lost. */
+  constructor (endpoint: Endpoint, websocket: WebSocket, origin: Origin) {
     this.#endpoint = endpoint
-    this.#around = around
     this.#websocket = websocket
-    this.id = around.id
-    this.subprotocol = websocket.protocol === '' ? null : websocket.protocol
+    this.origin = origin
     this.#context = new ConnectionContext(this)
-    this.#reading = new Reading(websocket, endpoint.limits.rateLimit)
-    this.#outbox = new Outbox(websocket, endpoint.limits.maxBufferedBytes, endpoint.limits.slowPeer)
-    this.#ending = new Ending({
-      timeoutMs: endpoint.limits.terminateTimeoutMs,
-      terminate: (reason) => endpoint.handler.terminate?.(reason, this.#state, this.#context),
-      report: (error, callback) => this.#report(error, callback),
-      onGone: () => around.onGone(this)
-    })
-    this.#mailbox = new Mailbox({
-      maxLength: endpoint.limits.maxMailboxLength,
-      maxBytes: endpoint.limits.maxMailboxBytes,
-      deliver: (letter) => this.#deliver(letter),
-      onFull: (full) => this.#reading.hold('mailbox', full)
-    })
+    this.#ending = new Ending(this)
+    this.#mailbox = new Mailbox(this, endpoint.limits)
+    this.#intake = new Intake(websocket, origin.socket, this)
+    this.#outbox = new Outbox(websocket, origin.socket, this.#intake.plain, endpoint.limits)
   }
 
-  /** To be called in the tick of the 101: a frame that finds no listener is lost. `init` is letter number one. */
+  /** `init` is letter number one. */
   start (args: InitArgs<unknown, unknown, unknown>): void {
-    const websocket = this.#websocket
-    websocket.on('message', (data: RawData, binary: boolean) => {
-      this.messagesRead++
-      // ws gives one Buffer as long as its binaryType is left alone.
-      const buffer = data as Buffer
-      if (buffer.length > this.#endpoint.limits.maxMessageBytes) return this.#endWithError(new FST_WEBSOCK_PROTOCOL_ERROR('a message that is too big'), closeCodes.messageTooBig)
-      if (this.#isAllowed(buffer.length)) this.#mailbox.post({ type: 'frame', bytes: buffer.length, data: this.#mailbox.busy ? copyOfSmall(buffer) : buffer, binary })
-    })
-    if (this.#endpoint.handler.handleControl !== undefined || this.#endpoint.limits.rateLimit !== undefined) {
-      websocket.on('ping', (data) => this.#control('ping', data))
-      websocket.on('pong', (data) => this.#control('pong', data))
-    }
-    websocket.on('error', (error) => {
-      const { reason, expected } = resolveSocketError(error)
-      if (!expected) this.#log('error', { err: error }, 'a websocket failed')
-      this.#end(reason)
-    })
-    websocket.on('close', (code, reason) => {
-      this.#end({ type: 'remote', code, reason: reason.toString() })
-      this.#ending.socketClosed()
-    })
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get limits (): HeartbeatLimits { return this.#endpoint.limits }
-  get bytesRead (): number | undefined { return (this.#around.socket as { bytesRead?: number }).bytesRead }
-  get deaf (): boolean { return this.#reading.held || this.#ending.begun }
+  get id (): string { return this.origin.id }
+  get subprotocol (): string | null { return this.#websocket.protocol === '' ? null : this.#websocket.protocol }
+  get limits (): ConnectionLimits { return this.#endpoint.limits }
+  get hearsControl (): boolean { return this.#endpoint.handler.handleControl !== undefined }
+  get messagesRead (): number { return this.#intake.messagesRead }
+  get bytesRead (): number | undefined { return (this.origin.socket as { bytesRead?: number }).bytesRead }
+  get deaf (): boolean { return this.#intake.held || this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
   get bufferedBytes (): number { return this.#outbox.bufferedBytes }
+
+  takeMessage (data: string | Buffer, bytes: number): void {
+    const kept = this.#mailbox.busy && typeof data !== 'string' ? copyOfSmall(data) : data
+    this.#mailbox.post({ type: 'message', bytes, data: kept })
+  }
+
+  takeControl (opcode: 'ping' | 'pong', data: Buffer): void {
+    this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data: copyOfSmall(data) } })
+  }
+
+  refuse (error: Error, code: number): void {
+    this.#endWithError(error, code)
+  }
+
+  fail (error: Error): void {
+    const { reason, expected } = resolveSocketError(error)
+    if (!expected) this.#log('error', { err: error }, 'a websocket failed')
+    this.#end(reason)
+  }
+
+  closed (code: number, reason: string): void {
+    this.#end({ type: 'remote', code, reason })
+    this.#ending.socketClosed()
+  }
+
+  flush (): void { this.#outbox.flush() }
+  holdReading (full: boolean): void { this.#intake.hold('mailbox', full) }
+
+  terminate (reason: TerminateReason): Awaitable<void> {
+    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
+  }
+
+  leave (): void {
+    this.#endpoint.onGone(this)
+  }
 
   /** Puts an info into the mailbox; false when it was not taken. */
   offer (info: unknown): boolean {
@@ -125,8 +130,8 @@ export class Connection implements Beating {
     return this.#openTimers().every(ms, () => this.offer(info))
   }
 
-  pause (): void { this.#reading.hold('handler', true) }
-  resume (): void { this.#reading.hold('handler', false) }
+  pause (): void { this.#intake.hold('handler', true) }
+  resume (): void { this.#intake.hold('handler', false) }
 
   ping (): void {
     this.#outbox.send({ opcode: 'ping', data: '' })
@@ -153,23 +158,11 @@ export class Connection implements Beating {
   }
 
   createRef (): Ref {
-    return new Ref(this.id, this.#around.post)
+    return new Ref(this.id, this.#endpoint.post)
   }
 
   createLog (): FastifyBaseLogger {
-    return this.#around.log.child({ websocket: this.id, route: this.#endpoint.url })
-  }
-
-  #control (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#isAllowed(data.length) && this.#endpoint.handler.handleControl !== undefined) {
-      this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data: copyOfSmall(data) } })
-    }
-  }
-
-  #isAllowed (bytes: number): boolean {
-    if (this.#reading.isAllowed(bytes)) return true
-    this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
-    return false
+    return this.origin.log.child({ websocket: this.id, route: this.#endpoint.url })
   }
 
   #openTimers (): Timers {
@@ -178,7 +171,7 @@ export class Connection implements Beating {
     return this.#timers
   }
 
-  #deliver (letter: ConnectionLetter): Promise<void> | void {
+  deliver (letter: ConnectionLetter): Promise<void> | void {
     // The peer has closed: ws tells when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
     if (this.#websocket.readyState !== this.#websocket.OPEN) return
     try {
@@ -203,7 +196,7 @@ export class Connection implements Beating {
   #call (letter: ConnectionLetter): unknown {
     const { handler, receive } = this.#endpoint
     switch (letter.type) {
-      case 'frame': return receive(letter.data, letter.binary, this.#state, this.#context)
+      case 'message': return receive(letter.data, this.#state, this.#context)
       case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
       case 'drain': return handler.handleDrain?.(letter.info, this.#state, this.#context)
       case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
@@ -241,7 +234,7 @@ export class Connection implements Beating {
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
-    this.#report(error, CALLBACK_NAMES[letter.type])
+    this.report(error, CALLBACK_NAMES[letter.type])
     this.#endWithError(error, closeCodes.internalError)
   }
 
@@ -250,7 +243,7 @@ export class Connection implements Beating {
     else if (this.#outbox.clogged) return this.#outbox.drained().then(() => this.#afterCallback())
   }
 
-  #report (error: unknown, callback: string): void {
+  report (error: unknown, callback: string): void {
     // As a string, because the logger leaves out undefined and symbols.
     const err: unknown = typeof error === 'object' && error !== null ? error : String(error)
     this.#log('error', { err, callback }, 'a websocket callback failed')
@@ -271,14 +264,15 @@ export class Connection implements Beating {
     this.#mailbox.close()
     this.#timers?.endAll()
     this.#outbox.stopWaiting()
-    this.#reading.release()
+    this.#intake.release()
+    this.#outbox.flush()
     if (close === 'cut') this.#websocket.terminate()
     else if (close !== undefined) this.#websocket.close(close.code, close.reason)
     this.#ending.begin(reason, busy)
   }
 }
 
-const CALLBACK_NAMES = { init: 'init', frame: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain' } as const
+const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain' } as const
 
 /** ws gives views into what was read, 64 KiB at most: one small letter that waits would keep all of that. */
 function copyOfSmall (data: Buffer): Buffer {

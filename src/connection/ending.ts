@@ -1,13 +1,15 @@
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
 import type { Awaitable, TerminateReason } from './handler.ts'
 
-export interface EndingOptions {
-  /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
-  readonly timeoutMs: number
-  readonly terminate: (reason: TerminateReason) => Awaitable<void>
-  readonly report: (error: unknown, callback: string) => void
+export interface EndingOwner {
+  readonly limits: {
+    /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
+    readonly terminateTimeoutMs: number
+  }
+  terminate (reason: TerminateReason): Awaitable<void>
+  report (error: unknown, callback: string): void
   /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
-  readonly onGone: () => void
+  leave (): void
 }
 
 /**
@@ -16,7 +18,7 @@ export interface EndingOptions {
  * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init` failed.
  */
 export class Ending {
-  readonly #options: EndingOptions
+  readonly #owner: EndingOwner
   #reason: TerminateReason | undefined
   #abort: AbortController | undefined
   #initReturned = false
@@ -26,8 +28,8 @@ export class Ending {
   #gone = false
   #patience: NodeJS.Timeout | undefined
 
-  constructor (options: EndingOptions) {
-    this.#options = options
+  constructor (owner: EndingOwner) {
+    this.#owner = owner
   }
 
   get begun (): boolean {
@@ -53,11 +55,11 @@ export class Ending {
     this.#abort?.abort()
     if (!callbackRuns) return this.#terminate()
     this.#patience = setTimeout(() => {
-      this.#options.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#options.timeoutMs), 'the running callback')
+      this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#owner.limits.terminateTimeoutMs), 'the running callback')
       // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
       if (this.#initReturned) this.#terminate()
       else this.#settle()
-    }, this.#options.timeoutMs)
+    }, this.#owner.limits.terminateTimeoutMs)
   }
 
   /** The callback that ran when the connection began to end has returned or failed. */
@@ -78,21 +80,21 @@ export class Ending {
     this.#terminated = true
     if (!this.#initReturned) return this.#settle()
     try {
-      const running = this.#options.terminate(this.#reason)
+      const running = this.#owner.terminate(this.#reason)
       if (running === undefined) this.#settle()
       else this.#wait(running)
     } catch (error) {
-      this.#options.report(error, 'terminate')
+      this.#owner.report(error, 'terminate')
       this.#settle()
     }
   }
 
   #wait (running: PromiseLike<void>): void {
     this.#patience = setTimeout(() => {
-      this.#options.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#options.timeoutMs), 'terminate')
+      this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#owner.limits.terminateTimeoutMs), 'terminate')
       this.#settle()
-    }, this.#options.timeoutMs)
-    Promise.resolve(running).catch((error: unknown) => this.#options.report(error, 'terminate')).finally(() => this.#settle())
+    }, this.#owner.limits.terminateTimeoutMs)
+    Promise.resolve(running).catch((error: unknown) => this.#owner.report(error, 'terminate')).finally(() => this.#settle())
   }
 
   #settle (): void {
@@ -104,6 +106,6 @@ export class Ending {
   #leave (): void {
     if (!this.#settled || !this.#socketClosed || this.#gone) return
     this.#gone = true
-    this.#options.onGone()
+    this.#owner.leave()
   }
 }

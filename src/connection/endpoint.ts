@@ -5,17 +5,12 @@ import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
-import type { SlowPeerPolicy } from './outbox.ts'
-import type { RateLimit } from './rate-limit.ts'
+import type { IntakeLimits } from './intake.ts'
+import type { MailboxLimits } from './mailbox.ts'
+import type { OutboxLimits } from './outbox.ts'
 
-export interface ConnectionLimits extends HeartbeatLimits {
-  readonly maxMailboxLength: number
-  readonly maxMailboxBytes: number
+export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
   readonly infoOverflow: 'close' | 'drop'
-  readonly maxBufferedBytes: number
-  readonly slowPeer: SlowPeerPolicy
-  readonly rateLimit: RateLimit | undefined
-  readonly maxMessageBytes: number
   readonly terminateTimeoutMs: number
 }
 
@@ -25,18 +20,20 @@ export interface Endpoint {
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
   /** Decodes and validates one data message and calls the callback that it is for. */
-  readonly receive: (data: Buffer, binary: boolean, state: unknown, ws: ConnectionContext) => unknown
+  readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
+  /** Sends an info to the connection of that address, wherever it is. */
+  readonly post: (address: string, info: unknown) => boolean
+  /** Called once for each, when its `terminate` has settled and its socket is closed. */
+  readonly onGone: (connection: Connection) => void
 }
 
-/** What surrounds one connection. */
-export interface Surroundings {
+/** What is one connection's own. */
+export interface Origin {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
-  /** Sends an info to the connection of that address, wherever it is. */
-  readonly post: (address: string, info: unknown) => boolean
-  /** Called once, when `terminate` has settled and the socket is closed. */
-  readonly onGone: (connection: Connection) => void
+  /** What it is counted by, if by anything. */
+  readonly key: string | undefined
 }

@@ -1,45 +1,51 @@
-import { atEndOfTurn } from './turn.ts'
+import { atEndOfTurn, type Task } from './turn.ts'
 
 export interface Letter {
   /** Payload bytes that this letter keeps in memory. */
   readonly bytes: number
 }
 
-export interface MailboxOptions<L extends Letter> {
-  /** Marks at which reading stops: letters that wait, and bytes that they hold. It starts again at half of both. */
-  readonly maxLength: number
-  readonly maxBytes: number
+/** Marks at which reading stops: letters that wait, and bytes that they hold. It starts again at half of both. */
+export interface MailboxLimits {
+  readonly maxMailboxLength: number
+  readonly maxMailboxBytes: number
+}
+
+export interface MailboxOwner<L extends Letter> {
   /** Handles one letter; must not throw or reject. A promise is waited for, and nothing else starts meanwhile. */
-  readonly deliver: (letter: L) => Promise<void> | void
+  deliver (letter: L): Promise<void> | void
   /** True: a mark is reached, stop reading. False: read on. */
-  readonly onFull: (full: boolean) => void
+  holdReading (full: boolean): void
 }
 
 /**
  * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once, without a promise.
  */
-export class Mailbox<L extends Letter> {
-  readonly #options: MailboxOptions<L>
-  // A ring would be smaller; an array with a head index is faster to grow, and short almost always.
-  #letters: Array<L | undefined> = []
+export class Mailbox<L extends Letter> implements Task {
+  readonly #owner: MailboxOwner<L>
+  readonly #limits: MailboxLimits
+  /** Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and absent almost always. */
+  #letters: Array<L | undefined> | undefined
   #head = 0
   #bytes = 0
-  #staged = 0
+  /** Those that were offered in this turn. */
+  #staged: L[] | undefined
   #busy = false
   #full = false
   #closed = false
 
-  constructor (options: MailboxOptions<L>) {
-    this.#options = options
+  constructor (owner: MailboxOwner<L>, limits: MailboxLimits) {
+    this.#owner = owner
+    this.#limits = limits
   }
 
   /** Letters that wait, those included that wait for the end of this turn. The one being handled does not count. */
   get length (): number {
-    return this.#queued + this.#staged
+    return this.#queued + (this.#staged?.length ?? 0)
   }
 
   get #queued (): number {
-    return this.#letters.length - this.#head
+    return this.#letters === undefined ? 0 : this.#letters.length - this.#head
   }
 
   /** A callback is running. */
@@ -59,37 +65,46 @@ export class Mailbox<L extends Letter> {
    * runs inside its sender. False, and nothing kept, when the mailbox is full or closed.
    */
   offer (letter: L): boolean {
-    if (this.#closed || this.length >= this.#options.maxLength) return false
-    this.#staged++
-    atEndOfTurn(() => {
-      this.#staged--
-      this.post(letter)
-    })
+    if (this.#closed || this.length >= this.#limits.maxMailboxLength) return false
+    if (this.#staged !== undefined) this.#staged.push(letter)
+    else {
+      this.#staged = [letter]
+      atEndOfTurn(this)
+    }
     return true
+  }
+
+  endTurn (): void {
+    const staged = this.#staged ?? []
+    // They count as waiting until each is posted; what is offered meanwhile has the next turn.
+    for (let due = staged.length; due > 0; due--) this.post(staged.shift() as L)
+    if (staged.length > 0) atEndOfTurn(this)
+    else this.#staged = undefined
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
   close (): void {
     this.#closed = true
-    this.#letters = []
+    this.#letters = undefined
     this.#head = 0
     this.#bytes = 0
   }
 
   #enqueue (letter: L): void {
-    this.#letters.push(letter)
+    if (this.#letters === undefined) this.#letters = [letter]
+    else this.#letters.push(letter)
     this.#bytes += letter.bytes
-    const { maxLength, maxBytes, onFull } = this.#options
-    if (!this.#full && (this.#queued >= maxLength || this.#bytes >= maxBytes)) {
+    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    if (!this.#full && (this.#queued >= maxMailboxLength || this.#bytes >= maxMailboxBytes)) {
       this.#full = true
-      onFull(true)
+      this.#owner.holdReading(true)
     }
   }
 
   #run (first: L): void {
     this.#busy = true
     for (let letter: L | undefined = first; letter !== undefined; letter = this.#shift()) {
-      const running = this.#options.deliver(letter)
+      const running = this.#owner.deliver(letter)
       if (running !== undefined) {
         void running.then(() => this.#runNext())
         return
@@ -105,22 +120,23 @@ export class Mailbox<L extends Letter> {
   }
 
   #shift (): L | undefined {
-    const letter = this.#letters[this.#head]
-    if (letter === undefined) return undefined
+    const letters = this.#letters
+    const letter = letters?.[this.#head]
+    if (letters === undefined || letter === undefined) return undefined
     // Handled, it must not be kept until the array goes.
-    this.#letters[this.#head++] = undefined
+    letters[this.#head++] = undefined
     this.#bytes -= letter.bytes
-    if (this.#head === this.#letters.length) {
-      this.#letters = []
+    if (this.#head === letters.length) {
+      this.#letters = undefined
       this.#head = 0
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#letters.length) {
-      this.#letters = this.#letters.slice(this.#head)
+    } else if (this.#head >= 1024 && this.#head * 2 >= letters.length) {
+      this.#letters = letters.slice(this.#head)
       this.#head = 0
     }
-    const { maxLength, maxBytes, onFull } = this.#options
-    if (this.#full && this.#queued * 2 <= maxLength && this.#bytes * 2 <= maxBytes) {
+    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    if (this.#full && this.#queued * 2 <= maxMailboxLength && this.#bytes * 2 <= maxMailboxBytes) {
       this.#full = false
-      onFull(false)
+      this.#owner.holdReading(false)
     }
     return letter
   }

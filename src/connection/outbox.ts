@@ -1,35 +1,45 @@
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { OutgoingFrame } from '../wire/frame.ts'
+import { burst, type Writer } from './burst.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
 export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 
-/** What a frame costs that the socket has not taken, besides its bytes: two buffers, two entries of Node's queue. */
-const FRAME_OVERHEAD = 256
+/** What a write costs that the socket has not taken, besides its bytes: two buffers, two entries of Node's queue. */
+const WRITE_OVERHEAD = 256
+
+export interface OutboxLimits {
+  readonly maxBufferedBytes: number
+  readonly slowPeer: SlowPeerPolicy
+}
 
 /** The one door out of a connection. */
-export class Outbox {
+export class Outbox implements Writer {
+  readonly socket: Duplex
   readonly #websocket: WebSocket
-  readonly #maxBufferedBytes: number
-  readonly #wait: boolean
-  /** Frames that were sent while others waited, and wait themselves. */
+  readonly #plain: boolean
+  readonly #limits: OutboxLimits
+  /** Writes that were made while others waited, and wait themselves. */
   #waiting = 0
   #onSent: (() => void) | undefined
   #onDrained: (() => void) | undefined
 
-  constructor (websocket: WebSocket, maxBufferedBytes: number, policy: SlowPeerPolicy) {
+  /** `plain`: frames are written without ws, a burst at a time. */
+  constructor (websocket: WebSocket, socket: Duplex, plain: boolean, limits: OutboxLimits) {
+    this.socket = socket
     this.#websocket = websocket
-    this.#maxBufferedBytes = maxBufferedBytes
-    this.#wait = policy === 'wait'
+    this.#plain = plain
+    this.#limits = limits
   }
 
   get bufferedBytes (): number {
-    return this.#websocket.bufferedAmount
+    return this.#websocket.bufferedAmount + burst.lengthOf(this)
   }
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
   get clogged (): boolean {
-    return this.#wait && this.#held > this.#maxBufferedBytes
+    return this.#waits && this.#isOverfull()
   }
 
   /**
@@ -39,11 +49,20 @@ export class Outbox {
   send (frame: OutgoingFrame): boolean {
     // The peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered.
     if (this.#websocket.readyState !== this.#websocket.OPEN) return true
-    if (!this.#wait && this.#held > this.#maxBufferedBytes) return false
-    const onSent = this.#wait || this.bufferedBytes > 0 ? this.#count() : undefined
-    if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, onSent)
-    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, onSent)
+    if (!this.#waits && this.#isOverfull()) return false
+    if (this.#plain) burst.add(this, frame)
+    else if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#count())
+    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#count())
     return true
+  }
+
+  /** Sends what waits for the end of its burst: to be called before ws writes something of its own. */
+  flush (): void {
+    burst.flush(this)
+  }
+
+  write (bytes: Uint8Array): void {
+    if (this.#websocket.readyState === this.#websocket.OPEN) this.socket.write(bytes, this.#count())
   }
 
   /** Resolves when half of the mark waits at most, or nobody is to wait for it any more. */
@@ -56,17 +75,29 @@ export class Outbox {
     this.#onDrained = undefined
   }
 
-  get #held (): number {
-    return this.bufferedBytes + this.#waiting * FRAME_OVERHEAD
+  get #waits (): boolean {
+    return this.#limits.slowPeer === 'wait'
   }
 
-  /** Only while something waits: otherwise a frame is the kernel's at once, and needs no callback. */
-  #count (): () => void {
+  get #held (): number {
+    return this.bufferedBytes + this.#waiting * WRITE_OVERHEAD
+  }
+
+  #isOverfull (): boolean {
+    if (this.#held <= this.#limits.maxBufferedBytes) return false
+    // What waits for its burst only does not wait for the peer.
+    this.flush()
+    return this.#held > this.#limits.maxBufferedBytes
+  }
+
+  /** Only while something waits: otherwise a write is the kernel's at once, and needs no callback. */
+  #count (): (() => void) | undefined {
+    if (!this.#waits && this.#websocket.bufferedAmount === 0) return undefined
     this.#waiting++
-    // Called when the frame has left, and with an error when it never will.
+    // Called when it has left, and with an error when it never will.
     return (this.#onSent ??= () => {
       this.#waiting--
-      if (this.#held * 2 <= this.#maxBufferedBytes) this.stopWaiting()
+      if (this.#held * 2 <= this.#limits.maxBufferedBytes) this.stopWaiting()
     })
   }
 }

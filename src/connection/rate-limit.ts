@@ -9,6 +9,46 @@ export interface RateLimit {
   readonly over?: 'close' | 'wait'
 }
 
+/** The rate limit of one connection. */
+export class RateLimiter {
+  readonly #buckets: TokenBuckets
+  readonly #over: RateLimit['over']
+  readonly #onAllowed: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  /** `onAllowed`: called after a `wait`, when nothing is owed any more. */
+  constructor (limit: RateLimit, onAllowed: () => void) {
+    this.#buckets = new TokenBuckets(limit, performance.now())
+    this.#over = limit.over
+    this.#onAllowed = onAllowed
+  }
+
+  /**
+   * Counts what came. Undefined: it is within the limit. `wait`: like the mailbox that is a brake, and what was read
+   * together is still delivered; then nothing is to be read until `onAllowed`.
+   */
+  judge (bytes: number): 'close' | 'wait' | undefined {
+    const waitMs = this.#buckets.take(bytes, performance.now())
+    if (waitMs === 0) return undefined
+    if (this.#over !== 'wait') return 'close'
+    if (this.#timer === undefined) this.#allowAfter(waitMs)
+    return 'wait'
+  }
+
+  stop (): void {
+    clearTimeout(this.#timer)
+  }
+
+  #allowAfter (ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      const waitMs = this.#buckets.waitMs(performance.now())
+      if (waitMs > 0) this.#allowAfter(waitMs)
+      else this.#onAllowed()
+    }, ms).unref()
+  }
+}
+
 /** Two token buckets, full at the start and refilled evenly over the interval. */
 export class TokenBuckets {
   readonly #messages: number

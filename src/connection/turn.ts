@@ -1,17 +1,22 @@
-let tasks: Array<() => void> = []
+/** Something to do at the end of a turn. Must not throw. */
+export interface Task {
+  endTurn (): void
+}
+
+let tasks: Task[] = []
 
 /**
  * Runs a task when this turn of the event loop has handled all its reads, in the order of the calls.
  *
  * Not a microtask: those run before the next read, so connections that keep sending to each other would
- * shut out all others. One immediate serves all tasks of a turn. A task must not throw.
+ * shut out all others. One immediate serves all tasks of a turn.
  */
-export function atEndOfTurn (task: () => void): void {
+export function atEndOfTurn (task: Task): void {
   if (tasks.push(task) === 1) setImmediate(runTasks)
 }
 
 function runTasks (): void {
   const due = tasks
   tasks = []
-  for (const task of due) task()
+  for (const task of due) task.endTurn()
 }

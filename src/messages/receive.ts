@@ -9,7 +9,7 @@ import { readDiscriminant } from './union.ts'
 
 type AnyCallback = NonNullable<AnyHandler['handleIn']>
 type AnyContext = Parameters<AnyCallback>[2]
-export type Receive = (data: Buffer, binary: boolean, state: unknown, ws: AnyContext) => unknown
+export type Receive = (data: string | Buffer, state: unknown, ws: AnyContext) => unknown
 
 export interface ReceiveOptions {
   readonly handler: AnyHandler
@@ -21,9 +21,9 @@ export interface ReceiveOptions {
 /** Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws what it throws. */
 export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receive {
   const dispatch = buildDispatch(handler)
-  if (check === undefined) return (data, binary, state, ws) => dispatch(toRawMessage(data, binary), state, ws)
-  return (data, binary, state, ws) => {
-    const message = read(data, binary, codec, check)
+  if (check === undefined) return (data, state, ws) => dispatch(toRawMessage(data), state, ws)
+  return (data, state, ws) => {
+    const message = read(data, codec, check)
     return message instanceof Invalid ? refuse(message, handler, state, ws) : dispatch(message, state, ws)
   }
 }
@@ -32,27 +32,25 @@ class Invalid {
   constructor (readonly problem: InvalidMessage) {}
 }
 
-function read (data: Buffer, binary: boolean, codec: Codec, check: Check): unknown {
-  const frame = toRawMessage(data, binary)
-  if (frame.opcode !== codec.opcode) {
-    return new Invalid(describe('opcode', `a ${frame.opcode} message where ${codec.opcode} is spoken`, frame))
-  }
+function read (data: string | Buffer, codec: Codec, check: Check): unknown {
+  const opcode = opcodeOf(data)
+  if (opcode !== codec.opcode) return new Invalid(describe('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data))
   let decoded: unknown
   try {
     // The opcode was checked above; wire/codec.ts pairs it with the type of the data.
-    decoded = codec.decode(frame.data as never)
+    decoded = codec.decode(data as never)
   } catch (error) {
-    return new Invalid(describe('undecodable', 'a message that cannot be decoded', frame, error))
+    return new Invalid(describe('undecodable', 'a message that cannot be decoded', data, error))
   }
   const message = check(decoded)
   return message instanceof Mismatch
-    ? new Invalid(describe('mismatch', `a message that does not match: ${message.message}`, frame, message.cause))
+    ? new Invalid(describe('mismatch', `a message that does not match: ${message.message}`, data, message.cause))
     : message
 }
 
-function describe (kind: InvalidMessage['kind'], text: string, frame: RawMessage, cause?: unknown): InvalidMessage {
+function describe (kind: InvalidMessage['kind'], text: string, data: string | Buffer, cause?: unknown): InvalidMessage {
   const error = Object.assign(new FST_WEBSOCK_INVALID_MESSAGE(text), cause === undefined ? {} : { cause })
-  return { kind, code: kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload, error, frame }
+  return { kind, code: kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload, error, frame: toRawMessage(data) }
 }
 
 function refuse ({ problem }: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
@@ -72,6 +70,10 @@ function buildDispatch (handler: AnyHandler): (message: unknown, state: unknown,
   }
 }
 
-function toRawMessage (data: Buffer, binary: boolean): RawMessage {
-  return binary ? { opcode: 'binary', data } : { opcode: 'text', data: data.toString() }
+function opcodeOf (data: string | Buffer): RawMessage['opcode'] {
+  return typeof data === 'string' ? 'text' : 'binary'
+}
+
+function toRawMessage (data: string | Buffer): RawMessage {
+  return typeof data === 'string' ? { opcode: 'text', data } : { opcode: 'binary', data }
 }

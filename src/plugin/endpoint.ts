@@ -8,10 +8,11 @@ import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { Host } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, post }: Pick<Host, 'residents' | 'post'>): Endpoint {
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared)
@@ -26,7 +27,9 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     handler,
     limits: options,
     receive: buildReceive({ handler, codec, check }),
-    encode: named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
+    encode: named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers })),
+    post,
+    onGone: (connection) => residents.moveOut(connection)
   }
 }
 

@@ -52,7 +52,7 @@ export class RouteMounts {
 
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
-    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route)
+    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host)
   }
 
   #mount (instance: FastifyInstance, declared: RouteOptions): void {

@@ -20,6 +20,8 @@ export interface WebsocketOptions {
   readonly maxMessageBytes?: number
   /** Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as they are. Default false. */
   readonly compress?: boolean
+  /** Read and write plain frames (no extension, no fragments) without ws. Default true; false: ws does it all. */
+  readonly fastLane?: boolean
   /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number
   /** Wait after the ping for any byte, in ms: 0 (for ever) to 1 day. Default 20 000. */
@@ -32,7 +34,7 @@ export interface WebsocketOptions {
   readonly maxMailboxBytes?: number
   /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
   readonly infoOverflow?: 'close' | 'drop'
-  /** Unsent bytes, and 256 for each unsent frame, that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
+  /** Unsent bytes, and 256 for each unsent write, that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
   readonly maxBufferedBytes?: number
   /**
    * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and counts them, `wait` lets
@@ -86,6 +88,7 @@ const DEFAULTS = {
   requireSubprotocol: false,
   maxMessageBytes: MIB,
   compress: false,
+  fastLane: true,
   heartbeatIntervalMs: 30_000,
   heartbeatTimeoutMs: 20_000,
   idleTimeoutMs: 0,
@@ -129,6 +132,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   codec: { words: 'an object with opcode ("text" or "binary"), decode and encode', fits: isCodec },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: { words: 'a boolean', fits: isBoolean },
+  fastLane: { words: 'a boolean', fits: isBoolean },
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),

@@ -116,5 +116,6 @@ async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { 
 function buildIds (): () => string {
   const prefix = randomBytes(9).toString('base64url')
   let last = 0
-  return () => `${prefix}.${(++last).toString(36)}`
+  // Not a template: its string would keep both of its parts.
+  return () => [prefix, (++last).toString(36)].join('.')
 }

@@ -59,15 +59,18 @@ export class Residents {
     return key
   }
 
-  /** Counts a connection in. The function that is returned counts it out; call it once. */
-  moveIn (connection: Connection, key: string | undefined): () => void {
-    this.#connections.set(connection.id, connection)
+  moveIn (connection: Connection): void {
+    const { id, key } = connection.origin
+    this.#connections.set(id, connection)
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
-    return () => {
-      this.#connections.delete(connection.id)
-      if (key !== undefined) this.#countOut(key)
-      if (this.#connections.size === 0) this.#emptied?.()
-    }
+  }
+
+  /** To be called once for each. */
+  moveOut (connection: Connection): void {
+    const { id, key } = connection.origin
+    this.#connections.delete(id)
+    if (key !== undefined) this.#countOut(key)
+    if (this.#connections.size === 0) this.#emptied?.()
   }
 
   /** Lets nobody in any more. */

@@ -127,10 +127,9 @@ export class WebsocketRoute {
   }
 
   #connect (websocket: WebSocket, { socket }: Upgrade, request: FastifyRequest, key: string | undefined): void {
-    const { residents, nextId, post } = this.#host
-    let moveOut = (): void => {}
-    const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, post, onGone: () => moveOut() })
-    moveOut = residents.moveIn(connection, key)
+    const { residents, nextId } = this.#host
+    const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, key })
+    residents.moveIn(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }

@@ -35,7 +35,7 @@ export async function attackChild (kind: ServerKind, cases: readonly Case[], onR
   const weigh = async (): Promise<number> => {
     const report = await ask()
     grown = max(grown, report.grown)
-    return (report.grown.external + report.grown.heapUsed) / 1024 / 1024
+    return report.grown.rss / 1024 / 1024
   }
   const target = { locate: (endpoint: Endpoint) => ({ host: HOST, ...routes[endpoint], deflate: endpoint === 'deflate' }), weigh }
   const report = await attack(target, cases, onResult, async () => {
@@ -92,9 +92,9 @@ async function settle (ask: () => Promise<{ readonly sockets: number }>): Promis
 }
 
 function start (file: string, argument: string): ChildProcess {
-  // Without what a test runner has put there to trace the process. One arena: RSS is to show what is kept, and what glibc
-  // keeps for each thread of its own is tens of MiB.
-  return fork(join(__dirname, file), [argument], { env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' }, execArgv: ['--expose-gc'] })
+  // Without what a test runner has put there to trace the process. V8 lets three times 16 MiB of garbage lie before it looks;
+  // with 2 MiB, and without what glibc keeps for each thread, RSS shows what peers make a server keep.
+  return fork(join(__dirname, file), [argument], { env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' }, execArgv: ['--max-semi-space-size=2'] })
 }
 
 /** The next message of a child. Rejects when it ends before. */

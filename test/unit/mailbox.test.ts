@@ -10,14 +10,12 @@ function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbere
   const marks: Array<[boolean, number]> = []
   const ends: Array<() => void> = []
   const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
-    maxLength,
-    maxBytes,
     deliver: ({ n }) => {
       handled.push(n)
       return new Promise<void>((resolve) => ends.push(resolve))
     },
-    onFull: (full) => marks.push([full, mailbox.length])
-  })
+    holdReading: (full) => marks.push([full, mailbox.length])
+  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes })
   return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
 }
 
@@ -76,15 +74,13 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
   const seen = { last: -1, ordered: true }
   let release = (): void => {}
   const mailbox = new Mailbox<Numbered>({
-    maxLength: 1_048_576,
-    maxBytes: 1_000_000,
     deliver: ({ n }) => {
       seen.ordered &&= n === seen.last + 1
       seen.last = n
       return n === 0 ? new Promise<void>((resolve) => { release = resolve }) : undefined
     },
-    onFull: () => {}
-  })
+    holdReading: () => {}
+  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 })
   for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
   release()
   await turn()
