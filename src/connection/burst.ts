@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
+import { FIRST_BYTES, MAX_HEADER, writeHeader } from './frame-header.ts'
 
 /** Who writes a burst. */
 export interface Writer {
@@ -11,10 +12,6 @@ export interface Writer {
 
 /** What is sent at most before the end of a burst. A larger frame goes by itself, and is not copied. */
 const SIZE = 64 * 1024
-/** Opcode and FIN (RFC 6455 §5.2). */
-const FIRST_BYTES = { text: 0x81, binary: 0x82, ping: 0x89 } as const
-const MAX_HEADER = 10
-
 /**
  * Frames that one connection sends in one go, side by side in one buffer, so that they cost one write.
  *
@@ -118,21 +115,3 @@ class Burst {
 
 /** The one of this process. */
 export const burst = new Burst()
-
-/** RFC 6455 §5.2, not masked. Returns where the payload begins. */
-function writeHeader (bytes: Buffer, at: number, firstByte: number, length: number): number {
-  bytes[at] = firstByte
-  if (length < 126) {
-    bytes[at + 1] = length
-    return at + 2
-  }
-  if (length < 65536) {
-    bytes[at + 1] = 126
-    bytes[at + 2] = length >>> 8
-    bytes[at + 3] = length & 255
-    return at + 4
-  }
-  bytes[at + 1] = 127
-  bytes.writeUIntBE(0, at + 2, 2)
-  return bytes.writeUIntBE(length, at + 4, 6)
-}

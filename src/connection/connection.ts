@@ -8,12 +8,13 @@ import type { ConnectionLimits, Endpoint, Origin } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, DrainInfo, InitArgs, InitContext, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { Intake, type IntakeOwner } from './intake.ts'
+import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
 import { writeLog, type LogFields, type LogLevel } from './log.ts'
 import { Mailbox, type Letter, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
-import { checkResult, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
+import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
 import { Ref } from './ref.ts'
+import type { SharedFrame } from './shared-frame.ts'
 import { Timers, type Timer } from './timers.ts'
 import { resolveSocketError } from './socket-error.ts'
 
@@ -65,6 +66,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   get id (): string { return this.origin.id }
   get subprotocol (): string | null { return this.#websocket.protocol === '' ? null : this.#websocket.protocol }
+  get group (): Endpoint { return this.#endpoint }
   get limits (): ConnectionLimits { return this.#endpoint.limits }
   get hearsControl (): boolean { return this.#endpoint.handler.handleControl !== undefined }
   get messagesRead (): number { return this.#intake.messagesRead }
@@ -157,6 +159,19 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#end({ type: 'shutdown' }, { code, reason: '' })
   }
 
+  subscribe (topic: string): void {
+    if (!this.#ending.begun) this.#endpoint.topics.subscribe(topic, this)
+  }
+
+  unsubscribe (topic: string): void {
+    this.#endpoint.topics.unsubscribe(topic, this)
+  }
+
+  /** Past the mailbox. */
+  sendShared (frame: SharedFrame): void {
+    if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+  }
+
   createRef (): Ref {
     return new Ref(this.id, this.#endpoint.post)
   }
@@ -212,13 +227,17 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     for (const frame of frames) {
-      if (this.#outbox.send(frame)) continue
-      if (this.#endpoint.limits.slowPeer !== 'drop') return this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
-      this.droppedMessages++
+      if (!this.#outbox.send(frame)) this.#meetSlowPeer()
+      if (this.#ending.begun) return
     }
     if (stopped === undefined || this.#ending.begun) return
     this.#end(stopped.reason, stopped.frame)
     if (stopped.reason.type === 'error') this.#logStop(stopped.reason.error, stopped.frame.code)
+  }
+
+  #meetSlowPeer (): void {
+    if (this.limits.slowPeer === 'drop') this.droppedMessages++
+    else this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
   }
 
   #logStop (error: unknown, code: number): void {
@@ -263,6 +282,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     const busy = this.#mailbox.busy
     this.#mailbox.close()
     this.#timers?.endAll()
+    this.#endpoint.topics.leave(this)
     this.#outbox.stopWaiting()
     this.#intake.release()
     this.#outbox.flush()
@@ -273,15 +293,3 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 }
 
 const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain' } as const
-
-/** ws gives views into what was read, 64 KiB at most: one small letter that waits would keep all of that. */
-function copyOfSmall (data: Buffer): Buffer {
-  if (data.length * 2 >= data.buffer.byteLength) return data
-  const copy = Buffer.allocUnsafeSlow(data.length)
-  data.copy(copy)
-  return copy
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}

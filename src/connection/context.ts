@@ -12,6 +12,8 @@ interface Parts {
   send?: (info: unknown) => boolean
   sendAfter?: (info: unknown, ms: number) => Timer
   sendInterval?: (info: unknown, ms: number) => Timer
+  subscribe?: (topic: string) => void
+  unsubscribe?: (topic: string) => void
   pause?: () => void
   resume?: () => void
 }
@@ -48,6 +50,8 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
     return (this.#parts.sendInterval ??= (info, ms) => this.#connection.sendInterval(info, ms))
   }
 
+  get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }
+  get unsubscribe (): (topic: string) => void { return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(topic)) }
   get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#parts.resume ??= () => this.#connection.resume()) }
 

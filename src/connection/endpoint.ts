@@ -8,10 +8,19 @@ import type { HeartbeatLimits } from './heartbeat.ts'
 import type { IntakeLimits } from './intake.ts'
 import type { MailboxLimits } from './mailbox.ts'
 import type { OutboxLimits } from './outbox.ts'
+import type { SharedFrame } from './shared-frame.ts'
 
 export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
   readonly infoOverflow: 'close' | 'drop'
   readonly terminateTimeoutMs: number
+}
+
+/** Who wants to be told of what. */
+export interface Topics {
+  subscribe (topic: string, connection: Connection): void
+  unsubscribe (topic: string, connection: Connection): void
+  /** Ends all subscriptions of one. */
+  leave (connection: Connection): void
 }
 
 /** What all connections of one route share. */
@@ -23,6 +32,9 @@ export interface Endpoint {
   readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
+  /** The same for a frame that many get. */
+  readonly share: (message: unknown) => SharedFrame
+  readonly topics: Topics
   /** Sends an info to the connection of that address, wherever it is. */
   readonly post: (address: string, info: unknown) => boolean
   /** Called once for each, when its `terminate` has settled and its socket is closed. */

@@ -82,6 +82,12 @@ interface BaseContext<in Info> {
   readonly sendAfter: (info: Info, ms: number) => Timer
   /** The same each `ms` (1 to 2 147 483 647) milliseconds. */
   readonly sendInterval: (info: Info, ms: number) => Timer
+  /**
+   * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. Again is as
+   * once; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly subscribe: (topic: string) => void
+  readonly unsubscribe: (topic: string) => void
   /** Stops reading the socket (Cowboy's `{active, false}`): what was read already is still delivered, nothing more, also no close. */
   readonly pause: () => void
   readonly resume: () => void
@@ -136,7 +142,7 @@ export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, I
   readonly handleInvalid?: Callback<InvalidMessage, Send, Info, State>
   /** A ping or pong was seen; the pong to a ping has been sent already. */
   readonly handleControl?: Callback<ControlFrame, Send, Info, State>
-  /** One info from a timer or a ref. */
+  /** One info from a timer, a ref or a topic. */
   readonly handleInfo?: Callback<Info, Send, Info, State>
   /** The server will end the connection soon: last words, or a `stop` of its own. */
   readonly handleDrain?: Callback<DrainInfo, Send, Info, State>

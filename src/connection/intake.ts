@@ -144,3 +144,11 @@ function onError (this: WebSocket, error: Error): void {
 function onClose (this: WebSocket, code: number, reason: Buffer): void {
   (this as Known)[kIntake].closed(code, reason.toString())
 }
+
+/** A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of that. */
+export function copyOfSmall (data: Buffer): Buffer {
+  if (data.length * 2 >= data.buffer.byteLength) return data
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  data.copy(copy)
+  return copy
+}

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
+import { flushAtEndOfTick, joinFrames, type SharedFrame, type SharedWriter } from './shared-frame.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
 export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
@@ -9,17 +10,22 @@ export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 /** What a write costs that the socket has not taken, besides its bytes: two buffers, two entries of Node's queue. */
 const WRITE_OVERHEAD = 256
 
+/** Shared frames of one connection that wait for the end of the tick go at once when they are more than this. */
+const MAX_SHARED_BYTES = 64 * 1024
+
 export interface OutboxLimits {
   readonly maxBufferedBytes: number
   readonly slowPeer: SlowPeerPolicy
 }
 
 /** The one door out of a connection. */
-export class Outbox implements Writer {
+export class Outbox implements Writer, SharedWriter {
   readonly socket: Duplex
   readonly #websocket: WebSocket
   readonly #plain: boolean
   readonly #limits: OutboxLimits
+  /** Shared frames of this tick. */
+  #shared: { readonly frames: SharedFrame[], bytes: number } | undefined
   /** Writes that were made while others waited, and wait themselves. */
   #waiting = 0
   #onSent: (() => void) | undefined
@@ -34,7 +40,7 @@ export class Outbox implements Writer {
   }
 
   get bufferedBytes (): number {
-    return this.#websocket.bufferedAmount + burst.lengthOf(this)
+    return this.#websocket.bufferedAmount + burst.lengthOf(this) + (this.#shared?.bytes ?? 0)
   }
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
@@ -47,22 +53,38 @@ export class Outbox implements Writer {
    * never reads costs that and one message at most; with `wait`, which sends nevertheless, that and one result.
    */
   send (frame: OutgoingFrame): boolean {
-    // The peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered.
-    if (this.#websocket.readyState !== this.#websocket.OPEN) return true
+    if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
+    this.flushShared()
     if (this.#plain) burst.add(this, frame)
-    else if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#count())
-    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#count())
+    else this.#sendByWs(frame)
     return true
   }
 
-  /** Sends what waits for the end of its burst: to be called before ws writes something of its own. */
+  /** The same for a frame that many get. */
+  sendShared (frame: SharedFrame): boolean {
+    if (!this.#isOpen) return true
+    if (!this.#waits && this.#isOverfull()) return false
+    if (!this.#plain) this.#sendByWs({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame)
+    else this.#stage(frame)
+    return true
+  }
+
+  /** Sends what waits for the end of the tick: to be called before ws writes something of its own. */
   flush (): void {
     burst.flush(this)
+    this.flushShared()
+  }
+
+  flushShared (): void {
+    const shared = this.#shared
+    if (shared === undefined) return
+    this.#shared = undefined
+    this.write(joinFrames(shared.frames))
   }
 
   write (bytes: Uint8Array): void {
-    if (this.#websocket.readyState === this.#websocket.OPEN) this.socket.write(bytes, this.#count())
+    if (this.#isOpen) this.socket.write(bytes, this.#count())
   }
 
   /** Resolves when half of the mark waits at most, or nobody is to wait for it any more. */
@@ -75,12 +97,33 @@ export class Outbox implements Writer {
     this.#onDrained = undefined
   }
 
+  /** Not when the peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered. */
+  get #isOpen (): boolean {
+    return this.#websocket.readyState === this.#websocket.OPEN
+  }
+
   get #waits (): boolean {
     return this.#limits.slowPeer === 'wait'
   }
 
   get #held (): number {
     return this.bufferedBytes + this.#waiting * WRITE_OVERHEAD
+  }
+
+  #stage (frame: SharedFrame): void {
+    burst.flush(this)
+    if (this.#shared === undefined) {
+      this.#shared = { frames: [], bytes: 0 }
+      flushAtEndOfTick(this)
+    }
+    this.#shared.frames.push(frame)
+    this.#shared.bytes += frame.bytes.length
+    if (this.#shared.bytes > MAX_SHARED_BYTES) this.flushShared()
+  }
+
+  #sendByWs (frame: OutgoingFrame): void {
+    if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#count())
+    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#count())
   }
 
   #isOverfull (): boolean {

@@ -95,3 +95,7 @@ function describe (value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
   return typeof value === 'object' && value !== null ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'no keys'}` : String(value)
 }
+
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,6 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
+import { SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
 import { buildCheck, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
@@ -12,7 +13,7 @@ import type { Host } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, post }: Pick<Host, 'residents' | 'post'>): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, topics, post }: Pick<Host, 'residents' | 'topics' | 'post'>): Endpoint {
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared)
@@ -22,12 +23,15 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
   })
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
+  const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   return {
     url: declared.url,
     handler,
     limits: options,
     receive: buildReceive({ handler, codec, check }),
-    encode: named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers })),
+    encode,
+    share: (message) => new SharedFrame(encode(message)),
+    topics,
     post,
     onGone: (connection) => residents.moveOut(connection)
   }

@@ -7,6 +7,8 @@ import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
+import type { SharedFrame } from '../connection/shared-frame.ts'
+import { PubSub } from '../pubsub/pubsub.ts'
 import { drain } from './drain.ts'
 import { Gate } from './gate.ts'
 import { guardRoutes } from './guard.ts'
@@ -32,7 +34,8 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
 
   const residents = new Residents(options)
   const gate = new Gate(instance.server, options)
-  const host: Host = { gate, residents, nextId: buildIds(), post: (address, info) => residents.get(address)?.offer(info) ?? false }
+  const topics = new PubSub<SharedFrame>()
+  const host: Host = { gate, residents, topics, nextId: buildIds(), post: (address, info) => residents.get(address)?.offer(info) ?? false }
   decorate(instance, options, host)
   guardRoutes(instance)
   const mounts = new RouteMounts(options, host)
@@ -52,12 +55,14 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   instance.addHook('onClose', async () => stopHeartbeat())
 }
 
-function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, post }: Host): void {
+function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics, post }: Host): void {
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, post)
     },
+    publish: (topic, info, { except } = {}) => topics.publish(topic, info, { except: idOf(except) }),
+    broadcast: (topic, message, { except } = {}) => topics.broadcast(topic, message, { except: idOf(except) }),
     drain: (given = {}) => drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
@@ -110,6 +115,10 @@ async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { 
   gate.close()
   for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
   await drain(residents, options.drain, shutdownCode)
+}
+
+function idOf (ref: Ref<never> | string | undefined): string | undefined {
+  return typeof ref === 'object' ? ref.address : ref
 }
 
 /** Ids that tell processes apart by a random prefix, because they are addresses also for other processes. */

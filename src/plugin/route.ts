@@ -4,7 +4,9 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
+import type { SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
+import type { PubSub } from '../pubsub/pubsub.ts'
 import type { Gate } from './gate.ts'
 import { hasOwnHandler } from './guard.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
@@ -16,6 +18,7 @@ import type { Upgrade } from './upgrade.ts'
 export interface Host {
   readonly gate: Gate
   readonly residents: Residents
+  readonly topics: PubSub<SharedFrame>
   readonly nextId: () => string
   readonly post: (address: string, info: unknown) => boolean
 }

@@ -14,6 +14,13 @@ import type { DrainOptions, WebsocketOptions } from './options.ts'
 export interface Websock {
   /** A ref from an address that `ref.address` gave. Its `send` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
+  /** An info for the mailbox of each subscriber of that topic, but for `except`. Throws FST_WEBSOCK_INVALID_TOPIC. */
+  readonly publish: (topic: string, info: unknown, options?: PublishOptions) => void
+  /**
+   * A message straight to the socket of each subscriber, with no handler in between: encoded once for each route that they
+   * are of, by its `send` schema and codec. Throws FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
+   */
+  readonly broadcast: (topic: string, message: unknown, options?: PublishOptions) => void
   /**
    * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left out is the plugin's `drain`.
    * Resolves with the number of connections that had to be cut when `timeoutMs` was over; 0 is a clean drain.
@@ -25,6 +32,11 @@ export interface Websock {
    * Hooks and schemas have no part in it. On a route of its own the route's `websocketOptions` count, elsewhere the plugin's.
    */
   readonly validateUpgrade: (request: FastifyRequest) => Promise<FastifyError | null>
+}
+
+export interface PublishOptions {
+  /** Who is not told, by its ref or the address of that. */
+  readonly except?: Ref<never> | string
 }
 
 // ── from schema to type
