@@ -32,7 +32,7 @@ export class FastLane {
   readonly #give: Give
   /** Bytes to come of the frame that ws is reading. */
   #left = 0
-  /** That frame is the last of a data message. */
+  /** That frame is the last of a data message, or says that none will come. */
   #completes = false
   #fragmented = false
   /** ws has these bytes, which say too little of the frame that they begin. */
@@ -132,14 +132,14 @@ export class FastLane {
     if (this.#left > 0) this.#left -= beginning.length
   }
 
-  /** False: ws will fail because of this frame, or close, and nothing that follows is a message. */
+  /** False: ws will fail because of this frame, and nothing that follows is a message. */
   #isGood (first: number, second: number): boolean {
     const opcode = first & 0x0f
     const final = first >= 0x80
     if ((first & 0x70) !== 0 || second < 0x80) return false
     if (opcode > 2) {
-      this.#completes = false
-      return (opcode === 9 || opcode === 10) && final && second <= 0x80 + 125
+      this.#completes = opcode === 8
+      return opcode > 7 && opcode < 11 && final && second <= 0x80 + 125
     }
     if ((opcode === 0) !== this.#fragmented) return false
     this.#fragmented = !final
@@ -147,7 +147,7 @@ export class FastLane {
     return true
   }
 
-  /** Hands over the end of a message that is ws's. False when no message came of it: then ws has failed, and tells in its own time. */
+  /** Hands over the end of a message that is ws's. False when none came of it: ws has failed, or the peer has closed, and ws reads no more. */
   #handMessage (socket: Duplex, chunk: Buffer, from: number, to: number): boolean {
     const before = this.#listener.messagesRead
     this.#hand(socket, chunk, from, to)
