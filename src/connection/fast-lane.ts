@@ -49,7 +49,7 @@ export class FastLane {
     if (give === undefined || others.length > 0) return undefined
     const lane = new FastLane(listener, give)
     ;(socket as Known)[kLane] = lane
-    socket.off('data', give).on('data', onData)
+    socket.off('data', give).on('data', onData).prependListener('end', onEnd)
     return lane
   }
 
@@ -61,6 +61,11 @@ export class FastLane {
   /** To be called when ws has failed: it reads no more, and would pause the socket. */
   stop (): void {
     this.#mode = 'none'
+  }
+
+  /** FIN may be told in the tick of the last bytes, and ws writes nothing after it. */
+  end (): void {
+    this.#listener.flush()
   }
 
   read (socket: Duplex, chunk: Buffer): void {
@@ -163,6 +168,10 @@ export class FastLane {
 
 function onData (this: Duplex, chunk: Buffer): void {
   (this as Known)[kLane].read(this, chunk)
+}
+
+function onEnd (this: Duplex): void {
+  (this as Known)[kLane].end()
 }
 
 /** First two bytes, and eight of an extended length. */
