@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** Who is told of messages. None of these throws. */
@@ -43,12 +44,16 @@ export class FastLane {
   /**
    * Takes the place of ws's own listener of the socket; to be called in the tick of the 101. Undefined, and nothing done,
    * unless ws listens as expected: with one listener of `data`, which takes whatever part of the stream comes next.
+   *
+   * Of sockets only: any other stream may deliver what the peer sends, or what is sent to it, within the call that writes,
+   * and so in the midst of a chunk, or of another connection's burst.
    */
   static open (socket: Duplex, listener: Listener): FastLane | undefined {
+    if (!(socket instanceof Socket)) return undefined
     const [give, ...others] = socket.listeners('data') as Give[]
     if (give === undefined || others.length > 0) return undefined
     const lane = new FastLane(listener, give)
-    ;(socket as Known)[kLane] = lane
+    ;(socket as Duplex as Known)[kLane] = lane
     socket.off('data', give).on('data', onData).prependListener('end', onEnd)
     return lane
   }
