@@ -1,0 +1,482 @@
+import t, { type Test } from 'tap'
+import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { Duplex } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { TerminateReason, WebsocketOptions } from '../src/index.ts'
+import { connect } from './helpers/client.ts'
+import { buildScript, perform, startLanes, until, type Outcome } from './helpers/lane.ts'
+import { FUZZ_SEED, randomFrom } from './helpers/random.ts'
+import { closeFrame, connectRaw, frame, handshake, RawClient, text } from './helpers/raw.ts'
+import { startServer, type TestServer } from './helpers/server.ts'
+
+interface Message { opcode: string, data: string | Uint8Array }
+
+/** Callbacks without their types. */
+interface Handler {
+  init?: (args: any, ws: any) => unknown
+  handleIn?: (message: Message, state: unknown, ws: any) => unknown
+  handleControl?: (frame: Message, state: unknown, ws: any) => unknown
+  handleInfo?: (info: unknown, state: unknown, ws: any) => unknown
+  terminate?: (reason: TerminateReason) => unknown
+}
+
+// `FUZZ_TRIAL=1234` repeats the one that failed, `LANE_TRIALS=100000` makes more of them.
+const TRIALS = Number(process.env.LANE_TRIALS ?? 1500)
+const ONLY = process.env.FUZZ_TRIAL
+const AT_ONCE = 32
+
+t.setTimeout(60_000)
+
+void t.test('whatever is sent, it comes to the same with the fast lane and without', async (t) => {
+  const lanes = await startLanes(t)
+  const counts = { trials: 0, seen: 0, bytes: 0 }
+  const ends: Record<string, number> = {}
+  const failed: number[] = []
+  let next = Number(ONLY ?? 0)
+  const last = ONLY === undefined ? TRIALS : next + 1
+  const work = async (): Promise<void> => {
+    while (next < last && failed.length < 5) {
+      const n = next++
+      const cleanups: Array<() => unknown> = []
+      const own = { teardown: (cleanup: () => unknown) => { cleanups.push(cleanup) } }
+      try {
+        const script = buildScript(randomFrom(FUZZ_SEED * 31 + n))
+        const run = (lane: 'on' | 'off') => perform(own, lanes, script, `${n}`, lane)
+        const [on, off] = await Promise.all([run('on'), run('off')])
+        counts.trials++
+        counts.seen += off.seen.length
+        counts.bytes += off.wire.length
+        const end = off.ended.join().slice(0, 11)
+        ends[end] = (ends[end] ?? 0) + 1
+        const same = on.wire.equals(off.wire) && JSON.stringify([on.seen, on.ended]) === JSON.stringify([off.seen, off.ended])
+        if (same) continue
+        failed.push(n)
+        explain(t, n, on, off)
+      } catch (error) {
+        failed.push(n)
+        t.fail(`FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}: ${String(error)}`)
+      } finally {
+        for (const cleanup of cleanups) cleanup()
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  t.same(failed, [])
+  t.comment(`seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, ends ${JSON.stringify(ends)}`)
+})
+
+/** Shows where they begin to differ. */
+function explain (t: Test, n: number, on: Outcome, off: Outcome): void {
+  const list = ({ seen, ended, wire }: Outcome): string[] => [...seen, ...ended, '', ...words(wire), `${wire.length}`]
+    .map((line) => line.length > 60 ? `${line.slice(0, 60)}… ${line.length}` : line)
+  const [left, right] = [list(on), list(off)]
+  const from = Math.max(0, left.findIndex((line, i) => line !== right[i]) - 2)
+  t.same(left.slice(from, from + 8), right.slice(from, from + 8), `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
+  t.ok(on.wire.equals(off.wire), `the bytes on the wire, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
+}
+
+function words (wire: Buffer): string[] {
+  const list: string[] = []
+  for (let at = wire.indexOf('\r\n\r\n') + 4; at >= 4 && at + 2 <= wire.length;) {
+    const short = wire[at + 1] as number
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10
+    const length = short < 126 ? short : short === 126 ? wire.readUInt16BE(at + 2) : Number(wire.readBigUInt64BE(at + 2))
+    list.push(`${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`)
+    at += head + length
+  }
+  return list
+}
+
+const LANES = [true, false]
+const named = (fastLane: boolean): string => fastLane ? 'with the fast lane' : 'without'
+
+/** An echo server with one route; `fastLane` as it is said. */
+async function startEcho (t: Test, handler: Handler = {}, options: WebsocketOptions = {}): Promise<TestServer & { open: (options?: { allowHalfOpen?: boolean }) => Promise<RawClient> }> {
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { closeTimeoutMs: 60_000, ...options },
+      websocketHandler: { handleIn: (message: Message, _state: unknown, ws: any) => ws.push(message), ...handler } as never
+    })
+  })
+  return {
+    ...server,
+    async open (options) {
+      const raw = await connectRaw(t, server.port, options)
+      raw.write(handshake('/'))
+      return raw.until(({ text }) => text.includes('\r\n\r\n'))
+    }
+  }
+}
+
+const turns = async (): Promise<void> => { for (let i = 0; i < 20; i++) await turn() }
+
+/** Pongs too, unlike `wire` of the helpers. */
+const wire = (raw: RawClient): string[] => raw.frames().map(({ opcode, payload }) =>
+  opcode === 8 ? `close ${payload.length < 2 ? '' : payload.readUInt16BE()}` : `${['', 'text', 'binary'][opcode] ?? (opcode === 9 ? 'ping' : 'pong')} ${payload.toString()}`)
+
+for (const fastLane of LANES) {
+  void t.test(`what comes in one packet is answered in its order, ${named(fastLane)}`, async (t) => {
+    const server = await startEcho(t, { handleControl: ({ data }, _state, ws) => ws.push(`saw ${String(data)}`) }, { fastLane })
+    const raw = await server.open()
+    raw.write(Buffer.concat([text('a'), frame(9, '1'), frame(9, '2'), text('b'), frame(1, 'c', { fin: false }), frame(9, '3'), frame(0, 'c'), text('d'), frame(9, '4'), closeFrame(1000)]))
+    await raw.until((raw) => wire(raw).includes('close 1000'))
+    t.same(wire(raw), ['text a', 'pong 1', 'text saw 1', 'pong 2', 'text saw 2', 'text b', 'pong 3', 'text saw 3', 'text cc', 'text d', 'pong 4', 'text saw 4', 'close 1000'])
+  })
+
+  void t.test(`nothing is handled behind a frame that is wrong, ${named(fastLane)}`, async (t) => {
+    const seen: string[] = []
+    const server = await startEcho(t, { handleIn: ({ data }) => { seen.push(String(data)) } }, { fastLane })
+    const wrong: Array<[string, Buffer[]]> = [
+      ['close 1002', [frame(1, 'x', { fin: false }), text('y')]],
+      ['close 1007', [frame(1, 'x', { fin: false }), frame(0, Buffer.from([0xff]))]],
+      ['close 1007', [text('before'), frame(1, Buffer.from([0xff]))]],
+      ['close 1002', [frame(0, 'x')]],
+      ['close 1009', [frame(2, Buffer.alloc(60_000), { fin: false }), ...Array.from({ length: 18 }, () => frame(0, Buffer.alloc(60_000), { fin: false })), frame(0)]]
+    ]
+    for (const [close, frames] of wrong) {
+      const raw = await server.open()
+      raw.write(Buffer.concat([...frames, text('behind'), frame(9, 'behind'), frame(0, 'behind'), text('behind')]))
+      await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
+      await turns()
+      t.equal(wire(raw).at(-1), close)
+      t.notOk(seen.includes('behind'))
+      t.notOk(wire(raw).some((line) => line.startsWith('pong')))
+    }
+  })
+
+  void t.test(`what still comes after a close frame keeps nobody from the end, ${named(fastLane)}`, async (t) => {
+    const ends: string[] = []
+    const server = await startEcho(t, { terminate: ({ type }) => { ends.push(type) } }, { fastLane })
+    const raw = await server.open({ allowHalfOpen: true })
+    raw.write(closeFrame(1000))
+    await raw.until((raw) => wire(raw).includes('close 1000'))
+    for (let i = 0; i < 4; i++) {
+      raw.write(text('late'))
+      await turns()
+    }
+    raw.socket.end()
+    await until(() => ends.length === 1, 'no end')
+    t.same(ends, ['remote'])
+    t.same(server.logs, [])
+  })
+
+  void t.test(`what came while nothing was read is answered though FIN came too, ${named(fastLane)}`, async (t) => {
+    let resume = (): void => {}
+    const server = await startEcho(t, {
+      init: (_args, ws) => {
+        ws.pause()
+        resume = () => ws.resume()
+      }
+    }, { fastLane })
+    const raw = await server.open({ allowHalfOpen: true })
+    raw.write(Buffer.concat([text('a'), text('b')]))
+    raw.socket.end()
+    await turns()
+    resume()
+    await raw.ended
+    t.same(wire(raw), ['text a', 'text b'])
+  })
+
+  void t.test(`pause() in the midst of a packet: the rest of it is handled, the next one is not, ${named(fastLane)}`, async (t) => {
+    let resume = (): void => {}
+    const server = await startEcho(t, {
+      handleIn (message, _state, ws) {
+        if (message.data === 'pause') {
+          ws.pause()
+          resume = () => ws.resume()
+        }
+        return ws.push(message)
+      }
+    }, { fastLane })
+    const raw = await server.open()
+    const half = text('halved')
+    raw.write(Buffer.concat([text('a'), text('pause'), text('b'), half.subarray(0, 4)]))
+    await raw.until((raw) => wire(raw).includes('text b'))
+    raw.write(Buffer.concat([half.subarray(4), text('c')]))
+    await turns()
+    t.same(wire(raw), ['text a', 'text pause', 'text b'])
+    resume()
+    await raw.until((raw) => wire(raw).includes('text c'))
+    t.same(wire(raw), ['text a', 'text pause', 'text b', 'text halved', 'text c'])
+  })
+
+  void t.test(`messages of every size come whole and in order out of one result, ${named(fastLane)}`, async (t) => {
+    const sizes = [0, 1, 125, 126, 127, 21_841, 21_842, 21_843, 1, 65_521, 65_525, 65_526, 65_527, 2, 65_535, 65_536, 3, 65_537, 200_000, 4, 1_000_000, 5]
+    const list = sizes.flatMap((size, i) => ['x'.repeat(size), 'ü'.repeat(size >> 1), '€'.repeat(size / 3), Buffer.alloc(size, i + 1)])
+    const server = await startEcho(t, { handleIn: (_message, _state, ws) => ws.push(list) }, { fastLane, maxBufferedBytes: 2 ** 30 })
+    const raw = await server.open()
+    raw.write(Buffer.concat([text('go'), text('go'), closeFrame(1000)]))
+    await raw.ended
+    const got = raw.frames().slice(0, -1)
+    t.equal(got.length, list.length * 2)
+    t.ok(got.every(({ opcode, payload }, i) => {
+      const wanted = list[i % list.length] as string | Buffer
+      return opcode === (typeof wanted === 'string' ? 1 : 2) && payload.equals(Buffer.from(wanted as string))
+    }))
+  })
+
+  void t.test(`many connections that are told in the same turn get their own, whole and in order, ${named(fastLane)}`, async (t) => {
+    const everybody: Array<{ send: (info: unknown) => boolean }> = []
+    const server = await startEcho(t, {
+      init: (_args, ws) => { everybody.push(ws.ref) },
+      handleIn ({ data }, _state, ws) {
+        for (let i = 0; i < 30; i++) for (const [n, ref] of everybody.entries()) ref.send(`${n} ${i}`)
+        return ws.push(data)
+      },
+      handleInfo: (info, _state, ws) => ws.push([`${String(info)} a`, `${String(info)} b`.padEnd(3000, 'ü'), Buffer.from(String(info))])
+    }, { fastLane })
+    const clients: RawClient[] = []
+    for (let i = 0; i < 6; i++) clients.push(await server.open())
+    for (const client of clients) client.write(text('tell'))
+    for (const [n, client] of clients.entries()) {
+      await client.until((raw) => raw.frames().length === 1 + 6 * 30 * 3)
+      const infos = client.frames().map(({ payload }) => payload.toString()).filter((line) => line !== 'tell')
+      const wanted = Array.from({ length: 6 * 30 }, (_none, i) => `${n} ${i % 30}`).flatMap((info) => [`${info} a`, `${info} b`.padEnd(3000, 'ü'), info])
+      t.same(infos, wanted)
+    }
+  })
+
+  void t.test(`a slow reader gets every byte in the end, while others write, ${named(fastLane)}`, async (t) => {
+    const frames = 1500
+    // Content that is nobody else's.
+    const content = (who: number, i: number): Buffer => Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
+    const server = await startEcho(t, {
+      handleIn (message, _state, ws) {
+        if (message.opcode !== 'text') return ws.push(message)
+        ws.send([Number(message.data), 0])
+      },
+      handleInfo (info, _state, ws) {
+        const [who, i] = info as [number, number]
+        if (i + 3 < frames) ws.send([who, i + 3])
+        return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
+      }
+    }, { fastLane, slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 })
+    const slow = await Promise.all([1, 2, 3].map(async () => server.open()))
+    for (const [who, raw] of slow.entries()) {
+      raw.socket.pause()
+      raw.write(text(String(who)))
+    }
+    const others = await Promise.all([1, 2, 3, 4].map(async () => server.open()))
+    for (let round = 0; round < 60; round++) {
+      const sent = others.map((_raw, n) => [1, 2, 3].map((i) => Buffer.alloc((round * 977 + n * 31 + i * 5003) % 20_000, `other ${n} ${round} ${i},`)))
+      for (const [n, raw] of others.entries()) {
+        raw.bytes = Buffer.from('\r\n\r\n')
+        raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
+      }
+      // By now the slow are backed up; they take a little.
+      for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
+      for (const [n, raw] of others.entries()) {
+        await raw.until((raw) => raw.frames().length === 3)
+        if (!Buffer.concat(raw.frames().map(({ payload }) => payload)).equals(Buffer.concat(sent[n] as Buffer[]))) t.fail(`echo of ${n} in round ${round}`)
+      }
+    }
+    for (const [who, raw] of slow.entries()) {
+      raw.socket.resume()
+      const wanted = Array.from({ length: frames }, (_none, i) => content(who, i))
+      const size = wanted.reduce((sum, { length }) => sum + length + (length < 126 ? 2 : 4), 0)
+      await raw.until(({ size: got }) => got > size, 10_000)
+      const got = raw.frames()
+      t.equal(got.length, frames)
+      t.ok(got.every(({ opcode, payload }, i) => opcode === (i % 3 === 1 ? 1 : 2) && payload.equals(wanted[i] as Buffer)))
+    }
+  })
+
+  void t.test(`what was pushed before a failure, a stop or the end of the server goes out before the close frame, ${named(fastLane)}`, async (t) => {
+    let gone = 0
+    const server = await startEcho(t, {
+      handleIn ({ data }, _state, ws) {
+        if (data === 'throw') throw new Error('as planned')
+        if (data === 'unsendable') return ws.push(['x', 5])
+        if (data === 'stop') return ws.stop('normal', 4000, ['x', 'y'.repeat(70_000), 'z'])
+        if (data === 'end') void server.app.close()
+        return ws.push(data)
+      },
+      terminate () { gone++ }
+    }, { fastLane })
+    const cases = {
+      throw: ['text a', 'text b', 'close 1011'],
+      unsendable: ['text a', 'text b', 'close 1011'],
+      stop: ['text a', 'text b', 'text x', `text ${'y'.repeat(70_000)}`, 'text z', 'close 4000'],
+      end: ['text a', 'text b', 'text end', 'text behind', 'close 1012']
+    }
+    for (const [word, wanted] of Object.entries(cases)) {
+      const raw = await server.open()
+      raw.write(Buffer.concat([text('a'), text('b'), text(word), text('behind')]))
+      await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
+      t.same(wire(raw), wanted)
+      raw.write(closeFrame(1000)).socket.end()
+      await raw.ended
+    }
+    await until(() => gone === 4, 'they are not gone')
+  })
+
+  void t.test(`a handler that destroys the socket is called for the rest of the packet at most, ${named(fastLane)}`, async (t) => {
+    const seen: string[] = []
+    const ends: string[] = []
+    const server = await startEcho(t, {
+      init: ({ request }, ws) => ws.ok(request.raw.socket),
+      handleIn ({ data }, state, ws) {
+        seen.push(String(data))
+        if (data === 'destroy') (state as Socket).destroy()
+        return ws.push(data)
+      },
+      terminate: ({ type }) => { ends.push(type) }
+    }, { fastLane })
+    const raw = await server.open()
+    raw.write(Buffer.concat([text('a'), text('destroy'), text('b'), frame(9, 'ping'), frame(1, 'c', { fin: false }), frame(0, 'c'), closeFrame(1000)]))
+    await raw.ended
+    await until(() => ends.length === 1, 'no end')
+    t.same(seen.slice(0, 2), ['a', 'destroy'])
+    t.same(ends, ['remote'])
+    t.same(server.logs, [])
+  })
+
+  void t.test(`the rate limit counts each message of a packet, ${named(fastLane)}`, async (t) => {
+    const server = await startEcho(t, {}, { fastLane, rateLimit: { messages: 3, intervalMs: 3_600_000 } })
+    const raw = await server.open()
+    raw.write(Buffer.concat(['a', 'b', 'c', 'd', 'e'].map((letter) => text(letter))))
+    await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
+    t.same(wire(raw), ['text a', 'text b', 'text c', 'close 1008'])
+  })
+
+  void t.test(`clients of injectWS are served the same, ${named(fastLane)}`, async (t) => {
+    const server = await startEcho(t, { handleIn: ({ data }, _state, ws) => ws.push([data, `${String(data).length}`]) }, { fastLane })
+    const got: string[][] = [[], []]
+    const sockets = await Promise.all(got.map(async (list, n) => {
+      const socket = await server.app.injectWS('/')
+      socket.on('message', (data: Buffer) => {
+        list.push(data.toString())
+        if (list.length === 2) for (let i = 0; i < 50; i++) socket.send(`${n} from within ${i}`.repeat(i))
+      })
+      return socket
+    }))
+    for (const [n, socket] of sockets.entries()) socket.send(`${n} first`)
+    await until(() => got.every((list) => list.length === 102), 'they are not answered')
+    for (const [n, list] of got.entries()) {
+      const sent = [`${n} first`, ...Array.from({ length: 50 }, (_none, i) => `${n} from within ${i}`.repeat(i))]
+      t.same(list, sent.flatMap((message) => [message, String(message.length)]))
+    }
+    for (const socket of sockets) socket.terminate()
+  })
+
+  void t.test(`streams that deliver in the call that writes get their own bytes only, in order, ${named(fastLane)}`, async (t) => {
+    const server = await startEcho(t, {}, { fastLane })
+    const open = async (): Promise<{ side: Side, wire: () => string[] }> => {
+      const [side, other] = Side.pair()
+      const chunks: Buffer[] = []
+      side.on('data', (chunk: Buffer) => chunks.push(chunk))
+      server.app.server.emit('connection', other)
+      side.write(handshake('/'))
+      await until(() => chunks.length > 0, 'no 101')
+      chunks.length = 0
+      t.teardown(() => side.destroy())
+      return { side, wire: () => wire(Object.assign(new RawClient(side as never), { bytes: Buffer.concat([Buffer.from('\r\n\r\n'), ...chunks]) })) }
+    }
+    const [a, b] = [await open(), await open()]
+    let left = 3
+    a.side.on('data', () => {
+      if (left-- > 0) a.side.write(Buffer.concat([text('secret'), frame(9, 'p'), text('of a')]))
+    })
+    a.side.write(text('one'))
+    b.side.write(text('two'))
+    await turns()
+    t.same(b.wire(), ['text two'])
+    t.equal(a.wire()[0], 'text one')
+    t.same(a.wire().slice(1).toSorted(), [...Array<string>(3).fill('pong p'), ...Array<string>(3).fill('text of a'), ...Array<string>(3).fill('text secret')])
+  })
+
+  void t.test(`TLS, ${named(fastLane)}`, async (t) => {
+    const read = (name: string): Buffer => readFileSync(join(__dirname, 'fixtures', name))
+    const ca = read('localhost-cert.pem')
+    const server = await startServer(t, (app) => {
+      app.get('/', { websocketOptions: { fastLane, maxBufferedBytes: 2 ** 30 }, websocketHandler: { handleIn: (message, _state, ws) => ws.push([message, message]) } })
+    }, { fastify: { https: { key: read('localhost-key.pem'), cert: ca } } as object })
+    const client = await connect(t, `wss://127.0.0.1:${server.port}/`, { ca })
+    const sizes = Array.from({ length: 300 }, (_none, i) => (i * 7919) % (i % 10 === 0 ? 70_000 : 900))
+    for (const [i, size] of sizes.entries()) client.send(Buffer.alloc(size, `${i};`))
+    for (const [i, size] of sizes.entries()) {
+      const wanted = Buffer.alloc(size, `${i};`)
+      for (const echo of [await client.next(), await client.next()]) if (!wanted.equals(echo as Buffer)) t.fail(`message ${i}`)
+    }
+  })
+
+  void t.test(`an upgrade behind a request on the same connection, with its first messages, ${named(fastLane)}`, async (t) => {
+    const server = await startEcho(t, {}, { fastLane })
+    server.app.log.level = 'silent'
+    const raw = await connectRaw(t, server.port)
+    raw.write(Buffer.concat([Buffer.from('GET /none HTTP/1.1\r\nHost: a\r\n\r\n'), Buffer.from(handshake('/')), text('a'), text('b'), frame(9, 'p')]))
+    await raw.until(({ text }) => text.includes('p', text.lastIndexOf('\r\n\r\n')))
+    t.match(raw.text, /^HTTP\/1\.1 404 /)
+    raw.bytes = raw.bytes.subarray(raw.bytes.indexOf('HTTP/1.1 101'))
+    t.same(wire(raw), ['text a', 'text b', 'pong p'])
+  })
+}
+
+void t.test('a packet of messages is answered in one write, but not where frames are deflated, and not without the fast lane', async (t) => {
+  const writes = new Map<string, number>()
+  const server = await startServer(t, (app) => {
+    for (const [path, options] of Object.entries({ '/on': {}, '/off': { fastLane: false }, '/compress': { compress: true } })) {
+      app.get(path, {
+        websocketOptions: options,
+        websocketHandler: {
+          init ({ request }) {
+            const { socket } = request.raw
+            const write = socket.write.bind(socket)
+            socket.write = ((...args: Parameters<typeof write>) => {
+              writes.set(request.url, (writes.get(request.url) ?? 0) + 1)
+              return write(...args)
+            }) as never
+          },
+          handleIn: (message, _state, ws) => ws.push(message)
+        }
+      })
+    }
+  })
+  const deflated = await connect(t, server.url('/compress?deflated'), { perMessageDeflate: { threshold: 0 } })
+  t.equal(deflated.socket.extensions.split(';')[0], 'permessage-deflate')
+  for (const path of ['/on', '/off', '/compress']) {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake(path))
+    await raw.until(({ text }) => text.includes('\r\n\r\n'))
+    raw.write(Buffer.concat(Array.from({ length: 20 }, (_none, i) => text(`${i}`))))
+    await raw.until((raw) => raw.frames().length === 20)
+    t.same(wire(raw), Array.from({ length: 20 }, (_none, i) => `text ${i}`))
+  }
+  for (let i = 0; i < 20; i++) deflated.send(`${i}`.repeat(i * 100))
+  for (let i = 0; i < 20; i++) t.equal(await deflated.next(), `${i}`.repeat(i * 100))
+  t.equal(writes.get('/on'), 1)
+  t.equal(writes.get('/compress'), 1)
+  t.ok(writes.get('/off') as number >= 20)
+  t.ok(writes.get('/compress?deflated') as number >= 20)
+})
+
+/** One end of a connection within the process: a write is delivered at once, in the same call. */
+class Side extends Duplex {
+  #other!: Side
+
+  static pair (): [Side, Side] {
+    const [a, b] = [new Side(), new Side()]
+    a.#other = b
+    b.#other = a
+    return [a, b]
+  }
+
+  override _read (): void {}
+
+  override _write (chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#other.push(chunk)
+    done()
+  }
+
+  override _final (done: () => void): void {
+    this.#other.push(null)
+    done()
+  }
+
+  override _destroy (error: Error | null, done: (error: Error | null) => void): void {
+    done(error)
+    if (!this.#other.destroyed) this.#other.destroy()
+  }
+}

@@ -1,0 +1,261 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Socket } from 'node:net'
+import { pingFrame, type TerminateReason, type WebsocketOptions } from '../../src/index.ts'
+import { cut, mutateFrame } from './fuzz.ts'
+import { pick, type Random } from './random.ts'
+import { connectRaw, handshake, type RawClient } from './raw.ts'
+import { startServer, type Teardown, type TestServer } from './server.ts'
+
+/** What is sent on one connection, in chunks that the server reads one by one. */
+export interface Script {
+  readonly chunks: readonly Buffer[]
+  /** The first chunk comes in the packet of the handshake. */
+  readonly eager: boolean
+  /** The last two chunks and FIN come together, and not when all is answered. */
+  readonly hasty: boolean
+  /** Messages of at most 300 bytes. */
+  readonly small: boolean
+}
+
+export interface Outcome {
+  /** What the handler saw, in order. */
+  readonly seen: string[]
+  readonly ended: string[]
+  readonly wire: Buffer
+}
+
+interface Life {
+  readonly seen: string[]
+  readonly ended: string[]
+  socket: Socket | undefined
+  /** Callbacks that wait for something. */
+  pending: number
+}
+
+type Lane = 'on' | 'off'
+
+/** Two routes that differ in nothing but who reads and writes their frames, and the same with a small limit. */
+export async function startLanes (t: Teardown, options: WebsocketOptions = {}): Promise<TestServer & { lives: Map<string, Life> }> {
+  const lives = new Map<string, Life>()
+  const server = await startServer(t, (app) => {
+    const declare = (path: string, own: WebsocketOptions): void => {
+      app.get(path, {
+        websocketOptions: { ...options, ...own },
+        websocketHandler: {
+          init ({ query, request }, ws) {
+            const life = lives.get((query as { n: string }).n) as Life
+            life.socket = request.raw.socket
+            return ws.ok(life)
+          },
+          handleIn: ({ opcode, data }, life, ws) => {
+            life.seen.push(`${opcode} ${Buffer.from(data as string).toString('latin1')}`)
+            return answer(data, life, ws as never) as never
+          },
+          handleControl: ({ opcode, data }, life, ws) => {
+            life.seen.push(`${opcode} ${Buffer.from(data).toString('latin1')}`)
+            if (letterOf(data) === 'P') return ws.push(Buffer.from(data))
+            if (letterOf(data) === 'S') return ws.stop('normal', 4001, Buffer.from(data))
+          },
+          handleInfo: (info, _life, ws) => ws.push(info as string),
+          terminate (reason, life) { life.ended.push(describe(reason)) }
+        }
+      })
+    }
+    for (const lane of ['on', 'off'] as const) {
+      declare(`/large/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 80_000 })
+      declare(`/small/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 300 })
+    }
+  }, { level: 'silent', websock: { closeTimeoutMs: 1000 } })
+  return { ...server, lives }
+}
+
+/** What a message asks for. */
+const letterOf = (data: string | Uint8Array): string => typeof data === 'string' ? data.charAt(0) : String.fromCharCode(data[0] ?? 0)
+
+function answer (data: string | Uint8Array, life: Life, ws: any): unknown {
+  const later = (work: () => unknown): Promise<unknown> => {
+    life.pending++
+    return turn().then(() => {
+      life.pending--
+      return work()
+    })
+  }
+  switch (letterOf(data)) {
+    case 'A': return later(() => ws.push(data))
+    case 'L': return ws.push([data, 'x'.repeat(200), Buffer.alloc(70, 7), data, pingFrame('listed'), '€'.repeat(50)])
+    case 'N': return
+    case 'I':
+      ws.send(`info ${data.length}`)
+      return ws.push(data)
+    case 'G': return ws.push(pingFrame('asked'))
+    case 'Z':
+      ws.pause()
+      void later(() => ws.resume())
+      return ws.push(data)
+    case 'S': return ws.stop('normal', 4000, [data, 'last'])
+    case 'F': throw new Error('as asked')
+    default: return ws.push(data)
+  }
+}
+
+const describe = (reason: TerminateReason): string =>
+  [reason.type, ...'code' in reason ? [reason.code] : [], ...'reason' in reason ? [reason.reason] : [], ...'error' in reason ? [(reason.error as Error).message] : []].join(' ')
+
+/** Runs a script on one of the routes: a chunk is sent when the one before is read and all that came of it is done. */
+export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<typeof startLanes>>, { chunks, eager, hasty, small }: Script, name: string, lane: Lane): Promise<Outcome> {
+  const life: Life = { seen: [], ended: [], socket: undefined, pending: 0 }
+  lives.set(`${name}-${lane}`, life)
+  const client = await connectRaw(t, port)
+  client.socket.setNoDelay()
+  const head = Buffer.from(handshake(`/${small ? 'small' : 'large'}/${lane}?n=${name}-${lane}`))
+  const packets = eager ? [Buffer.concat([head, ...chunks.slice(0, 1)]), ...chunks.slice(1)] : [head, ...chunks]
+  let sent = 0
+  for (const packet of packets) {
+    client.write(packet)
+    sent += packet.length
+    // The last two and FIN: what came while the socket was not read may come together with its end.
+    if (!hasty || packets.indexOf(packet) < packets.length - 2) await settled(client, life, sent)
+  }
+  client.socket.end()
+  await until(() => client.socket.closed, 'TCP does not end')
+  await until(() => life.ended.length > 0, 'there is no end')
+  return { seen: life.seen, ended: life.ended, wire: client.bytes }
+}
+
+async function settled (client: RawClient, life: Life, sent: number): Promise<void> {
+  await until(() => client.socket.destroyed || life.socket?.destroyed === true || (life.socket !== undefined && life.socket.bytesRead >= sent), 'it is not read')
+  for (let quiet = 0; quiet < 3; quiet++) {
+    await turn()
+    if (life.pending > 0) quiet = -1
+  }
+}
+
+export async function until (condition: () => boolean, otherwise: string): Promise<void> {
+  const deadline = performance.now() + 5000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(otherwise)
+    await turn()
+  }
+}
+
+/** Frames as odd as they come, and how TCP cuts them. */
+export function buildScript (random: Random): Script {
+  const small = random(3) === 0
+  const hasty = random(6) === 0
+  const faultAt = random(3) === 0 ? -1 : random(24)
+  const frames: Buffer[] = []
+  for (let left = random(24), at = 0; left >= 0; left--, at++) frames.push(...at === faultAt ? fault(random, small) : good(random, small, hasty))
+  return { chunks: chunksOf(random, frames), eager: random(4) === 0, hasty, small }
+}
+
+function good (random: Random, small: boolean, hasty: boolean): Buffer[] {
+  const kind = random(20)
+  if (kind < 3) return [encode(random, 9 + random(2), control(random))]
+  const opcode = 1 + random(2)
+  const payload = messageOf(random, opcode, small, hasty)
+  if (kind > 7) return [encode(random, opcode, payload)]
+  const pieces = random(4) === 0 ? [payload, Buffer.alloc(0)] : cut(random, payload, 2 + random(3))
+  if (pieces.length === 0) pieces.push(payload)
+  return pieces.flatMap((piece, i) => [
+    ...i > 0 && random(3) === 0 ? [encode(random, 9 + random(2), control(random))] : [],
+    encode(random, i === 0 ? opcode : 0, piece, { fin: i === pieces.length - 1 })
+  ])
+}
+
+function control (random: Random): Buffer {
+  return Buffer.concat([Buffer.from(pick(random, ['', '', 'P', 'P', random(40) === 0 ? 'S' : 'p'])), noise(random, pick(random, [0, 1, 3, 124]))])
+}
+
+/** What the peer may not send, what ends the connection, and nonsense. */
+function fault (random: Random, small: boolean): Buffer[] {
+  const payload = messageOf(random, 1, true, true)
+  const opcode = 1 + random(2)
+  switch (random(14)) {
+    case 0: return [encode(random, opcode, payload, { masked: false })]
+    case 1: return [encode(random, opcode, payload, { rsv: 1 + random(7) })]
+    case 2: return [encode(random, pick(random, [3, 4, 5, 6, 7, 11, 12, 15]), payload)]
+    case 3: return [encode(random, 1, Buffer.concat([payload, Buffer.from([pick(random, [0x80, 0xc0, 0xff, 0xed])])]))]
+    case 4: return [encode(random, 1, payload, { fin: false }), encode(random, 0, Buffer.from([0xe2, 0x82]))]
+    case 5: return [encode(random, opcode, Buffer.alloc(small ? 301 + random(300) : 80_001, 'b'))]
+    case 6: return [encode(random, opcode, Buffer.alloc(small ? 200 : 60_000, 'b'), { fin: false }), encode(random, 0, Buffer.alloc(small ? 101 : 20_001, 'b'), { fin: random(2) === 0 })]
+    case 7: return [encode(random, 8, closing(random))]
+    case 8: return [encode(random, 8, closing(random)), encode(random, 8, closing(random))]
+    case 9: return [encode(random, 0, payload)]
+    case 10: return [encode(random, opcode, payload, { fin: false }), encode(random, opcode, payload)]
+    case 11: return [encode(random, 8 + random(3), noise(random, 3), { fin: random(2) === 0, width: pick(random, [0, 2, 8] as const) })]
+    case 12: return [encode(random, 1, Buffer.from(pick(random, ['S stop', 'F fault', 'S '.repeat(60)])))]
+    default: return [mutateFrame(random)]
+  }
+}
+
+function closing (random: Random): Buffer {
+  const code = pick(random, [1000, 1001, 1005, 3000, 4999, 999, 5000])
+  return pick(random, [Buffer.alloc(0), Buffer.from([3]), Buffer.from([code >> 8, code & 255]), Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from('so it is')]),
+    Buffer.from([3, 232, 0xff])])
+}
+
+const TEXTS = ['hello', 'grüß dich', '€uro', '😀', '\0', '\uFEFFx', '{"a":[1,2]}']
+// What waits for a turn may be overtaken by a FIN.
+const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z']
+const LETTERS = [...HASTY_LETTERS, 'I', 'A']
+
+function messageOf (random: Random, opcode: number, small: boolean, hasty: boolean): Buffer {
+  const length = pick(random, small ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300] : [0, 1, 3, 20, 124, 125, 126, 127, 128, 1000, random(30) === 0 ? 65_535 : 60, random(30) === 0 ? 65_536 : 61, random(4000)])
+  const letter = pick(random, hasty ? HASTY_LETTERS : LETTERS)
+  if (opcode === 2) return Buffer.concat([Buffer.from(letter), noise(random, length)]).subarray(0, length)
+  let text = letter
+  while (Buffer.byteLength(text) < length) text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
+  const bytes = Buffer.from(text).subarray(0, length)
+  // Cut within a character, it is none: those are for the faults.
+  return Buffer.from(bytes.toString().replaceAll('\uFFFD', '')).subarray(0, length)
+}
+
+function noise (random: Random, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length)
+  for (let i = 0; i < length; i++) bytes[i] = length > 5000 ? i * 31 : random(256)
+  return bytes
+}
+
+interface Form {
+  fin?: boolean
+  rsv?: number
+  masked?: boolean
+  /** Bytes of the extended length; the least that will do unless it is said. */
+  width?: 0 | 2 | 8
+}
+
+/** A client's frame, whose length may be written longer than it has to be. */
+export function encode (random: Random, opcode: number, payload: Buffer, { fin = true, rsv = 0, masked = true, width }: Form = {}): Buffer {
+  const least = payload.length < 126 ? 0 : payload.length < 65_536 ? 2 : 8
+  const wide = Math.max(least, width ?? (opcode < 3 && random(12) === 0 ? pick(random, [2, 8]) : least))
+  const head = Buffer.alloc(2 + wide)
+  head[0] = (fin ? 0x80 : 0) | (rsv << 4) | opcode
+  head[1] = (masked ? 0x80 : 0) | (wide === 0 ? payload.length : wide === 2 ? 126 : 127)
+  if (wide === 2) head.writeUInt16BE(payload.length, 2)
+  if (wide === 8) head.writeBigUInt64BE(BigInt(payload.length), 2)
+  if (!masked) return Buffer.concat([head, payload])
+  const mask = random(8) === 0 ? Buffer.alloc(4) : noise(random, 4)
+  return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ (mask[i & 3] as number))])
+}
+
+/** At most what Node reads at once. */
+const MAX_CHUNK = 65_536
+
+function chunksOf (random: Random, frames: readonly Buffer[]): Buffer[] {
+  const bytes = Buffer.concat(frames)
+  const kind = random(6)
+  if (kind === 0 && bytes.length < 600) return Array.from(bytes, (_byte, i) => bytes.subarray(i, i + 1)).slice(0, 160).concat(bytes.length > 160 ? [bytes.subarray(160)] : [])
+  const chunks = kind < 3 ? [bytes] : kind === 3 ? nearBoundaries(random, frames, bytes) : cut(random, bytes, 2 + random(8))
+  return chunks.flatMap((chunk) => Array.from({ length: Math.ceil(chunk.length / MAX_CHUNK) }, (_none, i) => chunk.subarray(i * MAX_CHUNK, (i + 1) * MAX_CHUNK)))
+}
+
+/** Cuts in headers, just before and just behind them. */
+function nearBoundaries (random: Random, frames: readonly Buffer[], bytes: Buffer): Buffer[] {
+  const cuts = [0]
+  let at = 0
+  for (const frame of frames) {
+    at += frame.length
+    if (random(2) === 0) cuts.push(Math.max(cuts.at(-1) as number, Math.min(bytes.length, at - 2 + random(12))))
+  }
+  return [...cuts, bytes.length].map((to, i, all) => bytes.subarray(all[i - 1] ?? 0, to)).filter(({ length }) => length > 0)
+}
