@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import type { TerminateReason, WebsocketOptions } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
-import { connectRaw, handshake, text, type RawClient } from './helpers/raw.ts'
+import { connectRaw, frame, handshake, text, type RawClient } from './helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from './helpers/server.ts'
 
 const KIB = 1024
@@ -138,5 +138,25 @@ void t.test('a mailbox that stands still ends at once when its peer goes or the 
       raw.socket.resume()
       await once(raw.socket, 'close')
     }
+  }
+})
+
+void t.test('a mailbox that stands still goes on too when the last that left was a pong', async (t) => {
+  for (const fastLane of [true, false]) {
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { fastLane, slowPeer: 'wait', maxBufferedBytes: 1000, heartbeatIntervalMs: 0 },
+        websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(data === 'much' ? 'x'.repeat(12 * 1024 * KIB) : data) }
+      })
+    })
+    const raw = await openPaused(t, server)
+    raw.write(Buffer.concat([text('much'), ...Array.from({ length: 900 }, () => frame(9, 'p'.repeat(125))), text('one'), text('two')]))
+    await bystanderIsServed(t, server)
+    raw.socket.resume()
+    await raw.until((client) => client.bytes.subarray(-20).includes('two'), 20_000)
+    const frames = raw.frames()
+    t.same(frames.filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.length), [12 * 1024 * KIB, 3, 3])
+    t.equal(frames.filter(({ opcode }) => opcode === 10).length, 900)
+    raw.socket.destroy()
   }
 })

@@ -59,19 +59,14 @@ const TASKS = {
     }
   },
 
-  fanOut () {
-    const refs = new Set()
+  fanOut ({ app }) {
     const text = sayMessage(0)
     return {
       websocketHandler: {
-        init: (_request, { ref }) => { refs.add(ref) },
+        init: (_request, { subscribe }) => subscribe('all'),
         handleIn ({ data }) {
-          for (let left = countOrdered(data); left > 0; left--) {
-            for (const ref of refs) ref.send(text)
-          }
-        },
-        handleInfo: (message, _state, ws) => ws.push(message),
-        terminate: (_reason, _state, { ref }) => { refs.delete(ref) }
+          for (let left = countOrdered(data); left > 0; left--) app.websock.broadcast('all', text)
+        }
       }
     }
   }

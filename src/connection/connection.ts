@@ -223,16 +223,18 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   #apply (letter: ConnectionLetter, value: unknown): void {
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
-    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? [] : this.#encode(result)
+    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? undefined : this.#encode(result)
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
-    for (const frame of frames) {
-      if (!this.#outbox.send(frame)) this.#meetSlowPeer()
-      if (this.#ending.begun) return
-    }
+    if (Array.isArray(frames)) for (const frame of frames) this.#send(frame)
+    else if (frames !== undefined) this.#send(frames)
     if (stopped === undefined || this.#ending.begun) return
     this.#end(stopped.reason, stopped.frame)
     if (stopped.reason.type === 'error') this.#logStop(stopped.reason.error, stopped.frame.code)
+  }
+
+  #send (frame: OutgoingFrame): void {
+    if (!this.#ending.begun && !this.#outbox.send(frame)) this.#meetSlowPeer()
   }
 
   #meetSlowPeer (): void {
@@ -246,10 +248,10 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     else this.#log('info', { err: error, code }, 'a websocket was stopped with an error')
   }
 
-  #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame[] {
-    if (type === 'stop' && messages === undefined) return []
+  #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame | OutgoingFrame[] | undefined {
+    if (type === 'stop' && messages === undefined) return undefined
     // Not map, which passes over holes: they would be found when half of the list is sent.
-    return Array.isArray(messages) ? Array.from(messages, (message: unknown) => this.#endpoint.encode(message)) : [this.#endpoint.encode(messages)]
+    return Array.isArray(messages) ? Array.from(messages, (message: unknown) => this.#endpoint.encode(message)) : this.#endpoint.encode(messages)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {

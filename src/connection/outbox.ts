@@ -24,12 +24,13 @@ export class Outbox implements Writer, SharedWriter {
   readonly #websocket: WebSocket
   readonly #plain: boolean
   readonly #limits: OutboxLimits
-  /** Shared frames of this tick. */
-  #shared: { readonly frames: SharedFrame[], bytes: number } | undefined
+  /** Shared frames of this tick; with `room` bytes they are too many to wait for its end. */
+  #shared: { readonly frames: SharedFrame[], bytes: number, readonly room: number } | undefined
   /** Writes that were made while others waited, and wait themselves. */
   #waiting = 0
   #onSent: (() => void) | undefined
   #onDrained: (() => void) | undefined
+  #probing = false
 
   /** `plain`: frames are written without ws, a burst at a time. */
   constructor (websocket: WebSocket, socket: Duplex, plain: boolean, limits: OutboxLimits) {
@@ -63,10 +64,16 @@ export class Outbox implements Writer, SharedWriter {
 
   /** The same for a frame that many get. */
   sendShared (frame: SharedFrame): boolean {
+    const shared = this.#shared
+    if (shared !== undefined && shared.bytes < shared.room) {
+      shared.frames.push(frame)
+      shared.bytes += frame.bytes.length
+      return true
+    }
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
-    if (!this.#plain) this.#sendByWs({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame)
-    else this.#stage(frame)
+    if (this.#plain) this.#stage(frame)
+    else this.#sendByWs({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame)
     return true
   }
 
@@ -89,7 +96,10 @@ export class Outbox implements Writer, SharedWriter {
 
   /** Resolves when half of the mark waits at most, or nobody is to wait for it any more. */
   async drained (): Promise<void> {
-    await new Promise<void>((resolve) => { this.#onDrained = resolve })
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+      if (!this.#probing) this.#probe()
+    })
   }
 
   stopWaiting (): void {
@@ -111,19 +121,29 @@ export class Outbox implements Writer, SharedWriter {
   }
 
   #stage (frame: SharedFrame): void {
-    burst.flush(this)
-    if (this.#shared === undefined) {
-      this.#shared = { frames: [], bytes: 0 }
-      flushAtEndOfTick(this)
-    }
-    this.#shared.frames.push(frame)
-    this.#shared.bytes += frame.bytes.length
-    if (this.#shared.bytes > MAX_SHARED_BYTES) this.flushShared()
+    this.flush()
+    this.#shared = { frames: [frame], bytes: frame.bytes.length, room: Math.min(MAX_SHARED_BYTES, this.#limits.maxBufferedBytes - this.#held) }
+    flushAtEndOfTick(this)
   }
 
   #sendByWs (frame: OutgoingFrame): void {
     if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#count())
     else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#count())
+  }
+
+  /** ws's pongs wait too, and tell nobody when they have left: an empty write behind them does. */
+  #probe (): void {
+    this.#probing = this.#onDrained !== undefined && this.#isOpen
+    if (!this.#probing) return
+    this.socket.write('', () => {
+      this.#lookAgain()
+      // Not at once: where frames are being compressed the socket may have nothing to send yet.
+      setImmediate(() => this.#probe())
+    })
+  }
+
+  #lookAgain (): void {
+    if (this.#held * 2 <= this.#limits.maxBufferedBytes) this.stopWaiting()
   }
 
   #isOverfull (): boolean {
@@ -140,7 +160,7 @@ export class Outbox implements Writer, SharedWriter {
     // Called when it has left, and with an error when it never will.
     return (this.#onSent ??= () => {
       this.#waiting--
-      if (this.#held * 2 <= this.#limits.maxBufferedBytes) this.stopWaiting()
+      this.#lookAgain()
     })
   }
 }

@@ -7,6 +7,9 @@ import { isWebsocketUpgrade } from './handshake.ts'
 import { RETRY_AFTER_SECONDS } from './residents.ts'
 import { Upgrade, type UpgradeTimeouts } from './upgrade.ts'
 
+const kUpgrade = Symbol('fastify-websock.upgrade')
+type Known = IncomingMessage & { [kUpgrade]?: Upgrade }
+
 /**
  * The front door: every upgrade of the server comes through here first, and none is left standing.
  */
@@ -18,7 +21,6 @@ export class Gate {
   readonly door = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
-  readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   readonly #open = new Set<Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
@@ -36,7 +38,7 @@ export class Gate {
   }
 
   find (request: IncomingMessage): Upgrade | undefined {
-    return this.#byRequest.get(request)
+    return (request as Known)[kUpgrade]
   }
 
   /** The headers of a request as they came. */
@@ -101,7 +103,7 @@ export class Gate {
   }
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#byRequest.has(request)) return
+    if (this.find(request) !== undefined) return
     request.headers.host ??= 'localhost'
     // injectWS gives a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
@@ -110,7 +112,7 @@ export class Gate {
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
     const upgrade = new Upgrade(request, socket, head, this.#timeouts, () => this.#open.delete(upgrade))
-    this.#byRequest.set(request, upgrade)
+    ;(request as Known)[kUpgrade] = upgrade
     this.#open.add(upgrade)
     return upgrade
   }

@@ -17,6 +17,30 @@ export function isWebsocketUpgrade ({ method, headers }: Pick<IncomingMessage, '
   return method === 'GET' && hasToken(headers.connection, 'upgrade') && hasToken(headers.upgrade, 'websocket')
 }
 
+// A literal, for it is made for each upgrade: a copy of all headers is several times as dear.
+export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return {
+    connection: headers.connection,
+    upgrade: headers.upgrade,
+    host: headers.host,
+    origin: headers.origin,
+    'sec-websocket-version': headers['sec-websocket-version'],
+    'sec-websocket-key': headers['sec-websocket-key'],
+    'sec-websocket-protocol': headers['sec-websocket-protocol'],
+    'sec-websocket-extensions': headers['sec-websocket-extensions'],
+    'transfer-encoding': headers['transfer-encoding'],
+    'content-length': headers['content-length']
+  }
+}
+
+/** For ws, which reads them once more. The upgrade was a list with `websocket` in it; ws wants that alone. */
+export function restoreHandshake (headers: IncomingHttpHeaders, came: IncomingHttpHeaders): void {
+  for (const name of ['sec-websocket-version', 'sec-websocket-key', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const) {
+    if (headers[name] !== came[name]) headers[name] = came[name]
+  }
+  headers.upgrade = 'websocket'
+}
+
 /** Our request checks: those that need no more than the request. `headers`: as they came, see `Upgrade`. */
 export function checkHandshake (request: FastifyRequest, headers: IncomingHttpHeaders, options: HandshakeOptions): Verdict {
   const { method, httpVersion } = request.raw
@@ -63,12 +87,19 @@ function parseSubprotocols (header: string): string[] | undefined {
 }
 
 function countHeader ({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0
   // Absent in what injectWS makes.
-  return (rawHeaders as string[] | undefined)?.filter((header, i) => i % 2 === 0 && header.toLowerCase() === name).length ?? 1
+  for (let i = 0; i < ((rawHeaders as string[] | undefined)?.length ?? 0); i += 2) {
+    const header = rawHeaders[i] as string
+    if (header.length === name.length && header.toLowerCase() === name) count++
+  }
+  return count
 }
 
 function hasToken (header: string | undefined, token: string): boolean {
-  return header !== undefined && header.toLowerCase().split(',').some((part) => part.trim() === token)
+  if (header === undefined) return false
+  const list = header.toLowerCase()
+  return list === token || (list.includes(token) && list.split(',').some((part) => part.trim() === token))
 }
 
 function withHeaders (error: FastifyError, headers: Readonly<Record<string, string>>): FastifyError {

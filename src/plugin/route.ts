@@ -9,7 +9,7 @@ import { FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROU
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { Gate } from './gate.ts'
 import { hasOwnHandler } from './guard.ts'
-import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
+import { agreeOnSubprotocol, checkHandshake, restoreHandshake, upgradeRequired } from './handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -119,8 +119,7 @@ export class WebsocketRoute {
     // ws writes the head as a string; header values are latin1, as Node writes them (RFC 9110 §5.5). By its older name,
     // which the streams of injectWS know too.
     upgrade.socket.setDefaultEncoding('binary')
-    // ws reads them again. It was a list with `websocket` in it; ws wants that alone.
-    Object.assign(request.raw.headers, readByWs(upgrade.headers), { upgrade: 'websocket' })
+    restoreHandshake(request.raw.headers, upgrade.headers)
     this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (websocket) => {
       upgrade.accept()
       this.#connect(websocket, upgrade, request, key)
@@ -202,10 +201,6 @@ function sendSwitch (reply: FastifyReply, upgrade: Upgrade): void {
   send()
 }
 
-function readByWs (headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('sec-websocket-')))
-}
-
 function checkHandler (handler: unknown, route: string): asserts handler is AnyHandler {
   if (typeof handler !== 'object' || handler === null) throw new FST_WEBSOCK_INVALID_HANDLER(route, '', 'an object with callbacks such as handleIn')
   const callbacks = handler as Readonly<Record<string, unknown>>
@@ -237,13 +232,16 @@ const NOT_ON_101 = /^(connection|keep-alive|proxy-connection|te|trailer|transfer
 
 /** The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay in its line. */
 function toHeaderLines (reply: FastifyReply): string[] {
-  const headers = { ...reply.raw.getHeaders(), ...reply.getHeaders() }
-  return Object.entries(headers).flatMap(([name, value]) => {
-    if (NOT_ON_101.test(name) || value === undefined) return []
+  const lines: string[] = []
+  const headers = reply.getHeaders()
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || NOT_ON_101.test(name)) continue
     validateHeaderName(name)
-    return (Array.isArray(value) ? value : [value]).map((item) => {
+    for (const item of Array.isArray(value) ? value : [value]) {
       validateHeaderValue(name, String(item))
-      return `${name}: ${String(item)}`
-    })
-  })
+      lines.push(`${name}: ${String(item)}`)
+    }
+  }
+  return lines
 }

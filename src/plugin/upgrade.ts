@@ -1,7 +1,9 @@
 import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyError } from 'fastify'
+import { atEndOfTurn, type Task } from '../connection/turn.ts'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
+import { copyHandshake } from './handshake.ts'
 
 export interface UpgradeTimeouts {
   readonly upgradeTimeoutMs: number
@@ -13,11 +15,11 @@ export interface UpgradeTimeouts {
  *
  * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
  */
-export class Upgrade {
+export class Upgrade implements Task {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
-  /** As they came: a schema of the route's may convert those of the request, or remove what it does not name. */
+  /** Those that the handshake is about, as they came: a schema of the route's may convert those of the request, or remove what it does not name. */
   readonly headers: IncomingHttpHeaders
   /** The route's handler was reached: the answer on its way is the 101. */
   admitted = false
@@ -29,19 +31,35 @@ export class Upgrade {
   readonly #onEnd: () => void
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
-  #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
+  #watched = false
   #over = false
+  #ended = false
+  /** What @fastify/websocket listens to errors with, which it leaves there. */
+  #guests: ReadonlyArray<() => void> = []
+  readonly #errorListeners: number
 
   constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, onEnd: () => void) {
     this.request = request
     this.socket = socket
     this.head = head
-    this.headers = { ...request.headers }
+    this.headers = copyHandshake(request.headers)
     this.#onEnd = onEnd
     this.#timeouts = timeouts
-    this.#timer = setTimeout(this.#timeOut, timeouts.upgradeTimeoutMs)
-    socket.once('close', this.#end)
-    socket.on('error', this.#fail)
+    socket.on('error', destroy)
+    this.#errorListeners = socket.listenerCount('error')
+    // Most upgrades are over by then, and need neither a timer nor a listener.
+    atEndOfTurn(this)
+  }
+
+  endTurn (): void {
+    if (this.#ended) return
+    this.#watched = true
+    if (this.socket.destroyed) return this.#end()
+    this.socket.on('close', this.#end).on('drain', this.#drain)
+    // It may have come already.
+    if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
+    if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
   /** Answered by us, upgraded, or the client has gone: whatever hooks still do is for nobody. */
@@ -57,24 +75,23 @@ export class Upgrade {
   /** The response that hooks and handlers answer with, while there is no 101. */
   answerWith (response: ServerResponse): void {
     this.#response = response
+    this.#guests = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
     response.shouldKeepAlive = false
-    // The HTTP server does both for its own sockets, but it has let go of this one.
-    this.socket.on('drain', this.#drain)
+    // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of this one.
     response.once('finish', () => this.#hangUp())
   }
 
-  /** A route may give its hooks more time than the plugin does, or less: counted from now. */
+  /** A route may give its hooks more time than the plugin does, or less: then counted from now. */
   setTimeouts (timeouts: UpgradeTimeouts): void {
     if (this.#over) return
+    if (this.#timer !== undefined && timeouts.upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
     this.#timeouts = timeouts
-    this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
   }
 
   /** The 101 is on the wire: the socket is somebody else's from now on. */
   accept (): void {
-    this.socket.removeListener('drain', this.#drain)
-    this.socket.removeListener('close', this.#end)
-    this.socket.removeListener('error', this.#fail)
+    for (const listener of [destroy, ...this.#guests]) this.socket.off('error', listener)
+    if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)
     this.#response?.detachSocket(this.socket as never)
     this.#end()
   }
@@ -112,10 +129,6 @@ export class Upgrade {
     nowhere.destroy()
   }
 
-  readonly #timeOut = (): void => {
-    this.refuse(new FST_WEBSOCK_UPGRADE_TIMEOUT(this.#timeouts.upgradeTimeoutMs))
-  }
-
   /**
    * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP would answer with a
    * reset, and the client might lose the refusal (RFC 9112 §9.6).
@@ -132,13 +145,20 @@ export class Upgrade {
     this.#timer = setTimeout(task, ms)
   }
 
-  readonly #drain = (): void => { this.#response?.emit('drain') }
+  readonly #timeOut = (): void => {
+    this.refuse(new FST_WEBSOCK_UPGRADE_TIMEOUT(this.#timeouts.upgradeTimeoutMs))
+  }
 
-  readonly #fail = (): void => { this.socket.destroy() }
+  readonly #drain = (): void => { this.#response?.emit('drain') }
 
   readonly #end = (): void => {
     this.#over = true
+    this.#ended = true
     clearTimeout(this.#timer)
     this.#onEnd()
   }
+}
+
+function destroy (this: Duplex): void {
+  this.destroy()
 }

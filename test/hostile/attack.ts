@@ -94,7 +94,7 @@ async function settle (ask: () => Promise<{ readonly sockets: number }>): Promis
 function start (file: string, argument: string): ChildProcess {
   // Without what a test runner has put there to trace the process. V8 lets three times 16 MiB of garbage lie before it looks;
   // with 2 MiB, and without what glibc keeps for each thread, RSS shows what peers make a server keep.
-  return fork(join(__dirname, file), [argument], { env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' }, execArgv: ['--max-semi-space-size=2'] })
+  return fork(join(__dirname, file), [argument], { env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' }, execArgv: ['--expose-gc', '--max-semi-space-size=2'] })
 }
 
 /** The next message of a child. Rejects when it ends before. */
