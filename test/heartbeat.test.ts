@@ -278,13 +278,14 @@ void t.test('an open connection has no timer of its own', async (t) => {
     destroy: (id) => { timers.delete(id) }
   }).enable()
   t.teardown(() => hook.disable())
-  const endings = await startEndings(t, {}, { idleTimeoutMs: 60_000 })
+  // A timer that is gone at once, so that it is seen that this sees timers.
+  const endings = await startEndings(t, { init: (ws) => { ws.sendAfter('never', 60_000).cancel() } }, { idleTimeoutMs: 60_000 })
   const clients = await Promise.all(Array.from({ length: 200 }, () => endings.open(t)))
   t.equal(endings.calls.length, 200)
   for (const client of clients) client.write(text('x'))
   await endings.until('calls', 400)
   // The end of a timer is told a little later.
   for (let turn = 0; turn < 5; turn++) await later(() => {})
-  t.ok(opened >= 200, 'each upgrade had one')
+  t.ok(opened >= 200, 'each `init` opened one')
   t.ok(timers.size < 20, `${timers.size} timers with 200 connections`)
 })

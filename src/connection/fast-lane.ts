@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { unmask } from './unmask.ts'
 
 /** Who is told of messages. None of these throws. */
 export interface Listener {
@@ -116,7 +117,7 @@ export class FastLane {
 
   #readPlain (socket: Duplex, chunk: Buffer, at: number, end: number): void {
     const from = at + (chunk[at + 1] === 0xfe ? 8 : 6)
-    const ascii = unmask(chunk, from, end) < 0x80
+    const ascii = unmask(chunk, from, end)
     if (chunk[at] === 0x82) this.#listener.readBinary(chunk.subarray(from, end))
     else if (ascii) this.#listener.readText(chunk.toString('latin1', from, end), end - from)
     else if (isUtf8(chunk.subarray(from, end))) this.#listener.readText(chunk.toString('utf8', from, end), end - from)
@@ -189,22 +190,4 @@ function sizeOf (bytes: Buffer, at: number): number | undefined {
   if (short < 126) return 6 + short
   if (short === 126) return at + 4 > bytes.length ? undefined : 8 + bytes.readUInt16BE(at + 2)
   return at + 10 > bytes.length ? undefined : 14 + bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6)
-}
-
-/** In place, with the four bytes before `from` (RFC 6455 §5.3). Returns all bytes or-ed together. */
-function unmask (bytes: Buffer, from: number, to: number): number {
-  const a = bytes[from - 4] as number
-  const b = bytes[from - 3] as number
-  const c = bytes[from - 2] as number
-  const d = bytes[from - 1] as number
-  let all = 0
-  let i = from
-  for (const last = to - 3; i < last; i += 4) {
-    all |= (bytes[i] = (bytes[i] as number) ^ a) | (bytes[i + 1] = (bytes[i + 1] as number) ^ b) |
-      (bytes[i + 2] = (bytes[i + 2] as number) ^ c) | (bytes[i + 3] = (bytes[i + 3] as number) ^ d)
-  }
-  if (i < to) all |= (bytes[i] = (bytes[i] as number) ^ a)
-  if (i + 1 < to) all |= (bytes[i + 1] = (bytes[i + 1] as number) ^ b)
-  if (i + 2 < to) all |= (bytes[i + 2] = (bytes[i + 2] as number) ^ c)
-  return all
 }
