@@ -25,6 +25,7 @@ class Burst {
   #end = 0
   #writer: Writer | undefined
   #scheduled = false
+  #held = false
 
   /** Bytes of that writer that wait. */
   lengthOf (writer: Writer): number {
@@ -43,10 +44,21 @@ class Burst {
     if (this.#writer === writer) this.#flush()
   }
 
+  /** From here to `release` is one tick, so its end needs not be waited for. */
+  hold (): void {
+    this.#held = true
+  }
+
+  release (): void {
+    this.#held = false
+    this.#flush()
+    this.#writer = undefined
+  }
+
   #open (writer: Writer): void {
     this.#flush()
     this.#writer = writer
-    if (this.#scheduled) return
+    if (this.#scheduled || this.#held) return
     this.#scheduled = true
     process.nextTick(this.#endTick)
   }

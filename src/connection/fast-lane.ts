@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { burst } from './burst.ts'
 import { unmask } from './unmask.ts'
 
 /** Who is told of messages. None of these throws. */
@@ -173,7 +174,12 @@ export class FastLane {
 }
 
 function onData (this: Duplex, chunk: Buffer): void {
-  (this as Known)[kLane].read(this, chunk)
+  burst.hold()
+  try {
+    (this as Known)[kLane].read(this, chunk)
+  } finally {
+    burst.release()
+  }
 }
 
 function onEnd (this: Duplex): void {
