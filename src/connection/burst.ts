@@ -1,10 +1,10 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { FIRST_BYTES, MAX_HEADER, writeHeader } from './frame-header.ts'
 
 /** Who writes a burst. */
 export interface Writer {
+  /** Of node:net or node:tls: of any other stream nobody knows who still has the bytes when it has nothing left to send. */
   readonly socket: Duplex
   /** Hands bytes to the socket, now. */
   write (bytes: Uint8Array): void
@@ -12,6 +12,7 @@ export interface Writer {
 
 /** What is sent at most before the end of a burst. A larger frame goes by itself, and is not copied. */
 const SIZE = 64 * 1024
+
 /**
  * Frames that one connection sends in one go, side by side in one buffer, so that they cost one write.
  *
@@ -82,9 +83,8 @@ class Burst {
     }
     this.#start = this.#end
     writer.write(bytes)
-    // All of it is the kernel's, as nearly always: so the same bytes again, which the cache still has. Of other streams
-    // nobody knows who has them now.
-    if (writer.socket instanceof Socket && writer.socket.writableLength === 0) this.#start = this.#end = from
+    // All of it is the kernel's, as nearly always: so the same bytes again, which the cache still has.
+    if (writer.socket.writableLength === 0) this.#start = this.#end = from
   }
 
   #reserve (length: number): void {

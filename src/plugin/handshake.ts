@@ -17,7 +17,7 @@ export function isWebsocketUpgrade ({ method, headers }: Pick<IncomingMessage, '
   return method === 'GET' && hasToken(headers.connection, 'upgrade') && hasToken(headers.upgrade, 'websocket')
 }
 
-// A literal, for it is made for each upgrade: a copy of all headers is several times as dear.
+/** What the handshake is about, as it came. A literal: a copy of all headers costs more, for each upgrade. */
 export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return {
     connection: headers.connection,

@@ -86,3 +86,20 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
   await turn()
   t.same(seen, { last: 999_999, ordered: true })
 })
+
+void t.test('a million letters offered in one turn take no longer each than a few', async (t) => {
+  const seen = { last: -1, ordered: true, length: 0 }
+  const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
+    deliver: ({ n }) => {
+      seen.ordered &&= n === seen.last + 1
+      seen.last = n
+      if (n === 499_999) seen.length = mailbox.length
+    },
+    holdReading: () => {}
+  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 })
+  for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n, bytes: 0 })
+  t.equal(mailbox.length, 1_000_000)
+  await turn()
+  t.same(seen, { last: 999_999, ordered: true, length: 500_000 })
+  t.equal(mailbox.length, 0)
+})
