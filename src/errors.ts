@@ -70,5 +70,7 @@ export const FST_WEBSOCK_INVALID_ADDRESS = createError('FST_WEBSOCK_INVALID_ADDR
   'An address is the string that `ref.address` gave, got %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_TOPIC = createError('FST_WEBSOCK_INVALID_TOPIC',
   'A topic is a string of 1 to %s characters, got %s', 500, TypeError)
+export const FST_WEBSOCK_UNTRACKABLE = createError('FST_WEBSOCK_UNTRACKABLE',
+  'Cannot be tracked: %s', 500, TypeError)
 export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',
   '`%s` did not end within %s ms after the connection did', 500)

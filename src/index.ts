@@ -7,8 +7,8 @@ export { pingFrame } from './wire/frame.ts'
 export { typed } from './messages/typed.ts'
 
 export type {
-  CallbackResult, CloseDetail, Context as WebsocketContext, InitArgs, InitContext as WebsocketInitContext, InvalidMessage, Messages,
-  RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
+  CallbackResult, CloseDetail, Context as WebsocketContext, DrainInfo, GapInfo, InitArgs, InitContext as WebsocketInitContext, InvalidMessage, Messages,
+  PresenceDiff, PresenceEntry, RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
 } from './connection/handler.ts'
 export type { Ref as WebsocketRef } from './connection/ref.ts'
 export type { Ok, Push, Result, Stop } from './connection/result.ts'
@@ -21,5 +21,7 @@ export type {
   ContractOf, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,
   WebsocketShorthandOptions, Websock
 } from './plugin/types.ts'
+export type { Engine, EngineListener } from './pubsub/engine.ts'
+export type { TopicListener } from './pubsub/listener.ts'
 export type { BinaryCodec, Codec, TextCodec } from './wire/codec.ts'
 export type { ControlFrame, OutgoingFrame, PingFrame, RawMessage } from './wire/frame.ts'

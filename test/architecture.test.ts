@@ -24,7 +24,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   diagnostics: { ours: [], others: [/^node:diagnostics_channel$/] },
   connection: { ours: [/^wire\//, /^errors$/, /^diagnostics$/], others: [NODE, /^type:ws$/, /^type:fastify$/] },
   messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
-  pubsub: { ours: [/^errors$/, /^diagnostics$/], others: [NODE] },
+  pubsub: { ours: [/^errors$/, /^diagnostics$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: { ours: [/^wire\//], others: [] },
   client: { ours: [/^wire\//], others: [] },
   plugin: {

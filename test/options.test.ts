@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import websock, { type WebsocketHandler, type WebsocketOptions, type WebsockOptions } from '../src/index.ts'
+import type { Engine } from '../src/pubsub/engine.ts'
 import { connect } from './helpers/client.ts'
 import { buildApp, startServer, type Teardown } from './helpers/server.ts'
 
@@ -21,6 +22,8 @@ circle['self'] = circle
 const handler: WebsocketHandler = { handleIn: (message, _state, ws) => ws.push(message) }
 const decode = (data: unknown): unknown => data
 const encode = (): string => ''
+const nothing = async (): Promise<void> => {}
+const engine: Engine = { name: 'none', maxPayloadBytes: 256 * 1024, start: nothing, subscribe: nothing, unsubscribe: nothing, publish: nothing, stop: nothing }
 const boolean: Row = { taken: [true, false], refused: [null, 0, 1, '', 'true', [], {}], words: /^a boolean$/ }
 
 function integer (min: number, max: number): Row {
@@ -62,6 +65,12 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   closeTimeoutMs: integer(1, DAY / 24),
   terminateTimeoutMs: integer(1, DAY / 24),
   maxConnections: { ...integer(1, 16_777_216), pluginOnly: true },
+  engine: {
+    pluginOnly: true,
+    taken: [engine],
+    refused: ['redis', {}, null, { ...engine, maxPayloadBytes: 256 * 1024 - 1 }, { ...engine, stop: undefined }],
+    words: /an engine/
+  },
   maxConnectionsPerKey: {
     pluginOnly: true,
     taken: [1, 16_777_216, { max: 1, key: () => 'a' }],

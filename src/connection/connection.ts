@@ -1,15 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
-import { FST_WEBSOCK_INVALID_MESSAGE, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Origin } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import type { Awaitable, DrainInfo, InitArgs, InitContext, TerminateReason } from './handler.ts'
+import type { Awaitable, InitArgs, InitContext, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
-import { writeLog, type LogFields, type LogLevel } from './log.ts'
+import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
 import { Mailbox, type Letter, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
@@ -23,7 +23,7 @@ type ConnectionLetter = Letter & (
   | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
-  | { readonly type: 'drain', readonly info: DrainInfo }
+  | News
 )
 
 /**
@@ -112,8 +112,17 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   /** Puts an info into the mailbox; false when it was not taken. */
   offer (info: unknown): boolean {
+    return this.#offer({ type: 'info', bytes: 0, info })
+  }
+
+  /** The same for what the library has to tell. False also when the handler does not want to know. */
+  announce (news: News): boolean {
+    return this.#endpoint.handler[CALLBACK_NAMES[news.type]] !== undefined && this.#offer({ ...news, bytes: 0 })
+  }
+
+  #offer (letter: ConnectionLetter): boolean {
     if (this.#ending.begun || this.#websocket.readyState !== this.#websocket.OPEN) return false
-    if (this.#mailbox.offer({ type: 'info', bytes: 0, info })) return true
+    if (this.#mailbox.offer(letter)) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
       if (++this.droppedInfos === 1) this.#log('warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
     } else {
@@ -143,11 +152,6 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
   }
 
-  /** Tells the handler that the server will end the connection. False when it does not want to know, or cannot. */
-  announceDrain (info: DrainInfo): boolean {
-    return this.#endpoint.handler.handleDrain !== undefined && this.#mailbox.offer({ type: 'drain', bytes: 0, info })
-  }
-
   /** Ends without a close frame, or breaks off waiting for the peer's. */
   cut (): void {
     this.#end({ type: 'shutdown' }, 'cut')
@@ -167,18 +171,21 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#endpoint.topics.unsubscribe(topic, this)
   }
 
+  track (topic: string, key: string, meta: unknown): void {
+    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id)
+  }
+
+  untrack (topic: string, key: string): void {
+    this.#endpoint.topics.untrack(topic, key, this.id)
+  }
+
   /** Past the mailbox. */
   sendShared (frame: SharedFrame): void {
     if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
   }
 
-  createRef (): Ref {
-    return new Ref(this.id, this.#endpoint.post)
-  }
-
-  createLog (): FastifyBaseLogger {
-    return this.origin.log.child({ websocket: this.id, route: this.#endpoint.url })
-  }
+  createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
+  createLog (): FastifyBaseLogger { return this.origin.log.child({ websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
     this.#timers ??= new Timers()
@@ -213,7 +220,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     switch (letter.type) {
       case 'message': return receive(letter.data, this.#state, this.#context)
       case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
-      case 'drain': return handler.handleDrain?.(letter.info, this.#state, this.#context)
+      case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, this.#state, this.#context)
       case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
       case 'init': return handler.init?.(letter.args, this.#context as unknown as InitContext<unknown, unknown>)
     }
@@ -230,7 +237,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     else if (frames !== undefined) this.#send(frames)
     if (stopped === undefined || this.#ending.begun) return
     this.#end(stopped.reason, stopped.frame)
-    if (stopped.reason.type === 'error') this.#logStop(stopped.reason.error, stopped.frame.code)
+    if (stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
   }
 
   #send (frame: OutgoingFrame): void {
@@ -240,12 +247,6 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   #meetSlowPeer (): void {
     if (this.limits.slowPeer === 'drop') this.droppedMessages++
     else this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
-  }
-
-  #logStop (error: unknown, code: number): void {
-    // Without the stack, which is ours: a hostile client writes these lines.
-    if (error instanceof FST_WEBSOCK_INVALID_MESSAGE) this.#log('info', { code, problem: error.message }, 'a websocket message was refused')
-    else this.#log('info', { err: error, code }, 'a websocket was stopped with an error')
   }
 
   #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame | OutgoingFrame[] | undefined {
@@ -265,9 +266,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   report (error: unknown, callback: string): void {
-    // As a string, because the logger leaves out undefined and symbols.
-    const err: unknown = typeof error === 'object' && error !== null ? error : String(error)
-    this.#log('error', { err, callback }, 'a websocket callback failed')
+    writeFailure(() => this.#context.log, error, callback)
   }
 
   #log (level: LogLevel, fields: LogFields, text: string): void {
@@ -294,4 +293,4 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 }
 
-const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain' } as const
+const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain', gap: 'handleGap', presence: 'handlePresence' } as const

@@ -14,6 +14,8 @@ interface Parts {
   sendInterval?: (info: unknown, ms: number) => Timer
   subscribe?: (topic: string) => void
   unsubscribe?: (topic: string) => void
+  track?: (topic: string, key: string, meta: unknown) => void
+  untrack?: (topic: string, key: string) => void
   pause?: () => void
   resume?: () => void
 }
@@ -52,6 +54,11 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
 
   get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }
   get unsubscribe (): (topic: string) => void { return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(topic)) }
+  get track (): (topic: string, key: string, meta?: unknown) => void {
+    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(topic, key, meta))
+  }
+
+  get untrack (): (topic: string, key: string) => void { return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(topic, key)) }
   get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#parts.resume ??= () => this.#connection.resume()) }
 

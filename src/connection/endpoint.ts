@@ -15,11 +15,13 @@ export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, Mailbox
   readonly terminateTimeoutMs: number
 }
 
-/** Who wants to be told of what. */
+/** Who wants to be told of what, and who is where. */
 export interface Topics {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
-  /** Ends all subscriptions of one. */
+  track (topic: string, key: string, meta: unknown, address: string): void
+  untrack (topic: string, key: string, address: string): void
+  /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void
 }
 
@@ -34,6 +36,8 @@ export interface Endpoint {
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for a frame that many get. */
   readonly share: (message: unknown) => SharedFrame
+  /** Throws when an info from another node does not match the schema. */
+  readonly checkInfo: ((info: unknown) => void) | undefined
   readonly topics: Topics
   /** Sends an info to the connection of that address, wherever it is. */
   readonly post: (address: string, info: unknown) => boolean

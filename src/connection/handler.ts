@@ -48,6 +48,35 @@ export interface DrainInfo {
   readonly timeoutMs: number
 }
 
+/** What `handleGap` is given: publications of other nodes were lost. */
+export interface GapInfo {
+  /** For how many milliseconds. All topics are subscribed again: what is read from a database now misses nothing. */
+  readonly ms: number
+}
+
+/** Somebody who is tracked. */
+export interface PresenceEntry {
+  /** As whom: several connections may have one key. */
+  readonly key: string
+  /** What `track` was given, as JSON has it. */
+  readonly meta: unknown
+  /** Of its connection, for `app.websock.ref`. */
+  readonly address: string
+}
+
+/** What `handlePresence` is given: who came to and left a topic. Another meta is a leave and a join in one. */
+export interface PresenceDiff {
+  readonly topic: string
+  readonly joins: readonly PresenceEntry[]
+  readonly leaves: readonly PresenceEntry[]
+}
+
+/** What the library has to tell: each kind has a callback of its own, so that the route's infos have the types that it gave them. */
+export type News =
+  | { readonly type: 'drain', readonly info: DrainInfo }
+  | { readonly type: 'gap', readonly info: GapInfo }
+  | { readonly type: 'presence', readonly info: PresenceDiff }
+
 export interface InitArgs<out Params, out Query, out Headers> {
   readonly params: Params
   readonly query: Query
@@ -88,6 +117,12 @@ interface BaseContext<in Info> {
    */
   readonly subscribe: (topic: string) => void
   readonly unsubscribe: (topic: string) => void
+  /**
+   * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it ends; again is another meta
+   * (JSON of up to 8 KiB). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly track: (topic: string, key: string, meta?: unknown) => void
+  readonly untrack: (topic: string, key: string) => void
   /** Stops reading the socket (Cowboy's `{active, false}`): what was read already is still delivered, nothing more, also no close. */
   readonly pause: () => void
   readonly resume: () => void
@@ -146,6 +181,10 @@ export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, I
   readonly handleInfo?: Callback<Info, Send, Info, State>
   /** The server will end the connection soon: last words, or a `stop` of its own. */
   readonly handleDrain?: Callback<DrainInfo, Send, Info, State>
+  /** Other nodes' publications were lost for a while, and arrive again: what depends on them is to be read anew. */
+  readonly handleGap?: Callback<GapInfo, Send, Info, State>
+  /** Who came to and left a topic that this connection is subscribed to, on any node. */
+  readonly handlePresence?: Callback<PresenceDiff, Send, Info, State>
   /** Exactly once for each connection whose `init` returned. Has `terminateTimeoutMs` to settle. */
   readonly terminate?: (reason: TerminateReason, state: State, ws: NoInfer<Context<Send, Info, State>>) => Awaitable<void>
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 
 export type LogLevel = 'error' | 'warn' | 'info'
 
@@ -21,4 +22,18 @@ export function writeLog (log: () => FastifyBaseLogger, level: LogLevel, fields:
       // There is no logger then, and nowhere to say so.
     }
   }
+}
+
+/** A callback's failure. */
+export function writeFailure (log: () => FastifyBaseLogger, error: unknown, callback: string): void {
+  // As a string, because the logger leaves out undefined and symbols.
+  const err: unknown = typeof error === 'object' && error !== null ? error : String(error)
+  writeLog(log, 'error', { err, callback }, 'a websocket callback failed')
+}
+
+/** A stop with an error, which is the handler's own wish or the answer to a message that cannot be taken. */
+export function writeStop (log: () => FastifyBaseLogger, error: unknown, code: number): void {
+  // Without the stack, which is ours: a hostile client writes these lines.
+  if (error instanceof FST_WEBSOCK_INVALID_MESSAGE) writeLog(log, 'info', { code, problem: error.message }, 'a websocket message was refused')
+  else writeLog(log, 'info', { err: error, code }, 'a websocket was stopped with an error')
 }

@@ -15,7 +15,7 @@ export async function drain (residents: Residents, { batchSize, batchIntervalMs,
   const timer = setTimeout(() => over.abort(), timeoutMs)
   const gone = residents.empty().then(() => over.abort())
   const connections = [...residents.values()]
-  const told = connections.filter((connection) => connection.announceDrain({ timeoutMs }))
+  const told = connections.filter((connection) => connection.announce({ type: 'drain', info: { timeoutMs } }))
   // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
   if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {

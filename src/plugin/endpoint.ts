@@ -13,9 +13,9 @@ import type { Host } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, topics, post }: Pick<Host, 'residents' | 'topics' | 'post'>): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, topics }: Pick<Host, 'residents' | 'topics'>): Endpoint {
   const handler = declared.websocketHandler as AnyHandler
-  const { receive, send } = readSchemas(declared, name)
+  const { receive, send, info } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared)
   const json = options.codec === undefined
   const codec = options.codec ?? buildJsonCodec({
@@ -23,6 +23,7 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
   })
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
+  const checkInfo = named(name, 'info', () => buildReceiveCheck(info, compilers.validator))
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   return {
     url: declared.url,
@@ -31,18 +32,19 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     receive: buildReceive({ handler, codec, check }),
     encode,
     share: (message) => new SharedFrame(encode(message)),
+    checkInfo,
     topics,
-    post,
+    post: (address, info) => topics.post(address, info),
     onGone: (connection) => residents.moveOut(connection)
   }
 }
 
-function readSchemas (declared: RouteOptions, route: string): { receive: object | undefined, send: object | undefined } {
-  const { receive, send, info: _untyped, ...others } = declared.schema?.websocket ?? {}
+function readSchemas (declared: RouteOptions, route: string): { [K in 'receive' | 'send' | 'info']: object | undefined } {
+  const { receive, send, info, ...others } = declared.schema?.websocket ?? {}
   // A misspelt `receive` would let everything in.
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'known are receive, send and info')
-  return { receive: checkSchema(receive, route, 'receive'), send: checkSchema(send, route, 'send') }
+  return { receive: checkSchema(receive, route, 'receive'), send: checkSchema(send, route, 'send'), info: checkSchema(info, route, 'info') }
 }
 
 function checkSchema (schema: unknown, route: string, part: string): object | undefined {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { Engine } from '../pubsub/engine.ts'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 import type { SlowPeerPolicy } from '../connection/outbox.ts'
 import type { RateLimit } from '../connection/rate-limit.ts'
@@ -59,6 +60,8 @@ export interface WebsockOptions extends WebsocketOptions {
   readonly maxConnectionsPerKey?: number | ConnectionKey
   /** The close code when the server closes. Default 1012. */
   readonly shutdownCode?: number
+  /** What carries topics, refs and presence to other nodes: see docs/engines.md. Default none: they stay in this process. */
+  readonly engine?: Engine
   /** How `app.close()` and `app.websock.drain()` end connections. */
   readonly drain?: DrainOptions
 }
@@ -81,6 +84,9 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const MIB = 1024 * 1024
+
+/** What news of presence may need. */
+const MIN_PAYLOAD_BYTES = 256 * 1024
 
 const DEFAULTS = {
   checkOrigin: true,
@@ -154,6 +160,7 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   ...ROUTE_RULES,
   maxConnections: integer(1, 16_777_216),
   maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
+  engine: { words: `an engine, such as redisEngine(client), that carries at least ${MIN_PAYLOAD_BYTES} bytes`, fits: isEngine },
   shutdownCode: { words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999', fits: isShutdownCode },
   drain: {
     words: '{ batchSize, batchIntervalMs, timeoutMs }: integers from 1 to 16777216, 0 to 3600000, 1 to 86400000',
@@ -173,6 +180,7 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
     rateLimit: undefined,
     maxConnections: undefined,
     maxConnectionsPerKey: undefined,
+    engine: undefined,
     ...DEFAULTS,
     ...checked,
     drain: { ...DRAIN_DEFAULTS, ...drain }
@@ -231,6 +239,12 @@ function isTokenList (value: unknown): boolean {
 function isCodec (value: unknown): boolean {
   const { opcode, decode, encode } = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
   return (opcode === 'text' || opcode === 'binary') && typeof decode === 'function' && typeof encode === 'function'
+}
+
+function isEngine (value: unknown): boolean {
+  const engine = (value ?? {}) as { readonly [K in keyof Engine]?: unknown }
+  return Number.isInteger(engine.maxPayloadBytes) && (engine.maxPayloadBytes as number) >= MIN_PAYLOAD_BYTES &&
+    (['start', 'subscribe', 'unsubscribe', 'publish', 'stop'] as const).every((name) => typeof engine[name] === 'function')
 }
 
 function isPerKey (value: unknown): boolean {

@@ -34,8 +34,10 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
 
   const residents = new Residents(options)
   const gate = new Gate(instance.server, options)
-  const topics = new PubSub<SharedFrame>()
-  const host: Host = { gate, residents, topics, nextId: buildIds(), post: (address, info) => residents.get(address)?.offer(info) ?? false }
+  // Tells processes apart, because addresses are good in all of them.
+  const node = randomBytes(9).toString('base64url')
+  const topics = new PubSub<SharedFrame>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
+  const host: Host = { gate, residents, topics, nextId: countFrom(node) }
   decorate(instance, options, host)
   guardRoutes(instance)
   const mounts = new RouteMounts(options, host)
@@ -51,16 +53,24 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     mounts.compile()
     const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
     if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())
+    await topics.start()
   })
   instance.addHook('onClose', async () => stopHeartbeat())
 }
 
-function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics, post }: Host): void {
+function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics }: Host): void {
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
-      return new Ref(address, post)
+      return new Ref(address, (to, info) => topics.post(to, info))
     },
+    subscribe: (topic, listener) => topics.listen(topic, listener),
+    unsubscribe: (topic, listener) => topics.unlisten(topic, listener),
+    track: (topic, key, meta) => topics.track(topic, key, meta),
+    untrack: (topic, key) => topics.untrack(topic, key),
+    presence: (topic) => topics.presence(topic),
+    ready: () => topics.ready,
+    get lostPublications () { return topics.lost },
     publish: (topic, info, { except } = {}) => topics.publish(topic, info, { except: idOf(except) }),
     broadcast: (topic, message, { except } = {}) => topics.broadcast(topic, message, { except: idOf(except) }),
     drain: (given = {}) => drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
@@ -109,22 +119,22 @@ async function registerWebsocketPlugin (instance: FastifyInstance, options: Reso
 }
 
 /** Ends everything that `server.close()` would wait for. Each end has its time limit, so this has. */
-async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { gate, residents }: Host): Promise<void> {
+async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics }: Host): Promise<void> {
   const { shutdownCode } = options
   residents.startDraining()
   gate.close()
   for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
   await drain(residents, options.drain, shutdownCode)
+  await topics.stop()
 }
 
 function idOf (ref: Ref<never> | string | undefined): string | undefined {
   return typeof ref === 'object' ? ref.address : ref
 }
 
-/** Ids that tell processes apart by a random prefix, because they are addresses also for other processes. */
-function buildIds (): () => string {
-  const prefix = randomBytes(9).toString('base64url')
+/** Ids of connections, which are addresses for other processes too. */
+function countFrom (node: string): () => string {
   let last = 0
   // Not a template: its string would keep both of its parts.
-  return () => [prefix, (++last).toString(36)].join('.')
+  return () => [node, (++last).toString(36)].join('.')
 }

@@ -20,7 +20,6 @@ export interface Host {
   readonly residents: Residents
   readonly topics: PubSub<SharedFrame>
   readonly nextId: () => string
-  readonly post: (address: string, info: unknown) => boolean
 }
 
 const kRoute = Symbol('fastify-websock.route')
@@ -28,7 +27,7 @@ const kRoute = Symbol('fastify-websock.route')
 /** Pongs that a peer may leave unread before ws cuts it, without a close frame: 128 KiB of the largest. */
 const MAX_PENDING_PONGS = 1024
 
-const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'terminate'] as const
+const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'handleGap', 'handlePresence', 'terminate'] as const
 
 /**
  * One websocket route: the hooks that stand around its upgrade, and what its connections share.

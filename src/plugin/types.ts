@@ -4,8 +4,9 @@ import type {
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface,
   RouteHandlerMethod, RouteShorthandOptions
 } from 'fastify'
-import type { RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
+import type { GapInfo, PresenceDiff, PresenceEntry, RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
 import type { Ref } from '../connection/ref.ts'
+import type { TopicListener } from '../pubsub/listener.ts'
 import type { TypeToken } from '../messages/typed.ts'
 import type { RawMessage } from '../wire/frame.ts'
 import type { DrainOptions, WebsocketOptions } from './options.ts'
@@ -14,6 +15,21 @@ import type { DrainOptions, WebsocketOptions } from './options.ts'
 export interface Websock {
   /** A ref from an address that `ref.address` gave. Its `send` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
+  /**
+   * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's
+   * own call when that is here; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly subscribe: <Info = unknown>(topic: string, listener: TopicListener<Info>) => void
+  readonly unsubscribe: (topic: string, listener: TopicListener<never>) => void
+  /** Makes this process itself present on a topic, as `ws.track` does a connection. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC. */
+  readonly track: (topic: string, key: string, meta?: unknown) => void
+  readonly untrack: (topic: string, key: string) => void
+  /** Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here for up to 4 seconds more. */
+  readonly presence: (topic: string) => PresenceEntry[]
+  /** Tells whether the engine is connected and subscribed to all that is wanted here. Always true without an engine. */
+  readonly ready: () => boolean
+  /** Publications that did not reach the other nodes, because the engine was not connected, or did not keep up. */
+  readonly lostPublications: number
   /** An info for the mailbox of each subscriber of that topic, but for `except`. Throws FST_WEBSOCK_INVALID_TOPIC. */
   readonly publish: (topic: string, info: unknown, options?: PublishOptions) => void
   /**

@@ -1,95 +1,246 @@
-import { FST_WEBSOCK_INVALID_TOPIC } from '../errors.ts'
+import type { GapInfo, PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { Bridge, type BridgeLog, type BridgeOwner } from './bridge.ts'
+import type { Engine } from './engine.ts'
+import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
+import { Listener, type TopicListener } from './listener.ts'
+import { Presence, type PresenceOwner } from './presence.ts'
+import type { PresenceMessage } from './presence-message.ts'
+import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
 
-/** Those whose messages have the same schema and codec, so that one frame serves them all. */
-export interface Group<Frame> {
-  /** Throws when the message cannot be sent. */
-  share (message: unknown): Frame
-}
-
-/** Who may be told of a topic. None of these throws. */
-export interface Subscriber<Frame> {
-  readonly id: string
-  readonly group: Group<Frame>
-  /** Into its mailbox. */
-  offer (info: unknown): boolean
-  /** Straight to its socket. */
-  sendShared (frame: Frame): void
+export interface PubSubOptions<Frame> {
+  /** What stands before the dot in this node's addresses. */
+  readonly node: string
+  /** The connection of an address of this node. */
+  readonly find: (address: string) => Subscriber<Frame> | undefined
+  readonly engine: Engine | undefined
+  readonly log: BridgeLog
 }
 
 export interface PublishOptions {
-  /** The id of the one that is not told. */
+  /** The address of the one that is not told. */
   readonly except?: string | undefined
 }
 
 export const MAX_TOPIC_LENGTH = 1024
 
+/** What the engine calls a topic: one of the users', one node's own, presence. */
+const TOPIC = 't:'
+const NODE = 'n:'
+const PRESENCE = 'p'
+
 /**
- * Who wants to be told of what. What a publication costs grows with the subscribers of its topic alone.
+ * Topics: what is published here reaches the subscribers of this node at once, and those of the others through the engine.
  */
-export class PubSub<Frame> {
-  readonly #topics = new Map<string, Map<Group<Frame>, Set<Subscriber<Frame>>>>()
-  readonly #bySubscriber = new Map<Subscriber<Frame>, Set<string>>()
+export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
+  readonly node: string
+  readonly #find: PubSubOptions<Frame>['find']
+  readonly #log: BridgeLog
+  readonly #subscriptions = new Subscriptions<Frame>(this)
+  readonly #listeners = new Map<TopicListener<never>, Listener>()
+  readonly #presence = new Presence(this)
+  readonly #bridge: Bridge | undefined
+  #stopPresence: (() => void) | undefined
+  #told = false
+
+  constructor ({ node, find, engine, log }: PubSubOptions<Frame>) {
+    this.node = node
+    this.#find = find
+    this.#log = log
+    this.#bridge = engine === undefined ? undefined : new Bridge(engine, this, log)
+  }
+
+  async start (): Promise<void> {
+    if (this.#bridge === undefined) return
+    this.#bridge.want(PRESENCE)
+    this.#bridge.want(NODE + this.node)
+    this.#stopPresence = this.#presence.start()
+    await this.#bridge.start()
+  }
+
+  async stop (): Promise<void> {
+    this.#stopPresence?.()
+    await this.#bridge?.stop()
+  }
+
+  /** Tells whether publications reach the other nodes, and theirs this one. */
+  get ready (): boolean { return this.#bridge?.ready ?? true }
+
+  /** Publications that did not reach the broker. */
+  get lost (): number { return this.#bridge?.lost ?? 0 }
 
   /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
   subscribe (topic: string, subscriber: Subscriber<Frame>): void {
     checkTopic(topic)
-    const groups = getOrAdd(this.#topics, topic, () => new Map<Group<Frame>, Set<Subscriber<Frame>>>())
-    getOrAdd(groups, subscriber.group, () => new Set()).add(subscriber)
-    getOrAdd(this.#bySubscriber, subscriber, () => new Set()).add(topic)
+    this.#subscriptions.add(topic, subscriber)
   }
 
   unsubscribe (topic: string, subscriber: Subscriber<Frame>): void {
     checkTopic(topic)
-    const topics = this.#bySubscriber.get(subscriber)
-    if (topics?.delete(topic) !== true) return
-    if (topics.size === 0) this.#bySubscriber.delete(subscriber)
-    this.#remove(topic, subscriber)
+    this.#subscriptions.delete(topic, subscriber)
   }
 
-  /** Ends all subscriptions of one. */
-  leave (subscriber: Subscriber<Frame>): void {
-    const topics = this.#bySubscriber.get(subscriber)
-    if (topics === undefined) return
-    this.#bySubscriber.delete(subscriber)
-    for (const topic of topics) this.#remove(topic, subscriber)
-  }
-
-  /** An info for the mailbox of each subscriber. */
-  publish (topic: string, info: unknown, { except }: PublishOptions = {}): void {
+  /** The same for one that is no connection. */
+  listen (topic: string, listener: TopicListener<never>): void {
     checkTopic(topic)
-    for (const subscribers of this.#topics.get(topic)?.values() ?? []) {
+    let known = this.#listeners.get(listener)
+    if (known === undefined) this.#listeners.set(listener, known = new Listener(listener, this.#log))
+    known.topics.add(topic)
+    this.#subscriptions.add(topic, known)
+  }
+
+  unlisten (topic: string, listener: TopicListener<never>): void {
+    checkTopic(topic)
+    const known = this.#listeners.get(listener)
+    if (known === undefined) return
+    known.topics.delete(topic)
+    if (known.topics.size === 0) this.#listeners.delete(listener)
+    this.#subscriptions.delete(topic, known)
+  }
+
+  /** Throws FST_WEBSOCK_INVALID_TOPIC or FST_WEBSOCK_UNTRACKABLE. */
+  track (topic: string, key: string, meta: unknown, address = `${this.node}.0`): void {
+    checkTopic(topic)
+    this.#presence.track(topic, key, meta, address)
+  }
+
+  untrack (topic: string, key: string, address = `${this.node}.0`): void {
+    this.#presence.untrack(topic, key, address)
+  }
+
+  presence (topic: string): PresenceEntry[] {
+    checkTopic(topic)
+    return this.#presence.of(topic)
+  }
+
+  /** Ends all subscriptions of one, and all that is tracked for it. */
+  leave (subscriber: Subscriber<Frame>): void {
+    this.#subscriptions.leave(subscriber)
+    this.#presence.leave(subscriber.id)
+  }
+
+  /** An info for the mailbox of each subscriber. Throws, and nothing is sent, where it cannot travel to the other nodes. */
+  publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
+    checkTopic(topic)
+    const envelope = this.#encode('publish', info, except)
+    this.#publishHere(topic, info, except)
+    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, true)
+  }
+
+  /** A message for the socket of each subscriber, made once for each group. Throws, and nothing is sent, where a group here cannot send it, or as above. */
+  broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
+    checkTopic(topic)
+    const envelope = this.#encode('broadcast', message, except)
+    this.#broadcastHere(topic, message, except)
+    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, true)
+  }
+
+  /** An info for one connection. False when it was not taken here, or certainly does not leave this node. Throws as above. */
+  post (address: string, info: unknown): boolean {
+    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) return this.#find(address)?.offer(info) ?? false
+    return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, true)
+  }
+
+  topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
+  topicClosed (topic: string): void { this.#bridge?.drop(TOPIC + topic) }
+
+  tellNodes (message: PresenceMessage): void {
+    const envelope = this.#encode('presence', message, '')
+    if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, false)
+  }
+
+  presenceChanged (diff: PresenceDiff): void {
+    for (const subscribers of this.#subscriptions.of(diff.topic)?.values() ?? []) {
+      for (const subscriber of subscribers) subscriber.announce({ type: 'presence', info: diff })
+    }
+  }
+
+  up (): void { this.#presence.greet() }
+
+  gapEnded (ms: number): void {
+    const info: GapInfo = { ms }
+    for (const subscriber of [...this.#subscriptions.all()]) subscriber.announce({ type: 'gap', info })
+  }
+
+  received (topic: string, payload: Uint8Array): void {
+    const envelope = decodeEnvelope(payload)
+    // What went round by the broker.
+    if (envelope?.node === this.node) return
+    if (envelope === undefined || !this.#take(topic, envelope)) this.#refuse(topic, 'it is no publication of this version')
+  }
+
+  /** False when such an envelope has no business on this topic. */
+  #take (topic: string, { kind, node, address, body }: Envelope): boolean {
+    if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
+    if (topic === NODE + this.node) {
+      const connection = kind === 'post' ? this.#find(address) : undefined
+      if (connection !== undefined && this.#fits(connection.group, topic, body)) connection.offer(body)
+      return kind === 'post'
+    }
+    const own = topic.slice(TOPIC.length)
+    if (kind === 'publish') this.#publishHere(own, body, address, (group) => this.#fits(group, topic, body))
+    else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
+    return kind === 'publish' || kind === 'broadcast'
+  }
+
+  #publishHere (topic: string, info: unknown, except: string, fits: (group: Group<Frame>) => boolean = () => true): void {
+    for (const [group, subscribers] of this.#subscriptions.of(topic) ?? []) {
+      if (!fits(group)) continue
       for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info)
     }
   }
 
-  /** A message for the socket of each subscriber, made once for each group. Throws, and nothing is sent, where a group cannot send it. */
-  broadcast (topic: string, message: unknown, { except }: PublishOptions = {}): void {
-    checkTopic(topic)
-    const frames = Array.from(this.#topics.get(topic) ?? [], ([group, subscribers]) => [group.share(message), subscribers] as const)
+  #broadcastHere (topic: string, message: unknown, except: string): void {
+    const frames = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.share?.(message), subscribers] as const)
     for (const [frame, subscribers] of frames) {
+      if (frame === undefined) continue
       for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.sendShared(frame)
     }
   }
 
-  #remove (topic: string, subscriber: Subscriber<Frame>): void {
-    const groups = this.#topics.get(topic)
-    const subscribers = groups?.get(subscriber.group)
-    subscribers?.delete(subscriber)
-    if (subscribers?.size === 0) groups?.delete(subscriber.group)
-    if (groups?.size === 0) this.#topics.delete(topic)
+  #broadcastFromAfar (topic: string, message: unknown, except: string): void {
+    try {
+      this.#broadcastHere(topic, message, except)
+    } catch (error) {
+      this.#refuse(TOPIC + topic, error)
+    }
+  }
+
+  #fits (group: Group<Frame>, topic: string, info: unknown): boolean {
+    try {
+      group.checkInfo?.(info)
+      return true
+    } catch (error) {
+      this.#refuse(topic, error)
+      return false
+    }
+  }
+
+  /** One line, whoever floods the broker. */
+  #refuse (topic: string, why: unknown): void {
+    if (this.#told) return
+    this.#told = true
+    this.#log.warn({ topic, err: why }, 'something on the broker was dropped; there will be no more such lines')
+  }
+
+  #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {
+    if (this.#bridge === undefined) return undefined
+    const envelope = encodeEnvelope({ kind, node: this.node, address, body })
+    const max = this.#bridge.maxPayloadBytes
+    if (envelope.length > max) throw new FST_WEBSOCK_UNSENDABLE(`its ${envelope.length} bytes are more than the engine carries, which is ${max}`)
+    return envelope
   }
 }
 
+/** Throws FST_WEBSOCK_INVALID_TOPIC. */
 function checkTopic (topic: unknown): void {
-  if (typeof topic !== 'string' || topic === '' || topic.length > MAX_TOPIC_LENGTH) {
-    throw new FST_WEBSOCK_INVALID_TOPIC(MAX_TOPIC_LENGTH, typeof topic === 'string' ? `one of ${topic.length}` : typeof topic)
+  if (typeof topic !== 'string' || topic === '' || topic.length > MAX_TOPIC_LENGTH || !isWellFormed(topic)) {
+    throw new FST_WEBSOCK_INVALID_TOPIC(MAX_TOPIC_LENGTH, typeof topic === 'string' ? `one of ${topic.length}${topic.length > MAX_TOPIC_LENGTH || topic === '' ? '' : ' with half of a surrogate pair'}` : typeof topic)
   }
 }
 
-function getOrAdd<K, V> (map: Map<K, V>, key: K, create: () => V): V {
-  const found = map.get(key)
-  if (found !== undefined) return found
-  const created = create()
-  map.set(key, created)
-  return created
+/** Half of a surrogate pair does not survive UTF-8: two topics would be one at the broker. */
+function isWellFormed (topic: string): boolean {
+  // In Node 20 and ES2024, not in our lib.
+  return (topic as string & { isWellFormed (): boolean }).isWellFormed()
 }

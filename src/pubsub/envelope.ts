@@ -1,0 +1,114 @@
+import { parse } from 'secure-json-parse'
+import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+
+/** What one node tells another. */
+export interface Envelope {
+  /** An info for the subscribers of a topic; a message for their sockets; an info for one connection; news of presence. */
+  readonly kind: Kind
+  /** Who sent it. */
+  readonly node: string
+  /** `post`: to whom. Else who is left out, or nobody. */
+  readonly address: string
+  readonly body: unknown
+}
+
+export type Kind = typeof KINDS[number]
+
+const VERSION = 1
+const KINDS = ['publish', 'broadcast', 'post', 'presence'] as const
+/** How the body is written: as JSON; as bytes; as the bytes of `{ opcode: 'binary', data }`. */
+const FORMS = ['json', 'bytes', 'binary message'] as const
+
+const MAX_ADDRESS_LENGTH = 255
+const NODE = /^[\w-]{1,64}$/
+const ADDRESS = /^[\w-]+\.[\w-]+$/
+
+/**
+ * Writes what leaves this node: version, kind, form, sender and address with a byte of length each, body.
+ *
+ * Throws FST_WEBSOCK_UNSENDABLE for a body that JSON cannot hold.
+ */
+export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer {
+  const [form, data] = writeBody(body)
+  // An address that is none of ours is nobody's.
+  const known = isAddress(address) ? address : ''
+  const head = 5 + node.length + known.length
+  const bytes = Buffer.allocUnsafe(head + Buffer.byteLength(data))
+  bytes[0] = VERSION
+  bytes[1] = KINDS.indexOf(kind)
+  bytes[2] = FORMS.indexOf(form)
+  writeShort(bytes, 3, node)
+  writeShort(bytes, 4 + node.length, known)
+  if (typeof data === 'string') bytes.write(data, head)
+  else bytes.set(data, head)
+  return bytes
+}
+
+/** Reads what somebody published, who may be anybody. Undefined when it is no envelope of this version. */
+export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
+  const kind = KINDS[bytes[1] ?? KINDS.length]
+  const form = FORMS[bytes[2] ?? FORMS.length]
+  if (bytes[0] !== VERSION || kind === undefined || form === undefined) return undefined
+  const node = readShort(bytes, 3)
+  const address = node === undefined ? undefined : readShort(bytes, 4 + node.length)
+  if (node === undefined || address === undefined || !NODE.test(node) || !(address === '' || isAddress(address))) return undefined
+  try {
+    return { kind, node, address, body: readBody(form, bytes.subarray(5 + node.length + address.length)) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Tells whether it may be the address of a connection: its node, a dot, its number. */
+export function isAddress (value: string): boolean {
+  return value.length <= MAX_ADDRESS_LENGTH && ADDRESS.test(value)
+}
+
+/** The node that an address is on. */
+export function nodeOf (address: string): string {
+  return address.slice(0, address.indexOf('.'))
+}
+
+function writeBody (body: unknown): [form: typeof FORMS[number], data: string | Uint8Array] {
+  if (body instanceof Uint8Array) return ['bytes', body]
+  if (isBinaryMessage(body)) return ['binary message', body.data]
+  let json: string | undefined
+  try {
+    json = JSON.stringify(body)
+  } catch (cause) {
+    throw Object.assign(new FST_WEBSOCK_UNSENDABLE(`between nodes infos and messages travel as JSON: ${String(cause)}`), { cause })
+  }
+  if (json === undefined) throw new FST_WEBSOCK_UNSENDABLE(`between nodes infos and messages travel as JSON, which has no ${typeof body}`)
+  return ['json', json]
+}
+
+function readBody (form: typeof FORMS[number], bytes: Buffer): unknown {
+  switch (form) {
+    case 'json': return parse(decodeUtf8(bytes))
+    // Copies: the client may write the next thing where these stand.
+    case 'bytes': return Buffer.from(bytes)
+    case 'binary message': return { opcode: 'binary', data: Buffer.from(bytes) }
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decodeUtf8 (bytes: Buffer): string {
+  return utf8.decode(bytes)
+}
+
+function isBinaryMessage (body: unknown): body is { opcode: 'binary', data: Uint8Array } {
+  const { opcode, data } = (body ?? {}) as { opcode?: unknown, data?: unknown }
+  return opcode === 'binary' && data instanceof Uint8Array
+}
+
+function writeShort (bytes: Buffer, at: number, text: string): void {
+  bytes[at] = text.length
+  bytes.write(text, at + 1, 'latin1')
+}
+
+function readShort (bytes: Buffer, at: number): string | undefined {
+  const length = bytes[at]
+  return length === undefined || at + 1 + length > bytes.length ? undefined : bytes.toString('latin1', at + 1, at + 1 + length)
+}

@@ -1,0 +1,59 @@
+import { isAddress, nodeOf } from './envelope.ts'
+
+/** One tracked entry, and which one. */
+export type WireEntry = readonly [topic: string, key: string, address: string, meta: unknown]
+export type WireId = readonly [topic: string, key: string, address: string]
+
+/** What nodes tell each other of who is with them. */
+export type PresenceMessage =
+  /** I am here, and my entries are at this version; `hello`: and who are you? */
+  | { readonly type: 'beat', readonly version: number, readonly hello: boolean }
+  /** What makes the version before it this one. */
+  | { readonly type: 'delta', readonly version: number, readonly joins: readonly WireEntry[], readonly leaves: readonly WireId[] }
+  /** That node is to send all that it has. */
+  | { readonly type: 'ask', readonly of: string }
+  /** All that I have, at this version, in so many parts, of which this is one. */
+  | { readonly type: 'part', readonly version: number, readonly part: number, readonly parts: number, readonly entries: readonly WireEntry[] }
+  /** I am going. */
+  | { readonly type: 'bye' }
+
+export const MAX_KEY_LENGTH = 1024
+export const MAX_META_BYTES = 8 * 1024
+
+/** Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks for its own entries only. */
+export function readPresenceMessage (node: string, body: unknown): PresenceMessage | undefined {
+  if (!isRecord(body)) return undefined
+  const { type, version, hello, joins, leaves, of, part, parts, entries } = body
+  switch (type) {
+    case 'beat': return isCount(version) && typeof hello === 'boolean' ? { type, version, hello } : undefined
+    case 'delta': return isCount(version) && isEntries(joins, node) && isIds(leaves, node) ? { type, version, joins, leaves } : undefined
+    case 'ask': return typeof of === 'string' ? { type, of } : undefined
+    case 'part': return isCount(version) && isCount(part) && isCount(parts) && isEntries(entries, node) ? { type, version, part, parts, entries } : undefined
+    case 'bye': return { type }
+    default: return undefined
+  }
+}
+
+function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isCount (value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isEntries (value: unknown, node: string): value is WireEntry[] {
+  return Array.isArray(value) && value.every((entry) => Array.isArray(entry) && entry.length === 4 && isId(entry.slice(0, 3), node))
+}
+
+function isIds (value: unknown, node: string): value is WireId[] {
+  return Array.isArray(value) && value.every((id) => Array.isArray(id) && id.length === 3 && isId(id, node))
+}
+
+function isId ([topic, key, address]: readonly unknown[], node: string): boolean {
+  return isName(topic) && isName(key) && typeof address === 'string' && isAddress(address) && nodeOf(address) === node
+}
+
+function isName (value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_KEY_LENGTH
+}

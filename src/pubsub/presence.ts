@@ -1,0 +1,283 @@
+import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
+import { MAX_KEY_LENGTH, MAX_META_BYTES, readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
+import { idOf, Replica } from './replica.ts'
+import { getOrAdd } from './subscriptions.ts'
+
+export interface PresenceOwner {
+  /** This node's name. */
+  readonly node: string
+  /** To all other nodes, in this order, or to nobody when the broker is gone. */
+  tellNodes (message: PresenceMessage): void
+  /** Somebody came to or left a topic, as seen from here. */
+  presenceChanged (diff: PresenceDiff): void
+}
+
+/** How often a node says that it is there. */
+export const BEAT_MS = 1_000
+/** A node that was silent for so long is gone, and with it all that it told. */
+export const DOWN_AFTER_MS = 3_000
+
+const ASK_AGAIN_MS = 500
+/** Snapshots that are asked for within this time are one. */
+const SNAPSHOT_DELAY_MS = 50
+const MAX_NODES = 1_024
+const MAX_ENTRIES = 1_048_576
+/** JSON characters of the entries in one message, and then one more entry. */
+const CHUNK_LENGTH = 24 * 1024
+
+interface Change {
+  readonly key: string
+  readonly address: string
+  readonly own: boolean
+  readonly before: PresenceEntry | undefined
+}
+
+/**
+ * Who is where in the whole cluster, as far as this node can tell.
+ *
+ * Each node alone says who is with it, and numbers what it says: a version for each batch of changes. The others keep a copy, take the next version,
+ * and ask for the whole when they missed one, which a beat each second tells them; after 3 s of silence they forget all of that node. Nobody
+ * hands on what another said, so nothing outlives who said it. This is the reconciliation of Scuttlebutt (van Renesse et al., "Efficient
+ * Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008), with a broadcast in place of gossip.
+ */
+export class Presence {
+  readonly #owner: PresenceOwner
+  readonly #own: Replica
+  readonly #others = new Map<string, Replica>()
+  readonly #byAddress = new Map<string, Map<string, Set<string>>>()
+  #changes = new Map<string, Map<string, Change>>()
+  #lastTick: number
+  #snapshotTimer: NodeJS.Timeout | undefined
+  #beatWanted = false
+
+  constructor (owner: PresenceOwner, now = performance.now()) {
+    this.#owner = owner
+    this.#lastTick = now
+    this.#own = new Replica(now, (topic, id, before) => this.#changed(this.#own, topic, id, before))
+  }
+
+  /** Again with the same key is another meta. Throws FST_WEBSOCK_UNTRACKABLE. */
+  track (topic: string, key: string, meta: unknown, address: string): void {
+    checkKey(key)
+    if (this.#own.size >= MAX_ENTRIES) throw new FST_WEBSOCK_UNTRACKABLE(`${MAX_ENTRIES} entries are tracked here already`)
+    const known = getOrAdd(this.#byAddress, address, () => new Map<string, Set<string>>())
+    this.#own.set([topic, key, address, copyOf(meta)])
+    getOrAdd(known, topic, () => new Set()).add(key)
+  }
+
+  untrack (topic: string, key: string, address: string): void {
+    this.#own.delete(topic, idOf(key, address))
+    const topics = this.#byAddress.get(address)
+    const keys = topics?.get(topic)
+    keys?.delete(key)
+    if (keys?.size === 0) topics?.delete(topic)
+    if (topics?.size === 0) this.#byAddress.delete(address)
+  }
+
+  /** Ends all that is tracked for an address. */
+  leave (address: string): void {
+    const topics = this.#byAddress.get(address)
+    if (topics === undefined) return
+    this.#byAddress.delete(address)
+    for (const [topic, keys] of topics) {
+      for (const key of keys) this.#own.delete(topic, idOf(key, address))
+    }
+  }
+
+  /** Who is there, in no order; several entries may have one key. */
+  of (topic: string): PresenceEntry[] {
+    return [this.#own, ...this.#others.values()].flatMap((replica) => [...replica.of(topic)])
+  }
+
+  /** Tells the others, now and each second, and minds who has fallen silent. Returns the way to stop, which says goodbye. */
+  start (): () => void {
+    const timer = setInterval(() => this.tick(performance.now()), BEAT_MS).unref()
+    return () => {
+      clearInterval(timer)
+      clearTimeout(this.#snapshotTimer)
+      this.#flush()
+      this.#owner.tellNodes({ type: 'bye' })
+    }
+  }
+
+  /** The broker is there (again). */
+  greet (): void {
+    this.#beat(true)
+  }
+
+  /** To be called each BEAT_MS. */
+  tick (now: number): void {
+    // We stood still ourselves, and have yet to read what the others said meanwhile.
+    const stalled = now - this.#lastTick > 2 * BEAT_MS
+    this.#lastTick = now
+    this.#beat(false)
+    for (const [node, replica] of this.#others) {
+      if (stalled) replica.heardAt = now
+      else if (now - replica.heardAt > DOWN_AFTER_MS) this.#forget(node, replica)
+    }
+  }
+
+  /** What another node sent. False when it is nothing that a node sends. */
+  receive (node: string, body: unknown, now = performance.now()): boolean {
+    const message = readPresenceMessage(node, body)
+    if (message === undefined) return false
+    if (message.type === 'ask') {
+      if (message.of === this.#owner.node) this.#sendSnapshotSoon()
+      return true
+    }
+    const replica = this.#others.get(node) ?? this.#meet(node, now)
+    if (replica === undefined) return true
+    replica.heardAt = now
+    this.#take(node, replica, message, now)
+    return true
+  }
+
+  #take (node: string, replica: Replica, message: Exclude<PresenceMessage, { type: 'ask' }>, now: number): void {
+    switch (message.type) {
+      case 'beat':
+        if (message.hello) this.#answerSoon()
+        if (message.version !== replica.version) this.#ask(node, replica, now)
+        return
+      case 'delta':
+        if (message.version === replica.version + 1) this.#apply(replica, message)
+        else if (message.version > replica.version) this.#ask(node, replica, now)
+        return
+      case 'part':
+        if (message.version > replica.version) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_ENTRIES)
+        return
+      case 'bye':
+        this.#forget(node, replica)
+    }
+  }
+
+  #apply (replica: Replica, { version, joins, leaves }: PresenceMessage & { type: 'delta' }): void {
+    replica.version = version
+    for (const [topic, key, address] of leaves) replica.delete(topic, idOf(key, address))
+    for (const entry of joins) if (replica.size < MAX_ENTRIES) replica.set(entry)
+  }
+
+  #meet (node: string, now: number): Replica | undefined {
+    if (node === this.#owner.node || this.#others.size >= MAX_NODES) return undefined
+    const replica: Replica = new Replica(now, (topic, id, before) => this.#changed(replica, topic, id, before))
+    this.#others.set(node, replica)
+    return replica
+  }
+
+  #forget (node: string, replica: Replica): void {
+    replica.clear()
+    this.#others.delete(node)
+  }
+
+  #ask (node: string, replica: Replica, now: number): void {
+    if (now - replica.askedAt < ASK_AGAIN_MS) return
+    replica.askedAt = now
+    this.#owner.tellNodes({ type: 'ask', of: node })
+  }
+
+  #beat (hello: boolean): void {
+    this.#beatWanted = false
+    this.#flush()
+    this.#owner.tellNodes({ type: 'beat', version: this.#own.version, hello })
+  }
+
+  /** Once for all who greet in this turn. */
+  #answerSoon (): void {
+    if (this.#beatWanted) return
+    this.#beatWanted = true
+    setImmediate(() => { if (this.#beatWanted) this.#beat(false) })
+  }
+
+  #sendSnapshotSoon (): void {
+    this.#snapshotTimer ??= setTimeout(() => {
+      this.#snapshotTimer = undefined
+      this.#flush()
+      const chunks = [...chunksOf(this.#own.entries())]
+      const parts = Math.max(1, chunks.length)
+      for (let part = 0; part < parts; part++) {
+        this.#owner.tellNodes({ type: 'part', version: this.#own.version, part, parts, entries: chunks[part] ?? [] })
+      }
+    }, SNAPSHOT_DELAY_MS).unref()
+  }
+
+  /** Remembers what was there before the first change of this turn. */
+  #changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
+    if (this.#changes.size === 0) setImmediate(() => this.#flush())
+    const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
+    if (changes.has(id)) return
+    const { key, address } = before ?? replica.get(topic, id) as PresenceEntry
+    changes.set(id, { key, address, own: replica === this.#own, before })
+  }
+
+  /** Tells what has changed in this turn: each topic's subscribers here, and the other nodes. */
+  #flush (): void {
+    const changed = this.#changes
+    this.#changes = new Map()
+    const ownJoins: WireEntry[] = []
+    const ownLeaves: WireId[] = []
+    for (const [topic, changes] of changed) {
+      const joins: PresenceEntry[] = []
+      const leaves: PresenceEntry[] = []
+      for (const [id, { key, address, own, before }] of changes) {
+        const after = this.#find(topic, id)
+        if (after === before) continue
+        if (before !== undefined) leaves.push(before)
+        if (after !== undefined) joins.push(after)
+        if (!own) continue
+        if (after === undefined) ownLeaves.push([topic, key, address])
+        else ownJoins.push([topic, key, address, after.meta])
+      }
+      if (joins.length > 0 || leaves.length > 0) this.#owner.presenceChanged({ topic, joins, leaves })
+    }
+    for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
+    for (const joins of chunksOf(ownJoins)) this.#tellDelta(joins, [])
+  }
+
+  #find (topic: string, id: string): PresenceEntry | undefined {
+    const own = this.#own.get(topic, id)
+    if (own !== undefined) return own
+    for (const replica of this.#others.values()) {
+      const entry = replica.get(topic, id)
+      if (entry !== undefined) return entry
+    }
+  }
+
+  #tellDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {
+    this.#own.version++
+    this.#owner.tellNodes({ type: 'delta', version: this.#own.version, joins, leaves })
+  }
+}
+
+function checkKey (key: unknown): void {
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
+    throw new FST_WEBSOCK_UNTRACKABLE(`a key is a string of 1 to ${MAX_KEY_LENGTH} characters, got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`)
+  }
+}
+
+/** As the other nodes will have it. */
+function copyOf (meta: unknown): unknown {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(meta ?? null)
+  } catch (cause) {
+    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), { cause })
+  }
+  if (json === undefined) throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
+  const bytes = Buffer.byteLength(json)
+  if (bytes > MAX_META_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`)
+  return JSON.parse(json)
+}
+
+function * chunksOf<T> (entries: Iterable<T>): Iterable<T[]> {
+  let chunk: T[] = []
+  let length = 0
+  for (const entry of entries) {
+    chunk.push(entry)
+    length += JSON.stringify(entry).length
+    if (length < CHUNK_LENGTH) continue
+    yield chunk
+    chunk = []
+    length = 0
+  }
+  if (chunk.length > 0) yield chunk
+}
