@@ -15,12 +15,11 @@ export interface PresenceOwner {
 
 /** How often a node says that it is there. */
 export const BEAT_MS = 1_000
-/** A node that was silent for so long is gone, and with it all that it told. */
-export const DOWN_AFTER_MS = 3_000
-
-const ASK_AGAIN_MS = 500
-/** Snapshots that are asked for within this time are one. */
-const SNAPSHOT_DELAY_MS = 50
+/**
+ * A node that was silent through more of our ticks than these is gone, and with it all that it told. Ticks, not milliseconds: when we stand
+ * still ourselves there are none, and what the others said meanwhile is read before there are four.
+ */
+const SILENT_TICKS = 3
 const MAX_NODES = 1_024
 const MAX_ENTRIES = 1_048_576
 /** JSON characters of the entries in one message, and then one more entry. */
@@ -37,7 +36,7 @@ interface Change {
  * Who is where in the whole cluster, as far as this node can tell.
  *
  * Each node alone says who is with it, and numbers what it says: a version for each batch of changes. The others keep a copy, take the next version,
- * and ask for the whole when they missed one, which a beat each second tells them; after 3 s of silence they forget all of that node. Nobody
+ * and ask for the whole when they missed one, which a beat each second tells them; after 3 to 4 s of silence they forget all of that node. Nobody
  * hands on what another said, so nothing outlives who said it. This is the reconciliation of Scuttlebutt (van Renesse et al., "Efficient
  * Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008), with a broadcast in place of gossip.
  */
@@ -47,14 +46,14 @@ export class Presence {
   readonly #others = new Map<string, Replica>()
   readonly #byAddress = new Map<string, Map<string, Set<string>>>()
   #changes = new Map<string, Map<string, Change>>()
-  #lastTick: number
-  #snapshotTimer: NodeJS.Timeout | undefined
-  #beatWanted = false
+  /** Since the last tick. All hear a snapshot, so one serves all who ask about then. */
+  #sentSnapshot = false
+  /** What is to be done at the end of this turn, once for all who want it. */
+  #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = { beat: false, snapshot: false, scheduled: false }
 
-  constructor (owner: PresenceOwner, now = performance.now()) {
+  constructor (owner: PresenceOwner) {
     this.#owner = owner
-    this.#lastTick = now
-    this.#own = new Replica(now, (topic, id, before) => this.#changed(this.#own, topic, id, before))
+    this.#own = new Replica((topic, id, before) => this.#changed(this.#own, topic, id, before))
   }
 
   /** Again with the same key is another meta. Throws FST_WEBSOCK_UNTRACKABLE. */
@@ -92,10 +91,9 @@ export class Presence {
 
   /** Tells the others, now and each second, and minds who has fallen silent. Returns the way to stop, which says goodbye. */
   start (): () => void {
-    const timer = setInterval(() => this.tick(performance.now()), BEAT_MS).unref()
+    const timer = setInterval(() => this.tick(), BEAT_MS).unref()
     return () => {
       clearInterval(timer)
-      clearTimeout(this.#snapshotTimer)
       this.#flush()
       this.#owner.tellNodes({ type: 'bye' })
     }
@@ -103,45 +101,45 @@ export class Presence {
 
   /** The broker is there (again). */
   greet (): void {
+    this.#flush()
     this.#beat(true)
   }
 
   /** To be called each BEAT_MS. */
-  tick (now: number): void {
-    // We stood still ourselves, and have yet to read what the others said meanwhile.
-    const stalled = now - this.#lastTick > 2 * BEAT_MS
-    this.#lastTick = now
-    this.#beat(false)
+  tick (): void {
+    this.#sentSnapshot = false
+    this.#due.beat = true
+    this.#flush()
     for (const [node, replica] of this.#others) {
-      if (stalled) replica.heardAt = now
-      else if (now - replica.heardAt > DOWN_AFTER_MS) this.#forget(node, replica)
+      replica.asked = false
+      if (++replica.silentTicks > SILENT_TICKS) this.#forget(node, replica)
     }
   }
 
   /** What another node sent. False when it is nothing that a node sends. */
-  receive (node: string, body: unknown, now = performance.now()): boolean {
+  receive (node: string, body: unknown): boolean {
     const message = readPresenceMessage(node, body)
     if (message === undefined) return false
     if (message.type === 'ask') {
-      if (message.of === this.#owner.node) this.#sendSnapshotSoon()
+      if (message.of === this.#owner.node) this.#soon({ snapshot: true })
       return true
     }
-    const replica = this.#others.get(node) ?? this.#meet(node, now)
+    const replica = this.#others.get(node) ?? this.#meet(node)
     if (replica === undefined) return true
-    replica.heardAt = now
-    this.#take(node, replica, message, now)
+    replica.silentTicks = 0
+    this.#take(node, replica, message)
     return true
   }
 
-  #take (node: string, replica: Replica, message: Exclude<PresenceMessage, { type: 'ask' }>, now: number): void {
+  #take (node: string, replica: Replica, message: Exclude<PresenceMessage, { type: 'ask' }>): void {
     switch (message.type) {
       case 'beat':
-        if (message.hello) this.#answerSoon()
-        if (message.version !== replica.version) this.#ask(node, replica, now)
+        if (message.hello) this.#soon({ beat: true })
+        if (message.version !== replica.version) this.#ask(node, replica)
         return
       case 'delta':
         if (message.version === replica.version + 1) this.#apply(replica, message)
-        else if (message.version > replica.version) this.#ask(node, replica, now)
+        else if (message.version > replica.version) this.#ask(node, replica)
         return
       case 'part':
         if (message.version > replica.version) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_ENTRIES)
@@ -157,9 +155,9 @@ export class Presence {
     for (const entry of joins) if (replica.size < MAX_ENTRIES) replica.set(entry)
   }
 
-  #meet (node: string, now: number): Replica | undefined {
+  #meet (node: string): Replica | undefined {
     if (node === this.#owner.node || this.#others.size >= MAX_NODES) return undefined
-    const replica: Replica = new Replica(now, (topic, id, before) => this.#changed(replica, topic, id, before))
+    const replica: Replica = new Replica((topic, id, before) => this.#changed(replica, topic, id, before))
     this.#others.set(node, replica)
     return replica
   }
@@ -169,49 +167,56 @@ export class Presence {
     this.#others.delete(node)
   }
 
-  #ask (node: string, replica: Replica, now: number): void {
-    if (now - replica.askedAt < ASK_AGAIN_MS) return
-    replica.askedAt = now
+  #ask (node: string, replica: Replica): void {
+    if (replica.asked) return
+    replica.asked = true
     this.#owner.tellNodes({ type: 'ask', of: node })
   }
 
   #beat (hello: boolean): void {
-    this.#beatWanted = false
-    this.#flush()
+    this.#due.beat = false
     this.#owner.tellNodes({ type: 'beat', version: this.#own.version, hello })
   }
 
-  /** Once for all who greet in this turn. */
-  #answerSoon (): void {
-    if (this.#beatWanted) return
-    this.#beatWanted = true
-    setImmediate(() => { if (this.#beatWanted) this.#beat(false) })
+  #sendSnapshot (): void {
+    this.#due.snapshot = false
+    this.#sentSnapshot = true
+    const chunks = [...chunksOf(this.#own.entries())]
+    const parts = Math.max(1, chunks.length)
+    for (let part = 0; part < parts; part++) {
+      this.#owner.tellNodes({ type: 'part', version: this.#own.version, part, parts, entries: chunks[part] ?? [] })
+    }
   }
 
-  #sendSnapshotSoon (): void {
-    this.#snapshotTimer ??= setTimeout(() => {
-      this.#snapshotTimer = undefined
-      this.#flush()
-      const chunks = [...chunksOf(this.#own.entries())]
-      const parts = Math.max(1, chunks.length)
-      for (let part = 0; part < parts; part++) {
-        this.#owner.tellNodes({ type: 'part', version: this.#own.version, part, parts, entries: chunks[part] ?? [] })
-      }
-    }, SNAPSHOT_DELAY_MS).unref()
+  #soon ({ beat = false, snapshot = false }: { beat?: boolean, snapshot?: boolean } = {}): void {
+    this.#due.beat ||= beat
+    this.#due.snapshot ||= snapshot
+    if (this.#due.scheduled) return
+    this.#due.scheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  /** Tells what has changed in this turn, then what was asked for: so versions and snapshots hold what was told before them. */
+  #flush (): void {
+    this.#due.scheduled = false
+    this.#tellChanges()
+    if (this.#due.beat) this.#beat(false)
+    if (this.#due.snapshot && !this.#sentSnapshot) this.#sendSnapshot()
   }
 
   /** Remembers what was there before the first change of this turn. */
   #changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
-    if (this.#changes.size === 0) setImmediate(() => this.#flush())
+    this.#soon()
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
     if (changes.has(id)) return
     const { key, address } = before ?? replica.get(topic, id) as PresenceEntry
     changes.set(id, { key, address, own: replica === this.#own, before })
   }
 
-  /** Tells what has changed in this turn: each topic's subscribers here, and the other nodes. */
-  #flush (): void {
+  /** Each topic's subscribers here, and the other nodes. */
+  #tellChanges (): void {
     const changed = this.#changes
+    if (changed.size === 0) return
     this.#changes = new Map()
     const ownJoins: WireEntry[] = []
     const ownLeaves: WireId[] = []

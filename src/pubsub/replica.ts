@@ -9,16 +9,17 @@ export type OnChange = (topic: string, id: string, before: PresenceEntry | undef
 /** What one node has told of who is with it; for this node, what is. */
 export class Replica {
   version = 0
-  heardAt: number
-  askedAt = -Infinity
+  /** Ticks since it was last heard of. */
+  silentTicks = 0
+  /** Whether it was asked for all since the last tick. */
+  asked = false
   size = 0
   readonly #topics = new Map<string, Map<string, PresenceEntry>>()
   readonly #changed: OnChange
   /** Parts of a snapshot, in their order, until the last has come. */
   #arriving: { readonly version: number, readonly parts: number, next: number, readonly entries: WireEntry[] } | undefined
 
-  constructor (now: number, changed: OnChange) {
-    this.heardAt = now
+  constructor (changed: OnChange) {
     this.#changed = changed
   }
 

@@ -1,0 +1,281 @@
+import { deepStrictEqual } from 'node:assert'
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import t from 'tap'
+import type { PresenceEntry } from '../../src/index.ts'
+import { Presence } from '../../src/pubsub/presence.ts'
+import { runs } from '../helpers/random.ts'
+
+const TOPICS = ['one', 'two']
+
+/** Nodes whose time is moved by hand, and what is on its way between each two of them. */
+class Cluster {
+  readonly #mail = new Map<string, Array<{ from: string, body: unknown }>>()
+  readonly #cut = new Set<string>()
+  readonly nodes = new Map<string, Node>()
+  #started = 0
+
+  start (): Node {
+    const node = new Node(`n${++this.#started}`, (body) => {
+      for (const to of this.nodes.keys()) {
+        // As it would come out of the broker.
+        if (to !== node.name && !this.isCut(node.name, to)) this.#box(node.name, to).push({ from: node.name, body: JSON.parse(JSON.stringify(body)) })
+      }
+    })
+    this.nodes.set(node.name, node)
+    node.presence.greet()
+    return node
+  }
+
+  /** Without goodbye. */
+  kill (node: Node): void {
+    this.nodes.delete(node.name)
+  }
+
+  isCut (a: string, b: string): boolean { return this.#cut.has(pair(a, b)) }
+  cut (a: Node, b: Node): void { this.#cut.add(pair(a.name, b.name)) }
+  heal (): void { this.#cut.clear() }
+
+  /** Some of what is on its way to one node arrives, in each sender's order; `lost`: never. */
+  deliver (to: Node, count = Infinity, lost = false): void {
+    for (const from of [...this.#mail.keys()]) {
+      if (!from.endsWith(`>${to.name}`)) continue
+      const arrived = this.#mail.get(from)?.splice(0, count) ?? []
+      if (!lost) for (const { from: sender, body } of arrived) to.presence.receive(sender, body)
+    }
+  }
+
+  /** All ticks, and all that is sent arrives. */
+  async pass (seconds: number): Promise<void> {
+    for (let second = 0; second < seconds; second++) {
+      for (const node of this.nodes.values()) node.presence.tick()
+      for (let round = 0; round < 4; round++) {
+        for (const node of this.nodes.values()) this.deliver(node)
+        await turn()
+      }
+    }
+  }
+
+  #box (from: string, to: string): Array<{ from: string, body: unknown }> {
+    const name = `${from}>${to}`
+    const box = this.#mail.get(name) ?? []
+    this.#mail.set(name, box)
+    return box
+  }
+}
+
+class Node {
+  readonly presence: Presence
+  /** What the diffs told make up. */
+  readonly told = new Map<string, PresenceEntry>()
+  readonly diffs: string[] = []
+  readonly tracked = new Map<string, { topic: string, key: string, address: string, meta: unknown }>()
+
+  constructor (readonly name: string, tellNodes: (body: unknown) => void) {
+    this.presence = new Presence({
+      node: name,
+      tellNodes,
+      presenceChanged: ({ topic, joins, leaves }) => {
+        const id = ({ key, address }: PresenceEntry): string => `${topic} ${key} ${address}`
+        for (const entry of leaves) {
+          deepStrictEqual(this.told.get(id(entry)), entry, 'who leaves was there')
+          this.told.delete(id(entry))
+        }
+        for (const entry of joins) {
+          deepStrictEqual(this.told.has(id(entry)), false, 'who joins was not there')
+          this.told.set(id(entry), entry)
+        }
+        this.diffs.push(`${topic} +${joins.map(({ key, meta }) => `${key}=${JSON.stringify(meta)}`).join()} -${leaves.map(({ key }) => key).join()}`)
+      }
+    })
+  }
+
+  track (topic: string, key: string, connection: number, meta: unknown): void {
+    const address = `${this.name}.${connection}`
+    this.presence.track(topic, key, meta, address)
+    this.tracked.set(`${topic} ${key} ${address}`, { topic, key, address, meta })
+  }
+
+  untrack (topic: string, key: string, connection: number): void {
+    const address = `${this.name}.${connection}`
+    this.presence.untrack(topic, key, address)
+    this.tracked.delete(`${topic} ${key} ${address}`)
+  }
+
+  leave (connection: number): void {
+    const address = `${this.name}.${connection}`
+    this.presence.leave(address)
+    for (const [id, entry] of this.tracked) if (entry.address === address) this.tracked.delete(id)
+  }
+
+  keys (topic: string): string[] { return this.presence.of(topic).map(({ key }) => key).sort() }
+}
+
+function pair (a: string, b: string): string {
+  return [a, b].sort().join()
+}
+
+/** What each living node says of itself, as everybody is to see it. */
+function union (cluster: Cluster, topic: string): string[] {
+  return [...cluster.nodes.values()].flatMap(({ tracked }) => [...tracked.values()]).filter((entry) => entry.topic === topic).map(show).sort()
+}
+
+function show ({ key, address, meta }: { key: string, address: string, meta: unknown }): string {
+  return `${key} ${address} ${JSON.stringify(meta)}`
+}
+
+void t.test('who is tracked is seen at once here, and told to the other nodes', async (t) => {
+  const cluster = new Cluster()
+  const [a, b] = [cluster.start(), cluster.start()]
+  a.track('one', 'ann', 1, { age: 1 })
+  a.track('one', 'ann', 2, null)
+  t.same(a.keys('one'), ['ann', 'ann'], 'two connections under one key')
+  await cluster.pass(1)
+  t.same(b.presence.of('one'), [{ key: 'ann', meta: { age: 1 }, address: 'n1.1' }, { key: 'ann', meta: null, address: 'n1.2' }])
+  a.track('one', 'ann', 1, { age: 2 })
+  a.track('one', 'bob', 3, 1)
+  a.untrack('one', 'bob', 3)
+  await cluster.pass(1)
+  t.same(b.diffs, ['one +ann={"age":1},ann=null -', 'one +ann={"age":2} -ann'], 'another meta is a leave and a join; who came and went in one turn is not told of')
+  t.same(a.diffs, b.diffs, 'and the same here')
+  a.leave(1)
+  await cluster.pass(1)
+  t.same(b.diffs.slice(2), ['one + -ann'])
+  t.same(b.presence.of('two'), [])
+})
+
+void t.test('a node that comes later is told all, in parts', async (t) => {
+  const cluster = new Cluster()
+  const a = cluster.start()
+  for (let n = 0; n < 500; n++) a.track('one', `key ${n}`, n, 'x'.repeat(500))
+  await cluster.pass(1)
+  const b = cluster.start()
+  await cluster.pass(1)
+  t.equal(b.keys('one').length, 500)
+  t.equal(b.diffs.length, 1, 'at once')
+})
+
+void t.test('a node that dies is forgotten at the fourth silent tick; one that says goodbye at once', async (t) => {
+  const cluster = new Cluster()
+  const [a, b, c] = [cluster.start(), cluster.start(), cluster.start()]
+  b.track('one', 'bob', 1, null)
+  c.track('one', 'cat', 1, null)
+  await cluster.pass(1)
+  t.same(a.keys('one'), ['bob', 'cat'])
+  cluster.kill(b)
+  await cluster.pass(3)
+  t.same(a.keys('one'), ['bob', 'cat'])
+  await cluster.pass(1)
+  t.same(a.keys('one'), ['cat'])
+  c.presence.start()()
+  await turn()
+  cluster.deliver(a)
+  t.same(a.keys('one'), [])
+})
+
+void t.test('a node that stood still itself forgets nobody who spoke meanwhile', async (t) => {
+  const cluster = new Cluster()
+  const [a, b] = [cluster.start(), cluster.start()]
+  b.track('one', 'bob', 1, null)
+  await cluster.pass(1)
+  // a is stopped for a minute; then one late tick comes before what waits in its sockets.
+  for (let n = 0; n < 60; n++) b.presence.tick()
+  a.presence.tick()
+  t.same(a.keys('one'), ['bob'])
+  cluster.deliver(a)
+  await cluster.pass(5)
+  t.same([a.keys('one'), a.diffs.length], [['bob'], 1])
+})
+
+void t.test('a netsplit shows each side its own, and its end both', async (t) => {
+  const cluster = new Cluster()
+  const [a, b] = [cluster.start(), cluster.start()]
+  a.track('one', 'ann', 1, null)
+  b.track('one', 'bob', 1, null)
+  await cluster.pass(1)
+  cluster.cut(a, b)
+  await cluster.pass(4)
+  t.same([a.keys('one'), b.keys('one')], [['ann'], ['bob']])
+  b.track('one', 'ben', 2, null)
+  b.leave(1)
+  await cluster.pass(1)
+  cluster.heal()
+  await cluster.pass(2)
+  t.same([a.keys('one'), b.keys('one')], [['ann', 'ben'], ['ann', 'ben']])
+})
+
+void t.test('what is no message of a node, or speaks for another node, changes nothing', async (t) => {
+  const cluster = new Cluster()
+  const a = cluster.start()
+  const entry = (address: unknown, topic: unknown = 'one', key: unknown = 'k'): unknown => [topic, key, address, null]
+  const hostile: unknown[] = [
+    undefined, null, 1, '', 'bye', [], {}, { type: 'bee' }, { type: 'beat' }, { type: 'beat', version: -1, hello: true }, { type: 'beat', version: 1.5, hello: true },
+    { type: 'beat', version: 2 ** 60, hello: true }, { type: 'beat', version: 1, hello: 1 }, { type: 'delta', version: 1, joins: {}, leaves: [] }, { type: 'delta', version: 1, joins: [1], leaves: [] },
+    ...[entry('other.1'), entry('x1'), entry(1), entry('x.1', 5), entry('x.1', ''), entry('x.1', 'one', 'k'.repeat(1025)), ['one', 'k', 'x.1'], entry('x.1 y')]
+      .map((join) => ({ type: 'delta', version: 1, joins: [join], leaves: [] })),
+    { type: 'part', version: 1, part: 0, parts: 1, entries: 'all' }, { type: 'part', version: 1, part: '0', parts: 1, entries: [] }, { type: 'ask', of: 1 }
+  ]
+  for (const body of hostile) t.notOk(a.presence.receive('x', body), JSON.stringify(body))
+  for (const body of [
+    { type: 'part', version: 9, part: 1, parts: 2, entries: [entry('x.1')] }, { type: 'part', version: 9, part: 0, parts: 0, entries: [entry('x.1')] },
+    { type: 'delta', version: 7, joins: [entry('x.1')], leaves: [] }, { type: 'delta', version: 0, joins: [entry('x.1')], leaves: [] }, { type: 'ask', of: 'nobody' }
+  ]) t.ok(a.presence.receive('x', body), JSON.stringify(body))
+  t.same(a.keys('one'), [])
+  for (let n = 0; n < 5000; n++) a.presence.receive(`x${n}`, { type: 'delta', version: 1, joins: [entry(`x${n}.1`)], leaves: [] })
+  t.equal(a.keys('one').length, 1023, 'nodes are bounded: 1 024, with the one above')
+})
+
+type Step =
+  | { readonly type: 'track', readonly node: number, readonly topic: string, readonly key: string, readonly connection: number, readonly meta: number }
+  | { readonly type: 'untrack', readonly node: number, readonly topic: string, readonly key: string, readonly connection: number }
+  | { readonly type: 'leave', readonly node: number, readonly connection: number }
+  | { readonly type: 'deliver', readonly node: number, readonly count: number, readonly lost: boolean }
+  | { readonly type: 'tick' | 'kill', readonly node: number }
+  | { readonly type: 'cut', readonly node: number, readonly other: number }
+  | { readonly type: 'start' | 'heal' | 'turn' }
+
+const node = fc.nat(3)
+const connection = fc.nat(2)
+const topic = fc.constantFrom(...TOPICS)
+const key = fc.constantFrom('a', 'b')
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('track' as const), node, topic, key, connection, meta: fc.nat(2) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('untrack' as const), node, topic, key, connection }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('leave' as const), node, connection }) },
+  { weight: 8, arbitrary: fc.record({ type: fc.constant('deliver' as const), node, count: fc.integer({ min: 1, max: 5 }), lost: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('tick' as const), node }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('kill' as const), node }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('cut' as const), node, other: node }) },
+  { weight: 3, arbitrary: fc.constantFrom({ type: 'start' as const }, { type: 'heal' as const }, { type: 'turn' as const }, { type: 'turn' as const }) }
+)
+
+void t.test('whatever is lost, killed, cut off and restarted: 5 s after the last fault all see the same, and only who is there', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 120 }), async (steps) => {
+    const cluster = new Cluster()
+    for (let n = 0; n < 3; n++) cluster.start()
+    for (const each of steps) await take(cluster, each)
+    cluster.heal()
+    await cluster.pass(5)
+    for (const { presence, told, name } of cluster.nodes.values()) {
+      for (const topic of TOPICS) deepStrictEqual(presence.of(topic).map(show).sort(), union(cluster, topic), `${name} sees ${topic}`)
+      deepStrictEqual([...told.values()].map(show).sort(), TOPICS.flatMap((topic) => union(cluster, topic)).sort(), `${name} was told of it`)
+    }
+  }), runs(400)))
+})
+
+async function take (cluster: Cluster, step: Step): Promise<void> {
+  const nodes = [...cluster.nodes.values()]
+  const of = (index: number): Node | undefined => nodes[index % nodes.length]
+  switch (step.type) {
+    case 'track': return of(step.node)?.track(step.topic, step.key, step.connection, step.meta)
+    case 'untrack': return of(step.node)?.untrack(step.topic, step.key, step.connection)
+    case 'leave': return of(step.node)?.leave(step.connection)
+    case 'deliver': { const to = of(step.node); if (to !== undefined) cluster.deliver(to, step.count, step.lost); return }
+    case 'tick': return of(step.node)?.presence.tick()
+    case 'kill': { const gone = of(step.node); if (gone !== undefined) cluster.kill(gone); return }
+    case 'cut': { const [a, b] = [of(step.node), of(step.other)]; if (a !== undefined && b !== undefined && a !== b) cluster.cut(a, b); return }
+    case 'start': if (nodes.length < 5) cluster.start(); return
+    case 'heal': return cluster.heal()
+    case 'turn': await turn()
+  }
+}
