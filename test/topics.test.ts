@@ -1,5 +1,8 @@
 import t from 'tap'
+import { createHook } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import zlib from 'node:zlib'
 import { encode, decode } from '@msgpack/msgpack'
 import { Type } from '@fastify/type-provider-typebox'
 import type { BinaryCodec } from '../src/index.ts'
@@ -151,6 +154,55 @@ void t.test('a broadcast is written once for each route, by its schema and its c
     }
   }
   t.equal(encoded, texts.length)
+})
+
+void t.test('a broadcast to compressed connections is deflated once, and overtakes nothing', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { compress: true },
+      websocketHandler: {
+        init: (_args, ws) => { ws.subscribe('all'); return ws.push('ready') },
+        handleIn: (_message, _state, ws) => {
+          // ws deflates this while what is broadcast behind it is ready.
+          process.nextTick(() => app.websock.broadcast('all', 'behind '.repeat(1000)))
+          return ws.push('first '.repeat(50_000))
+        }
+      }
+    })
+  })
+  const clients = await Promise.all(Array.from({ length: 20 }, () => join(t, server, '/')))
+  for (const { socket } of clients) t.equal(socket.extensions, 'permessage-deflate')
+  let deflaters = 0
+  const hook = createHook({ init: (_id, type) => { if (type === 'ZLIB') deflaters++ } })
+  t.teardown(() => hook.disable())
+  const texts = ['small', 'large '.repeat(10_000), randomBytes(3000).toString('base64'), 'x'.repeat(1024), 'x'.repeat(1023)]
+  hook.enable()
+  for (const text of texts) server.app.websock.broadcast('all', text)
+  hook.disable()
+  t.equal(deflaters, 3, 'for 20 clients and 3 texts that are large enough')
+  for (const client of clients) for (const text of texts) t.equal(await client.next(), text)
+
+  const [writer, ...others] = clients as [typeof clients[0], ...typeof clients]
+  writer.send('go')
+  t.match(await writer.next(), /^first /)
+  for (const client of [writer, ...others]) t.match(await client.next(), /^behind /)
+})
+
+void t.test('who asked for a smaller window gets broadcasts deflated in that', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/', { websocketOptions: { compress: true }, websocketHandler: { init: (_args, ws) => { ws.subscribe('all'); return ws.push('ready') } } })
+  })
+  const raw = await connectRaw(t, server.port)
+  raw.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=9' }))
+  await raw.until((raw) => raw.frames().length === 1)
+  t.match(raw.text, /server_max_window_bits=9/)
+  // What repeats itself beyond that window.
+  const message = randomBytes(2000).toString('hex').repeat(3)
+  server.app.websock.broadcast('all', message)
+  await raw.until((raw) => raw.frames().length === 2)
+  const payload = raw.frames()[1]?.payload as Buffer
+  const inflate = (windowBits: number): string => zlib.inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 255, 255])]), { windowBits, finishFlush: zlib.constants.Z_SYNC_FLUSH, chunkSize: 64 }).toString()
+  t.equal(inflate(9), message)
 })
 
 void t.test('what a route cannot write is thrown at who broadcasts it, and nobody gets it', async (t) => {

@@ -56,7 +56,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this, endpoint.limits)
     this.#intake = new Intake(websocket, origin.socket, this)
-    this.#outbox = new Outbox(websocket, origin.socket, this.#intake.plain, endpoint.limits)
+    this.#outbox = new Outbox(websocket, origin, this.#intake.plain, endpoint.limits)
   }
 
   /** `init` is letter number one. */

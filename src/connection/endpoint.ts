@@ -50,6 +50,8 @@ export interface Origin {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
+  /** Agreed to compress in a smaller window than 32 KiB. */
+  readonly smallWindow: boolean
   /** What it is counted by, if by anything. */
   readonly key: string | undefined
 }

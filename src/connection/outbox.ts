@@ -1,7 +1,9 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
+import type { Origin } from './endpoint.ts'
 import { flushAtEndOfTick, joinFrames, type SharedFrame, type SharedWriter } from './shared-frame.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
@@ -16,6 +18,7 @@ const MAX_SHARED_BYTES = 64 * 1024
 export interface OutboxLimits {
   readonly maxBufferedBytes: number
   readonly slowPeer: SlowPeerPolicy
+  readonly fastLane: boolean
 }
 
 /** The one door out of a connection. */
@@ -23,6 +26,8 @@ export class Outbox implements Writer, SharedWriter {
   readonly socket: Duplex
   readonly #websocket: WebSocket
   readonly #plain: boolean
+  /** What is deflated for others may be written to this one, too. */
+  readonly #deflatesAlike: boolean
   readonly #limits: OutboxLimits
   /** Shared frames of this tick; with `room` bytes they are too many to wait for its end. */
   #shared: { readonly frames: SharedFrame[], bytes: number, readonly room: number } | undefined
@@ -33,8 +38,9 @@ export class Outbox implements Writer, SharedWriter {
   #probing = false
 
   /** `plain`: frames are written without ws, a burst at a time. */
-  constructor (websocket: WebSocket, socket: Duplex, plain: boolean, limits: OutboxLimits) {
+  constructor (websocket: WebSocket, { socket, smallWindow }: Pick<Origin, 'socket' | 'smallWindow'>, plain: boolean, limits: OutboxLimits) {
     this.socket = socket
+    this.#deflatesAlike = limits.fastLane && !smallWindow && websocket.extensions !== '' && socket instanceof Socket
     this.#websocket = websocket
     this.#plain = plain
     this.#limits = limits
@@ -73,6 +79,7 @@ export class Outbox implements Writer, SharedWriter {
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
     if (this.#plain) this.#stage(frame)
+    else if (this.#mayWriteDeflated) this.write(frame.deflated)
     else this.#sendByWs({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame)
     return true
   }
@@ -110,6 +117,11 @@ export class Outbox implements Writer, SharedWriter {
   /** Not when the peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered. */
   get #isOpen (): boolean {
     return this.#websocket.readyState === this.#websocket.OPEN
+  }
+
+  /** Not while ws is deflating something, which would come too late: then more waits than the socket has. */
+  get #mayWriteDeflated (): boolean {
+    return this.#deflatesAlike && this.#websocket.bufferedAmount === this.socket.writableLength
   }
 
   get #waits (): boolean {

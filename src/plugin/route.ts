@@ -4,7 +4,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import type { SharedFrame } from '../connection/shared-frame.ts'
+import { MIN_DEFLATED_BYTES, type SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { Gate } from './gate.ts'
@@ -127,9 +127,9 @@ export class WebsocketRoute {
     return upgrade.failure === undefined ? undefined : new FST_WEBSOCK_BAD_HANDSHAKE(upgrade.failure.message)
   }
 
-  #connect (websocket: WebSocket, { socket }: Upgrade, request: FastifyRequest, key: string | undefined): void {
+  #connect (websocket: WebSocket, { socket, smallWindow }: Upgrade, request: FastifyRequest, key: string | undefined): void {
     const { residents, nextId } = this.#host
-    const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, key })
+    const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, smallWindow, key })
     residents.moveIn(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
@@ -145,13 +145,19 @@ export class WebsocketRoute {
       // The connection counts what came out.
       maxPayload: compress ? maxMessageBytes + (maxMessageBytes >>> 12) + (maxMessageBytes >>> 14) + 16 : maxMessageBytes,
       // Without context takeover: else each connection keeps zlib's windows, and ws minds no threshold.
-      perMessageDeflate: compress ? { threshold: 1024, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
+      perMessageDeflate: compress ? { threshold: MIN_DEFLATED_BYTES, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
       // Not in @types/ws yet. ws closes 1008 beyond its 16 384 fragments, each an object of its own; so many of 64 bytes
       // are a message of 1 MiB. A larger limit lets larger messages come in fragments as small.
       ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)), maxPendingAutoPongs: MAX_PENDING_PONGS },
       handleProtocols: (_offered, request) => this.#host.gate.find(request)?.subprotocol ?? false
     })
-    server.on('headers', (lines, request) => lines.push(...this.#host.gate.find(request)?.headerLines ?? []))
+    server.on('headers', (lines, request) => {
+      const upgrade = this.#host.gate.find(request)
+      if (upgrade === undefined) return
+      // What was agreed on stands nowhere else in ws's public surface.
+      upgrade.smallWindow = lines.some((line) => line.includes('server_max_window_bits'))
+      lines.push(...upgrade.headerLines)
+    })
     server.on('wsClientError', (error, _socket, request) => {
       const upgrade = this.#host.gate.find(request)
       if (upgrade !== undefined) upgrade.failure = error

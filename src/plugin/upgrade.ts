@@ -26,6 +26,8 @@ export class Upgrade implements Task {
   subprotocol: string | null = null
   /** Header lines that hooks have set, for the 101. */
   headerLines: readonly string[] = []
+  /** What `permessage-deflate` was agreed on with a smaller window than 32 KiB for us. */
+  smallWindow = false
   /** Why ws would not upgrade after all. */
   failure: Error | undefined
   readonly #onEnd: () => void
