@@ -74,3 +74,9 @@ export const FST_WEBSOCK_UNTRACKABLE = createError('FST_WEBSOCK_UNTRACKABLE',
   'Cannot be tracked: %s', 500, TypeError)
 export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',
   '`%s` did not end within %s ms after the connection did', 500)
+
+// ── engines
+export const FST_WEBSOCK_INVALID_CLIENT = createError('FST_WEBSOCK_INVALID_CLIENT',
+  '%s takes %s, got %s', 500, TypeError)
+export const FST_WEBSOCK_ENGINE_DOWN = createError('FST_WEBSOCK_ENGINE_DOWN',
+  'The engine `%s` %s: what it was asked for may be lost, until its next `up` is called', 503)

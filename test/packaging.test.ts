@@ -26,9 +26,10 @@ void t.test('the package', async (t) => {
   await t.test('is well formed for publint and for all ways of node16 to resolve types', async (t) => {
     await t.resolves(run(process.execPath, [join(modules, 'publint/src/cli.js'), '--strict', tarball]))
     const { stdout } = await run(process.execPath, [join(modules, '@arethetypeswrong/cli/dist/index.js'), tarball, '--profile', 'node16', '--format', 'json'])
-    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: object }
+    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: Record<string, Array<{ resolutionKind?: string }>> }
     t.equal(analysis.types.kind, 'included')
-    t.same(problems, {})
+    // The resolution of old, which the profile leaves out and the list does not, knows no `exports`, so no entry but the first.
+    t.same(Object.values(problems).flat().filter(({ resolutionKind }) => resolutionKind !== 'node10'), [])
   })
 
   await install(dir, tarball, Object.keys(manifest.dependencies))
@@ -44,7 +45,7 @@ void t.test('the package', async (t) => {
     const { stdout } = await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir]).catch((error: { stdout: string }) => error)
     t.equal(stdout, '')
     const styles = (await readdir(fixtures)).filter((name) => /^(esm|cjs)-/.test(name)).map((name) => name.replace(/ts$/, 'js'))
-    t.same(styles.sort(), ['cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-default.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
+    t.same(styles.sort(), ['cjs-entries.cjs', 'cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-default.mjs', 'esm-entries.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
     await Promise.all(styles.map(async (style) => {
       const { stdout } = await run(process.execPath, [join(dir, 'out', style)])
       t.equal(stdout, '"HI"', style)

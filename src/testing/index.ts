@@ -1,0 +1,4 @@
+export { MemoryNetwork } from '../pubsub/memory-engine.ts'
+export { engineConformance, skipReason } from './engine-conformance.ts'
+
+export type { EngineCase, EngineHarness } from './engine-case.ts'

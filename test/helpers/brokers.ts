@@ -1,0 +1,161 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { findProgram } from './browser.ts'
+import type { Teardown } from './server.ts'
+
+const START_TIMEOUT_MS = 15_000
+
+interface Program {
+  readonly name: string
+  /** For a port of 127.0.0.1 and a folder of its own. */
+  readonly args: (port: number, folder: string) => readonly string[]
+  /** In what it prints: it listens; somebody else has the port. */
+  readonly ready: RegExp
+  readonly taken: RegExp
+}
+
+const REDIS: Program = {
+  name: 'redis-server',
+  args: (port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+  ready: /Ready to accept connections/,
+  taken: /Address already in use/
+}
+
+const NATS: Program = {
+  name: 'nats-server',
+  args: (port) => ['-a', '127.0.0.1', '-p', `${port}`],
+  ready: /Server is ready/,
+  taken: /address already in use/
+}
+
+/** A broker in a process of its own, on a free port of 127.0.0.1, with nothing kept. */
+export class Broker {
+  readonly port: number
+  readonly #program: Program
+  readonly #folder: string
+  #child: ChildProcess | undefined
+
+  constructor (program: Program, port: number, folder: string) {
+    this.#program = program
+    this.port = port
+    this.#folder = folder
+  }
+
+  /** Resolves when it listens. Rejects when it ends before. */
+  async start (): Promise<void> {
+    const path = findProgram(this.#program.name)
+    if (path === undefined) throw new Error(`${this.#program.name} is not on the PATH`)
+    const child = spawn(path, this.#program.args(this.port, this.#folder), { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder })
+    this.#child = child
+    await untilReady(child, this.#program)
+  }
+
+  /** SIGTERM. Resolves when it is gone. */
+  async stop (): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** SIGKILL. Resolves when it is gone. */
+  async kill (): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Killed, and started again on its port. */
+  async restart (): Promise<void> {
+    await this.kill()
+    await this.start()
+  }
+
+  freeze (): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  thaw (): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  async #end (signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    // One that stands still takes no other signal.
+    child.kill('SIGCONT')
+    await exited
+  }
+}
+
+/** Started for one test, killed when that ends. */
+export async function startRedis (t: Teardown): Promise<Broker> {
+  return startBroker(t, REDIS)
+}
+
+export async function startNats (t: Teardown): Promise<Broker> {
+  return startBroker(t, NATS)
+}
+
+/** On a free port, but not started. */
+export async function createRedis (t: Teardown): Promise<Broker> {
+  return createBroker(t, REDIS)
+}
+
+async function startBroker (t: Teardown, program: Program): Promise<Broker> {
+  for (let attempt = 1; ; attempt++) {
+    const broker = await createBroker(t, program)
+    try {
+      await broker.start()
+      return broker
+    } catch (error) {
+      // Between our look at the port and its own somebody may have taken it.
+      if (attempt === 5 || !program.taken.test((error as Error).message)) throw error
+    }
+  }
+}
+
+async function createBroker (t: Teardown, program: Program): Promise<Broker> {
+  const folder = await mkdtemp(join(tmpdir(), 'websock-broker-'))
+  const broker = new Broker(program, await findFreePort(), folder)
+  t.teardown(async () => {
+    await broker.kill()
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  return broker
+}
+
+async function untilReady (child: ChildProcess, { name, ready }: Program): Promise<void> {
+  const printed: string[] = []
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string) => (): void => {
+      clearTimeout(timer)
+      reject(new Error(`${name} ${why}:\n${printed.join('\n')}`))
+    }
+    const timer = setTimeout(fail(`did not start within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    child.once('error', reject)
+    // Not `exit`: what it printed before it ended comes until `close`.
+    child.once('close', fail('ended'))
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue
+      createInterface({ input: stream }).on('line', (line) => {
+        if (printed.push(line) > 50) printed.shift()
+        if (!ready.test(line)) return
+        clearTimeout(timer)
+        resolve()
+      })
+    }
+  })
+}
+
+async function findFreePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

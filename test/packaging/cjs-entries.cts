@@ -1,0 +1,26 @@
+import Fastify = require('fastify')
+import websock = require('fastify-websock')
+import nats = require('fastify-websock/nats')
+import redis = require('fastify-websock/redis')
+import testing = require('fastify-websock/testing')
+import { exchange } from './exchange.cjs'
+
+async function main (): Promise<void> {
+  const app = Fastify()
+  await app.register(websock, { engine: new testing.MemoryNetwork().createEngine() })
+  app.get('/echo', {
+    schema: { websocket: { receive: websock.typed<string>(), send: websock.typed<string>() } },
+    websocketHandler: { handleIn: (message, _state, ws) => ws.push(message.toUpperCase()) }
+  })
+  for (const create of [redis.redisEngine, nats.natsEngine]) {
+    try {
+      create({} as never)
+      throw new Error('a wrong client was taken')
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'FST_WEBSOCK_INVALID_CLIENT') throw error
+    }
+  }
+  await exchange(app)
+}
+
+void main()

@@ -1,0 +1,26 @@
+import Fastify from 'fastify'
+import websock, { type Engine } from 'fastify-websock'
+import { natsEngine, type NatsConnection } from 'fastify-websock/nats'
+import { redisEngine, type IoredisClient, type NodeRedisClient } from 'fastify-websock/redis'
+import { engineConformance, MemoryNetwork, skipReason, type EngineHarness } from 'fastify-websock/testing'
+import { exchange } from './exchange.cjs'
+
+const network = new MemoryNetwork()
+const harness: EngineHarness = { createEngine: () => network.createEngine() }
+const runnable = engineConformance.filter((each) => skipReason(each, harness) === false)
+for (const { run } of runnable) await run(harness)
+
+const engine: Engine = network.createEngine()
+const app = Fastify()
+await app.register(websock, { engine })
+app.get('/echo', {
+  schema: { websocket: { receive: websock.typed<string>(), send: websock.typed<string>() } },
+  websocketHandler: { handleIn: (message, _state, ws) => ws.push(message.toUpperCase()) }
+})
+// @ts-expect-error -- no such option
+void (() => redisEngine(undefined as unknown as NodeRedisClient | IoredisClient, { shard: true }))
+// @ts-expect-error -- not a connection
+void (() => natsEngine({}) satisfies Engine)
+void (undefined as NatsConnection | undefined)
+if (runnable.length < 10) throw new Error('the suite is not whole')
+await exchange(app)
