@@ -36,8 +36,8 @@ export interface Endpoint {
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for a frame that many get. */
   readonly share: (message: unknown) => SharedFrame
-  /** Throws when an info from another node does not match the schema. */
-  readonly checkInfo: ((info: unknown) => void) | undefined
+  /** Gives an info from another node as it is to be handed on; throws when it does not match the schema. */
+  readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics
   /** Sends an info to the connection of that address, wherever it is. */
   readonly post: (address: string, info: unknown) => boolean

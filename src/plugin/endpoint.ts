@@ -3,7 +3,7 @@ import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
-import { buildCheck, type Check } from '../messages/check.ts'
+import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
@@ -23,7 +23,7 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
   })
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
-  const checkInfo = named(name, 'info', () => buildReceiveCheck(info, compilers.validator))
+  const checkInfo = named(name, 'info', () => buildInfoCheck(buildReceiveCheck(info, compilers.validator)))
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   return {
     url: declared.url,
@@ -55,6 +55,14 @@ function checkSchema (schema: unknown, route: string, part: string): object | un
 function buildReceiveCheck (schema: object | undefined, compile: Parameters<typeof buildCheck>[1]): Check | undefined {
   if (schema === undefined) return undefined
   return schema instanceof TypeToken ? (message) => message : buildCheck(schema, compile)
+}
+
+function buildInfoCheck (check: Check | undefined): ((info: unknown) => unknown) | undefined {
+  return check && ((info) => {
+    const checked = check(info)
+    if (checked instanceof Mismatch) throw new TypeError(`an info does not match its schema: ${checked.message}`)
+    return checked
+  })
 }
 
 function named<T> (route: string, part: string, build: () => T): T {

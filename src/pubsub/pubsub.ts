@@ -166,7 +166,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     const envelope = decodeEnvelope(payload)
     // What went round by the broker.
     if (envelope?.node === this.node) return
-    if (envelope === undefined || !this.#take(topic, envelope)) this.#refuse(topic, 'it is no publication of this version')
+    if (envelope === undefined || !this.#take(topic, envelope)) this.#refuse('bytes', `no publication of this version, or one that has no business on ${topic}`)
   }
 
   /** False when such an envelope has no business on this topic. */
@@ -174,18 +174,17 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
     if (topic === NODE + this.node) {
       const connection = kind === 'post' ? this.#find(address) : undefined
-      if (connection !== undefined && this.#fits(connection.group, topic, body)) connection.offer(body)
+      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], body, '')
       return kind === 'post'
     }
     const own = topic.slice(TOPIC.length)
-    if (kind === 'publish') this.#publishHere(own, body, address, (group) => this.#fits(group, topic, body))
+    if (kind === 'publish') for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) this.#offerFromAfar(group, subscribers, body, address)
     else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
   }
 
-  #publishHere (topic: string, info: unknown, except: string, fits: (group: Group<Frame>) => boolean = () => true): void {
-    for (const [group, subscribers] of this.#subscriptions.of(topic) ?? []) {
-      if (!fits(group)) continue
+  #publishHere (topic: string, info: unknown, except: string): void {
+    for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
       for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info)
     }
   }
@@ -202,25 +201,24 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     try {
       this.#broadcastHere(topic, message, except)
     } catch (error) {
-      this.#refuse(TOPIC + topic, error)
+      this.#refuse('a message', error)
     }
   }
 
-  #fits (group: Group<Frame>, topic: string, info: unknown): boolean {
+  #offerFromAfar ({ checkInfo }: Group<Frame>, subscribers: Iterable<Subscriber<Frame>>, body: unknown, except: string): void {
     try {
-      group.checkInfo?.(info)
-      return true
+      const info = checkInfo === undefined ? body : checkInfo(body)
+      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info)
     } catch (error) {
-      this.#refuse(topic, error)
-      return false
+      this.#refuse('an info', error)
     }
   }
 
   /** One line, whoever floods the broker. */
-  #refuse (topic: string, why: unknown): void {
+  #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true
-    this.#log.warn({ topic, err: why }, 'something on the broker was dropped; there will be no more such lines')
+    this.#log.warn({ err: why }, `${what} from the broker was dropped; there will be no more such lines`)
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {

@@ -4,8 +4,8 @@ import type { News } from '../connection/handler.ts'
 export interface Group<Frame> {
   /** Throws when the message cannot be sent. Without it, broadcasts pass these by. */
   readonly share?: (message: unknown) => Frame
-  /** Throws when an info from another node does not match their schema. */
-  readonly checkInfo?: ((info: unknown) => void) | undefined
+  /** Gives an info from another node as it is to be handed on; throws when it does not match their schema. */
+  readonly checkInfo?: ((info: unknown) => unknown) | undefined
 }
 
 /** Who may be told of a topic. None of these throws. */
