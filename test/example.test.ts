@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { startRedis } from './helpers/brokers.ts'
+import { skipWithout } from './helpers/browser.ts'
 import { connect, refused } from './helpers/client.ts'
 import { startExample } from './helpers/example.ts'
 
@@ -92,6 +98,34 @@ void t.test('the chat refuses what is not in its schemas', async (t) => {
     client.send(message)
     t.equal((await client.closed).code, 1008)
   }
+})
+
+void t.test('two processes are one chat', { skip: skipWithout('redis-server') }, async (t) => {
+  const { port } = await startRedis(t)
+  const child = spawn(process.execPath, [join(__dirname, '../example/dist/two-nodes.js')], {
+    env: { PATH: process.env['PATH'], PORTS: '0,0', REDIS_URL: `redis://127.0.0.1:${port}` },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const exited = once(child, 'exit')
+  t.teardown(() => child.kill('SIGKILL'))
+  const urls: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const at = /http:(\/\/127\.0\.0\.1:\d+)\/chat/.exec(line)?.[1]
+    if (at !== undefined && urls.push(`ws:${at}/ws/chat/lobby`) === 2) break
+  }
+  child.stdout.resume()
+  const ann = await connect(t, `${urls[0]}?nick=ann`)
+  t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
+  t.match(await ann.nextJson(), { event: 'joined', nick: 'ann' })
+  const bob = await connect(t, `${urls[1]}?nick=bob`)
+  t.match(await bob.nextJson(), { event: 'here' })
+  t.match(await ann.nextJson(), { event: 'joined', nick: 'bob' })
+  ann.send({ event: 'say', text: 'hello' })
+  while ((await bob.nextJson<{ event: string }>()).event !== 'said');
+  t.match(bob.received.map((data) => JSON.parse(String(data)) as { event: string }).at(-1), { event: 'said', from: 'ann', text: 'hello' })
+  child.kill('SIGTERM')
+  t.equal((await bob.closed).code, 1012)
+  t.same((await exited)[0], 0)
 })
 
 void t.test('the server serves its pages and ends at SIGTERM with its clients told', async (t) => {
