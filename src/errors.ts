@@ -79,4 +79,4 @@ export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TI
 export const FST_WEBSOCK_INVALID_CLIENT = createError('FST_WEBSOCK_INVALID_CLIENT',
   '%s takes %s, got %s', 500, TypeError)
 export const FST_WEBSOCK_ENGINE_DOWN = createError('FST_WEBSOCK_ENGINE_DOWN',
-  'The engine `%s` %s: what it was asked for may be lost, until its next `up` is called', 503)
+  'The engine `%s` %s: nothing reaches other nodes until it is up again', 503)

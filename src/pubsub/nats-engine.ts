@@ -65,7 +65,9 @@ class NatsEngine implements Engine {
   readonly #subscriptions = new Map<string, NatsSubscription>()
   #statuses: NatsStatuses | undefined
   #maxPayloadBytes = MIB
-  #confirmation: Promise<void> | undefined
+  #confirmation: Promise<ReadonlyMap<string, Error>> | undefined
+  /** By subject, what the server did not permit since the last confirmation. */
+  #refusals = new Map<string, Error>()
 
   constructor (connection: NatsConnection, prefix: string) {
     this.#connection = connection
@@ -116,8 +118,10 @@ class NatsEngine implements Engine {
 
   async publish (topic: string, payload: Uint8Array): Promise<void> {
     await this.#link.call(async () => {
-      this.#connection.publish(this.#subjectOf(topic), payload)
-      await this.#confirm()
+      const subject = this.#subjectOf(topic)
+      this.#connection.publish(subject, payload)
+      const refusal = (await this.#confirm()).get(subject)
+      if (refusal !== undefined) throw refusal
     })
   }
 
@@ -127,27 +131,41 @@ class NatsEngine implements Engine {
     this.#forget()
   }
 
-  /** Resolves when the server has all that was sent in this turn: it answers in order. */
-  #confirm (): Promise<void> {
-    this.#confirmation ??= nextTurn().then(() => {
-      this.#confirmation = undefined
-      return this.#connection.flush()
-    })
+  /** Resolves when the server has all that was sent in this turn, in which order it answers, with what it refused of that. */
+  #confirm (): Promise<ReadonlyMap<string, Error>> {
+    this.#confirmation ??= this.#flushSoon()
     return this.#confirmation
+  }
+
+  async #flushSoon (): Promise<ReadonlyMap<string, Error>> {
+    await nextTurn()
+    this.#confirmation = undefined
+    await this.#connection.flush()
+    // Refusals were read before the answer, and are told of later in that turn.
+    await nextTurn()
+    const refusals = this.#refusals
+    if (refusals.size > 0) this.#refusals = new Map()
+    return refusals
   }
 
   async #watch (statuses: NatsStatuses): Promise<void> {
     for await (const { type, error } of statuses) {
       if (type === 'reconnect') this.#link.up()
-      if (type === 'disconnect' || type === 'close') this.#lose(error)
+      if (type === 'disconnect') this.#lose()
+      if (type === 'error') this.#note(error)
     }
+    // It was closed, by its owner or because it gave up.
     this.#lose()
   }
 
-  #lose (reason?: unknown): void {
-    // The client would subscribe to them again by itself, and the library does.
+  #note (error: Error & { readonly operation?: unknown, readonly subject?: unknown } = new Error('unknown')): void {
+    if (error.operation === 'publish' && typeof error.subject === 'string') this.#refusals.set(error.subject, error)
+  }
+
+  #lose (): void {
+    // The client would subscribe to them again by itself.
     this.#forget()
-    this.#link.down(reason)
+    this.#link.down()
   }
 
   #forget (): void {

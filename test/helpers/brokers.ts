@@ -36,21 +36,21 @@ const NATS: Program = {
 /** A broker in a process of its own, on a free port of 127.0.0.1, with nothing kept. */
 export class Broker {
   readonly port: number
+  readonly folder: string
   readonly #program: Program
-  readonly #folder: string
   #child: ChildProcess | undefined
 
   constructor (program: Program, port: number, folder: string) {
     this.#program = program
     this.port = port
-    this.#folder = folder
+    this.folder = folder
   }
 
   /** Resolves when it listens. Rejects when it ends before. */
   async start (): Promise<void> {
     const path = findProgram(this.#program.name)
     if (path === undefined) throw new Error(`${this.#program.name} is not on the PATH`)
-    const child = spawn(path, this.#program.args(this.port, this.#folder), { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder })
+    const child = spawn(path, this.#program.args(this.port, this.folder), { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder })
     this.#child = child
     await untilReady(child, this.#program)
   }
@@ -96,8 +96,9 @@ export async function startRedis (t: Teardown): Promise<Broker> {
   return startBroker(t, REDIS)
 }
 
-export async function startNats (t: Teardown): Promise<Broker> {
-  return startBroker(t, NATS)
+/** With more arguments, and what is done in its folder before it starts. */
+export async function startNats (t: Teardown, args: readonly string[] = [], prepare?: (folder: string) => Promise<void>): Promise<Broker> {
+  return startBroker(t, { ...NATS, args: (...given) => [...NATS.args(...given), ...args] }, prepare)
 }
 
 /** On a free port, but not started. */
@@ -105,9 +106,10 @@ export async function createRedis (t: Teardown): Promise<Broker> {
   return createBroker(t, REDIS)
 }
 
-async function startBroker (t: Teardown, program: Program): Promise<Broker> {
+async function startBroker (t: Teardown, program: Program, prepare?: (folder: string) => Promise<void>): Promise<Broker> {
   for (let attempt = 1; ; attempt++) {
     const broker = await createBroker(t, program)
+    await prepare?.(broker.folder)
     try {
       await broker.start()
       return broker
