@@ -49,9 +49,9 @@ export class ServerProcess {
 }
 
 /** Starts a file of test/fixtures and waits until it listens; killed when the test ends. */
-export async function startServerProcess (t: Teardown, fixture: string, execArgv: string[] = []): Promise<ServerProcess> {
+export async function startServerProcess (t: Teardown, fixture: string, execArgv: string[] = [], env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
   // Its own flags and surroundings: it needs no loader of TypeScript, and what it loads would be on its heap.
-  const child = fork(resolve(__dirname, '../fixtures', fixture), { execArgv, env: { PATH: process.env['PATH'] } })
+  const child = fork(resolve(__dirname, '../fixtures', fixture), { execArgv, env: { PATH: process.env['PATH'], ...env } })
   t.teardown(() => child.kill('SIGKILL'))
   const server = new ServerProcess(child)
   server.port = await server.next<number>('ready')
