@@ -50,6 +50,27 @@ const turns = async (): Promise<void> => { for (let i = 0; i < 20; i++) await tu
 const wire = (raw: RawClient): string[] => raw.frames().map(({ opcode, payload }) =>
   opcode === 8 ? `close ${payload.length < 2 ? '' : payload.readUInt16BE()}` : `${['', 'text', 'binary'][opcode] ?? (opcode === 9 ? 'ping' : 'pong')} ${payload.toString()}`)
 
+void t.test('our side is ended once, however the peer ends: what ws ends again is an error with a stack', async (t) => {
+  let ended = 0
+  const server = await startEcho(t)
+  server.app.server.on('connection', (socket: Socket) => {
+    const end = socket.end
+    socket.end = function (...args: unknown[]) {
+      ended++
+      return end.apply(this, args as never)
+    }
+  })
+  for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
+    ended = 0
+    const raw = await server.open({ allowHalfOpen: true })
+    raw.write(last)
+    await raw.until((raw) => raw.frames().length === 1)
+    raw.socket.end()
+    await raw.ended
+    t.equal(ended, 1)
+  }
+})
+
 for (const fastLane of LANES) {
   void t.test(`what comes in one packet is answered in its order, ${named(fastLane)}`, async (t) => {
     const server = await startEcho(t, { handleControl: ({ data }, _state, ws) => ws.push(`saw ${String(data)}`) }, { fastLane })

@@ -19,6 +19,7 @@ export interface Listener {
 }
 
 type Give = (this: Duplex, chunk: Buffer) => void
+type GiveEnd = (this: Duplex) => void
 
 /** So that one function listens to all sockets. */
 const kLane = Symbol('fastify-websock.fast-lane')
@@ -33,6 +34,7 @@ type Known = Duplex & { [kLane]: FastLane }
 export class FastLane {
   readonly #listener: Listener
   readonly #give: Give
+  readonly #giveEnd: GiveEnd
   /** Bytes to come of the frame that ws is reading. */
   #left = 0
   /** That frame is the last of a data message, or says that none will come. */
@@ -44,8 +46,9 @@ export class FastLane {
   #mode: 'ours' | 'theirs' | 'none' = 'ours'
 
   /**
-   * Takes the place of ws's own listener of the socket; to be called in the tick of the 101. Undefined, and nothing done,
-   * unless ws listens as expected: with one listener of `data`, which takes whatever part of the stream comes next.
+   * Takes the place of ws's own listeners of the socket; to be called in the tick of the 101. Undefined, and nothing done,
+   * unless ws listens as expected: with one listener of `data`, which takes whatever part of the stream comes next, and one
+   * of `end`, which is the last because it has just been added.
    *
    * Of sockets only: any other stream may deliver what the peer sends, or what is sent to it, within the call that writes,
    * and so in the midst of a chunk, or of another connection's burst.
@@ -53,16 +56,18 @@ export class FastLane {
   static open (socket: Duplex, listener: Listener): FastLane | undefined {
     if (!(socket instanceof Socket)) return undefined
     const [give, ...others] = socket.listeners('data') as Give[]
-    if (give === undefined || others.length > 0) return undefined
-    const lane = new FastLane(listener, give)
+    const giveEnd = socket.listeners('end').at(-1) as GiveEnd | undefined
+    if (give === undefined || others.length > 0 || giveEnd === undefined) return undefined
+    const lane = new FastLane(listener, give, giveEnd)
     ;(socket as Duplex as Known)[kLane] = lane
-    socket.off('data', give).on('data', onData).prependListener('end', onEnd)
+    socket.off('data', give).on('data', onData).off('end', giveEnd).on('end', onEnd)
     return lane
   }
 
-  private constructor (listener: Listener, give: Give) {
+  private constructor (listener: Listener, give: Give, giveEnd: GiveEnd) {
     this.#listener = listener
     this.#give = give
+    this.#giveEnd = giveEnd
   }
 
   /** To be called when ws has failed: it reads no more, and would pause the socket. */
@@ -70,9 +75,13 @@ export class FastLane {
     this.#mode = 'none'
   }
 
-  /** FIN may be told in the tick of the last bytes, and ws writes nothing after it. */
-  end (): void {
+  /**
+   * FIN may be told in the tick of the last bytes, and ws writes nothing after it. Where the closing handshake is done, ws has
+   * nothing left to do: it would end once more what it has ended, and Node make two errors of that, each with a stack.
+   */
+  end (socket: Duplex): void {
     this.#listener.flush()
+    if (this.#mode !== 'none' || !socket.writableEnded) this.#giveEnd.call(socket)
   }
 
   read (socket: Duplex, chunk: Buffer): void {
@@ -183,7 +192,7 @@ function onData (this: Duplex, chunk: Buffer): void {
 }
 
 function onEnd (this: Duplex): void {
-  (this as Known)[kLane].end()
+  (this as Known)[kLane].end(this)
 }
 
 /** First two bytes, and eight of an extended length. */

@@ -94,12 +94,15 @@ export class Gate {
     const whole = hasAllHeaders(this.#server, request)
     if (whole && !isWebsocketUpgrade(request)) return replayAsHttp(this.#server, request, socket, head)
     const upgrade = this.#track(request, socket, head)
-    if (!whole) return upgrade.refuse(new FST_WEBSOCK_TOO_MANY_HEADERS())
+    if (!whole) upgrade.refuse(new FST_WEBSOCK_TOO_MANY_HEADERS())
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
-    if (this.#closing) return refuseDraining(upgrade)
-    this.door.emit('upgrade', request, socket, head)
-    // An answer that no hook has told us of (to a malformed URL, say) has the socket until the end of this turn.
-    if (!upgrade.routed) setImmediate(() => this.door.emit('upgrade', request, socket, head))
+    else if (this.#closing) refuseDraining(upgrade)
+    else {
+      this.door.emit('upgrade', request, socket, head)
+      // An answer that no hook has told us of (to a malformed URL, say) has the socket until the end of this turn.
+      if (!upgrade.routed) setImmediate(() => this.door.emit('upgrade', request, socket, head))
+    }
+    upgrade.watch()
   }
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -107,7 +110,7 @@ export class Gate {
     request.headers.host ??= 'localhost'
     // injectWS gives a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
-    this.#track(request, socket, head)
+    this.#track(request, socket, head).watch()
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {

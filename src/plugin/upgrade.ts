@@ -50,8 +50,14 @@ export class Upgrade implements Task {
     this.#timeouts = timeouts
     socket.on('error', destroy)
     this.#errorListeners = socket.listenerCount('error')
-    // Most upgrades are over by then, and need neither a timer nor a listener.
-    atEndOfTurn(this)
+  }
+
+  /**
+   * To be called when hooks have had a first go at it. Most upgrades are over then, or at the end of the turn, and need neither a
+   * timer nor a listener; and without anything at that end the event loop need not ask for events without waiting.
+   */
+  watch (): void {
+    if (!this.#ended) atEndOfTurn(this)
   }
 
   endTurn (): void {
