@@ -1,5 +1,6 @@
 import type { EngineCase, EngineHarness } from './engine-case.ts'
 import { deliveryCases } from './engine-delivery-cases.ts'
+import { nodeCases } from './engine-node-cases.ts'
 import { outageCases } from './engine-outage-cases.ts'
 import { stopCases } from './engine-stop-cases.ts'
 import { subscriptionCases } from './engine-subscription-cases.ts'
@@ -12,7 +13,8 @@ export const engineConformance: readonly EngineCase[] = [
   ...deliveryCases,
   ...subscriptionCases,
   ...outageCases,
-  ...stopCases
+  ...stopCases,
+  ...nodeCases
 ]
 
 /** Why a case cannot be run on this harness; false when it can. */
