@@ -36,10 +36,24 @@ for (const kind of REDIS_CLIENTS) {
       await node.engine.start(node)
       t.same(node.turns, [])
       await t.rejects(node.engine.publish('topic', Uint8Array.of(1)), { code: 'FST_WEBSOCK_ENGINE_DOWN' })
+      await node.until(() => node.turns.length > 0, 'down')
+      t.match(node.reasons, [{ code: 'ECONNREFUSED' }])
       await broker.start()
-      await node.until(() => node.turns.length > 0, 'up')
+      await node.until(() => node.turns.length > 1, 'up')
       await node.engine.publish('topic', Uint8Array.of(1))
-      t.same(node.turns, ['up'])
+      t.same(node.turns, ['down', 'up'])
+    })
+
+    await t.test('says why it cannot connect: a password that is not given', async (t) => {
+      const broker = await startRedis(t)
+      const admin = await connectAdmin(t, broker.port)
+      await admin.ask('CONFIG', 'SET', 'requirepass', 'secret')
+      const node = new EngineNode(redisEngine(kind.create(broker.port)))
+      t.teardown(() => node.stop())
+      await node.engine.start(node)
+      await node.until(() => node.turns.length > 0, 'down')
+      t.same(node.turns, ['down'])
+      t.match(node.reasons, [{ message: /NOAUTH/ }])
     })
 
     await t.test('is down when either connection is lost, and up when it is back', async (t) => {

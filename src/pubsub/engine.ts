@@ -4,7 +4,7 @@ export interface EngineListener {
   receive (topic: string, payload: Uint8Array): void
   /** The broker is there: from now on the engine can subscribe and publish. */
   up (): void
-  /** The broker is gone: what others publish is lost until `up`. The reason is for the log. */
+  /** The broker is gone, or cannot be reached from the start: what others publish is lost until `up`. The reason is for the log. */
   down (reason?: unknown): void
 }
 

@@ -10,6 +10,7 @@ export class Link {
   readonly #calls = new Set<(reason: Error) => void>()
   #listener: EngineListener | undefined
   #isUp = false
+  #hasTold = false
 
   constructor (name: string) {
     this.#name = name
@@ -26,14 +27,15 @@ export class Link {
   /** Again is as once. */
   up (): void {
     if (this.#isUp || this.#listener === undefined) return
-    this.#isUp = true
+    this.#isUp = this.#hasTold = true
     this.#listener.up()
   }
 
-  /** Again is as once. Rejects the calls that are under way. */
+  /** Again is as once; before the first `up` only with a reason, so that a wrong password is seen. Rejects the calls that are under way. */
   down (reason?: unknown): void {
-    if (!this.#isUp) return
+    if (!this.#isUp && (this.#hasTold || reason === undefined)) return
     this.#isUp = false
+    this.#hasTold = true
     this.#rejectAll('has lost its broker', reason)
     this.#listener?.down(reason)
   }

@@ -13,6 +13,8 @@ export class EngineNode implements EngineListener {
   readonly engine: Engine
   readonly received: Publication[] = []
   readonly turns: Array<'up' | 'down'> = []
+  /** Of each `down`. */
+  readonly reasons: unknown[] = []
   /** Called within `up` and `down`, when these are written down. */
   onTurn: (turn: 'up' | 'down') => void = () => {}
   #looks: Array<() => void> = []
@@ -50,7 +52,8 @@ export class EngineNode implements EngineListener {
     this.#turn('up')
   }
 
-  down (): void {
+  down (reason?: unknown): void {
+    this.reasons.push(reason)
     this.#turn('down')
   }
 

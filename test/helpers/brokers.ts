@@ -52,6 +52,10 @@ export class Broker {
     if (path === undefined) throw new Error(`${this.#program.name} is not on the PATH`)
     const child = spawn(path, this.#program.args(this.port, this.folder), { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder })
     this.#child = child
+    // A test that throws where nobody catches is over without its teardown.
+    const killAtExit = (): void => { child.kill('SIGKILL') }
+    process.once('exit', killAtExit)
+    child.once('exit', () => process.off('exit', killAtExit))
     await untilReady(child, this.#program)
   }
 
