@@ -13,15 +13,11 @@ import { pages } from './pages.ts'
 /** A node: the same chat as on one, and an engine. */
 async function startNode (port: number): Promise<void> {
   const app = Fastify({ logger: { level: 'warn' }, routerOptions: { maxParamLength: 128 } })
-  const redis = createClient({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379' })
-  redis.on('error', (error: Error) => app.log.error({ err: error }, 'redis'))
-  await redis.connect()
-
-  await app.register(websock, { engine: redisEngine(redis) })
+  const url = process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379'
+  await app.register(websock, { engine: redisEngine(createClient({ url })) })
   await app.register(chat)
   await app.register(pages, { folder: join(__dirname, '..', 'pages') })
   app.get('/healthz', (_request, reply) => reply.code(app.websock.ready() ? 200 : 503).send())
-  app.addHook('onClose', () => redis.close())
 
   const at = await app.listen({ host: '127.0.0.1', port })
   console.log(`node ${process.pid}: ${at}/chat`)
