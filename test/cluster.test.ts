@@ -206,6 +206,28 @@ void t.test('without the broker all goes on here; its return is told to each sub
   t.same(lines, ['the engine is connected', 'the engine is not connected: topics stay in this process until it is', 'the engine is connected 7'])
 })
 
+void t.test('a node that is cut off sees its own, is forgotten by the others, and is seen again', async (t) => {
+  const network = new MemoryNetwork()
+  const cutOff = network.createEngine()
+  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
+  const [a, b] = [await one.join('r'), await two.join('r')]
+  await ready(one, two)
+  const keys = ({ app }: TestNode): string[] => app.websock.presence('r').map(({ key }) => key).sort()
+  a.send('track ann')
+  b.send('track bob')
+  await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
+  network.goDown(cutOff)
+  await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
+  b.send('track ben')
+  network.goUp(cutOff)
+  await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
+  const told = (client: typeof a): string[] => client.received.map(String).filter((text) => /^[+-]/.test(text)).map((text) => text.replace('=null', ''))
+  await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
+  t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
+  t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
+  t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
+})
+
 void t.test('a broker that takes nothing costs bytes up to a bound, then publications are lost', async (t) => {
   let listener: EngineListener | undefined
   const stuck: Engine = {
