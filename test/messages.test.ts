@@ -75,7 +75,7 @@ void t.test('keys that poison prototypes are refused, removed or left, as in Fas
   }
 })
 
-void t.test('handleInvalid is told the reason and the raw frame, and what it returns counts', async (t) => {
+void t.test('handleInvalid is told the reason, the raw frame and what a mismatch was decoded to, and what it returns counts', async (t) => {
   const problems: InvalidMessage[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -103,6 +103,7 @@ void t.test('handleInvalid is told the reason and the raw frame, and what it ret
     { kind: 'undecodable', code: 1007, frame: { opcode: 'text', data: '{"event":' } },
     { kind: 'mismatch', code: 1008, frame: { opcode: 'text', data: '{"event":"say"}' } }
   ])
+  t.same(problems.map(({ message }) => message), [undefined, undefined, { event: 'say' }])
   t.ok(problems.every(({ error }) => (error as { code?: string }).code === 'FST_WEBSOCK_INVALID_MESSAGE'))
   t.same(problems.map(({ error }) => error.message), [
     'The client sent a binary message where text is spoken',

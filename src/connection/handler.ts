@@ -40,6 +40,8 @@ export interface InvalidMessage {
   readonly code: 1007 | 1008
   readonly error: Error
   readonly frame: RawMessage
+  /** What a `mismatch` was decoded to: anything that the codec can give. */
+  readonly message?: unknown
 }
 
 /** What `handleDrain` is given. */

@@ -44,7 +44,7 @@ function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   }
   const message = check(decoded)
   return message instanceof Mismatch
-    ? new Invalid(describe('mismatch', `a message that does not match: ${message.message}`, data, message.cause))
+    ? new Invalid({ ...describe('mismatch', `a message that does not match: ${message.message}`, data, message.cause), message: decoded })
     : message
 }
 
