@@ -4,15 +4,28 @@ import websock from 'fastify-websock'
 import { chat } from './chat.ts'
 import { connectionTimer } from './connection-timer/connection-timer.ts'
 import { echo } from './echo.ts'
+import { openCluster } from './engine.ts'
+import { gossip } from './gossip/gossip.ts'
+import { DEMO_GAMES, readGames } from './gossip/known-games.ts'
 import { pages } from './pages.ts'
+
+const { GOSSIP_GAMES, GOSSIP_HEARTBEAT_MS, GOSSIP_ADMIN_TOKEN } = process.env
 
 async function main (): Promise<void> {
   // A name or room of 64 characters, some of them two code units long.
   const app = Fastify({ logger: { level: 'warn' }, routerOptions: { maxParamLength: 128 } })
-  await app.register(websock)
+  const cluster = await openCluster(process.env)
+  await app.register(websock, { ...(cluster && { engine: cluster.engine }) })
+  app.addHook('onClose', async () => cluster?.close())
   await app.register(connectionTimer)
   await app.register(echo)
   await app.register(chat)
+  await app.register(gossip, {
+    games: GOSSIP_GAMES ? readGames(GOSSIP_GAMES) : DEMO_GAMES,
+    heartbeatMs: Number(GOSSIP_HEARTBEAT_MS || 15_000),
+    // An empty one would be everybody's.
+    adminToken: GOSSIP_ADMIN_TOKEN || undefined
+  })
   // This file is compiled into a folder of its own.
   await app.register(pages, { folder: join(__dirname, '..', 'pages') })
 
@@ -22,10 +35,16 @@ async function main (): Promise<void> {
 
   ${at}/connection-timer
   ${at}/chat
+  ${at}/gossip
   ${ws}/ws/connection_timer/NAME?everyMs=15000
   ${ws}/ws/chat/ROOM?nick=NICK
   ${ws}/ws/echo
+  ${ws}/socket
 `)
+  if (!GOSSIP_GAMES) {
+    console.log("Gossip's demo games:\n")
+    for (const game of DEMO_GAMES) console.log(`  ${game.short_name}  client_id ${game.client_id}  client_secret ${game.client_secret}`)
+  }
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void app.close() })
 }

@@ -1,0 +1,73 @@
+import { Type, type FastifyPluginAsyncTypebox, type Static } from '@fastify/type-provider-typebox'
+import { typed } from 'fastify-websock'
+import type { KnownGame } from './known-games.ts'
+import type { Network } from './network.ts'
+import { topics } from './topics.ts'
+
+const LOOK_EVERY_MS = 1000
+
+const Game = Type.Object({
+  game: Type.String(),
+  display_name: Type.String(),
+  user_agent: Type.String(),
+  supports: Type.Array(Type.String()),
+  channels: Type.Array(Type.String()),
+  players: Type.Array(Type.String())
+})
+
+const ToPageSchema = Type.Union([
+  Type.Object({ event: Type.Literal('talk'), channel: Type.String(), game: Type.String(), name: Type.String(), message: Type.String(), at: Type.Integer() }),
+  Type.Object({ event: Type.Literal('online'), games: Type.Array(Game) }),
+  Type.Object({ event: Type.Literal('offline'), games: Type.Array(Type.String()) })
+])
+export type ToPage = Static<typeof ToPageSchema>
+
+/** What a page has been told of each game, as JSON. */
+type Shown = ReadonlyMap<string, string>
+
+/** For the page at /gossip: which games are online, and what is said on all channels. It cannot say anything itself. */
+export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
+  app.get('/ws/gossip', {
+    schema: { websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() } },
+    websocketHandler: {
+      init (_args, ws) {
+        ws.subscribe(topics.watchers)
+        ws.sendInterval('look', LOOK_EVERY_MS)
+        const shown = look(network)
+        return ws.push(changes(new Map(), shown), shown)
+      },
+      handleInfo (_look, before, ws) {
+        const shown = look(network)
+        return ws.push(changes(before, shown), shown)
+      }
+    }
+  })
+}
+
+function look (network: Network): Shown {
+  return new Map(network.othersThan().flatMap((known) => {
+    const game = describe(known, network)
+    return game === undefined ? [] : [[game.game, JSON.stringify(game)]]
+  }))
+}
+
+function describe (known: KnownGame, network: Network): Static<typeof Game> | undefined {
+  const online = network.find(known.short_name)
+  return online && {
+    game: known.short_name,
+    display_name: known.name,
+    user_agent: online.userAgent,
+    supports: [...online.supports],
+    channels: [...online.channels],
+    players: known.display_players === false ? [] : [...online.players]
+  }
+}
+
+function changes (before: Shown, now: Shown): ToPage[] {
+  const games = [...now].filter(([game, json]) => before.get(game) !== json).map(([, json]) => JSON.parse(json) as Static<typeof Game>)
+  const gone = [...before.keys()].filter((game) => !now.has(game))
+  return [
+    ...(games.length > 0 ? [{ event: 'online' as const, games }] : []),
+    ...(gone.length > 0 ? [{ event: 'offline' as const, games: gone }] : [])
+  ]
+}

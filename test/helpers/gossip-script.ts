@@ -1,0 +1,128 @@
+import type { Test } from 'tap'
+import { connect, type Client } from './client.ts'
+import { authentication, hearsNothing, makeGame, startGossip, type Game, type GossipServer } from './gossip.ts'
+
+/**
+ * What happens, in this order. `>` sends (text as it is, bytes as a binary frame), `<` is what comes next, `silent` proves that nothing came,
+ * `closed` waits for the close frame, `+` moves the server's clock by so many milliseconds.
+ */
+export type Step =
+  | readonly [who: string, what: '>' | '<', message: unknown]
+  | readonly [who: string, what: 'silent' | 'ping' | 'pong' | 'leaves']
+  | readonly [who: string, what: 'closed', code: number]
+  | readonly ['time', '+', ms: number]
+
+/** Who is there: with what in its authentication; null: connected, and no more. A second socket of A is `A2`, and so on. */
+export type Cast = Readonly<Record<string, object | null>>
+
+export type Row = readonly [name: string, cast: Cast, ...steps: Step[]]
+
+export function times (count: number, ...steps: Step[]): Step[] {
+  return Array.from({ length: count }, () => steps).flat()
+}
+
+/** A ref that the server made. */
+export const FRESH = '(fresh)'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+/** The games of one row: of H the display, of P the players are hidden. In messages `@A` is its short name, `@A.id`, `@A.secret` what it says. */
+function gamesOf (row: number): Game[] {
+  const more: Record<string, object> = { H: { display: false }, P: { display_players: false }, D: { description: 'd', homepage_url: 'http://d.example', connections: [{ type: 'web', url: 'http://d.example/play' }, { type: 'secure telnet', host: 'd.example', port: 4000 }] } }
+  return ['A', 'B', 'C', 'D', 'H', 'P'].map((letter) => makeGame(`${letter}${row}x`, more[letter]))
+}
+
+/** Plays each row as a test of its own, all on one server; those that look at all games by themselves. */
+export async function playRows (t: Test, rows: readonly Row[], { alone = false } = {}): Promise<void> {
+  const start = (games: Game[]): Promise<GossipServer> => startGossip(t, { games, onlineForMs: 3_600_000, heartbeatMs: 3_600_000 })
+  const shared = alone ? undefined : await start(rows.flatMap((_, row) => gamesOf(row)))
+  for (const [row, [name, cast, ...steps]] of rows.entries()) {
+    await t.test(name, async (t) => {
+      const server = shared ?? await start(gamesOf(row))
+      await new Script(t, server, row).play(cast, steps)
+    })
+  }
+}
+
+class Script {
+  readonly #clients = new Map<string, Client>()
+  readonly #t: Test
+  readonly #server: GossipServer
+  readonly #row: number
+  #key = ''
+
+  constructor (t: Test, server: GossipServer, row: number) {
+    this.#t = t
+    this.#server = server
+    this.#row = row
+  }
+
+  async play (cast: Cast, steps: readonly Step[]): Promise<void> {
+    for (const [who, payload] of Object.entries(cast)) {
+      const client = await connect(this.#t, this.#server.url)
+      this.#clients.set(who, client)
+      if (payload === null) continue
+      client.send(authentication(this.#gameOf(who), payload))
+      while ((await client.nextJson<any>()).event !== 'heartbeat');
+    }
+    // What the first were told of the others.
+    for (const client of this.#clients.values()) await drain(client)
+    for (const step of steps) await this.#do(step)
+    for (const client of this.#clients.values()) client.close()
+    await Promise.all([...this.#clients.values()].map(({ closed }) => closed))
+  }
+
+  async #do (step: Step): Promise<void> {
+    const [who, what, value] = step
+    // The clock has no client.
+    const client = this.#clients.get(who) as Client
+    const label = `${who} ${what} ${JSON.stringify(value)}`
+    switch (what) {
+      case '+': return this.#server.pass(value as number)
+      case '>': return client.send(value instanceof Uint8Array ? value : this.#fill(value).replaceAll('@key', this.#key))
+      case '<': return this.#compare(await client.nextJson(), value, label)
+      case 'silent': return hearsNothing(client)
+      case 'ping': {
+        const pong = new Promise<string>((resolve) => client.socket.once('pong', (data) => resolve(data.toString())))
+        client.socket.ping('body')
+        this.#t.equal(await pong, 'body')
+        return
+      }
+      case 'pong': return client.socket.pong('unasked')
+      case 'leaves': {
+        client.close()
+        await client.closed
+        return
+      }
+      case 'closed': this.#t.same(await client.closed, { code: value, reason: 'goodbye' }, label)
+    }
+  }
+
+  #compare (received: any, expected: unknown, label: string): void {
+    if (UUID.test(received.ref)) received.ref = FRESH
+    if (UUID.test(received.payload?.key)) {
+      this.#key = received.payload.key
+      received.payload.key = '@key'
+    }
+    for (const achievement of received.payload?.achievements ?? []) achievement.key = '@key'
+    this.#t.same(received, JSON.parse(this.#fill(expected)), label)
+  }
+
+  #fill (message: unknown): string {
+    const text = typeof message === 'string' ? message : JSON.stringify(message)
+    return text.replaceAll(/@([A-Z])(\.id|\.secret)?/g, (_, letter: string, field = '') => {
+      const game = this.#gameOf(letter)
+      return field === '' ? game.short_name : field === '.id' ? game.client_id : game.client_secret
+    })
+  }
+
+  #gameOf (who: string): Game {
+    return this.#server.games.get(`${who[0]}${this.#row}x`) as Game
+  }
+}
+
+/** Takes all that has been sent to it. */
+async function drain (client: Client): Promise<void> {
+  client.send('{')
+  while (await client.next() !== '{"status":"unknown"}');
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { mock } from 'node:test'
+import { connect, type Client } from './client.ts'
+import { buildApp, listen, type Teardown } from './server.ts'
+
+const ROOT = join(__dirname, '..', '..')
+const load = createRequire(__filename)
+
+export interface Game {
+  name: string
+  short_name: string
+  client_id: string
+  client_secret: string
+  [more: string]: unknown
+}
+
+export interface GossipServer {
+  url: string
+  http: (path: string) => string
+  ws: (path: string) => string
+  app: any
+  games: Map<string, Game>
+  /** Moves the server's clock; with `timersByHand` all timers of this process too. */
+  pass: (ms: number) => void
+  /** Waits until no socket of that game is left. */
+  untilGone: (game: string) => Promise<void>
+}
+
+export interface GossipOptions {
+  heartbeatMs?: number
+  onlineForMs?: number
+  adminToken?: string
+  games?: Game[]
+  timersByHand?: boolean
+  /** Options of the plugin, such as an engine. */
+  websock?: any
+}
+
+export function makeGame (shortName: string, more: object = {}): Game {
+  return { name: `The game ${shortName}`, short_name: shortName, client_id: randomUUID(), client_secret: randomUUID(), ...more }
+}
+
+/** The example's network as it was built, on a server of its own, whose clock the test moves. */
+export async function startGossip (t: Teardown, { games = ['Ann', 'Bob', 'Cid'].map((name) => makeGame(name)), websock = {}, timersByHand = false, ...options }: GossipOptions = {}): Promise<GossipServer> {
+  // Built: its `fastify-websock` is the package, as for a user.
+  const { gossip } = load(join(ROOT, 'example/dist/gossip/gossip.js'))
+  const { app } = buildApp(t)
+  let now = 1_000_000
+  await app.register(load(ROOT), websock)
+  await app.register(gossip, { games, now: () => now, ...options })
+  const server = await listen(app)
+  if (timersByHand) {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    t.teardown(() => mock.timers.reset())
+  }
+  return {
+    url: server.url('/socket'),
+    http: server.http,
+    ws: server.url,
+    app,
+    games: new Map(games.map((game) => [game.short_name, game])),
+    pass (ms) {
+      now += ms
+      if (timersByHand) mock.timers.tick(ms)
+    },
+    async untilGone (game) {
+      const sockets = (): any[] => (app as any).websock.presence('gossip sockets')
+      while (sockets().some(({ key }) => key === game)) await nextTurn()
+      // Who listens to that is told a turn later.
+      await nextTurn()
+      await nextTurn()
+    }
+  }
+}
+
+/** What a game says first. */
+export function authentication (game: Game, payload: object = {}): object {
+  const { client_id, client_secret } = game // eslint-disable-line camelcase
+  return { event: 'authenticate', payload: { client_id, client_secret, supports: ['channels'], ...payload } } // eslint-disable-line camelcase
+}
+
+/** Opens a socket and authenticates; what is answered, up to the first heartbeat, is taken. */
+export async function joinAs (t: Teardown, url: string, game: Game, payload: object = {}): Promise<Client> {
+  const client = await connect(t, url)
+  client.send(authentication(game, payload))
+  const answer: any = await client.nextJson()
+  if (answer.status !== 'success') throw new Error(JSON.stringify(answer))
+  while ((await client.nextJson<any>()).event !== 'heartbeat');
+  return client
+}
+
+const UNKNOWN = '{"status":"unknown"}'
+
+/** Proves that nothing has come for a client: the next is the answer to what it sends now. */
+export async function hearsNothing (client: Client): Promise<void> {
+  client.send('{')
+  const next = await client.next()
+  if (next !== UNKNOWN) throw new Error(`it heard ${String(next)}`)
+}
