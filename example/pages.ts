@@ -25,4 +25,5 @@ export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folde
   serve('/', 'index.html')
   serve('/connection-timer', 'connection-timer.html')
   serve('/chat', 'chat.html')
+  serve('/gossip', 'gossip.html')
 }

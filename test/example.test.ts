@@ -130,7 +130,7 @@ void t.test('two processes are one chat', { skip: skipWithout('redis-server') },
 
 void t.test('the server serves its pages and ends at SIGTERM with its clients told', async (t) => {
   const server = await startExample(t)
-  for (const path of ['/', '/connection-timer', '/chat']) {
+  for (const path of ['/', '/connection-timer', '/chat', '/gossip']) {
     const page = await fetch(server.http(path))
     t.equal(page.status, 200)
     t.match(page.headers.get('content-type'), /^text\/html/)

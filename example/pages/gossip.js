@@ -1,0 +1,79 @@
+import { buildEndpointUrl } from './endpoint-url.js'
+import { buildElement, buildTime, createEntryList } from './entry-list.js'
+import { ReconnectingSocket } from './reconnecting-socket.js'
+
+const stateLine = document.querySelector('#state')
+const gameList = document.querySelector('#games')
+const count = document.querySelector('#count')
+const talk = createEntryList(document.querySelector('#talk'))
+const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
+
+// Those online, by short name.
+const games = new Map()
+
+const handlers = {
+  online ({ games: changed }) {
+    for (const game of changed) games.set(game.game, game)
+    showGames()
+  },
+  offline ({ games: gone }) {
+    for (const game of gone) games.delete(game)
+    showGames()
+  },
+  talk ({ channel, game, name, message, at }) {
+    const entry = buildElement('li', 'message')
+    const words = buildElement('p', 'text', message)
+    words.dir = 'auto'
+    entry.append(buildName(name, game), buildElement('span', 'tag', channel), ' ', buildTime(at, timeFormat), words)
+    talk.append(entry)
+  }
+}
+
+const socket = new ReconnectingSocket({
+  onState ({ state }) {
+    stateLine.dataset.state = state
+    stateLine.querySelector('.word').textContent = state
+    // What is online is told anew.
+    if (state !== 'connected') games.clear()
+    showGames()
+  },
+  onMessage (data) {
+    const message = JSON.parse(data)
+    if (Object.hasOwn(handlers, message.event)) handlers[message.event](message)
+  },
+  onClose () {}
+})
+
+document.querySelector('#socket-url').textContent = buildEndpointUrl('/socket')
+socket.connect(buildEndpointUrl('/ws/gossip'))
+
+function showGames () {
+  const entries = [...games.values()].sort((a, b) => a.display_name.localeCompare(b.display_name)).map(buildGame)
+  gameList.replaceChildren(...entries)
+  count.textContent = entries.length > 0 ? `(${entries.length})` : ''
+}
+
+function buildGame ({ game, display_name: name, user_agent: agent, channels, players }) {
+  const entry = buildElement('li', 'game')
+  entry.dataset.game = game
+  const head = buildElement('p', 'head')
+  head.append(buildElement('bdi', 'nick', name), ' ', buildElement('span', 'hint', agent))
+  const here = buildElement('ul', 'here')
+  here.setAttribute('aria-label', `Players of ${name}`)
+  here.dataset.empty = 'No player is shown.'
+  here.append(...players.map((player) => buildElement('li', '', player)))
+  entry.append(head, here)
+  if (channels.length > 0) {
+    const tags = buildElement('p', 'tags')
+    tags.append(...channels.map((channel) => buildElement('span', 'tag', channel)))
+    entry.append(tags)
+  }
+  return entry
+}
+
+// <bdi>: a name written from right to left must not turn the line around it.
+function buildName (name, game) {
+  const element = buildElement('span', 'nick')
+  element.append(buildElement('bdi', '', name || 'somebody'), '@', buildElement('bdi', '', game))
+  return element
+}
