@@ -59,15 +59,24 @@ const TASKS = {
     }
   },
 
-  fanOut ({ app }) {
-    const text = sayMessage(0)
-    return {
-      websocketHandler: {
-        init: (_request, { subscribe }) => subscribe('all'),
-        handleIn ({ data }) {
-          for (let left = countOrdered(data); left > 0; left--) app.websock.broadcast('all', text)
-        }
-      }
+  fanOut: ({ app }) => ({
+    websocketHandler: buildFanOut((text) => app.websock.broadcast('all', text))
+  }),
+
+  publish: ({ app }) => ({
+    websocketHandler: {
+      ...buildFanOut((text) => app.websock.publish('all', text)),
+      handleInfo: (message, _state, ws) => ws.push(message)
+    }
+  })
+}
+
+function buildFanOut (tellAll) {
+  const text = sayMessage(0)
+  return {
+    init: (_request, { subscribe }) => subscribe('all'),
+    handleIn ({ data }) {
+      for (let left = countOrdered(data); left > 0; left--) tellAll(text)
     }
   }
 }

@@ -41,7 +41,11 @@ const JSON_ROWS = [
   ])
 ]
 
-const FAN_OUT_ROWS = rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
+const FAN_OUT_ROWS = [
+  ...rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS]),
+  ...rowsFor('publish', [{ ...OURS, name: 'ours, publish', note: 'each by its mailbox and handler' }]),
+  ...rowsFor('fanOut', [{ ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
+]
 
 const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE }])
 
