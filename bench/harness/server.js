@@ -32,6 +32,11 @@ class Server {
     return this.#child.ask('memory')
   }
 
+  /** Subscribes all of its connections, where that is its task. */
+  subscribe () {
+    return this.#child.ask('subscribe')
+  }
+
   /** Resolves when the server has nothing more to do: connections of the last slice are let go of, for example. */
   async becomeQuiet () {
     const deadline = performance.now() + QUIET_TIMEOUT_MS

@@ -2,6 +2,7 @@
 
 const Ajv = require('ajv')
 const { sayMessage } = require('../load/messages')
+const { subscribeEach } = require('./topics')
 
 const TIMER_INTERVAL_MS = 1000
 
@@ -45,6 +46,33 @@ const TASKS_BY_HAND = {
         for (let left = countOrdered(order.toString()); left > 0; left--) {
           for (const each of sockets) each.send(text)
         }
+      })
+    }
+  },
+
+  /** Who is told of a topic, and for the end of a socket which topics it has. */
+  subscribe (commands) {
+    const sockets = new Set()
+    const subscribers = new Map()
+    const topics = new Map()
+    const add = (map, key, value) => {
+      if (!map.has(key)) map.set(key, new Set())
+      map.get(key).add(value)
+    }
+    commands.subscribe = () => subscribeEach(sockets, (socket, topic) => {
+      add(subscribers, topic, socket)
+      add(topics, socket, topic)
+    })
+    return (socket) => {
+      sockets.add(socket)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        for (const topic of topics.get(socket) ?? []) {
+          const left = subscribers.get(topic)
+          left.delete(socket)
+          if (left.size === 0) subscribers.delete(topic)
+        }
+        topics.delete(socket)
       })
     }
   },

@@ -6,8 +6,10 @@ const { answerParent, readUsage } = require('../harness/control')
 async function main ([peer, options]) {
   try {
     const { start } = require(`./${peer}.js`)
-    const port = await start(JSON.parse(options))
-    answerParent({ usage: readUsage, memory: readMemory })
+    // A task adds those of its own.
+    const commands = { usage: readUsage, memory: readMemory }
+    const port = await start(JSON.parse(options), commands)
+    answerParent(commands)
     process.send({ id: 'ready', answer: { port } })
   } catch (error) {
     process.send({ id: 'ready', error: error.message.split('\n')[0] })

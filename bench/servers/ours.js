@@ -5,6 +5,7 @@ const { join } = require('node:path')
 const { sayMessage } = require('../load/messages')
 const { TIMER_INTERVAL_MS, countOrdered } = require('./by-hand')
 const { onRequest, querystring } = require('./set-up')
+const { subscribeEach } = require('./topics')
 
 // What this package is built and tested with, and not the peers' copies.
 const requireOfOurs = createRequire(join(__dirname, '../../package.json'))
@@ -13,11 +14,11 @@ const { Type } = requireOfOurs('typebox')
 const websock = requireOfOurs('./index.js')
 
 /** This package, as its README says. */
-async function start ({ task, asynchronous = false, plugin = {} }) {
+async function start ({ task, asynchronous = false, plugin = {} }, commands) {
   const app = Fastify()
   app.decorateRequest('user', '')
   await app.register(websock, plugin)
-  app.get('/ws', TASKS[task]({ app, asynchronous }))
+  app.get('/ws', TASKS[task]({ app, asynchronous, commands }))
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
   return app.server.address().port
 }
@@ -68,7 +69,18 @@ const TASKS = {
       ...buildFanOut((text) => app.websock.publish('all', text)),
       handleInfo: (message, _state, ws) => ws.push(message)
     }
-  })
+  }),
+
+  subscribe ({ commands }) {
+    const connections = new Map()
+    commands.subscribe = () => subscribeEach(connections.values(), (ws, topic) => ws.subscribe(topic))
+    return {
+      websocketHandler: {
+        init: (_request, ws) => { connections.set(ws.id, ws) },
+        terminate: (_reason, _state, ws) => { connections.delete(ws.id) }
+      }
+    }
+  }
 }
 
 function buildFanOut (tellAll) {

@@ -3,13 +3,14 @@
 const { createServer } = require('node:http')
 const { Server } = require('socket.io')
 const { sayMessage } = require('../load/messages')
+const { subscribeEach } = require('./topics')
 
 /** socket.io over its websocket transport: JSON, but nothing is validated. */
-async function start ({ task }) {
+async function start ({ task }, commands) {
   const server = createServer()
   // No pings while it is measured: the load counts bytes.
   const io = new Server(server, { transports: ['websocket'], pingInterval: 600_000, serveClient: false })
-  io.on('connection', TASKS[task](io))
+  io.on('connection', TASKS[task](io, commands))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, resolve))
   return server.address().port
 }
@@ -26,6 +27,11 @@ const TASKS = {
         for (let left = count; left > 0; left--) io.emit('m', message)
       })
     }
+  },
+
+  subscribe (io, commands) {
+    commands.subscribe = () => subscribeEach(io.sockets.sockets.values(), (socket, topic) => { void socket.join(topic) })
+    return () => {}
   }
 }
 

@@ -8,5 +8,6 @@ module.exports = [
   require('./idle-memory'),
   require('./timers'),
   require('./fan-out'),
+  require('./subscriptions'),
   require('./quiet-beside-flood')
 ]

@@ -47,6 +47,8 @@ const FAN_OUT_ROWS = [
   ...rowsFor('fanOut', [{ ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
 ]
 
+const SUBSCRIPTION_ROWS = rowsFor('subscribe', [BARE_WS, BARE_WS_AGAIN, OURS, SOCKET_IO])
+
 const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE }])
 
 const SET_UP_ROWS = [
@@ -58,4 +60,4 @@ const IDLE_ROWS = rowsFor('idle', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
 const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, OURS])
 
-module.exports = { BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, TIMER_ROWS }
+module.exports = { BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, SUBSCRIPTION_ROWS, TIMER_ROWS }
