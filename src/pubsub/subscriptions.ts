@@ -29,13 +29,19 @@ export interface SubscriptionsOwner {
 
 type Groups<Frame> = Map<Group<Frame>, Set<Subscriber<Frame>>>
 
+interface Topic<Frame> {
+  readonly name: string
+  readonly groups: Groups<Frame>
+}
+
 /**
  * Who in this process wants to be told of what. What telling costs grows with the subscribers of that topic alone.
  */
 export class Subscriptions<Frame> {
   readonly #owner: SubscriptionsOwner
-  readonly #topics = new Map<string, Groups<Frame>>()
-  readonly #bySubscriber = new Map<Subscriber<Frame>, Set<string>>()
+  readonly #topics = new Map<string, Topic<Frame>>()
+  /** Not by name: names come with messages, and each subscription would keep its own copy. */
+  readonly #bySubscriber = new Map<Subscriber<Frame>, Set<Topic<Frame>>>()
 
   constructor (owner: SubscriptionsOwner) {
     this.#owner = owner
@@ -47,22 +53,23 @@ export class Subscriptions<Frame> {
   }
 
   /** The subscribers of a topic, by group. */
-  of (topic: string): Groups<Frame> | undefined {
-    return this.#topics.get(topic)
+  of (name: string): Groups<Frame> | undefined {
+    return this.#topics.get(name)?.groups
   }
 
   /** Again is as once. */
-  add (topic: string, subscriber: Subscriber<Frame>): void {
-    const known = this.#topics.has(topic)
-    const groups = getOrAdd(this.#topics, topic, (): Groups<Frame> => new Map())
-    getOrAdd(groups, subscriber.group, () => new Set()).add(subscriber)
+  add (name: string, subscriber: Subscriber<Frame>): void {
+    const known = this.#topics.has(name)
+    const topic = getOrAdd(this.#topics, name, (): Topic<Frame> => ({ name, groups: new Map() }))
+    getOrAdd(topic.groups, subscriber.group, () => new Set()).add(subscriber)
     getOrAdd(this.#bySubscriber, subscriber, () => new Set()).add(topic)
-    if (!known) this.#owner.topicOpened(topic)
+    if (!known) this.#owner.topicOpened(name)
   }
 
-  delete (topic: string, subscriber: Subscriber<Frame>): void {
+  delete (name: string, subscriber: Subscriber<Frame>): void {
+    const topic = this.#topics.get(name)
     const topics = this.#bySubscriber.get(subscriber)
-    if (topics?.delete(topic) !== true) return
+    if (topic === undefined || topics?.delete(topic) !== true) return
     if (topics.size === 0) this.#bySubscriber.delete(subscriber)
     this.#remove(topic, subscriber)
   }
@@ -75,14 +82,13 @@ export class Subscriptions<Frame> {
     for (const topic of topics) this.#remove(topic, subscriber)
   }
 
-  #remove (topic: string, subscriber: Subscriber<Frame>): void {
-    const groups = this.#topics.get(topic)
-    const subscribers = groups?.get(subscriber.group)
+  #remove ({ name, groups }: Topic<Frame>, subscriber: Subscriber<Frame>): void {
+    const subscribers = groups.get(subscriber.group)
     subscribers?.delete(subscriber)
-    if (subscribers?.size === 0) groups?.delete(subscriber.group)
-    if (groups?.size !== 0) return
-    this.#topics.delete(topic)
-    this.#owner.topicClosed(topic)
+    if (subscribers?.size === 0) groups.delete(subscriber.group)
+    if (groups.size > 0) return
+    this.#topics.delete(name)
+    this.#owner.topicClosed(name)
   }
 }
 
