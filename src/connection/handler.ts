@@ -121,7 +121,7 @@ interface BaseContext<in Info> {
   readonly unsubscribe: (topic: string) => void
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it ends; again is another meta
-   * (JSON of up to 8 KiB). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
+   * (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly track: (topic: string, key: string, meta?: unknown) => void
   readonly untrack: (topic: string, key: string) => void

@@ -19,6 +19,8 @@ export type PresenceMessage =
 
 export const MAX_KEY_LENGTH = 1024
 export const MAX_META_BYTES = 8 * 1024
+/** Of lists and objects in each other. Comparing and writing what is deeper may take more stack than there is: 8 KiB have room for 4 096. */
+export const MAX_META_DEPTH = 64
 
 /** Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks for its own entries only. */
 export function readPresenceMessage (node: string, body: unknown): PresenceMessage | undefined {
@@ -34,6 +36,11 @@ export function readPresenceMessage (node: string, body: unknown): PresenceMessa
   }
 }
 
+/** Whether JSON is nested in so many levels at most. */
+export function isShallow (json: unknown, levels = MAX_META_DEPTH): boolean {
+  return typeof json !== 'object' || json === null || (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
+}
+
 function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -43,7 +50,7 @@ function isCount (value: unknown): value is number {
 }
 
 function isEntries (value: unknown, node: string): value is WireEntry[] {
-  return Array.isArray(value) && value.every((entry) => Array.isArray(entry) && entry.length === 4 && isId(entry.slice(0, 3), node))
+  return Array.isArray(value) && value.every((entry) => Array.isArray(entry) && entry.length === 4 && isId(entry.slice(0, 3), node) && isMeta(entry[3]))
 }
 
 function isIds (value: unknown, node: string): value is WireId[] {
@@ -52,6 +59,10 @@ function isIds (value: unknown, node: string): value is WireId[] {
 
 function isId ([topic, key, address]: readonly unknown[], node: string): boolean {
   return isName(topic) && isName(key) && typeof address === 'string' && isAddress(address) && nodeOf(address) === node
+}
+
+function isMeta (meta: unknown): boolean {
+  return isShallow(meta) && Buffer.byteLength(JSON.stringify(meta)) <= MAX_META_BYTES
 }
 
 function isName (value: unknown): boolean {

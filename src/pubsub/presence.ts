@@ -1,6 +1,6 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
-import { MAX_KEY_LENGTH, MAX_META_BYTES, readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
+import { isShallow, MAX_KEY_LENGTH, MAX_META_BYTES, MAX_META_DEPTH, readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
 import { idOf, Replica } from './replica.ts'
 import { getOrAdd } from './subscriptions.ts'
 
@@ -270,7 +270,9 @@ function copyOf (meta: unknown): unknown {
   if (json === undefined) throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
   const bytes = Buffer.byteLength(json)
   if (bytes > MAX_META_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`)
-  return JSON.parse(json)
+  const copy: unknown = JSON.parse(json)
+  if (!isShallow(copy)) throw new FST_WEBSOCK_UNTRACKABLE(`a meta is nested in at most ${MAX_META_DEPTH} levels`)
+  return copy
 }
 
 function * chunksOf<T> (entries: Iterable<T>): Iterable<T[]> {
