@@ -126,14 +126,15 @@ void t.test('what cannot travel is thrown, and nobody gets it', async (t) => {
   const { websock } = node.app
   const circle: unknown[] = []
   circle.push(circle)
-  for (const info of [undefined, () => {}, 1n, circle, 'x'.repeat(1024 * 1024)]) t.throws(() => websock.publish('r', info), { code: 'FST_WEBSOCK_UNSENDABLE' })
+  const poison: unknown[] = [JSON.parse('{"__proto__":1}'), [{ constructor: { prototype: 1 } }]]
+  for (const info of [undefined, () => {}, 1n, circle, 'x'.repeat(1024 * 1024), ...poison]) t.throws(() => websock.publish('r', info), { code: 'FST_WEBSOCK_UNSENDABLE' })
   t.throws(() => websock.broadcast('r', 'x'.repeat(1024 * 1024)), { code: 'FST_WEBSOCK_UNSENDABLE' })
   t.throws(() => websock.publish('\ud800', 1), { code: 'FST_WEBSOCK_INVALID_TOPIC' }, 'half of a surrogate pair')
-  for (const [key, meta] of [['', 1], ['k'.repeat(1025), 1], [5, 1], ['k', 1n], ['k', 'x'.repeat(9000)], ['k', () => {}]] as const) {
+  for (const [key, meta] of [['', 1], ['k'.repeat(1025), 1], [5, 1], ['k', 1n], ['k', 'x'.repeat(9000)], ['k', () => {}], ['k', poison[0]], ['k', poison[1]]] as const) {
     t.throws(() => websock.track('r', key as string, meta), { code: 'FST_WEBSOCK_UNTRACKABLE' })
   }
-  websock.publish('r', 'end')
-  t.equal(await client.next(), 'info end')
+  websock.publish('r', { constructor: 'end' })
+  t.equal(await client.next(), 'info {"constructor":"end"}')
   t.same(websock.presence('r'), [])
 })
 

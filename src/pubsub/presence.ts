@@ -1,5 +1,6 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
+import { readJson } from './envelope.ts'
 import { isShallow, MAX_KEY_LENGTH, MAX_META_BYTES, MAX_META_DEPTH, readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
 import { idOf, Replica } from './replica.ts'
 import { getOrAdd } from './subscriptions.ts'
@@ -262,15 +263,16 @@ function checkKey (key: unknown): void {
 /** As the other nodes will have it. */
 function copyOf (meta: unknown): unknown {
   let json: string | undefined
+  let copy: unknown
   try {
     json = JSON.stringify(meta ?? null)
+    copy = json === undefined ? undefined : readJson(json)
   } catch (cause) {
     throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), { cause })
   }
   if (json === undefined) throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
   const bytes = Buffer.byteLength(json)
   if (bytes > MAX_META_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`)
-  const copy: unknown = JSON.parse(json)
   if (!isShallow(copy)) throw new FST_WEBSOCK_UNTRACKABLE(`a meta is nested in at most ${MAX_META_DEPTH} levels`)
   return copy
 }
