@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_CLIENT } from '../errors.ts'
 import type { Engine, EngineListener } from './engine.ts'
@@ -88,6 +89,8 @@ class RedisEngine implements Engine {
   }
 
   async stop (): Promise<void> {
+    // At the end of the turn clients write what they were given in it, and what they have not written they forget when they are closed.
+    await nextTurn()
     this.#link.stop()
     this.#connections.close()
   }
