@@ -231,6 +231,39 @@ void t.test('a node that is cut off sees its own, is forgotten by the others, an
   t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
 })
 
+void t.test('a gap is told when what was wanted before is subscribed again, also while others come and go', async (t) => {
+  const engine = new MemoryNetwork().createEngine()
+  let listener: EngineListener | undefined
+  const confirm: Array<() => void> = []
+  const node = await startNode(t, {
+    ...watch(engine),
+    start: async (given) => { listener = given; given.up() },
+    subscribe: () => new Promise((resolve) => confirm.push(resolve)),
+    publish: async () => {},
+    stop: async () => {}
+  })
+  const told: string[] = []
+  node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
+  const confirmAll = async (): Promise<void> => {
+    for (const resolve of confirm.splice(0)) resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await confirmAll()
+  t.ok(node.app.websock.ready())
+  listener?.down()
+  listener?.up()
+  const last = confirm.pop()
+  await confirmAll()
+  t.same(told, [], 'not before the last')
+  node.app.websock.subscribe('new', {})
+  last?.()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(told, ['gap'], 'and not after those that come')
+  t.notOk(node.app.websock.ready())
+  await confirmAll()
+  t.same(told, ['gap'])
+})
+
 void t.test('a broker that takes nothing costs bytes up to a bound, then publications are lost', async (t) => {
   let listener: EngineListener | undefined
   const stuck: Engine = {

@@ -47,8 +47,8 @@ export class Bridge implements EngineListener {
   /** When it went, until its return is told of. */
   #wentAt: number | undefined
   #gapMs: number | undefined
-  /** Topics that are being subscribed or unsubscribed. */
-  #syncing = 0
+  /** Since the broker came: what was wanted then and has yet to be asked for. What is wanted since then is nobody's gap. */
+  readonly #behind = new Set<Wish>()
   #lostBefore = 0
   #bytesUnderWay = 0
   #stopped = false
@@ -130,6 +130,7 @@ export class Bridge implements EngineListener {
     this.#era++
     this.#gapMs = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
     this.#log.info({ engine: this.#engine.name, ...this.#gapMs !== undefined && { ms: this.#gapMs, lost: this.lost - this.#lostBefore } }, 'the engine is connected')
+    for (const wish of this.#wishes.values()) this.#behind.add(wish)
     for (const topic of this.#wishes.keys()) void this.#sync(topic)
     this.#owner.up()
     this.#tellOfGap()
@@ -151,12 +152,11 @@ export class Bridge implements EngineListener {
     const wish = this.#wishes.get(topic)
     if (wish === undefined || wish.busy) return
     wish.busy = true
-    this.#syncing++
     while (this.#isUp && wish.subscribed !== wish.wanted) {
       if (!await this.#ask(topic, wish)) break
     }
-    this.#syncing--
     wish.busy = false
+    this.#behind.delete(wish)
     if (!wish.wanted && wish.subscribed === false) this.#wishes.delete(topic)
     this.#tellOfGap()
   }
@@ -192,7 +192,7 @@ export class Bridge implements EngineListener {
 
   /** When all topics are subscribed again, not earlier: what is asked of a database then must not miss what is published meanwhile. */
   #tellOfGap (): void {
-    if (this.#gapMs === undefined || this.#syncing > 0 || !this.#isUp) return
+    if (this.#gapMs === undefined || this.#behind.size > 0 || !this.#isUp) return
     const ms = this.#gapMs
     this.#gapMs = this.#wentAt = undefined
     this.#owner.gapEnded(ms)
