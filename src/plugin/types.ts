@@ -17,7 +17,7 @@ export interface Websock {
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
   /**
    * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's
-   * own call when that is here; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * own call when that is here, unless that is a listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscribe: <Info = unknown>(topic: string, listener: TopicListener<Info>) => void
   readonly unsubscribe: (topic: string, listener: TopicListener<never>) => void

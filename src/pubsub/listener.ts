@@ -9,6 +9,29 @@ export interface TopicListener<in Info = unknown> {
   readonly handleGap?: (gap: GapInfo) => void
 }
 
+/**
+ * Calls of listeners, one after the other. What a listener publishes in its call comes to all after what it was called for, and whom
+ * it subscribes is not among those that are being told.
+ */
+export class ListenerCalls {
+  #waiting: Array<() => void> = []
+  #running = false
+
+  add (call: () => void): void {
+    this.#waiting.push(call)
+  }
+
+  /** Within one of them: nothing, they come after it. */
+  run (): void {
+    if (this.#running || this.#waiting.length === 0) return
+    this.#running = true
+    // It may grow meanwhile.
+    for (const call of this.#waiting) call()
+    this.#waiting = []
+    this.#running = false
+  }
+}
+
 const LISTENERS = {}
 
 /** A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by. */
@@ -18,23 +41,25 @@ export class Listener implements Subscriber<unknown> {
   readonly group = LISTENERS
   readonly topics = new Set<string>()
   readonly #listener: TopicListener<never>
+  readonly #calls: ListenerCalls
   readonly #log: BridgeLog
 
-  constructor (listener: TopicListener<never>, log: BridgeLog) {
+  constructor (listener: TopicListener<never>, calls: ListenerCalls, log: BridgeLog) {
     this.#listener = listener
+    this.#calls = calls
     this.#log = log
   }
 
-  offer (info: unknown): boolean {
-    this.#call(() => this.#listener.handleInfo?.(info as never))
+  offer (info: unknown, topic: string): boolean {
+    this.#calls.add(() => { if (this.topics.has(topic)) this.#call(() => this.#listener.handleInfo?.(info as never)) })
     return true
   }
 
   sendShared (): void {}
 
   announce ({ type, info }: News): void {
-    if (type === 'gap') this.#call(() => this.#listener.handleGap?.(info))
-    if (type === 'presence') this.#call(() => this.#listener.handlePresence?.(info))
+    if (type === 'gap') this.#calls.add(() => { if (this.topics.size > 0) this.#call(() => this.#listener.handleGap?.(info)) })
+    if (type === 'presence') this.#calls.add(() => { if (this.topics.has(info.topic)) this.#call(() => this.#listener.handlePresence?.(info)) })
   }
 
   #call (callback: () => unknown): void {

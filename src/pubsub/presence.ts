@@ -221,6 +221,7 @@ export class Presence {
     this.#changes = new Map()
     const ownJoins: WireEntry[] = []
     const ownLeaves: WireId[] = []
+    const diffs: PresenceDiff[] = []
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
@@ -233,10 +234,12 @@ export class Presence {
         if (after === undefined) ownLeaves.push([topic, key, address])
         else ownJoins.push([topic, key, address, after.meta])
       }
-      if (joins.length > 0 || leaves.length > 0) this.#owner.presenceChanged({ topic, joins, leaves })
+      if (joins.length > 0 || leaves.length > 0) diffs.push({ topic, joins, leaves })
     }
     for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
     for (const joins of chunksOf(ownJoins)) this.#tellDelta(joins, [])
+    // Last, because those who are told may change more.
+    for (const diff of diffs) this.#owner.presenceChanged(diff)
   }
 
   #find (topic: string, id: string): PresenceEntry | undefined {

@@ -3,7 +3,7 @@ import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { Bridge, type BridgeLog, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
-import { Listener, type TopicListener } from './listener.ts'
+import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
 import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
@@ -38,6 +38,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   readonly #log: BridgeLog
   readonly #subscriptions = new Subscriptions<Frame>(this)
   readonly #listeners = new Map<TopicListener<never>, Listener>()
+  readonly #calls = new ListenerCalls()
   readonly #presence = new Presence(this)
   readonly #bridge: Bridge | undefined
   #stopPresence: (() => void) | undefined
@@ -84,7 +85,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   listen (topic: string, listener: TopicListener<never>): void {
     checkTopic(topic)
     let known = this.#listeners.get(listener)
-    if (known === undefined) this.#listeners.set(listener, known = new Listener(listener, this.#log))
+    if (known === undefined) this.#listeners.set(listener, known = new Listener(listener, this.#calls, this.#log))
     known.topics.add(topic)
     this.#subscriptions.add(topic, known)
   }
@@ -125,6 +126,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     const envelope = this.#encode('publish', info, except)
     this.#publishHere(topic, info, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, true)
+    this.#calls.run()
   }
 
   /** A message for the socket of each subscriber, made once for each group. Throws, and nothing is sent, where a group here cannot send it, or as above. */
@@ -137,7 +139,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
 
   /** An info for one connection. False when it was not taken here, or certainly does not leave this node. Throws as above. */
   post (address: string, info: unknown): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) return this.#find(address)?.offer(info) ?? false
+    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) return this.#find(address)?.offer(info, '') ?? false
     return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, true)
   }
 
@@ -153,6 +155,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     for (const subscribers of this.#subscriptions.of(diff.topic)?.values() ?? []) {
       for (const subscriber of subscribers) subscriber.announce({ type: 'presence', info: diff })
     }
+    this.#calls.run()
   }
 
   up (): void { this.#presence.greet() }
@@ -160,13 +163,16 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   gapEnded (ms: number): void {
     const info: GapInfo = { ms }
     for (const subscriber of [...this.#subscriptions.all()]) subscriber.announce({ type: 'gap', info })
+    this.#calls.run()
   }
 
   received (topic: string, payload: Uint8Array): void {
     const envelope = decodeEnvelope(payload)
     // What went round by the broker.
     if (envelope?.node === this.node) return
-    if (envelope === undefined || !this.#take(topic, envelope)) this.#refuse('bytes', `no publication of this version, or one that has no business on ${topic}`)
+    const taken = envelope !== undefined && this.#take(topic, envelope)
+    this.#calls.run()
+    if (!taken) this.#refuse('bytes', `no publication of this version, or one that has no business on ${topic}`)
   }
 
   /** False when such an envelope has no business on this topic. */
@@ -174,18 +180,18 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
     if (topic === NODE + this.node) {
       const connection = kind === 'post' ? this.#find(address) : undefined
-      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], body, '')
+      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], { info: body })
       return kind === 'post'
     }
     const own = topic.slice(TOPIC.length)
-    if (kind === 'publish') for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) this.#offerFromAfar(group, subscribers, body, address)
+    if (kind === 'publish') for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
     else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
   }
 
   #publishHere (topic: string, info: unknown, except: string): void {
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
-      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info)
+      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info, topic)
     }
   }
 
@@ -205,10 +211,10 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     }
   }
 
-  #offerFromAfar ({ checkInfo }: Group<Frame>, subscribers: Iterable<Subscriber<Frame>>, body: unknown, except: string): void {
+  #offerFromAfar ({ checkInfo }: Group<Frame>, subscribers: Iterable<Subscriber<Frame>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
     try {
-      const info = checkInfo === undefined ? body : checkInfo(body)
-      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info)
+      const checked = checkInfo === undefined ? info : checkInfo(info)
+      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(checked, topic)
     } catch (error) {
       this.#refuse('an info', error)
     }

@@ -13,7 +13,7 @@ export interface Subscriber<Frame> {
   readonly id: string
   readonly group: Group<Frame>
   /** Into its mailbox. */
-  offer (info: unknown): boolean
+  offer (info: unknown, topic: string): boolean
   /** Straight to its socket. */
   sendShared (frame: Frame): void
   /** What the library itself has to tell. */
