@@ -264,6 +264,27 @@ void t.test('a gap is told when what was wanted before is subscribed again, also
   t.same(told, ['gap'])
 })
 
+void t.test('a topic that cannot be subscribed at first is tried again, and its subscribers are told of the gap', async (t) => {
+  const network = new MemoryNetwork()
+  const engine = watch(network.createEngine())
+  const { subscribe } = engine
+  let refusals = 0
+  engine.subscribe = async (topic) => {
+    if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
+    return subscribe(topic)
+  }
+  const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
+  const [told, other] = [await one.join('r'), await one.join('s')]
+  await until(() => refusals > 0, 'refused')
+  t.notOk(one.app.websock.ready())
+  t.equal(await told.next(), 'gap')
+  await ready(one, two)
+  two.app.websock.publish('r', 'to r')
+  two.app.websock.publish('s', 'to s')
+  t.equal(await told.next(), 'info to r')
+  t.equal(await other.next(), 'info to s', 'and no gap')
+})
+
 void t.test('a broker that takes nothing costs bytes up to a bound, then publications are lost', async (t) => {
   let listener: EngineListener | undefined
   const stuck: Engine = {

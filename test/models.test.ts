@@ -50,6 +50,7 @@ class MailboxModel implements Subject {
 
   offer (letter: Scripted): boolean {
     if (this.closed || this.length >= this.maxLength) return false
+    if (letter.bytes > 0 && this.bytes + this.staged.reduce((sum, { bytes }) => sum + bytes, 0) >= this.maxBytes) return false
     this.staged.push(letter)
     return true
   }
@@ -69,7 +70,8 @@ class MailboxModel implements Subject {
   }
 
   turn (): void {
-    for (const letter of this.staged.splice(0)) this.post(letter)
+    // They wait until each is posted; what is offered meanwhile has the next turn.
+    for (let due = this.staged.length; due > 0; due--) this.post(this.staged.shift() as Scripted)
   }
 
   #start (letter: Scripted): void {

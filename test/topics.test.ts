@@ -268,3 +268,33 @@ for (const slowPeer of ['close', 'drop'] as const) {
     }
   })
 }
+
+void t.test("with slowPeer: 'wait' broadcasts wait in the mailbox of who does not read, in order and up to its bounds", async (t) => {
+  let deafContext: { readonly bufferedBytes: number, readonly droppedInfos: number } | undefined
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 64 * 1024, maxMailboxBytes: 1024 * 1024, infoOverflow: 'drop' },
+      websocketHandler: { init: ({ query }, ws) => { ws.subscribe('all'); if ('deaf' in (query as object)) deafContext = ws; return ws.push('ready') } }
+    })
+  })
+  const good = await join(t, server, '/')
+  const deaf = await connectRaw(t, server.port)
+  deaf.write(handshake('/?deaf'))
+  await deaf.until(() => deaf.frames().length === 1)
+  deaf.socket.pause()
+  let sent = 0
+  const broadcast = async (): Promise<void> => {
+    const text = `${sent} ${'x'.repeat(60_000)}`
+    sent++
+    server.app.websock.broadcast('all', text)
+    t.equal(await good.next(), text)
+    t.ok((deafContext?.bufferedBytes ?? 0) < 256 * 1024, `${deafContext?.bufferedBytes} bytes wait to be sent`)
+  }
+  while (deafContext?.droppedInfos === 0) await broadcast()
+  t.equal(deafContext?.droppedInfos, 1, 'the mailbox is full')
+  deaf.socket.resume()
+  await deaf.until(() => deaf.frames().length === sent)
+  t.same(deaf.frames().slice(1).map(({ payload }) => Number.parseInt(payload.toString())), Array.from({ length: sent - 1 }, (_none, n) => n), 'all but the one that was dropped')
+  await broadcast()
+  await deaf.until(() => deaf.frames().length === sent)
+})

@@ -23,6 +23,7 @@ type ConnectionLetter = Letter & (
   | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
+  | { readonly type: 'shared', readonly frame: SharedFrame }
   | News
 )
 
@@ -45,6 +46,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   readonly #outbox: Outbox
   readonly #ending: Ending
   #timers: Timers | undefined
+  /** Broadcasts that wait in the mailbox. */
+  #sharedWaiting = 0
   #state: unknown
 
   /** To be called in the tick of the 101, and `start` too: a frame that finds no listener is lost. */
@@ -133,13 +136,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     return false
   }
 
-  sendAfter (info: unknown, ms: number): Timer {
-    return this.#openTimers().after(ms, () => this.offer(info))
-  }
-
-  sendInterval (info: unknown, ms: number): Timer {
-    return this.#openTimers().every(ms, () => this.offer(info))
-  }
+  sendAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
+  sendInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
 
   pause (): void { this.#intake.hold('handler', true) }
   resume (): void { this.#intake.hold('handler', false) }
@@ -167,21 +165,18 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     if (!this.#ending.begun) this.#endpoint.topics.subscribe(topic, this)
   }
 
-  unsubscribe (topic: string): void {
-    this.#endpoint.topics.unsubscribe(topic, this)
-  }
+  unsubscribe (topic: string): void { this.#endpoint.topics.unsubscribe(topic, this) }
 
   track (topic: string, key: string, meta: unknown): void {
     if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id)
   }
 
-  untrack (topic: string, key: string): void {
-    this.#endpoint.topics.untrack(topic, key, this.id)
-  }
+  untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
-  /** Past the mailbox. */
+  /** Past the mailbox, unless that stands still for a slow peer, or has others that did. */
   sendShared (frame: SharedFrame): void {
-    if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+    if (this.#sharedWaiting > 0 || this.#outbox.clogged) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
+    else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
   }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
@@ -220,6 +215,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     switch (letter.type) {
       case 'message': return receive(letter.data, this.#state, this.#context)
       case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
+      case 'shared': return this.#sendWaiting(letter.frame)
       case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, this.#state, this.#context)
       case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
       case 'init': return handler.init?.(letter.args, this.#context as unknown as InitContext<unknown, unknown>)
@@ -242,6 +238,11 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   #send (frame: OutgoingFrame): void {
     if (!this.#ending.begun && !this.#outbox.send(frame)) this.#meetSlowPeer()
+  }
+
+  #sendWaiting (frame: SharedFrame): void {
+    this.#sharedWaiting--
+    this.#outbox.sendShared(frame)
   }
 
   #meetSlowPeer (): void {
@@ -293,4 +294,4 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 }
 
-const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain', gap: 'handleGap', presence: 'handlePresence' } as const
+const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain', gap: 'handleGap', presence: 'handlePresence', shared: 'broadcast' } as const

@@ -31,6 +31,7 @@ export class Mailbox<L extends Letter> implements Task {
   /** Those that were offered in this turn; at its end the first `#posted` of them have been posted. */
   #staged: L[] | undefined
   #posted = 0
+  #stagedBytes = 0
   #busy = false
   #full = false
   #closed = false
@@ -63,10 +64,12 @@ export class Mailbox<L extends Letter> implements Task {
 
   /**
    * Takes a letter from inside. It stands behind everything that this turn of the event loop reads, and never
-   * runs inside its sender. False, and nothing kept, when the mailbox is full or closed.
+   * runs inside its sender. False, and nothing kept, when the mailbox is full or closed: by count, and for letters with bytes by those.
    */
   offer (letter: L): boolean {
     if (this.#closed || this.length >= this.#limits.maxMailboxLength) return false
+    if (letter.bytes > 0 && this.#bytes + this.#stagedBytes >= this.#limits.maxMailboxBytes) return false
+    this.#stagedBytes += letter.bytes
     if (this.#staged !== undefined) this.#staged.push(letter)
     else {
       this.#staged = [letter]
@@ -80,7 +83,11 @@ export class Mailbox<L extends Letter> implements Task {
     // They count as waiting until each is posted; what is offered meanwhile has the next turn. Not by shift, which moves all
     // of a long list each time.
     const due = staged.length
-    while (this.#posted < due) this.post(staged[this.#posted++] as L)
+    while (this.#posted < due) {
+      const letter = staged[this.#posted++] as L
+      this.#stagedBytes -= letter.bytes
+      this.post(letter)
+    }
     this.#posted = 0
     this.#staged = staged.length > due ? staged.slice(due) : undefined
     if (this.#staged !== undefined) atEndOfTurn(this)

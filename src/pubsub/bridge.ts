@@ -11,8 +11,8 @@ export interface BridgeOwner {
   received (topic: string, payload: Uint8Array): void
   /** The broker is there. */
   up (): void
-  /** The broker was away for `ms`, and all topics are subscribed again. */
-  gapEnded (ms: number): void
+  /** The broker was away for `ms`, and all topics are subscribed again, or one that could not be subscribed is. */
+  gapEnded (ms: number, topic?: string): void
 }
 
 /** What is known of one topic at the broker. */
@@ -22,6 +22,8 @@ interface Wish {
   subscribed: boolean | undefined
   /** A call is under way. */
   busy: boolean
+  /** Since when it could not be subscribed. */
+  failedAt: number | undefined
 }
 
 /** Bytes that the broker may have yet to take: what is published beyond them is lost, not kept. */
@@ -81,7 +83,7 @@ export class Bridge implements EngineListener {
   want (topic: string): void {
     const wish = this.#wishes.get(topic)
     if (wish !== undefined) wish.wanted = true
-    else this.#wishes.set(topic, { wanted: true, subscribed: false, busy: false })
+    else this.#wishes.set(topic, { wanted: true, subscribed: false, busy: false, failedAt: undefined })
     void this.#sync(topic)
   }
 
@@ -168,10 +170,12 @@ export class Bridge implements EngineListener {
     try {
       await (wanted ? this.#engine.subscribe(topic) : this.#engine.unsubscribe(topic))
       wish.subscribed = era === this.#era ? wanted : undefined
+      this.#tellOfFailure(topic, wish)
     } catch (error) {
       wish.subscribed = undefined
       if (era !== this.#era) return true
       this.#log.error({ err: error, engine: this.#engine.name, topic }, wanted ? 'a topic cannot be subscribed: trying again' : 'a topic cannot be unsubscribed: trying again')
+      if (wanted) wish.failedAt ??= performance.now()
       this.#later(RETRY_MS, () => { void this.#sync(topic) })
       return false
     }
@@ -196,6 +200,14 @@ export class Bridge implements EngineListener {
     const ms = this.#gapMs
     this.#gapMs = this.#wentAt = undefined
     this.#owner.gapEnded(ms)
+  }
+
+  /** Its subscribers have missed what was published since it could not be subscribed. */
+  #tellOfFailure (topic: string, wish: Wish): void {
+    const { failedAt, subscribed } = wish
+    if (failedAt === undefined || subscribed === undefined) return
+    wish.failedAt = undefined
+    if (subscribed) this.#owner.gapEnded(Math.round(performance.now() - failedAt), topic)
   }
 
   #isBehind (): boolean {

@@ -1,4 +1,5 @@
 import { isAddress, nodeOf } from './envelope.ts'
+import { isMeta, MAX_KEY_LENGTH } from './meta.ts'
 
 /** One tracked entry, and which one. */
 export type WireEntry = readonly [topic: string, key: string, address: string, meta: unknown]
@@ -17,11 +18,6 @@ export type PresenceMessage =
   /** I am going. */
   | { readonly type: 'bye' }
 
-export const MAX_KEY_LENGTH = 1024
-export const MAX_META_BYTES = 8 * 1024
-/** Of lists and objects in each other. Comparing and writing what is deeper may take more stack than there is: 8 KiB have room for 4 096. */
-export const MAX_META_DEPTH = 64
-
 /** Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks for its own entries only. */
 export function readPresenceMessage (node: string, body: unknown): PresenceMessage | undefined {
   if (!isRecord(body)) return undefined
@@ -34,11 +30,6 @@ export function readPresenceMessage (node: string, body: unknown): PresenceMessa
     case 'bye': return { type }
     default: return undefined
   }
-}
-
-/** Whether JSON is nested in so many levels at most. */
-export function isShallow (json: unknown, levels = MAX_META_DEPTH): boolean {
-  return typeof json !== 'object' || json === null || (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
 }
 
 function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
@@ -59,10 +50,6 @@ function isIds (value: unknown, node: string): value is WireId[] {
 
 function isId ([topic, key, address]: readonly unknown[], node: string): boolean {
   return isName(topic) && isName(key) && typeof address === 'string' && isAddress(address) && nodeOf(address) === node
-}
-
-function isMeta (meta: unknown): boolean {
-  return isShallow(meta) && Buffer.byteLength(JSON.stringify(meta)) <= MAX_META_BYTES
 }
 
 function isName (value: unknown): boolean {

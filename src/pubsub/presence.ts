@@ -1,8 +1,8 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
-import { readJson } from './envelope.ts'
-import { isShallow, MAX_KEY_LENGTH, MAX_META_BYTES, MAX_META_DEPTH, readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
-import { idOf, Replica } from './replica.ts'
+import { checkKey, copyMeta } from './meta.ts'
+import { readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
+import { idOf, Replica, sizeOf } from './replica.ts'
 import { getOrAdd } from './subscriptions.ts'
 
 export interface PresenceOwner {
@@ -22,7 +22,8 @@ export const BEAT_MS = 1_000
  */
 const SILENT_TICKS = 3
 const MAX_NODES = 1_024
-const MAX_ENTRIES = 1_048_576
+/** Of all entries of one node, as JSON: a snapshot of them is sent at once, and must fit into what brokers keep for a reader. */
+const MAX_BYTES = 8 * 1024 * 1024
 /** JSON characters of the entries in one message, and then one more entry. */
 const CHUNK_LENGTH = 24 * 1024
 
@@ -31,6 +32,8 @@ interface Change {
   readonly address: string
   readonly own: boolean
   readonly before: PresenceEntry | undefined
+  /** Who came in this turn, and was seen by somebody who looked. */
+  seen: PresenceEntry | undefined
 }
 
 /**
@@ -60,9 +63,10 @@ export class Presence {
   /** Again with the same key is another meta. Throws FST_WEBSOCK_UNTRACKABLE. */
   track (topic: string, key: string, meta: unknown, address: string): void {
     checkKey(key)
-    if (this.#own.size >= MAX_ENTRIES) throw new FST_WEBSOCK_UNTRACKABLE(`${MAX_ENTRIES} entries are tracked here already`)
+    const entry: WireEntry = [topic, key, address, copyMeta(meta)]
+    if (this.#own.bytes + sizeOf(entry) > MAX_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`)
     const known = getOrAdd(this.#byAddress, address, () => new Map<string, Set<string>>())
-    this.#own.set([topic, key, address, copyOf(meta)])
+    this.#own.set(entry)
     getOrAdd(known, topic, () => new Set()).add(key)
   }
 
@@ -87,6 +91,7 @@ export class Presence {
 
   /** Who is there, in no order; several entries may have one key. */
   of (topic: string): PresenceEntry[] {
+    for (const [id, change] of this.#changes.get(topic) ?? []) if (change.before === undefined) change.seen = this.#find(topic, id) ?? change.seen
     return [this.#own, ...this.#others.values()].flatMap((replica) => [...replica.of(topic)])
   }
 
@@ -136,6 +141,8 @@ export class Presence {
     switch (message.type) {
       case 'beat':
         if (message.hello) this.#soon({ beat: true })
+        // Nobody counts backwards: somebody else has spoken in its name.
+        if (message.version < replica.version) replica.reset()
         if (message.version !== replica.version) this.#ask(node, replica)
         return
       case 'delta':
@@ -143,7 +150,7 @@ export class Presence {
         else if (message.version > replica.version) this.#ask(node, replica)
         return
       case 'part':
-        if (message.version > replica.version) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_ENTRIES)
+        if (message.version > replica.version) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_BYTES)
         return
       case 'bye':
         this.#forget(node, replica)
@@ -153,7 +160,7 @@ export class Presence {
   #apply (replica: Replica, { version, joins, leaves }: PresenceMessage & { type: 'delta' }): void {
     replica.version = version
     for (const [topic, key, address] of leaves) replica.delete(topic, idOf(key, address))
-    for (const entry of joins) if (replica.size < MAX_ENTRIES) replica.set(entry)
+    for (const entry of joins) if (replica.bytes < MAX_BYTES) replica.set(entry)
   }
 
   #meet (node: string): Replica | undefined {
@@ -211,7 +218,7 @@ export class Presence {
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
     if (changes.has(id)) return
     const { key, address } = before ?? replica.get(topic, id) as PresenceEntry
-    changes.set(id, { key, address, own: replica === this.#own, before })
+    changes.set(id, { key, address, own: replica === this.#own, before, seen: undefined })
   }
 
   /** Each topic's subscribers here, and the other nodes. */
@@ -225,8 +232,11 @@ export class Presence {
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
-      for (const [id, { key, address, own, before }] of changes) {
+      // Who has gone again already, but was seen: told of as well, or who saw them would wait for their end.
+      const seen: PresenceEntry[] = []
+      for (const [id, { key, address, own, before, seen: passing }] of changes) {
         const after = this.#find(topic, id)
+        if (after === undefined && passing !== undefined) seen.push(passing)
         if (after === before) continue
         if (before !== undefined) leaves.push(before)
         if (after !== undefined) joins.push(after)
@@ -234,6 +244,7 @@ export class Presence {
         if (after === undefined) ownLeaves.push([topic, key, address])
         else ownJoins.push([topic, key, address, after.meta])
       }
+      if (seen.length > 0) diffs.push({ topic, joins: seen, leaves: [] }, { topic, joins: [], leaves: seen })
       if (joins.length > 0 || leaves.length > 0) diffs.push({ topic, joins, leaves })
     }
     for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
@@ -255,29 +266,6 @@ export class Presence {
     this.#own.version++
     this.#owner.tellNodes({ type: 'delta', version: this.#own.version, joins, leaves })
   }
-}
-
-function checkKey (key: unknown): void {
-  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
-    throw new FST_WEBSOCK_UNTRACKABLE(`a key is a string of 1 to ${MAX_KEY_LENGTH} characters, got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`)
-  }
-}
-
-/** As the other nodes will have it. */
-function copyOf (meta: unknown): unknown {
-  let json: string | undefined
-  let copy: unknown
-  try {
-    json = JSON.stringify(meta ?? null)
-    copy = json === undefined ? undefined : readJson(json)
-  } catch (cause) {
-    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), { cause })
-  }
-  if (json === undefined) throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
-  const bytes = Buffer.byteLength(json)
-  if (bytes > MAX_META_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`)
-  if (!isShallow(copy)) throw new FST_WEBSOCK_UNTRACKABLE(`a meta is nested in at most ${MAX_META_DEPTH} levels`)
-  return copy
 }
 
 function * chunksOf<T> (entries: Iterable<T>): Iterable<T[]> {

@@ -147,8 +147,13 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   topicClosed (topic: string): void { this.#bridge?.drop(TOPIC + topic) }
 
   tellNodes (message: PresenceMessage): void {
-    const envelope = this.#encode('presence', message, '')
-    if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, false)
+    try {
+      const envelope = this.#encode('presence', message, '')
+      if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, false)
+    } catch (error) {
+      // The broker has come back with a smaller limit.
+      this.#log.error({ err: error }, 'the other nodes cannot be told who is here')
+    }
   }
 
   presenceChanged (diff: PresenceDiff): void {
@@ -160,9 +165,10 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
 
   up (): void { this.#presence.greet() }
 
-  gapEnded (ms: number): void {
+  gapEnded (ms: number, topic?: string): void {
     const info: GapInfo = { ms }
-    for (const subscriber of [...this.#subscriptions.all()]) subscriber.announce({ type: 'gap', info })
+    const told = topic === undefined ? [...this.#subscriptions.all()] : [...this.#subscriptions.of(topic.slice(TOPIC.length))?.values() ?? []].flatMap((subscribers) => [...subscribers])
+    for (const subscriber of told) subscriber.announce({ type: 'gap', info })
     this.#calls.run()
   }
 

@@ -155,6 +155,33 @@ void t.test('a node that comes later is told all, in parts', async (t) => {
   t.equal(b.diffs.length, 1, 'at once')
 })
 
+void t.test('a newcomer is told of as much as a node may track, and no more may be tracked', async (t) => {
+  const cluster = new Cluster()
+  const a = cluster.start()
+  let tracked = 0
+  const fill = (): void => { for (;; tracked++) a.presence.track('one', `key ${tracked}`, 'x'.repeat(7000), `n1.${tracked}`) }
+  t.throws(fill, { code: 'FST_WEBSOCK_UNTRACKABLE' })
+  t.ok(tracked > 1100, `${tracked} of 7 kB are 8 MiB`)
+  a.presence.untrack('one', 'key 0', 'n1.0')
+  a.presence.track('one', 'key 0', 'x'.repeat(7000), 'n1.0')
+  await cluster.pass(1)
+  const b = cluster.start()
+  await cluster.pass(1)
+  t.equal(b.keys('one').length, tracked)
+})
+
+void t.test('who came and went in one turn, and was seen by somebody who looked, is told of', async (t) => {
+  const cluster = new Cluster()
+  const a = cluster.start()
+  a.track('one', 'ann', 1, null)
+  a.track('one', 'unseen', 2, null)
+  a.untrack('one', 'unseen', 2)
+  t.same(a.keys('one'), ['ann'])
+  a.untrack('one', 'ann', 1)
+  await cluster.pass(1)
+  t.same(a.diffs, ['one +ann=null -', 'one + -ann'])
+})
+
 void t.test('a node that dies is forgotten at the fourth silent tick; one that says goodbye at once', async (t) => {
   const cluster = new Cluster()
   const [a, b, c] = [cluster.start(), cluster.start(), cluster.start()]
@@ -223,6 +250,17 @@ void t.test('what is no message of a node, or speaks for another node, changes n
   t.same(a.keys('one'), [])
   for (let n = 0; n < 5000; n++) a.presence.receive(`x${n}`, { type: 'delta', version: 1, joins: [entry(`x${n}.1`)], leaves: [] })
   t.equal(a.keys('one').length, 1023, 'nodes are bounded: 1 024, with the one above')
+})
+
+void t.test('who speaks in the name of a node is believed until that speaks itself', async (t) => {
+  const cluster = new Cluster()
+  const [a, b] = [cluster.start(), cluster.start()]
+  b.track('one', 'bob', 1, null)
+  await cluster.pass(1)
+  a.presence.receive('n2', { type: 'part', version: 2 ** 40, part: 0, parts: 1, entries: [['one', 'mallory', 'n2.9', null]] })
+  t.same(a.keys('one'), ['mallory'])
+  await cluster.pass(2)
+  t.same(a.keys('one'), ['bob'])
 })
 
 type Step =
