@@ -25,10 +25,19 @@ export type Errors = Static<typeof AchievementErrorsSchema>['errors']
 
 const DEFAULTS = { description: null, display: true, points: 0, partial_progress: false, total_progress: null }
 
+const isText = (value: unknown): boolean => typeof value === 'string'
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
-const FIELDS: Readonly<Record<keyof Omit<Achievement, 'key'>, { readonly needed: boolean, readonly is: (value: unknown) => boolean }>> = {
-  title: { needed: true, is: (value) => typeof value === 'string' },
-  description: { needed: false, is: (value) => typeof value === 'string' },
+
+type Field = keyof Omit<Achievement, 'key'>
+interface Rule {
+  readonly needed: boolean
+  readonly is: (value: unknown) => boolean
+  readonly maxLength?: number
+}
+
+const FIELDS: Readonly<Record<Field, Rule>> = {
+  title: { needed: true, is: isText, maxLength: 255 },
+  description: { needed: false, is: isText, maxLength: 4096 },
   display: { needed: true, is: isBoolean },
   points: { needed: true, is: Number.isSafeInteger },
   partial_progress: { needed: true, is: isBoolean },
@@ -37,14 +46,15 @@ const FIELDS: Readonly<Record<keyof Omit<Achievement, 'key'>, { readonly needed:
 
 /** The achievement that comes of `before` with these attributes; or what is wrong with them. */
 export function buildAchievement (attributes: AchievementAttributes, before?: Achievement): { achievement: Achievement } | { errors: Errors } {
-  const { key: _readOnly, ...changes } = attributes
-  const built: Record<string, unknown> = { key: before?.key ?? randomUUID(), title: null, ...DEFAULTS, ...before, ...changes }
+  const built: Record<string, unknown> = { key: before?.key ?? randomUUID(), title: null, ...DEFAULTS, ...before }
   const errors: Errors = {}
-  for (const [field, { needed, is }] of Object.entries(FIELDS)) {
-    const value = built[field]
+  for (const [field, { needed, is, maxLength = Infinity }] of Object.entries(FIELDS) as Array<[Field, Rule]>) {
+    // No others: it is kept. What is empty is not there.
+    const value = built[field] = attributes[field] === '' ? null : field in attributes ? attributes[field] : built[field]
     const blank = value === null || (typeof value === 'string' && value.trim() === '')
     if (blank && (needed || (field === 'total_progress' && built['partial_progress'] === true))) errors[field] = ["can't be blank"]
-    else if (!blank && !is(value)) errors[field] = ['is invalid']
+    else if (value !== null && !is(value)) errors[field] = ['is invalid']
+    else if (typeof value === 'string' && value.length > maxLength) errors[field] = [`should be at most ${maxLength} character(s)`]
   }
   const points = built['points'] as number
   if (errors['points'] === undefined && points < 0) errors['points'] = ['must be greater than or equal to 0']

@@ -1,10 +1,12 @@
 // Section 9: what a game's players can achieve, in the memory of this node.
 import { buildAchievement, type Achievement, type Errors } from './achievement.ts'
 import { failure, SILENCE, WRONG_PAYLOAD, type Family } from './answer.ts'
-import type { AnswerTo } from './messages.ts'
+import type { AnswerTo, Request } from './messages.ts'
 
 const PAGE = 10
 const MAX_POINTS = 500
+/** Those without points are kept in memory too. */
+const MAX_ACHIEVEMENTS = 500
 const NOT_FOUND: Errors = { key: ['not found'] }
 
 export const achievements: Family<'achievements/sync' | 'achievements/create' | 'achievements/update' | 'achievements/delete'> = {
@@ -20,14 +22,14 @@ export const achievements: Family<'achievements/sync' | 'achievements/create' | 
     const known = network.achievementsOf(game)
     const built = buildAchievement(request.payload ?? {})
     if ('errors' in built) return refused(built.errors)
-    if (sumOf(known.values()) >= MAX_POINTS) return refused({ points: ['no points left'] })
+    if (sumOf(known.values()) >= MAX_POINTS || known.size >= MAX_ACHIEVEMENTS) return refused({ points: ['no points left'] })
     return keep(known, built.achievement)
   },
 
   'achievements/update' (request, { game }, network) {
     if (!hasRef(request)) return withoutRef(request)
     const known = network.achievementsOf(game)
-    const before = known.get(String(request.payload?.key))
+    const before = known.get(keyOf(request))
     if (before === undefined) return refused(NOT_FOUND)
     const built = buildAchievement(request.payload ?? {}, before)
     return 'errors' in built ? refused(built.errors) : keep(known, built.achievement)
@@ -35,9 +37,14 @@ export const achievements: Family<'achievements/sync' | 'achievements/create' | 
 
   'achievements/delete' (request, { game }, network) {
     if (!hasRef(request)) return withoutRef(request)
-    const key = String(request.payload?.key)
+    const key = keyOf(request)
     return network.achievementsOf(game).delete(key) ? [{ status: 'success', payload: { key } }] : refused(NOT_FOUND)
   }
+}
+
+/** What is no text is the key of none. */
+function keyOf ({ payload }: Request<'achievements/update' | 'achievements/delete'>): string {
+  return typeof payload?.key === 'string' ? payload.key : ''
 }
 
 function hasRef ({ ref }: { ref?: unknown }): boolean {
