@@ -12,6 +12,9 @@ const fails = (who: string, event: string, payload: unknown, error: string): Ste
 const gossip = { channels: ['gossip'] }
 const talk = (game: string, name = '', message = '', channel = 'gossip'): object => ({ event: 'channels/broadcast', ref: FRESH, payload: { channel, game, name, message } })
 
+/** A name for each number. */
+const letters = (n: number): string => `ch-${[...`${n}`].map((digit) => 'abcdefghij'[Number(digit)]).join('')}`
+
 const CHANNELS: Row[] = [
   ['a name of 3 to 15 letters, - and _ is a channel; others fail with their text', { A: {}, A2: {} },
     ...['abc', 'a-B_c', '---', 'fifteen-letters'].flatMap((channel) => does('A', 'channels/subscribe', { channel })),
@@ -39,6 +42,12 @@ const CHANNELS: Row[] = [
     ...does('B', 'channels/send', { channel: 'gossip' }), ['A', '<', talk('@B')],
     ...does('B', 'channels/send', { channel: 'gossip', name: '<b>B</b>', message: '<send \'x\'>1 < 2 >3<> a<b' }), ['A', '<', talk('@B', 'B', '1 3 a<b')],
     ...does('B', 'channels/send', { channel: 'gossip', message: ` ${'é'.repeat(20_000)}\n` }), ['A', '<', talk('@B', '', ` ${'é'.repeat(20_000)}\n`)]],
+  ['tags that never end stay, however many there are', { A: gossip, B: gossip },
+    ...['<'.repeat(200_000), `<b>b</b>${'<'.repeat(200_000)}`, `<${'<>'.repeat(50_000)}`].flatMap((message, i): Step[] => [
+      ...does('B', 'channels/send', { channel: 'gossip', message }), ['A', '<', talk('@B', '', ['<'.repeat(200_000), `b${'<'.repeat(200_000)}`, ''][i])]])],
+  ['a socket has at most 256 channels', { A: { channels: Array.from({ length: 256 }, (_, n) => letters(n)) } },
+    ...fails('A', 'channels/subscribe', { channel: 'gossip' }, 'Could not subscribe to "gossip"'), ...does('A', 'channels/subscribe', { channel: letters(255) }),
+    ...does('A', 'channels/unsubscribe', { channel: letters(0) }), ...does('A', 'channels/subscribe', { channel: 'gossip' })],
   ['confirmations come in the order of their requests, broadcasts in that of their sender', { A: gossip, B: gossip },
     ...[1, 2, 3, 4].map((ref): Step => ['B', '>', ask('channels/send', { channel: 'gossip', message: `${ref}` }, ref)]),
     ...[1, 2, 3, 4].map((ref): Step => ['B', '<', ok('channels/send', ref)]),
@@ -51,6 +60,10 @@ const flag = { supports: ['channels', 'players'] }
 const news = (event: string, game: string, name: string): object => ({ event, ref: FRESH, payload: { game, name } })
 const has = (who: string, game: string, players: string[]): Step[] => [
   [who, '>', ask('players/status', { game })], [who, '<', { event: 'players/status', ref: 1, payload: { game, players } }]]
+
+/** Names of 256 characters, 259 with what is around them: 256 KiB have room for one more than these. */
+const LONG_LIST = Array.from({ length: 1011 }, (_, i) => `${i}`.padEnd(256, '.'))
+const LAST = 'last'.padEnd(256, '.')
 
 const PLAYERS: Row[] = [
   ['without the flag all fails', { A: {} },
@@ -77,6 +90,12 @@ const PLAYERS: Row[] = [
     ...does('A', 'players/sign-in', { name: 'Zoe' }), ['B', '<', news('players/sign-in', '@A', 'Zoe')],
     ...has('B', '@A', ['Zoe', ...Array.from({ length: 3000 }, (_, i) => `Player ${i} ☃`)]),
     ['A', '>', { event: 'heartbeat', payload: { players: ['Al'] } }], ['A', 'silent'], ...has('B', '@A', ['Al'])],
+  ['the list is as long as a frame, and no longer', { A: flag, B: flag },
+    ['A', '>', { event: 'heartbeat', payload: { players: LONG_LIST } }], ['A', 'silent'],
+    ...does('A', 'players/sign-in', { name: LAST }), ['B', '<', news('players/sign-in', '@A', LAST)],
+    ...fails('A', 'players/sign-in', { name: 'n'.repeat(256) }, 'an error occurred, try again'), ['B', 'silent'], ...has('B', '@A', [LAST, ...LONG_LIST]),
+    ...does('A', 'players/sign-in', { name: LAST }), ...does('A', 'players/sign-out', { name: LAST }), ['B', '<', news('players/sign-out', '@A', LAST)],
+    ...does('A', 'players/sign-in', { name: 'Zoe' }), ['B', '<', news('players/sign-in', '@A', 'Zoe')]],
   ['a status is asked with a ref that is not null', { A: flag, B: flag },
     ['A', '>', { event: 'players/status' }], ['A', '>', ask('players/status', undefined, null)], ['A', '>', ask('players/status', { game: '@B' }, null)], ['A', '>', { event: 'players/status', payload: { game: 'Nobody' } }], ['A', 'silent']],
   ['a status by name is one answer, one\'s own too, in exact case; else an unknown game', { A: { ...flag, players: ['Al'] }, B: flag },
@@ -189,6 +208,7 @@ const ACHIEVEMENTS: Row[] = [
     ['A', '>', ask('achievements/sync')], ['A', '<', { event: 'achievements/sync', ref: 1, payload: { total: 0, achievements: [] } }]],
   ['what is created has its defaults, and a key of the server\'s', { A: achieve },
     ...creates({ title: 'T' }), ...creates({ title: 'T', description: 'd', display: false, points: 100, partial_progress: true, total_progress: 5 }), ...creates({ title: 'T', description: null, total_progress: null }),
+    ['A', '>', ask('achievements/create', { title: 'T', description: '', total_progress: '' })], ['A', '<', { event: 'achievements/create', ref: 1, status: 'success', payload: made({}) }],
     ['A', '>', ask('achievements/create', { title: 'T', key: 'mine', extra: 1 })], ['A', '<', { event: 'achievements/create', ref: 1, status: 'success', payload: made({}) }]],
   ['what is wrong with it is told by field', { A: achieve },
     ...([
@@ -197,6 +217,8 @@ const ACHIEVEMENTS: Row[] = [
       [{ title: ' ' }, { title: ["can't be blank"] }],
       [{ title: 5, description: 5, display: 'yes', points: '5', partial_progress: 1, total_progress: 1.5 }, { title: ['is invalid'], description: ['is invalid'], display: ['is invalid'], points: ['is invalid'], partial_progress: ['is invalid'], total_progress: ['is invalid'] }],
       [{ title: 'T', display: null, points: null, partial_progress: null }, { display: ["can't be blank"], points: ["can't be blank"], partial_progress: ["can't be blank"] }],
+      [{ title: 't'.repeat(256), description: 'd'.repeat(4097) }, { title: ['should be at most 255 character(s)'], description: ['should be at most 4096 character(s)'] }],
+      [{ title: 'T', total_progress: ' ' }, { total_progress: ['is invalid'] }],
       [{ title: 'T', points: -1 }, { points: ['must be greater than or equal to 0'] }],
       [{ title: 'T', points: 101 }, { points: ['must be less than or equal to 100'] }],
       [{ title: 'T', partial_progress: true }, { total_progress: ["can't be blank"] }]
@@ -204,6 +226,8 @@ const ACHIEVEMENTS: Row[] = [
     ['A', '>', ask('achievements/sync')], ['A', '<', { event: 'achievements/sync', ref: 1, payload: { total: 0, achievements: [] } }]],
   ['no more are created once the points sum to 500', { A: achieve },
     ...times(5, ...creates({ title: 'T', points: 100 })), ['A', '>', ask('achievements/create', { title: 'T' })], ['A', '<', wrong('achievements/create', { points: ['no points left'] })]],
+  ['nor more than 500, those without points too', { A: achieve },
+    ...times(500, ...creates({ title: 'T' }), ['time', '+', 1000]), ['A', '>', ask('achievements/create', { title: 'T' })], ['A', '<', wrong('achievements/create', { points: ['no points left'] })]],
   ['what is updated keeps its key, and what is not named', { A: achieve, B: achieve }, ...creates({ title: 'T', points: 5 }),
     ['A', '>', ask('achievements/update', { key: '@key', title: 'U', description: 'd' })], ['A', '<', { event: 'achievements/update', ref: 1, status: 'success', payload: made({ title: 'U', description: 'd', points: 5 }) }],
     ['A', '>', ask('achievements/update', { key: '@key', title: null })], ['A', '<', wrong('achievements/update', { title: ["can't be blank"] })],
@@ -213,7 +237,7 @@ const ACHIEVEMENTS: Row[] = [
     ['A', '>', ask('achievements/delete', { key: '@key' })], ['A', '<', { event: 'achievements/delete', ref: 1, status: 'success', payload: { key: '@key' } }],
     ['A', '>', ask('achievements/delete', { key: '@key' })], ['A', '<', wrong('achievements/delete', { key: ['not found'] })]],
   ['a key that is unknown or missing is not found', { A: achieve },
-    ...['achievements/update', 'achievements/delete'].flatMap((event) => [undefined, {}, { key: 'x' }, { key: null }, { key: 5 }].flatMap((payload): Step[] => [
+    ...['achievements/update', 'achievements/delete'].flatMap((event) => [undefined, {}, { key: 'x' }, { key: null }, { key: 5 }, { key: {} }, { key: { toString: 1 } }].flatMap((payload): Step[] => [
       ['A', '>', ask(event, payload)], ['A', '<', wrong(event, { key: ['not found'] })]]))],
   ['they are synchronized ten in a frame, by title, each with the total', { A: achieve },
     ...[...'LBKAJCIDHEGF'].flatMap((title) => creates({ title })),
@@ -230,7 +254,6 @@ const over = (event: string): object => failed(event, 'rate limit exceeded')
 const send: Step[] = [['A', '>', ask('channels/send', { channel: 'gossip' })], ['A', '<', ok('channels/send')]]
 const sendOver: Step[] = [['A', '>', ask('channels/send', { channel: 'gossip' })], ['A', '<', over('channels/send')]]
 const beat: Step = ['A', '>', { event: 'heartbeat' }]
-const letters = (n: number): string => `ch-${[...`${n}`].map((digit) => 'abcdefghij'[Number(digit)]).join('')}`
 
 const LIMITS: Row[] = [
   ['a hundred frames fit, the next are told so without event and ref, the tenth of them is the end', { A: null },

@@ -84,7 +84,8 @@ const NOT_UNDERSTOOD: Row[] = [
     }).flatMap(([event, payloads]) => payloads.flatMap((payload): Step[] => [
       ['A', '>', { event, ref: 1, payload }], ['A', '<', { event, ref: 1, status: 'failure', error: ERROR }]]))],
   ['an authenticate with a field of the wrong type is answered, and the next may do', { A: null },
-    ...['text', 5, null, authenticate({ supports: 'channels' }), authenticate({ supports: null }), authenticate({ ...supports, channels: null }), authenticate({ ...supports, players: [5] })]
+    ...['text', 5, null, authenticate({ supports: 'channels' }), authenticate({ supports: null }), authenticate({ ...supports, channels: null }), authenticate({ ...supports, players: [5] }),
+      authenticate({ ...supports, channels: Array(257).fill(null) })]
       .flatMap((message): Step[] => [
         ['A', '>', typeof message === 'object' && message !== null ? message : { event: 'authenticate', payload: message }],
         ['A', '<', { event: 'authenticate', status: 'failure', error: ERROR }]]),

@@ -8,33 +8,37 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { connect } from './helpers/client.ts'
 import { startExample } from './helpers/example.ts'
-import { joinAs, makeGame } from './helpers/gossip.ts'
+import { joinAs, makeGame, startGossip } from './helpers/gossip.ts'
 
 const SERVER = join(__dirname, '..', 'example/dist/server.js')
 // As it was built, because the example imports the package.
 const { KnownGames, readGames } = createRequire(__filename)('../example/dist/gossip/known-games.js')
 
-/** Runs the example server until it ends, or prints this. */
-async function run (t: Test, variables: NodeJS.ProcessEnv, until?: RegExp): Promise<{ code: number | null, out: string, errors: string }> {
+/** Runs the example server until it ends; once it prints this, `then` is done, and it is ended. */
+async function run (t: Test, variables: NodeJS.ProcessEnv, until?: RegExp, then?: (out: string) => Promise<void>): Promise<{ code: number | null, out: string, errors: string }> {
   const child = spawn(process.execPath, [SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...variables } })
   t.teardown(() => child.kill('SIGKILL'))
-  let out = ''
-  child.stdout.on('data', (data: Buffer) => {
-    out += data.toString()
-    if (until?.test(out) === true) child.kill('SIGTERM')
-  })
+  const ended = once(child, 'close') as Promise<[number | null]>
   const errors = text(child.stderr)
-  const [code] = await once(child, 'close') as [number | null]
+  let out = ''
+  for await (const data of child.stdout) {
+    out += String(data)
+    if (until?.test(out) !== true) continue
+    await then?.(out)
+    child.kill('SIGTERM')
+  }
+  const [code] = await ended
   return { code, out, errors: await errors }
 }
 
 void t.test('without a file there are three demo games, whose credentials are printed and work', async (t) => {
-  const { code, out } = await run(t, {}, /(client_secret [^]*){3}\n/)
+  const { code } = await run(t, {}, /(client_secret [^\n]+\n[^]*){3}/, async (out) => {
+    const games = [...out.matchAll(/^ +(\w+) +client_id (\S+) +client_secret (\S+)$/gm)]
+    t.equal(games.length, 3)
+    const [url = ''] = /ws:\S+\/socket/.exec(out) ?? []
+    for (const [, name = '', id = '', secret = ''] of games) await joinAs(t, url, { ...makeGame(name), client_id: id, client_secret: secret })
+  })
   t.equal(code, 0)
-  const games = [...out.matchAll(/^ +(\w+) +client_id (\S+) +client_secret (\S+)$/gm)]
-  t.equal(games.length, 3)
-  const server = await startExample(t)
-  for (const [, name = '', id = '', secret = ''] of games) await joinAs(t, server.ws('/socket'), { ...makeGame(name), client_id: id, client_secret: secret })
 })
 
 void t.test('a file that is not a list of games is refused at start, and the error says where', async (t) => {
@@ -67,6 +71,8 @@ void t.test('a beat that is no number is refused at start', async (t) => {
   const { code, errors } = await run(t, { GOSSIP_HEARTBEAT_MS: 'soon' })
   t.equal(code, 1)
   t.match(errors, /^GOSSIP_HEARTBEAT_MS is a number of milliseconds/)
+  // A longer one would end each socket as it opens.
+  for (const heartbeatMs of [0, -1, 2 ** 31, Infinity]) await t.rejects(startGossip(t, { heartbeatMs }), /GOSSIP_HEARTBEAT_MS is a number of milliseconds/)
 })
 
 void t.test('the variables of the beat and of the token are heard', async (t) => {

@@ -1,7 +1,7 @@
 // Section 5: what is said on a channel arrives at all others who subscribe to it.
 import { failure, GOODBYE, type Family, type Outcome } from './answer.ts'
 import type { LeakyBucket } from './leaky-bucket.ts'
-import type { Event } from './messages.ts'
+import { MAX_CHANNELS, type Event } from './messages.ts'
 import type { Network } from './network.ts'
 import type { Session } from './session.ts'
 import { topics } from './topics.ts'
@@ -38,9 +38,10 @@ export const channels: Family<'channels/subscribe' | 'channels/unsubscribe' | 'c
   }
 }
 
-/** False when that is no name of a channel. */
+/** False when that is no name of a channel, or of one too many. */
 export function join (session: Session, channel: string | null): boolean {
   if (channel === null || !CHANNEL_NAME.test(channel) || BLOCKED.includes(channel.toLowerCase())) return false
+  if (session.channels.size >= MAX_CHANNELS && !session.channels.has(channel)) return false
   session.channels.add(channel)
   session.socket.ws.subscribe(topics.channel(channel))
   return true
@@ -60,5 +61,7 @@ function overflow (bucket: LeakyBucket, network: Network): Outcome<Event> & Outc
 
 /** MXP, which the client of a player might obey. */
 function withoutTags (text: string): string {
-  return text.replace(/<[^>]*>/g, '')
+  // Behind the last > no tag ends: looking for one there, from each < again, takes a minute for a frame full of them.
+  const end = text.lastIndexOf('>') + 1
+  return text.slice(0, end).replace(/<[^>]*>/g, '') + text.slice(end)
 }

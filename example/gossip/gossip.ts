@@ -4,7 +4,7 @@ import type { Reply } from './answer.ts'
 import { announceDisconnections } from './disconnections.ts'
 import { KnownGames, type KnownGame } from './known-games.ts'
 import { hear } from './life.ts'
-import { FromGameSchema, InfoSchema, ToGameSchema, type News, type Tick, type ToGame } from './messages.ts'
+import { FromGameSchema, InfoSchema, MAX_FRAME_BYTES, ToGameSchema, type News, type Tick, type ToGame } from './messages.ts'
 import { Network } from './network.ts'
 import { receive, refuse } from './requests.ts'
 import { restart } from './restart.ts'
@@ -23,20 +23,22 @@ export interface GossipOptions {
   readonly now?: () => number
 }
 
+/** A day: a timer of Node has room for 24. */
+const MAX_HEARTBEAT_MS = 86_400_000
+
 type Context = WebsocketContext<ToGame, News | Tick, Socket>
 
 /** The network of games of gossip.haus and grapevine.haus, at /socket: what each file does is a section of the protocol. */
 export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, options) => {
   const { heartbeatMs = 15_000, onlineForMs = 60_000, now = () => performance.now() } = options
-  if (!(heartbeatMs >= 1)) throw new Error(`GOSSIP_HEARTBEAT_MS is a number of milliseconds, got ${heartbeatMs}`)
+  if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) throw new Error(`GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, got ${heartbeatMs}`)
   const network = new Network({ websock: app.websock, games: new KnownGames(options.games), onlineForMs, now })
   announceDisconnections(app.websock, network, onlineForMs)
 
   app.get('/socket', {
     schema: { websocket: { receive: FromGameSchema, send: ToGameSchema, info: InfoSchema } },
     websocketOptions: {
-      // What is published must fit into what an engine carries.
-      maxMessageBytes: 256 * 1024,
+      maxMessageBytes: MAX_FRAME_BYTES,
       // The protocol has heartbeats of its own.
       heartbeatIntervalMs: 0
     },

@@ -1,6 +1,11 @@
 import { Type, type Static, type TSchema } from '@fastify/type-provider-typebox'
 import { AchievementAttributesSchema, AchievementErrorsSchema, AchievementSchema } from './achievement.ts'
 
+/** What is published must fit into what an engine carries. */
+export const MAX_FRAME_BYTES = 256 * 1024
+/** Of one socket: each costs a subscription at the broker, and all are told with each heartbeat. */
+export const MAX_CHANNELS = 256
+
 const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const Names = Type.Array(Type.String())
 /** No longer than an entry of presence holds, by far. */
@@ -18,7 +23,7 @@ export const FromGameSchema = Type.Union([
     client_id: Type.Optional(Type.Unknown()),
     client_secret: Type.Optional(Type.Unknown()),
     supports: Type.Optional(Type.Array(Type.Unknown())),
-    channels: Type.Optional(Type.Array(Nullable(Type.String()))),
+    channels: Type.Optional(Type.Array(Nullable(Type.String()), { maxItems: MAX_CHANNELS })),
     players: Type.Optional(Type.Array(PlayerName)),
     user_agent: Type.Optional(Nullable(Type.String())),
     version: Type.Optional(Nullable(Type.String())),

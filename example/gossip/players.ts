@@ -1,6 +1,7 @@
 // Section 6: who is in a game.
-import { failure, SILENCE, type Family } from './answer.ts'
+import { failure, SILENCE, WRONG_PAYLOAD, type Family } from './answer.ts'
 import type { KnownGame } from './known-games.ts'
+import { MAX_FRAME_BYTES } from './messages.ts'
 import type { Network } from './network.ts'
 import type { Session } from './session.ts'
 import { topics } from './topics.ts'
@@ -10,7 +11,10 @@ export const players: Family<'players/sign-in' | 'players/sign-out' | 'players/s
     if (name === '') return failure('Name cannot be empty')
     const here = playersOf(session, network)
     const isHere = here.includes(name)
-    network.see(session, isHere ? here : [name, ...here])
+    const now = isHere ? here : [name, ...here]
+    // Whoever asks for a status is sent it, and must not be taken for slow.
+    if (Buffer.byteLength(JSON.stringify(now)) > MAX_FRAME_BYTES) return failure(WRONG_PAYLOAD)
+    network.see(session, now)
     if (!isHere) announce('players/sign-in', name, session, network)
   },
 
