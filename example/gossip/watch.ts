@@ -5,6 +5,8 @@ import type { Network } from './network.ts'
 import { topics } from './topics.ts'
 
 const LOOK_EVERY_MS = 1000
+/** One look serves all pages meanwhile: with thousands of games it takes tens of milliseconds, and anybody may open a page. */
+const LOOK_LASTS_MS = 500
 
 const Game = Type.Object({
   game: Type.String(),
@@ -27,28 +29,36 @@ type Shown = ReadonlyMap<string, string>
 
 /** For the page at /gossip: which games are online, and what is said on all channels. It cannot say anything itself. */
 export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
+  const look = createLook(network)
   app.get('/ws/gossip', {
     schema: { websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() } },
     websocketHandler: {
       init (_args, ws) {
         ws.subscribe(topics.watchers)
         ws.sendInterval('look', LOOK_EVERY_MS)
-        const shown = look(network)
+        const shown = look()
         return ws.push(changes(new Map(), shown), shown)
       },
       handleInfo (_look, before, ws) {
-        const shown = look(network)
+        const shown = look()
         return ws.push(changes(before, shown), shown)
       }
     }
   })
 }
 
-function look (network: Network): Shown {
-  return new Map(network.othersThan().flatMap((known) => {
-    const game = describe(known, network)
-    return game === undefined ? [] : [[game.game, JSON.stringify(game)]]
-  }))
+function createLook (network: Network): () => Shown {
+  let shown: Shown = new Map()
+  let lookedMs = -Infinity
+  return () => {
+    if (performance.now() - lookedMs < LOOK_LASTS_MS) return shown
+    shown = new Map(network.othersThan().flatMap((known) => {
+      const game = describe(known, network)
+      return game === undefined ? [] : [[game.game, JSON.stringify(game)]]
+    }))
+    lookedMs = performance.now()
+    return shown
+  }
 }
 
 function describe (known: KnownGame, network: Network): Static<typeof Game> | undefined {
@@ -64,6 +74,7 @@ function describe (known: KnownGame, network: Network): Static<typeof Game> | un
 }
 
 function changes (before: Shown, now: Shown): ToPage[] {
+  if (before === now) return []
   const games = [...now].filter(([game, json]) => before.get(game) !== json).map(([, json]) => JSON.parse(json) as Static<typeof Game>)
   const gone = [...before.keys()].filter((game) => !now.has(game))
   return [
