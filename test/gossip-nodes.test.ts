@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
+import { MemoryNetwork } from '../src/testing/index.ts'
 import { startNats, startRedis } from './helpers/brokers.ts'
 import { skipWithout } from './helpers/browser.ts'
-import { hearsNothing, joinAs, makeGame } from './helpers/gossip.ts'
+import { hearsNothing, joinAs, makeGame, startGossip } from './helpers/gossip.ts'
 import { startNodes, Watcher } from './helpers/gossip-nodes.ts'
 
 const ALL = { supports: ['channels', 'players', 'tells', 'games'], channels: ['gossip'] }
@@ -15,6 +16,29 @@ void t.test('two nodes on Redis are one network', { skip: skipWithout('redis-ser
 void t.test('two nodes on NATS are one network', { skip: skipWithout('nats-server') }, async (t) => {
   const nats = await startNats(t)
   await playOnTwoNodes(t, { NATS_URL: `nats://127.0.0.1:${nats.port}` })
+})
+
+void t.test('when a node has died, the games of the others are told of those that do not come back', async (t) => {
+  const network = new MemoryNetwork()
+  const games = ['Ann', 'Bob', 'Cid', 'Dan'].map((name) => makeGame(name))
+  const [ann, bob, cid, dan] = games as [any, any, any, any]
+  const engines = [network.createEngine(), network.createEngine()] as const
+  const [here, there] = await Promise.all(engines.map((engine) => startGossip(t, { games, websock: { engine }, onlineForMs: 1000 }))) as [any, any]
+  const watcher = await joinAs(t, here.url, ann, ALL)
+  for (const game of [bob, cid, dan]) {
+    await joinAs(t, there.url, game)
+    t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: game.short_name } })
+  }
+  // Bob has a socket on either.
+  const bobHere = await joinAs(t, here.url, bob)
+  network.goDown(engines[1])
+  // Dan has come back before he is missed: still online here, or not any more.
+  const danHere = await joinAs(t, here.url, dan)
+  const heard: any[] = []
+  while (heard.at(-1)?.event !== 'games/disconnect') heard.push(await watcher.nextJson(20_000))
+  t.match(heard.at(-1), { event: 'games/disconnect', ref: FRESH, payload: { game: 'Cid' } })
+  t.ok(heard.slice(0, -1).every(({ event, payload }) => event === 'games/connect' && ['Bob', 'Dan'].includes(payload.game)))
+  for (const client of [watcher, bobHere, danHere]) await hearsNothing(client)
 })
 
 async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<void> {
