@@ -50,6 +50,7 @@ void t.test('a file that is not a list of games is refused at start, and the err
     ['[{', /cannot be read: .*JSON/],
     [{}, /games\.json must be array/],
     [[good, { ...good, name: 5 }], /games\.json\/1\/name must be string/],
+    [[{ ...good, short_name: 'half \ud800' }], /games\.json\/0\/short_name must match/],
     [[{ ...good, client_secret: 'short' }], /games\.json\/0\/client_secret must match/],
     [[{ name: 'Ann' }], /games\.json\/0 must have required properties/],
     [[{ ...good, display_player: true }], /games\.json\/0 must not have additional properties/],

@@ -8,7 +8,8 @@ const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
 
 const KnownGameSchema = Type.Object({
   name: Type.String({ minLength: 1 }),
-  short_name: Type.String({ minLength: 1, maxLength: 256 }),
+  // Topics are named by it, and have no halves of surrogate pairs.
+  short_name: Type.String({ minLength: 1, maxLength: 256, pattern: '^\\P{Cs}*$' }),
   client_id: Type.String({ pattern: UUID }),
   client_secret: Type.String({ pattern: UUID }),
   display: Type.Optional(Type.Boolean()),
