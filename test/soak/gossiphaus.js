@@ -1,7 +1,8 @@
 'use strict'
 
 // Two games that use gossiphaus, on the example server with its real beat of 15 s, for 65 s: each must hear four heartbeats
-// behind the first, and what the other says each second; neither may be closed. `npm run typecheck && node test/soak/gossiphaus.js`
+// behind the first, and what the other says each second; neither may be closed. `npm run typecheck && node test/soak/gossiphaus.js`;
+// with REDIS_URL on two such servers, one for each.
 const { fork, spawn } = require('node:child_process')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -9,7 +10,8 @@ const { createInterface } = require('node:readline')
 const ROOT = join(__dirname, '..', '..')
 const SECONDS = 65
 
-async function main () {
+/** What `npm start` starts, on a free port, and the games that it prints. */
+async function startServer () {
   const server = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], { env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] })
   let url
   const games = []
@@ -19,6 +21,13 @@ async function main () {
     if (id !== undefined) games.push({ url, client_id: id, client_secret: secret })
     if (games.length === 2) break
   }
+  return { server, games }
+}
+
+async function main () {
+  const first = await startServer()
+  const second = process.env.REDIS_URL === undefined ? first : await startServer()
+  const games = [first.games[0], second.games[1]]
   const clients = games.map((game) => {
     const counts = {}
     const child = fork(join(ROOT, 'test/fixtures/gossiphaus-client.js'), [JSON.stringify(game)])
@@ -28,16 +37,16 @@ async function main () {
     })
     return { child, counts }
   })
-  for (let second = 0; second < SECONDS; second++) {
+  for (let passed = 0; passed < SECONDS; passed++) {
     await new Promise((resolve) => setTimeout(resolve, 1000))
-    if (second >= 5 && second < SECONDS - 2) for (const { child } of clients) child.send({ call: 'send', args: ['channels/send', { channel: 'gossip', name: 'n', message: `${second}` }] })
+    if (passed >= 5 && passed < SECONDS - 2) for (const { child } of clients) child.send({ call: 'send', args: ['channels/send', { channel: 'gossip', name: 'n', message: `${passed}` }] })
   }
   for (const { child, counts } of clients) {
     console.log(counts)
     if (counts.heartbeat !== 5 || counts['authenticate:'] !== 1 || counts['channels/broadcast'] !== SECONDS - 7 || counts.error !== undefined) process.exitCode = 1
     child.kill('SIGKILL')
   }
-  server.kill('SIGKILL')
+  for (const { server } of [first, second]) server.kill('SIGKILL')
   console.log(process.exitCode === 1 ? 'failed' : 'as it should be')
 }
 
