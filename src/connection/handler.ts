@@ -52,7 +52,7 @@ export interface DrainInfo {
 
 /** What `handleGap` is given: publications of other nodes were lost. */
 export interface GapInfo {
-  /** For how many milliseconds. All topics are subscribed again: what is read from a database now misses nothing. */
+  /** For how many milliseconds. What is subscribed arrives again: what is read from a database now misses nothing. */
   readonly ms: number
 }
 
