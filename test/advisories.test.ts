@@ -276,7 +276,7 @@ void t.test('SECURITY.md names only tests, options and defaults that there are',
   for (const name of named) t.ok(tests.has(name), `${name}, one of ${named.length}`)
   // Words in camel case are our options, but for these.
   const others = new Set(['trustProxy', 'maxHeadersCount', 'requestTimeout', 'disableRequestLogging', 'setErrorHandler', 'onRequest', 'preValidation', 'preHandler',
-    'websocketHandler', 'websocketOptions', 'handleInfo', 'maxLength', 'maxItems'])
+    'websocketHandler', 'websocketOptions', 'handleInfo', 'handleGap', 'maxLength', 'maxItems'])
   for (const [, word = ''] of page.matchAll(/`([a-z]+[A-Z][A-Za-z]*)`/g)) t.ok(word in options || others.has(word), word)
   const limits = new Map([...page.matchAll(/^\| `([A-Za-z.]+)` \| ([^|]+?) \|/gm)].map(([, name = '', value = '']) => [name, value]))
   for (const [name, value] of limits) {
