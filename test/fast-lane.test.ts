@@ -18,7 +18,7 @@ interface Handler {
   handleIn?: (message: Message, state: unknown, ws: any) => unknown
   handleControl?: (frame: Message, state: unknown, ws: any) => unknown
   handleInfo?: (info: unknown, state: unknown, ws: any) => unknown
-  terminate?: (reason: TerminateReason) => unknown
+  terminate?: (reason: TerminateReason, state: unknown) => unknown
 }
 
 t.setTimeout(60_000)
@@ -68,6 +68,90 @@ void t.test('our side is ended once, however the peer ends: what ws ends again i
     raw.socket.end()
     await raw.ended
     t.equal(ended, 1)
+  }
+})
+
+/** What is sent after `open`, and the text whose echo shows that it was read; none: the connection ends. */
+const PLAIN: Record<string, [frames: Buffer[], echo?: string]> = {
+  'text and binary': [[text('a'), frame(2, 'b'), text(''), text('\u00e9'), text('last')], 'last'],
+  'longer messages': [[text('x'.repeat(126)), text('y'.repeat(20_000))], 'y'.repeat(20_000)],
+  'ping and pong': [[frame(9, 'p'), frame(10), frame(9), frame(10, 'x'.repeat(125)), text('last')], 'last'],
+  'a close frame': [[closeFrame(1000)]],
+  'a close frame with a reason': [[text('a'), closeFrame(4999, 'gr\u00fc\u00df dich'), text('behind')]],
+  'a close frame without a code': [[closeFrame()]]
+}
+
+const NOT_PLAIN: Record<string, [frames: Buffer[], echo?: string]> = {
+  'a fragmented message': [[frame(1, 'la', { fin: false }), frame(0, 'st')], 'last'],
+  'a fragment and nothing more': [[frame(1, 'la', { fin: false }), frame(9)]],
+  'text that is not UTF-8': [[frame(1, Buffer.from([0xff]))]],
+  'a reserved bit': [[frame(1, 'a', { rsv: 4 })]],
+  'a frame without a mask': [[Buffer.from([0x81, 0x00])]],
+  'a length in more bytes than it needs': [[Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]), Buffer.from('last')])], 'last'],
+  'an unknown opcode': [[frame(3)]],
+  'a ping that is too long': [[frame(9, 'x'.repeat(126))]],
+  'a close frame of one byte': [[frame(8, 'x')]],
+  'a close frame with a code that is none': [[closeFrame(999)]],
+  'a close frame with a reason that is not UTF-8': [[frame(8, Buffer.from([3, 232, 0xff]))]],
+  'a message that makes us close': [[text('stop')]]
+}
+
+for (const [made, cases] of [[false, PLAIN], [true, NOT_PLAIN]] as const) {
+  void t.test(made ? 'ws is made for what is not plain' : 'plain frames and a good closing handshake need no ws', async (t) => {
+    for (const [name, [frames, echo]] of Object.entries(cases)) {
+      let listeners = -1
+      let ended = false
+      // ws listens to the errors of its socket, and so do we.
+      const count = (socket: Socket): void => { listeners = socket.listenerCount('error') }
+      const server = await startEcho(t, {
+        init: ({ request }, ws) => ws.ok(request.raw.socket),
+        handleIn ({ data }, socket, ws) {
+          count(socket as Socket)
+          return data === 'stop' ? ws.stop() : ws.push(data)
+        },
+        terminate (_reason, socket) {
+          count(socket as Socket)
+          ended = true
+        }
+      })
+      const raw = await server.open()
+      raw.write(Buffer.concat(frames))
+      if (echo !== undefined) await raw.until((raw) => raw.frames().some(({ payload }) => payload.toString() === echo))
+      raw.socket.end()
+      await until(() => ended, `${name}: no end`)
+      t.equal(listeners, made ? 2 : 1, name)
+    }
+  })
+}
+
+void t.test('a message in pieces is put together by ws, and the plain ones behind it are not its', async (t) => {
+  const server = await startEcho(t)
+  const raw = await server.open()
+  const halved = text('halved')
+  raw.write(Buffer.concat([text('a'), halved.subarray(0, 4)]))
+  await raw.until((raw) => raw.frames().length === 1)
+  raw.write(Buffer.concat([halved.subarray(4), frame(9, 'p'), text('b')]))
+  await raw.until((raw) => raw.frames().length === 4)
+  t.same(wire(raw), ['text a', 'text halved', 'pong p', 'text b'])
+})
+
+void t.test('a socket whose peer closed while nothing was read tells what it closed with, though TCP was reset', async (t) => {
+  for (const fastLane of LANES) {
+    const ends: TerminateReason[] = []
+    let socket: Socket | undefined
+    const server = await startEcho(t, {
+      init ({ request }, ws) {
+        socket = request.raw.socket
+        ws.pause()
+      },
+      terminate: (reason) => { ends.push(reason) }
+    }, { fastLane })
+    const raw = await server.open()
+    raw.write(Buffer.concat([text('a'), closeFrame(4000, 'enough')]))
+    await until(() => (socket as Socket).readableLength > 0, 'it is not there')
+    ;(socket as Socket).destroy()
+    await until(() => ends.length === 1, 'no end')
+    t.same(ends, [{ type: 'remote', code: 4000, reason: 'enough' }], named(fastLane))
   }
 })
 

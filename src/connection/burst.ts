@@ -2,6 +2,11 @@ import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { FIRST_BYTES, MAX_HEADER, writeHeader } from './frame-header.ts'
 
+interface Pong {
+  readonly opcode: 'pong'
+  readonly data: Uint8Array
+}
+
 /** Who writes a burst. */
 export interface Writer {
   /** Of node:net or node:tls: of any other stream nobody knows who still has the bytes when it has nothing left to send. */
@@ -33,7 +38,7 @@ class Burst {
     return this.#writer === writer ? this.#end - this.#start : 0
   }
 
-  add (writer: Writer, { opcode, data }: OutgoingFrame): void {
+  add (writer: Writer, { opcode, data }: OutgoingFrame | Pong): void {
     if (this.#writer !== writer) this.#open(writer)
     if (typeof data !== 'string') this.#addBytes(writer, FIRST_BYTES[opcode], data)
     else if (data.length * 3 + MAX_HEADER <= SIZE) this.#addText(FIRST_BYTES[opcode], data)

@@ -1,31 +1,27 @@
+import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
-import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
+import type { OutgoingFrame } from '../wire/frame.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, Endpoint, Origin } from './endpoint.ts'
+import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
+import { FastLane } from './fast-lane.ts'
 import type { Awaitable, InitArgs, InitContext, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
+import { CALLBACK_NAMES, type ConnectionLetter } from './letter.ts'
 import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
-import { Mailbox, type Letter, type MailboxOwner } from './mailbox.ts'
+import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
 import { Ref } from './ref.ts'
 import type { SharedFrame } from './shared-frame.ts'
 import { Timers, type Timer } from './timers.ts'
 import { resolveSocketError } from './socket-error.ts'
-
-type ConnectionLetter = Letter & (
-  | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
-  | { readonly type: 'message', readonly data: string | Buffer }
-  | { readonly type: 'control', readonly frame: ControlFrame }
-  | { readonly type: 'info', readonly info: unknown }
-  | { readonly type: 'shared', readonly frame: SharedFrame }
-  | News
-)
+import type { Transport } from './transport.ts'
+import { WsTransport } from './ws-transport.ts'
 
 /**
  * One live socket: turns letters into calls of the handler, and their results into frames and a state.
@@ -34,12 +30,12 @@ type ConnectionLetter = Letter & (
  * Its parts know it as their owner, and it has no closures: there may be a hundred thousand.
  */
 export class Connection implements Beating, IntakeOwner, MailboxOwner<ConnectionLetter>, EndingOwner {
-  readonly origin: Origin
+  readonly peer: Peer
   readonly pulse = new Pulse()
   droppedInfos = 0
   droppedMessages = 0
   readonly #endpoint: Endpoint
-  readonly #websocket: WebSocket
+  readonly #transport: Transport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #intake: Intake
@@ -50,16 +46,19 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   #sharedWaiting = 0
   #state: unknown
 
-  /** To be called in the tick of the 101, and `start` too: a frame that finds no listener is lost. */
-  constructor (endpoint: Endpoint, websocket: WebSocket, origin: Origin) {
+  /**
+   * To be called in the tick of the 101, and `start` too: a frame that finds no listener is lost. Without a `websocket` the socket is
+   * one of node:net or node:tls, and no extension was agreed on.
+   */
+  constructor (endpoint: Endpoint, peer: Peer, websocket: WebSocket | undefined) {
     this.#endpoint = endpoint
-    this.#websocket = websocket
-    this.origin = origin
+    this.peer = peer
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this, endpoint.limits)
-    this.#intake = new Intake(websocket, origin.socket, this)
-    this.#outbox = new Outbox(websocket, origin, this.#intake.plain, endpoint.limits)
+    this.#intake = new Intake(this)
+    this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake)
+    this.#outbox = new Outbox(this.#transport, peer, endpoint.limits)
   }
 
   /** `init` is letter number one. */
@@ -67,13 +66,13 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.origin.id }
-  get subprotocol (): string | null { return this.#websocket.protocol === '' ? null : this.#websocket.protocol }
+  get id (): string { return this.peer.id }
+  get subprotocol (): string | null { return this.peer.subprotocol }
   get group (): Endpoint { return this.#endpoint }
   get limits (): ConnectionLimits { return this.#endpoint.limits }
   get hearsControl (): boolean { return this.#endpoint.handler.handleControl !== undefined }
   get messagesRead (): number { return this.#intake.messagesRead }
-  get bytesRead (): number | undefined { return (this.origin.socket as { bytesRead?: number }).bytesRead }
+  get bytesRead (): number | undefined { return (this.peer.socket as { bytesRead?: number }).bytesRead }
   get deaf (): boolean { return this.#intake.held || this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
   get bufferedBytes (): number { return this.#outbox.bufferedBytes }
@@ -102,16 +101,21 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#ending.socketClosed()
   }
 
+  sendPong (data: Buffer): void { this.#outbox.sendPong(data) }
   flush (): void { this.#outbox.flush() }
+
+  setReading (on: boolean): void {
+    if (on) this.#transport.resume()
+    else this.#transport.pause()
+  }
+
   holdReading (full: boolean): void { this.#intake.hold('mailbox', full) }
 
   terminate (reason: TerminateReason): Awaitable<void> {
     return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
   }
 
-  leave (): void {
-    this.#endpoint.onGone(this)
-  }
+  leave (): void { this.#endpoint.onGone(this) }
 
   /** Puts an info into the mailbox; false when it was not taken. */
   offer (info: unknown): boolean {
@@ -124,7 +128,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   #offer (letter: ConnectionLetter): boolean {
-    if (this.#ending.begun || this.#websocket.readyState !== this.#websocket.OPEN) return false
+    if (this.#ending.begun || !this.#transport.open) return false
     if (this.#mailbox.offer(letter)) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
       if (++this.droppedInfos === 1) this.#log('warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
@@ -153,7 +157,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   /** Ends without a close frame, or breaks off waiting for the peer's. */
   cut (): void {
     this.#end({ type: 'shutdown' }, 'cut')
-    this.#websocket.terminate()
+    this.#transport.terminate()
   }
 
   /** Ends because the server does. */
@@ -180,7 +184,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
-  createLog (): FastifyBaseLogger { return this.origin.log.child({ websocket: this.id, route: this.#endpoint.url }) }
+  createLog (): FastifyBaseLogger { return this.peer.log.child({ websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
     this.#timers ??= new Timers()
@@ -189,8 +193,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
-    // The peer has closed: ws tells when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
-    if (this.#websocket.readyState !== this.#websocket.OPEN) return
+    // The peer has closed: we are told when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
+    if (!this.#transport.open) return
     try {
       const result = this.#call(letter)
       if (isThenable(result)) return this.#settle(letter, result)
@@ -288,10 +292,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#outbox.stopWaiting()
     this.#intake.release()
     this.#outbox.flush()
-    if (close === 'cut') this.#websocket.terminate()
-    else if (close !== undefined) this.#websocket.close(close.code, close.reason)
+    if (close === 'cut') this.#transport.terminate()
+    else if (close !== undefined) this.#transport.close(close.code, close.reason)
     this.#ending.begin(reason, busy)
   }
 }
-
-const CALLBACK_NAMES = { init: 'init', message: 'handleIn', control: 'handleControl', info: 'handleInfo', drain: 'handleDrain', gap: 'handleGap', presence: 'handlePresence', shared: 'broadcast' } as const

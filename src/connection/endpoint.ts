@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
+import type { LaneEndpoint } from './fast-lane.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
 import type { IntakeLimits } from './intake.ts'
@@ -11,6 +12,7 @@ import type { OutboxLimits } from './outbox.ts'
 import type { SharedFrame } from './shared-frame.ts'
 
 export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
+  readonly closeTimeoutMs: number
   readonly infoOverflow: 'close' | 'drop'
   readonly terminateTimeoutMs: number
 }
@@ -26,7 +28,7 @@ export interface Topics {
 }
 
 /** What all connections of one route share. */
-export interface Endpoint {
+export interface Endpoint extends LaneEndpoint {
   readonly url: string
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
@@ -46,10 +48,11 @@ export interface Endpoint {
 }
 
 /** What is one connection's own. */
-export interface Origin {
+export interface Peer {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
+  readonly subprotocol: string | null
   /** Agreed to compress in a smaller window than 32 KiB. */
   readonly smallWindow: boolean
   /** What it is counted by, if by anything. */

@@ -1,5 +1,5 @@
 /** Opcode and FIN (RFC 6455 §5.2). */
-export const FIRST_BYTES = { text: 0x81, binary: 0x82, ping: 0x89 } as const
+export const FIRST_BYTES = { text: 0x81, binary: 0x82, close: 0x88, ping: 0x89, pong: 0x8a } as const
 export const MAX_HEADER = 10
 
 /** RFC 6455 §5.2, not masked. Returns where the payload begins. */

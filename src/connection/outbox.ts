@@ -1,10 +1,10 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { WebSocket } from 'ws'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
-import type { Origin } from './endpoint.ts'
+import type { Peer } from './endpoint.ts'
 import { flushAtEndOfTick, joinFrames, type SharedFrame, type SharedWriter } from './shared-frame.ts'
+import type { Transport } from './transport.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
 export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
@@ -24,8 +24,7 @@ export interface OutboxLimits {
 /** The one door out of a connection. */
 export class Outbox implements Writer, SharedWriter {
   readonly socket: Duplex
-  readonly #websocket: WebSocket
-  readonly #plain: boolean
+  readonly #transport: Transport
   /** What is deflated for others may be written to this one, too. */
   readonly #deflatesAlike: boolean
   readonly #limits: OutboxLimits
@@ -37,17 +36,15 @@ export class Outbox implements Writer, SharedWriter {
   #onDrained: (() => void) | undefined
   #probing = false
 
-  /** `plain`: frames are written without ws, a burst at a time. */
-  constructor (websocket: WebSocket, { socket, smallWindow }: Pick<Origin, 'socket' | 'smallWindow'>, plain: boolean, limits: OutboxLimits) {
+  constructor (transport: Transport, { socket, smallWindow }: Pick<Peer, 'socket' | 'smallWindow'>, limits: OutboxLimits) {
     this.socket = socket
-    this.#deflatesAlike = limits.fastLane && !smallWindow && websocket.extensions !== '' && socket instanceof Socket
-    this.#websocket = websocket
-    this.#plain = plain
+    this.#transport = transport
+    this.#deflatesAlike = limits.fastLane && !smallWindow && !transport.plain && transport.compressed && socket instanceof Socket
     this.#limits = limits
   }
 
   get bufferedBytes (): number {
-    return this.#websocket.bufferedAmount + burst.lengthOf(this) + (this.#shared?.bytes ?? 0)
+    return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#shared?.bytes ?? 0)
   }
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
@@ -63,9 +60,15 @@ export class Outbox implements Writer, SharedWriter {
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
     this.flushShared()
-    if (this.#plain) burst.add(this, frame)
-    else this.#sendByWs(frame)
+    if (this.#transport.plain) burst.add(this, frame)
+    else this.#transport.send(frame, this.#count())
     return true
+  }
+
+  /** Whatever the peer has left unread, see {@link FastLane}. */
+  sendPong (data: Buffer): void {
+    this.flushShared()
+    burst.add(this, { opcode: 'pong', data })
   }
 
   /** The same for a frame that many get. */
@@ -78,9 +81,9 @@ export class Outbox implements Writer, SharedWriter {
     }
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
-    if (this.#plain) this.#stage(frame)
+    if (this.#transport.plain) this.#stage(frame)
     else if (this.#mayWriteDeflated) this.write(frame.deflated)
-    else this.#sendByWs({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame)
+    else this.#transport.send({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame, this.#count())
     return true
   }
 
@@ -116,12 +119,12 @@ export class Outbox implements Writer, SharedWriter {
 
   /** Not when the peer has closed, and `close` comes when TCP has ended: until then ws would count what nobody sends as buffered. */
   get #isOpen (): boolean {
-    return this.#websocket.readyState === this.#websocket.OPEN
+    return this.#transport.open
   }
 
   /** Not while ws is deflating something, which would come too late: then more waits than the socket has. */
   get #mayWriteDeflated (): boolean {
-    return this.#deflatesAlike && this.#websocket.bufferedAmount === this.socket.writableLength
+    return this.#deflatesAlike && this.#transport.bufferedBytes === this.socket.writableLength
   }
 
   get #waits (): boolean {
@@ -136,11 +139,6 @@ export class Outbox implements Writer, SharedWriter {
     this.flush()
     this.#shared = { frames: [frame], bytes: frame.bytes.length, room: Math.min(MAX_SHARED_BYTES, this.#limits.maxBufferedBytes - this.#held) }
     flushAtEndOfTick(this)
-  }
-
-  #sendByWs (frame: OutgoingFrame): void {
-    if (frame.opcode === 'ping') this.#websocket.ping(frame.data, false, this.#count())
-    else this.#websocket.send(frame.data, { binary: frame.opcode === 'binary' }, this.#count())
   }
 
   /** ws's pongs wait too, and tell nobody when they have left: an empty write behind them does. */
@@ -167,7 +165,7 @@ export class Outbox implements Writer, SharedWriter {
 
   /** Only while something waits: otherwise a write is the kernel's at once, and needs no callback. */
   #count (): (() => void) | undefined {
-    if (!this.#waits && this.#websocket.bufferedAmount === 0) return undefined
+    if (!this.#waits && this.#transport.bufferedBytes === 0) return undefined
     this.#waiting++
     // Called when it has left, and with an error when it never will.
     return (this.#onSent ??= () => {

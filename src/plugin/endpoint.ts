@@ -8,12 +8,12 @@ import { buildEncode } from '../messages/encode.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
-import type { ResolvedOptions } from './options.ts'
-import type { Host } from './route.ts'
+import type { Host, WebsocketRoute } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, { name, options }: { name: string, options: ResolvedOptions }, { residents, topics }: Pick<Host, 'residents' | 'topics'>): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options' | 'switch'>, { residents, topics }: Pick<Host, 'residents' | 'topics'>): Endpoint {
+  const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared)
@@ -29,6 +29,7 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     url: declared.url,
     handler,
     limits: options,
+    openWebsocket: (socket) => route.switch.openWebsocket(socket),
     receive: buildReceive({ handler, codec, check }),
     encode,
     share: (message) => new SharedFrame(encode(message)),

@@ -60,14 +60,14 @@ export class Residents {
   }
 
   moveIn (connection: Connection): void {
-    const { id, key } = connection.origin
+    const { id, key } = connection.peer
     this.#connections.set(id, connection)
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
 
   /** To be called once for each. */
   moveOut (connection: Connection): void {
-    const { id, key } = connection.origin
+    const { id, key } = connection.peer
     this.#connections.delete(id)
     if (key !== undefined) this.#countOut(key)
     if (this.#connections.size === 0) this.#emptied?.()

@@ -1,17 +1,18 @@
-import { validateHeaderName, validateHeaderValue, type IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
-import { WebSocketServer, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import { MIN_DEFLATED_BYTES, type SharedFrame } from '../connection/shared-frame.ts'
-import { FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
+import type { SharedFrame } from '../connection/shared-frame.ts'
+import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { Gate } from './gate.ts'
 import { hasOwnHandler } from './guard.ts'
-import { agreeOnSubprotocol, checkHandshake, restoreHandshake, upgradeRequired } from './handshake.ts'
+import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
+import { Switch, toHeaderLines } from './switch.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
@@ -24,9 +25,6 @@ export interface Host {
 
 const kRoute = Symbol('fastify-websock.route')
 
-/** Pongs that a peer may leave unread before ws cuts it, without a close frame: 128 KiB of the largest. */
-const MAX_PENDING_PONGS = 1024
-
 const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'handleGap', 'handlePresence', 'terminate'] as const
 
 /**
@@ -37,7 +35,7 @@ export class WebsocketRoute {
   readonly options: ResolvedOptions
   readonly #host: Host
   readonly #handler: RouteHandlerMethod | undefined
-  readonly #server: WebSocketServer
+  readonly switch: Switch
   /** Set before the server is ready, when the schemas are compiled. */
   endpoint: Endpoint | undefined
 
@@ -48,7 +46,7 @@ export class WebsocketRoute {
     this.options = options
     this.#host = host
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
-    this.#server = this.#openServer()
+    this.switch = new Switch(options, host.gate)
   }
 
   /** Puts the upgrade into the route: our checks behind its `onRequest` hooks, the 101 behind its `onSend` hooks. */
@@ -115,54 +113,15 @@ export class WebsocketRoute {
     upgrade.headerLines = toHeaderLines(reply)
     const key = this.#host.residents.keyOf(request)
     upgrade.subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
-    // ws writes the head as a string; header values are latin1, as Node writes them (RFC 9110 §5.5). By its older name,
-    // which the streams of injectWS know too.
-    upgrade.socket.setDefaultEncoding('binary')
-    restoreHandshake(request.raw.headers, upgrade.headers)
-    this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (websocket) => {
-      upgrade.accept()
-      this.#connect(websocket, upgrade, request, key)
-    })
-    upgrade.socket.setDefaultEncoding('utf8')
-    return upgrade.failure === undefined ? undefined : new FST_WEBSOCK_BAD_HANDSHAKE(upgrade.failure.message)
+    return this.switch.perform(upgrade, (websocket) => this.#connect(websocket, upgrade, request, key))
   }
 
-  #connect (websocket: WebSocket, { socket, smallWindow }: Upgrade, request: FastifyRequest, key: string | undefined): void {
+  #connect (websocket: WebSocket | undefined, { socket, subprotocol, smallWindow }: Upgrade, request: FastifyRequest, key: string | undefined): void {
     const { residents, nextId } = this.#host
-    const connection = new Connection(this.endpoint as Endpoint, websocket, { id: nextId(), log: request.log, socket, smallWindow, key })
+    const connection = new Connection(this.endpoint as Endpoint, { id: nextId(), log: request.log, socket, subprotocol, smallWindow, key }, websocket)
     residents.moveIn(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
-  }
-
-  /** One for each route, because ws takes limits and extensions from its server. */
-  #openServer (): WebSocketServer {
-    const { maxMessageBytes, compress, closeTimeoutMs } = this.options
-    const server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      // ws counts a compressed message before and after inflation, and what cannot be compressed grows: zlib's own bound.
-      // The connection counts what came out.
-      maxPayload: compress ? maxMessageBytes + (maxMessageBytes >>> 12) + (maxMessageBytes >>> 14) + 16 : maxMessageBytes,
-      // Without context takeover: else each connection keeps zlib's windows, and ws minds no threshold.
-      perMessageDeflate: compress ? { threshold: MIN_DEFLATED_BYTES, serverNoContextTakeover: true, clientNoContextTakeover: true } : false,
-      // Not in @types/ws yet. ws closes 1008 beyond its 16 384 fragments, each an object of its own; so many of 64 bytes
-      // are a message of 1 MiB. A larger limit lets larger messages come in fragments as small.
-      ...{ closeTimeout: closeTimeoutMs, maxFragments: Math.max(16_384, Math.ceil(maxMessageBytes / 64)), maxPendingAutoPongs: MAX_PENDING_PONGS },
-      handleProtocols: (_offered, request) => this.#host.gate.find(request)?.subprotocol ?? false
-    })
-    server.on('headers', (lines, request) => {
-      const upgrade = this.#host.gate.find(request)
-      if (upgrade === undefined) return
-      // What was agreed on stands nowhere else in ws's public surface.
-      upgrade.smallWindow = lines.some((line) => line.includes('server_max_window_bits'))
-      lines.push(...upgrade.headerLines)
-    })
-    server.on('wsClientError', (error, _socket, request) => {
-      const upgrade = this.#host.gate.find(request)
-      if (upgrade !== undefined) upgrade.failure = error
-    })
-    return server
   }
 }
 
@@ -230,23 +189,4 @@ function entriesOf (map: unknown, route: string, path: string): Array<[string, u
 
 function listOf<T> (hooks: T | T[] | undefined): T[] {
   return hooks === undefined ? [] : Array.isArray(hooks) ? hooks : [hooks]
-}
-
-// Hop-by-hop (RFC 9110 §7.6.1), ws's own, and those of a body, which a 101 has not.
-const NOT_ON_101 = /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
-
-/** The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay in its line. */
-function toHeaderLines (reply: FastifyReply): string[] {
-  const lines: string[] = []
-  const headers = reply.getHeaders()
-  for (const name in headers) {
-    const value = headers[name]
-    if (value === undefined || NOT_ON_101.test(name)) continue
-    validateHeaderName(name)
-    for (const item of Array.isArray(value) ? value : [value]) {
-      validateHeaderValue(name, String(item))
-      lines.push(`${name}: ${String(item)}`)
-    }
-  }
-  return lines
 }
