@@ -42,7 +42,7 @@ const JSON_ROWS = [
 ]
 
 const FAN_OUT_ROWS = [
-  ...rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS]),
+  ...rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, { name: 'Node\'s sockets alone', server: 'net', note: 'no library: one write each' }, BY_HAND, OURS]),
   ...rowsFor('publish', [{ ...OURS, name: 'ours, publish', note: 'each by its mailbox and handler' }]),
   ...rowsFor('fanOut', [{ ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
 ]
