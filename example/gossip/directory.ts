@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static } from '@fastify/type-provider-typebox'
 import { Compile } from 'typebox/compile'
 import type { Websock } from 'fastify-websock'
@@ -79,7 +80,7 @@ export class Directory {
   /** A list that the last who speaks decides, on whichever node. */
   #replace (game: string, own: OwnWord, list: List, names: readonly string[] | undefined): void {
     const newest = newestOf(this.#read(game), list)
-    if (names !== undefined && names.join('\n') !== newest.names.join('\n')) this.#tell(game, own, list, names, newest.edition + 1)
+    if (names !== undefined && !isDeepStrictEqual(names, newest.names)) this.#tell(game, own, list, names, newest.edition + 1)
   }
 
   #tell (game: string, own: OwnWord, list: List, names: readonly string[], edition: number): void {
