@@ -20,6 +20,8 @@ const credentials = { client_id: '@A.id', client_secret: '@A.secret' }
 const supports = { supports: ['channels'] }
 const subscribe = (channel: unknown, more: object = {}): object => ({ event: 'channels/subscribe', payload: { channel }, ...more })
 
+const nested = (levels: number, open: string, close: string, inner = ''): string => open.repeat(levels) + inner + close.repeat(levels)
+
 const TRANSPORT: Row[] = [
   ['a binary frame is unknown, before and after authentication', { A: null, B: {} },
     ['A', '>', Buffer.from('{"event":"heartbeat"}')], ['A', '<', UNKNOWN], ['B', '>', Buffer.from([0])], ['B', '<', UNKNOWN]],
@@ -33,6 +35,12 @@ const ENVELOPE: Row[] = [
       ['A', '>', { event: 'channels/unsubscribe', payload: {}, ref }],
       ['A', '<', { event: 'channels/unsubscribe', ref, status: 'success' }]
     ])],
+  ['a ref of lists and objects in each other comes back from 64 levels; a deeper one is unknown, and closes nothing', { A: {}, B: null },
+    ...[nested(64, '[', ']'), nested(64, '{"a":', '}', '1')].flatMap((ref): Step[] => [
+      ['A', '>', `{"event":"channels/unsubscribe","payload":{},"ref":${ref}}`], ['A', '<', `{"event":"channels/unsubscribe","ref":${ref},"status":"success"}`]]),
+    ...[65, 5000, 100_000].flatMap((levels) => ['{}', '5'].flatMap((payload): Step[] => [
+      ['A', '>', `{"event":"channels/unsubscribe","payload":${payload},"ref":${nested(levels, '[', ']')}}`], ['A', '<', UNKNOWN]])),
+    ['B', '>', `{"event":"authenticate","payload":5,"ref":${nested(100_000, '[', ']')}}`], ['B', '<', UNKNOWN]],
   ['a request without a ref is carried out silently', { A: {}, B: { channels: ['gossip'] } },
     ['A', '>', subscribe('gossip')], ['A', 'silent'],
     ['B', '>', { event: 'channels/send', payload: { channel: 'gossip', message: 'm' } }], ['B', 'silent'],

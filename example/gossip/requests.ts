@@ -11,6 +11,9 @@ import { players } from './players.ts'
 import type { Session, Socket } from './session.ts'
 import { INVALID_TELL, tells } from './tells.ts'
 
+/** Of lists and objects in each other. */
+const MAX_REF_DEPTH = 64
+
 type RequestEvent = Exclude<Event, 'authenticate' | 'heartbeat'>
 
 const requests: Family<RequestEvent> = { ...channels, ...players, ...tells, ...games, ...achievements }
@@ -19,6 +22,7 @@ const requests: Family<RequestEvent> = { ...channels, ...players, ...tells, ...g
 export function receive (message: FromGame, socket: Socket, network: Network): Reply {
   const over = overflow(socket, network)
   if (over !== undefined) return over
+  if (!isEchoable(message)) return UNKNOWN
   if (message.event === 'authenticate') return authenticate(message, socket, network)
   const { session } = socket
   if (session === undefined) return UNAUTHENTICATED
@@ -36,6 +40,7 @@ export function refuse ({ kind, message }: InvalidMessage, socket: Socket, netwo
   if (kind !== 'mismatch') return UNKNOWN
   const over = overflow(socket, network)
   if (over !== undefined) return over
+  if (!isEchoable(message)) return UNKNOWN
   const { event, payload } = (message ?? {}) as { event?: unknown, payload?: unknown }
   const { session } = socket
   if (session === undefined) {
@@ -55,6 +60,15 @@ function request (message: object, event: RequestEvent, session: Session, networ
   const [flag = ''] = event.split('/')
   const outcome = session.supports.has(flag) ? carryOut() : failure(`missing support for "${flag}"`)
   return answer(event, message, outcome, network.now() < session.debugUntilMs)
+}
+
+/** Whether its ref can be written again: JSON of any depth can be read, but not written. */
+function isEchoable (message: unknown): boolean {
+  return isShallow((message as { ref?: unknown } | null)?.ref, MAX_REF_DEPTH)
+}
+
+function isShallow (json: unknown, levels: number): boolean {
+  return typeof json !== 'object' || json === null || (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
 }
 
 function isRequest (event: unknown): event is RequestEvent {
