@@ -26,6 +26,9 @@ export interface GossipOptions {
 /** A day: a timer of Node has room for 24. */
 const MAX_HEARTBEAT_MS = 86_400_000
 
+/** The answer to a status is a frame for each game that is online, all at once: that they wait is no sign of a slow reader. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+
 type Context = WebsocketContext<ToGame, News | Tick, Socket>
 
 /** The network of games of gossip.haus and grapevine.haus, at /socket: what each file does is a section of the protocol. */
@@ -39,6 +42,7 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
     schema: { websocket: { receive: FromGameSchema, send: ToGameSchema, info: InfoSchema } },
     websocketOptions: {
       maxMessageBytes: MAX_FRAME_BYTES,
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
       // The protocol has heartbeats of its own.
       heartbeatIntervalMs: 0
     },

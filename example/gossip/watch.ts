@@ -32,6 +32,8 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
   const look = createLook(network)
   app.get('/ws/gossip', {
     schema: { websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() } },
+    // The first look has all games in it, and takes its time on a slow line.
+    websocketOptions: { slowPeer: 'wait' },
     websocketHandler: {
       init (_args, ws) {
         ws.subscribe(topics.watchers)
