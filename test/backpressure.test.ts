@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import type { WebsockOptions } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
 import { connectRaw, handshake, text, type RawClient } from './helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from './helpers/server.ts'
@@ -20,7 +21,7 @@ async function eventually (condition: () => boolean, what: string): Promise<void
 }
 
 /** A route whose `hold` message holds the mailbox until `open()`, and the server's end of the one connection to it. */
-async function startHeld (t: Teardown, limits: { maxMailboxLength?: number, maxMailboxBytes?: number }): Promise<Held> {
+async function startHeld (t: Teardown, limits: WebsockOptions): Promise<Held> {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => { open = resolve })
   const sockets: Socket[] = []
@@ -41,8 +42,7 @@ async function startHeld (t: Teardown, limits: { maxMailboxLength?: number, maxM
       }
     })
     app.get('/ping', () => 'pong')
-    // Our own pause must not look like a dead peer.
-  }, { websock: { ...limits, heartbeatIntervalMs: 20, heartbeatTimeoutMs: 20 } })
+  }, { websock: limits })
   const client = await connectRaw(t, server.port)
   client.write(handshake('/'))
   await client.until(() => textsOf(client).length === 1)
@@ -92,6 +92,18 @@ void t.test('at a high mark the socket is read no more, beyond it at most one re
     await client.until(() => client.bytes.subarray(-8).includes(String(sent - 1)), 20_000)
     t.same(textsOf(client), ['init', 'hold', ...count(sent)], `${name}: nothing is lost`)
   }
+})
+
+void t.test('a full mailbox does not make its client look dead', async (t) => {
+  const held = await startHeld(t, { maxMailboxLength: 10, heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 })
+  const { client, socket, open } = held
+  client.write(Buffer.concat(count(100).map(text)))
+  await eventually(() => socket.isPaused(), 'the socket is paused')
+  // The second is sent when the time to answer the first is over.
+  await client.until(() => client.frames().filter(({ opcode }) => opcode === 9).length >= 3)
+  open()
+  await client.until(() => textsOf(client).length === 102)
+  t.same(textsOf(client), ['init', 'hold', ...count(100)])
 })
 
 void t.test('a pause of the handler and one of the mailbox stand beside each other', async (t) => {
