@@ -12,17 +12,17 @@ import { startExample } from './helpers/example.ts'
 
 void t.test('the connection timer tells the path and whole seconds, on request and unasked', async (t) => {
   const server = await startExample(t)
-  const client = await connect(t, server.ws('/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9?everyMs=700'))
+  const client = await connect(t, server.ws('/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9?everyMs=510'))
   const path = '/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9'
   client.send('anything else')
   client.send(Buffer.from('request_timer'))
   client.send('request_timer ')
   client.send('request_timer')
   t.equal(await client.next(), `Connected to ${path} for 0s.`)
-  t.equal(await client.next(), `Alert for ${path} after 0s.`, 'at 700 ms, rounded down')
+  t.equal(await client.next(), `Alert for ${path} after 0s.`, 'at 510 ms, rounded down')
   client.send('request_timer')
   t.equal(await client.next(), `Connected to ${path} for 0s.`)
-  t.equal(await client.next(), `Alert for ${path} after 1s.`, 'at 1400 ms: the request has not moved it')
+  t.equal(await client.next(), `Alert for ${path} after 1s.`, 'at 1020 ms: the request has not moved it')
 })
 
 void t.test('the connection timer works without a name', async (t) => {
