@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { MemoryNetwork } from '../src/testing/index.ts'
 import { startNats, startRedis } from './helpers/brokers.ts'
 import { skipWithout } from './helpers/browser.ts'
+import { until } from './helpers/cluster.ts'
 import { hearsNothing, joinAs, makeGame, startGossip } from './helpers/gossip.ts'
 import { startNodes, Watcher } from './helpers/gossip-nodes.ts'
 
@@ -39,6 +40,36 @@ void t.test('when a node has died, the games of the others are told of those tha
   t.match(heard.at(-1), { event: 'games/disconnect', ref: FRESH, payload: { game: 'Cid' } })
   t.ok(heard.slice(0, -1).every(({ event, payload }) => event === 'games/connect' && ['Bob', 'Dan'].includes(payload.game)))
   for (const client of [watcher, bobHere, danHere]) await hearsNothing(client)
+})
+
+void t.test('what a game that is on two nodes has told stays when one of them has died', async (t) => {
+  const network = new MemoryNetwork()
+  const games = ['Ann', 'Bob', 'Cid', 'Dan'].map((name) => makeGame(name))
+  const [ann, bob, cid, dan] = games as [any, any, any, any]
+  const engines = [network.createEngine(), network.createEngine()] as const
+  const [here, there] = await Promise.all(engines.map((engine) => startGossip(t, { games, websock: { engine } }))) as [any, any]
+  const asking = await joinAs(t, here.url, ann, ALL)
+  for (const game of [bob, dan]) await joinAs(t, there.url, game, { players: [game.name], user_agent: 'Mud 1.0' })
+  const known = (game: any): any[] => here.app.websock.presence(`gossip game ${game.short_name}`)
+  await until(() => [bob, dan].every((game) => known(game).some(({ meta }) => meta.list === 'players')), 'both are known here')
+  // One says the same here, the other nothing of players.
+  const bobHere = await joinAs(t, here.url, bob, { user_agent: 'Mud 1.0' })
+  bobHere.send({ event: 'heartbeat', payload: { players: [bob.name] } })
+  await hearsNothing(bobHere)
+  await joinAs(t, here.url, dan, { user_agent: 'Mud 1.0' })
+  await joinAs(t, there.url, cid)
+  await until(() => known(cid).length > 0, 'a game of the other node alone is known here')
+  network.goDown(engines[1])
+  await until(() => known(cid).length === 0, 'the other node is missed')
+  for (const { short_name: game, name } of [bob, dan]) {
+    asking.send({ event: 'players/status', ref: game, payload: { game } })
+    asking.send({ event: 'games/status', ref: game, payload: { game } })
+    for (const payload of [{ game, players: [name] }, { game, player_online_count: 1, user_agent: 'Mud 1.0' }]) {
+      let answer: any
+      do answer = await asking.nextJson(); while (answer.ref !== game)
+      t.match(answer, { payload })
+    }
+  }
 })
 
 async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<void> {

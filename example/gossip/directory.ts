@@ -31,8 +31,8 @@ const partCheck = Compile(PartSchema)
 
 interface OwnWord {
   forget: NodeJS.Timeout | undefined
-  /** How many parts each list has. */
-  readonly parts: Map<List, number>
+  /** Each list as it was told, and in how many parts. */
+  readonly lists: Map<List, { readonly names: readonly string[], readonly parts: number }>
 }
 
 /**
@@ -62,7 +62,7 @@ export class Directory {
 
   /** The game was seen here, now. Players that are left out stay as they are. */
   see (game: string, { supports, channels, userAgent, players }: Partial<OnlineGame> & Omit<OnlineGame, 'players'>): void {
-    const own: OwnWord = this.#own.get(game) ?? { forget: undefined, parts: new Map() }
+    const own: OwnWord = this.#own.get(game) ?? { forget: undefined, lists: new Map() }
     this.#own.set(game, own)
     clearTimeout(own.forget)
     own.forget = setTimeout(() => this.#forget(game), this.#onlineForMs).unref()
@@ -73,21 +73,26 @@ export class Directory {
   }
 
   #forget (game: string): void {
-    for (const [list, parts] of this.#own.get(game)?.parts ?? []) this.#cut(game, list, 0, parts)
+    for (const [list, { parts }] of this.#own.get(game)?.lists ?? []) this.#cut(game, list, 0, parts)
     this.#own.delete(game)
   }
 
-  /** A list that the last who speaks decides, on whichever node. */
-  #replace (game: string, own: OwnWord, list: List, names: readonly string[] | undefined): void {
+  /**
+   * A list that the last who speaks decides, on whichever node. Who says the same, or nothing of it, tells it as well, in the same edition:
+   * so it stays when the other node has gone.
+   */
+  #replace (game: string, own: OwnWord, list: List, given: readonly string[] | undefined): void {
     const newest = newestOf(this.#read(game), list)
-    if (names !== undefined && !isDeepStrictEqual(names, newest.names)) this.#tell(game, own, list, names, newest.edition + 1)
+    const names = given ?? newest.names
+    const isNews = !isDeepStrictEqual(names, newest.names)
+    if (isNews || !isDeepStrictEqual(names, own.lists.get(list)?.names ?? [])) this.#tell(game, own, list, names, newest.edition + (isNews ? 1 : 0))
   }
 
   #tell (game: string, own: OwnWord, list: List, names: readonly string[], edition: number): void {
     const chunks = chunksOf(names)
     chunks.forEach((names, part) => this.#websock.track(topics.game(game), `${list} ${part}`, { list, edition, part, names }))
-    this.#cut(game, list, chunks.length, own.parts.get(list) ?? 0)
-    own.parts.set(list, chunks.length)
+    this.#cut(game, list, chunks.length, own.lists.get(list)?.parts ?? 0)
+    own.lists.set(list, { names, parts: chunks.length })
   }
 
   #cut (game: string, list: List, from: number, to: number): void {
