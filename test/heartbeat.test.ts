@@ -122,7 +122,7 @@ void t.test('a stall between reading and looking counts for nothing either', asy
 })
 
 void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {
-  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 100 })
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 300 })
   // In a thread of its own, so that it goes on while this one stalls. ws answers pings by itself.
   const peer = new Worker(`
     const { parentPort, workerData } = require('node:worker_threads')
