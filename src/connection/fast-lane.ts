@@ -11,8 +11,8 @@ import { WsTransport } from './ws-transport.ts'
 /** What all lanes of a route share. */
 export interface LaneEndpoint {
   readonly limits: { readonly maxMessageBytes: number, readonly closeTimeoutMs: number }
-  /** Gives ws a socket whose 101 has been sent; undefined when it is no longer open at both ends. */
-  readonly openWebsocket: (socket: Socket) => WebSocket | undefined
+  /** Gives ws a socket whose 101 has been sent, in whatever state it is by now. */
+  readonly openWebsocket: (socket: Socket) => WebSocket
 }
 
 /** ws, once it is there, and what it would have the socket call. */
@@ -107,11 +107,10 @@ export class FastLane extends FrameReader implements PlainTransport {
   gone (): void {
     if (this.#behind !== undefined) return
     this.#open = false
-    // What came while nothing was read: the peer's close frame may be in it.
-    const rest = this.#farewell === undefined ? this.#socket.read() as Buffer | null : null
-    if (rest !== null) this.read(rest)
     clearTimeout(this.#timer)
-    this.#listener.closed(this.#farewell?.code ?? closeCodes.abnormal, this.#farewell?.reason ?? '')
+    // What came while nothing was read: the peer's close frame may be in it, or what it did wrong.
+    if (this.reading && this.#socket.readableLength > 0) this.#giveRest()
+    else this.#listener.closed(this.#farewell?.code ?? closeCodes.abnormal, this.#farewell?.reason ?? '')
   }
 
   protected override takeText (text: string, bytes: number): void { this.#listener.readText(text, bytes) }
@@ -155,26 +154,32 @@ export class FastLane extends FrameReader implements PlainTransport {
   }
 
   #needWs (): Behind | undefined {
-    if (this.#behind !== undefined || !this.#open) return this.#behind
+    if (this.#behind === undefined && this.#open) this.#behind = this.#makeWs()
+    return this.#behind
+  }
+
+  #makeWs (): Behind {
     const socket = this.#socket
+    const [readers, enders] = [socket.listenerCount('data'), socket.listenerCount('end')]
     const websocket = this.#endpoint.openWebsocket(socket)
-    if (websocket === undefined) {
-      this.#open = false
-      return undefined
-    }
     // It has failed: it reads no more, and would pause the socket.
     websocket.on('error', () => this.stop())
     const transport = new WsTransport(websocket, this.#listener)
     if (socket.isPaused()) transport.pause()
-    this.#behind = { transport, give: takeOver(socket, 'data', onData), giveEnd: takeOver(socket, 'end', onEnd) }
-    return this.#behind
+    return { transport, give: takeOver(socket, 'data', readers), giveEnd: takeOver(socket, 'end', enders) }
+  }
+
+  /** ws reads what it finds when its socket closes. */
+  #giveRest (): void {
+    const before = this.#socket.listenerCount('close')
+    this.#behind = this.#makeWs()
+    for (const giveClose of takeOver(this.#socket, 'close', before)) giveClose.call(this.#socket)
   }
 }
 
-/** Takes the listeners off that came behind ours, and gives them. */
-function takeOver (socket: Socket, event: string, own: unknown): Array<(this: Socket, ...args: unknown[]) => void> {
-  const all = socket.listeners(event) as Array<(this: Socket, ...args: unknown[]) => void>
-  const added = all.slice(all.indexOf(own as never) + 1)
+/** Takes the listeners off that came behind the first so many, which may be the application's, and gives them. */
+function takeOver (socket: Socket, event: string, before: number): Array<(this: Socket, ...args: unknown[]) => void> {
+  const added = socket.listeners(event).slice(before) as Array<(this: Socket, ...args: unknown[]) => void>
   for (const listener of added) socket.off(event, listener)
   return added
 }
@@ -184,8 +189,6 @@ function destroy (socket: Socket): void {
 }
 
 function onData (this: Socket, chunk: Buffer): void {
-  // At its end ws takes what it finds unread for itself.
-  if (this.destroyed) return
   burst.hold()
   try {
     (this as Known)[kLane].read(chunk)

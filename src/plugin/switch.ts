@@ -24,6 +24,8 @@ const SWITCHED = {
 
 const NO_BYTES = Buffer.alloc(0)
 
+const OPEN: PropertyDescriptorMap = { readable: { value: true, configurable: true, enumerable: true }, writable: { value: true, configurable: true, enumerable: true } }
+
 /** The 101 of one route, and ws for its connections: for some from the beginning, for the others when they need it. */
 export class Switch {
   readonly #options: ResolvedOptions
@@ -58,15 +60,19 @@ export class Switch {
     return undefined
   }
 
-  /** Gives ws a socket whose 101 has been sent; undefined when it is no longer open at both ends. */
-  openWebsocket (socket: Socket): WebSocket | undefined {
+  /** Gives ws a socket whose 101 has been sent, in whatever state it is by now: as if ws had had it from the beginning. */
+  openWebsocket (socket: Socket): WebSocket {
     let opened: WebSocket | undefined
-    const write = socket.write.bind(socket)
-    // ws begins with a 101 of its own.
-    socket.write = () => true
+    const { write, setTimeout, setNoDelay } = socket
+    const broken = !socket.readable || !socket.writable
+    // ws would leave it, though there may be more to read.
+    if (broken) Object.defineProperties(socket, OPEN)
+    // ws begins with a 101 of its own, and with settings that are the application's by now.
+    Object.assign(socket, { write: () => true, setTimeout: undefined, setNoDelay: undefined })
     this.#server.handleUpgrade(SWITCHED, socket, NO_BYTES, (websocket) => { opened = websocket })
-    socket.write = write
-    return opened
+    Object.assign(socket, { write, setTimeout, setNoDelay })
+    if (broken) for (const name in OPEN) Reflect.deleteProperty(socket, name)
+    return opened as unknown as WebSocket
   }
 
   #needsWs ({ socket, headers }: Upgrade): boolean {

@@ -1,0 +1,121 @@
+import t from 'tap'
+import type { Socket } from 'node:net'
+import type { TerminateReason } from '../src/index.ts'
+import { until } from './helpers/lane.ts'
+import { closeFrame, connectRaw, frame, handshake, text, type RawClient } from './helpers/raw.ts'
+import { startServer, type Teardown } from './helpers/server.ts'
+
+interface Life {
+  socket: Socket
+  readonly seen: string[]
+  readonly ends: string[]
+  resume: () => void
+}
+
+const describe = (reason: TerminateReason): string => `${reason.type} ${'code' in reason ? reason.code : ''}`
+
+/** One connection of an echo server. `ruin`, `pause`: messages that ask for it. */
+async function open (t: Teardown, fastLane: boolean, { begin, ruin }: { begin?: (socket: Socket, ws: any) => void, ruin?: (socket: Socket) => void } = {}): Promise<Life & { raw: RawClient }> {
+  const life: Life = { socket: undefined as never, seen: [], ends: [], resume: () => {} }
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { fastLane, closeTimeoutMs: 60_000 },
+      websocketHandler: {
+        init ({ request }, ws) {
+          life.socket = request.raw.socket
+          life.resume = () => ws.resume()
+          begin?.(life.socket, ws)
+        },
+        handleIn (message, _state, ws) {
+          life.seen.push(String(message.data))
+          if (message.data === 'ruin') ruin?.(life.socket)
+          return ws.push(message)
+        },
+        terminate (reason) { life.ends.push(describe(reason)) }
+      }
+    })
+  }, { level: 'silent' })
+  const raw = await connectRaw(t, server.port)
+  raw.write(handshake('/'))
+  await raw.until(({ text }) => text.includes('\r\n\r\n'))
+  return Object.assign(life, { raw })
+}
+
+const halves = (first: string, second: string): Buffer[] => [frame(1, first, { fin: false }), frame(0, second)]
+
+/** What is sent, what of it the handler sees, how it ends. */
+const CASES: Record<string, [frames: Buffer[], seen: string[], end: string]> = {
+  'plain frames': [[text('a'), closeFrame(4000)], ['a'], 'remote 4000'],
+  'fragments between': [[...halves('a', 'b'), text('c'), frame(9), closeFrame(4000)], ['ab', 'c'], 'remote 4000'],
+  'a wrong frame': [[text('a'), frame(3), text('b'), closeFrame(4000)], ['a'], 'error 1002'],
+  'text that is not UTF-8': [[frame(1, Buffer.from([0xff])), closeFrame(4000)], [], 'error 1007'],
+  'a close frame with a code that is none': [[closeFrame(999), closeFrame(4000)], [], 'error 1002'],
+  'half of a frame': [[...halves('a', 'b'), text('half').subarray(0, 4)], ['ab'], 'remote 1006']
+}
+
+for (const fastLane of [true, false]) {
+  const lane = fastLane ? 'with the fast lane' : 'without'
+
+  void t.test(`what is read in one go is handled though the socket fails in the midst of it, ${lane}`, async (t) => {
+    const ruins: Record<string, (socket: Socket) => void> = {
+      destroyed: (socket) => { socket.destroy() },
+      ended: (socket) => { socket.end() },
+      'resumed and destroyed': (socket) => { socket.pause().resume().destroy() }
+    }
+    for (const [ruined, ruin] of Object.entries(ruins)) {
+      for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+        const life = await open(t, fastLane, { ruin })
+        life.raw.write(Buffer.concat([text('ruin'), ...frames]))
+        await until(() => life.ends.length === 1, 'no end')
+        t.same([life.seen, life.ends], [['ruin', ...seen], [end]], `${ruined}, ${name}`)
+      }
+    }
+  })
+
+  void t.test(`what came before the peer reset the connection is handled, whatever frames it came in, ${lane}`, async (t) => {
+    for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+      const life = await open(t, fastLane)
+      // The echo of the first one is what fails.
+      life.raw.write(Buffer.concat([text('first'), ...frames])).socket.resetAndDestroy()
+      await until(() => life.ends.length === 1, 'no end')
+      t.same([life.seen, life.ends], [['first', ...seen], [end]], name)
+    }
+  })
+
+  void t.test(`what nobody had read when the socket was gone tells how it ended, ${lane}`, async (t) => {
+    for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+      for (const resumes of [false, true]) {
+        const life = await open(t, fastLane, { begin: (_socket, ws) => ws.pause() })
+        life.raw.write(Buffer.concat(frames))
+        await until(() => life.socket.readableLength > 0, 'it is not there')
+        if (resumes) life.resume()
+        life.socket.destroy()
+        await until(() => life.ends.length === 1, 'no end')
+        t.same([life.seen, life.ends], [resumes ? seen : [], [end]], name)
+      }
+    }
+  })
+
+  void t.test(`what the application has set on the socket, or listens to, stays as it is when ws is made, ${lane}`, async (t) => {
+    let read = 0
+    const told: string[] = []
+    const life = await open(t, fastLane, {
+      begin (socket) {
+        socket.setTimeout(3_600_000)
+        socket.on('data', (chunk) => { read += chunk.length }).on('end', () => told.push('end'))
+        socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
+      }
+    })
+    const chunks = [text('a'), Buffer.concat(halves('b', 'c')), text('d'), Buffer.concat([text('e'), ...halves('f', 'g'), closeFrame(1000)])]
+    for (const [i, chunk] of chunks.entries()) {
+      life.raw.write(chunk)
+      await life.raw.until((raw) => raw.frames().length > i)
+    }
+    t.equal(life.socket.timeout, 3_600_000)
+    life.raw.socket.end()
+    await until(() => life.ends.length === 1, 'no end')
+    t.equal(read, Buffer.concat(chunks).length)
+    t.same(told, ['data', 'end', 'end, once'])
+    t.same(life.ends, ['remote 1000'])
+  })
+}
