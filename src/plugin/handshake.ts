@@ -82,7 +82,8 @@ function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): Fastify
 
 function parseSubprotocols (header: string): string[] | undefined {
   const tokens = header.split(',').map((token) => token.trim())
-  const clean = tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
+  // ASCII: to trim a non-breaking space is one, too.
+  const clean = /^[\t -~]*$/.test(header) && tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
   return clean && new Set(tokens).size === tokens.length ? tokens : undefined
 }
 
