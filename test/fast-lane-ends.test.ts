@@ -14,12 +14,12 @@ interface Life {
 
 const describe = (reason: TerminateReason): string => `${reason.type} ${'code' in reason ? reason.code : ''}`
 
-/** One connection of an echo server. `ruin`, `pause`: messages that ask for it. */
+/** One connection of an echo server. `ruin`, `pause`, `much`: messages that ask for it. */
 async function open (t: Teardown, fastLane: boolean, { begin, ruin }: { begin?: (socket: Socket, ws: any) => void, ruin?: (socket: Socket) => void } = {}): Promise<Life & { raw: RawClient }> {
   const life: Life = { socket: undefined as never, seen: [], ends: [], resume: () => {} }
   const server = await startServer(t, (app) => {
     app.get('/', {
-      websocketOptions: { fastLane, closeTimeoutMs: 60_000 },
+      websocketOptions: { fastLane, closeTimeoutMs: 60_000, maxBufferedBytes: 2 ** 28 },
       websocketHandler: {
         init ({ request }, ws) {
           life.socket = request.raw.socket
@@ -29,6 +29,8 @@ async function open (t: Teardown, fastLane: boolean, { begin, ruin }: { begin?: 
         handleIn (message, _state, ws) {
           life.seen.push(String(message.data))
           if (message.data === 'ruin') ruin?.(life.socket)
+          if (message.data === 'pause') ws.pause()
+          if (message.data === 'much') return ws.push(Buffer.alloc(2 ** 24))
           return ws.push(message)
         },
         terminate (reason) { life.ends.push(describe(reason)) }
@@ -94,6 +96,32 @@ for (const fastLane of [true, false]) {
         t.same([life.seen, life.ends], [resumes ? seen : [], [end]], name)
       }
     }
+  })
+
+  void t.test(`FIN is seen behind a closing handshake, though the handler has just paused, ${lane}`, async (t) => {
+    const life = await open(t, fastLane)
+    life.raw.write(Buffer.concat([text('pause'), closeFrame(4000)]))
+    await life.raw.until((raw) => raw.frames().length === 2)
+    life.raw.write(text('late')).socket.end()
+    await until(() => life.ends.length === 1, 'it is not seen')
+    t.same(life.ends, ['remote 4000'])
+  })
+
+  void t.test(`a peer that pings and does not read is cut when it has let too many pongs wait, ${lane}`, async (t) => {
+    const life = await open(t, fastLane)
+    life.raw.socket.pause()
+    life.raw.write(text('much'))
+    await until(() => life.socket.writableLength > 0, 'it is read nevertheless')
+    // Some that may wait, in packets of their own; then more than that.
+    for (let i = 0; i < 3; i++) {
+      const read = life.socket.bytesRead
+      life.raw.write(frame(9, 'p'))
+      await until(() => life.socket.bytesRead > read, 'it is not read')
+    }
+    t.same(life.ends, [])
+    life.raw.write(Buffer.concat(Array.from({ length: 1100 }, () => frame(9, 'p'))))
+    await until(() => life.ends.length === 1, 'it is not cut')
+    t.same(life.ends, ['remote 1006'])
   })
 
   void t.test(`what the application has set on the socket, or listens to, stays as it is when ws is made, ${lane}`, async (t) => {

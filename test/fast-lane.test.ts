@@ -60,14 +60,17 @@ void t.test('our side is ended once, however the peer ends: what ws ends again i
       return end.apply(this, args as never)
     }
   })
-  for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
-    ended = 0
-    const raw = await server.open({ allowHalfOpen: true })
-    raw.write(last)
-    await raw.until((raw) => raw.frames().length === 1)
-    raw.socket.end()
-    await raw.ended
-    t.equal(ended, 1)
+  // With ws, too: fragments need it.
+  for (const first of [text('a'), Buffer.concat([frame(1, 'a', { fin: false }), frame(0)])]) {
+    for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
+      ended = 0
+      const raw = await server.open({ allowHalfOpen: true })
+      raw.write(Buffer.concat([first, last]))
+      await raw.until((raw) => raw.frames().length === 2)
+      raw.socket.end()
+      await raw.ended
+      t.equal(ended, 1)
+    }
   }
 })
 
