@@ -7,7 +7,7 @@ const TRIALS = Number(process.env.LANE_TRIALS ?? 1500)
 const ONLY = process.env.FUZZ_TRIAL
 const AT_ONCE = 32
 
-t.setTimeout(60_000)
+t.setTimeout(Math.max(60_000, TRIALS * 20))
 
 void t.test('whatever is sent, it comes to the same with the fast lane and without', async (t) => {
   const lanes = await startLanes(t)
@@ -30,7 +30,7 @@ void t.test('whatever is sent, it comes to the same with the fast lane and witho
         counts.bytes += off.wire.length
         const end = off.ended.join().slice(0, 11)
         ends[end] = (ends[end] ?? 0) + 1
-        const same = on.wire.equals(off.wire) && JSON.stringify([on.seen, on.ended]) === JSON.stringify([off.seen, off.ended])
+        const same = (script.rough !== undefined || on.wire.equals(off.wire)) && JSON.stringify([on.seen, on.ended]) === JSON.stringify([off.seen, off.ended])
         if (same) continue
         failed.push(n)
         explain(t, n, on, off)

@@ -15,6 +15,10 @@ export interface Script {
   readonly hasty: boolean
   /** Messages of at most 300 bytes. */
   readonly small: boolean
+  /** The client reads nothing until all is sent, and messages may ask for more than TCP takes. */
+  readonly stuck: boolean
+  /** The socket fails: the client resets it behind the last two chunks, or messages have the handler do it. What was on its way then is anybody's guess. */
+  readonly rough: 'reset' | 'handler' | undefined
 }
 
 export interface Outcome {
@@ -28,6 +32,7 @@ interface Life {
   readonly seen: string[]
   readonly ended: string[]
   socket: Socket | undefined
+  readonly script: Script
   /** Callbacks that wait for something. */
   pending: number
 }
@@ -62,8 +67,8 @@ export async function startLanes (t: Teardown, options: WebsocketOptions = {}): 
       })
     }
     for (const lane of ['on', 'off'] as const) {
-      declare(`/large/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 80_000 })
-      declare(`/small/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 300 })
+      declare(`/large/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 80_000, maxBufferedBytes: 2 ** 28 })
+      declare(`/small/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 300, maxBufferedBytes: 2 ** 28 })
     }
   }, { level: 'silent', websock: { closeTimeoutMs: 1000 } })
   return { ...server, lives }
@@ -92,21 +97,36 @@ function answer (data: string | Uint8Array, life: Life, ws: any): unknown {
       ws.pause()
       void later(() => ws.resume())
       return ws.push(data)
+    case 'W':
+      ws.pause()
+      void later(() => later(() => later(() => ws.resume())))
+      return
+    case 'B': return life.script.stuck ? ws.push([data, ...MUCH]) : undefined
+    case 'D':
+      if (life.script.rough === 'handler') life.socket?.destroy()
+      return ws.push(data)
+    case 'E':
+      if (life.script.rough === 'handler') life.socket?.end()
+      return ws.push(data)
     case 'S': return ws.stop('normal', 4000, [data, 'last'])
     case 'F': throw new Error('as asked')
     default: return ws.push(data)
   }
 }
 
+const MUCH = Array.from({ length: 5 }, (_none, i) => Buffer.alloc(2 ** 20, i))
+
 const describe = (reason: TerminateReason): string =>
   [reason.type, ...'code' in reason ? [reason.code] : [], ...'reason' in reason ? [reason.reason] : [], ...'error' in reason ? [(reason.error as Error).message] : []].join(' ')
 
 /** Runs a script on one of the routes: a chunk is sent when the one before is read and all that came of it is done. */
-export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<typeof startLanes>>, { chunks, eager, hasty, small }: Script, name: string, lane: Lane): Promise<Outcome> {
-  const life: Life = { seen: [], ended: [], socket: undefined, pending: 0 }
+export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<typeof startLanes>>, script: Script, name: string, lane: Lane): Promise<Outcome> {
+  const { chunks, eager, hasty, small, stuck, rough } = script
+  const life: Life = { seen: [], ended: [], socket: undefined, script, pending: 0 }
   lives.set(`${name}-${lane}`, life)
   const client = await connectRaw(t, port)
   client.socket.setNoDelay()
+  if (stuck) client.socket.pause()
   const head = Buffer.from(handshake(`/${small ? 'small' : 'large'}/${lane}?n=${name}-${lane}`))
   const packets = eager ? [Buffer.concat([head, ...chunks.slice(0, 1)]), ...chunks.slice(1)] : [head, ...chunks]
   let sent = 0
@@ -116,7 +136,8 @@ export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<
     // The last two and FIN: what came while the socket was not read may come together with its end.
     if (!hasty || packets.indexOf(packet) < packets.length - 2) await settled(client, life, sent)
   }
-  client.socket.end()
+  if (rough === 'reset') client.socket.resetAndDestroy()
+  else client.socket.resume().end()
   await until(() => client.socket.closed, 'TCP does not end')
   await until(() => life.ended.length > 0, 'there is no end')
   return { seen: life.seen, ended: life.ended, wire: client.bytes }
@@ -141,18 +162,20 @@ export async function until (condition: () => boolean, otherwise: string): Promi
 /** Frames as odd as they come, and how TCP cuts them. */
 export function buildScript (random: Random): Script {
   const small = random(3) === 0
-  const hasty = random(6) === 0
+  const rough = pick(random, [undefined, undefined, undefined, undefined, undefined, undefined, undefined, 'reset', 'handler'] as const)
+  const hasty = rough !== undefined || random(6) === 0
+  const stuck = rough === undefined && random(30) === 0
   const faultAt = random(3) === 0 ? -1 : random(24)
   const frames: Buffer[] = []
-  for (let left = random(24), at = 0; left >= 0; left--, at++) frames.push(...at === faultAt ? fault(random, small) : good(random, small, hasty))
-  return { chunks: chunksOf(random, frames), eager: random(4) === 0, hasty, small }
+  for (let left = random(24), at = 0; left >= 0; left--, at++) frames.push(...at === faultAt ? fault(random, small) : good(random, small, stuck ? STUCK_LETTERS : rough === 'handler' ? ROUGH_LETTERS : hasty ? HASTY_LETTERS : LETTERS))
+  return { chunks: chunksOf(random, frames), eager: rough === undefined && random(4) === 0, hasty, small, stuck, rough }
 }
 
-function good (random: Random, small: boolean, hasty: boolean): Buffer[] {
+function good (random: Random, small: boolean, letters: readonly string[]): Buffer[] {
   const kind = random(20)
   if (kind < 3) return [encode(random, 9 + random(2), control(random))]
   const opcode = 1 + random(2)
-  const payload = messageOf(random, opcode, small, hasty)
+  const payload = messageOf(random, opcode, small, letters)
   if (kind > 7) return [encode(random, opcode, payload)]
   const pieces = random(4) === 0 ? [payload, Buffer.alloc(0)] : cut(random, payload, 2 + random(3))
   if (pieces.length === 0) pieces.push(payload)
@@ -168,9 +191,9 @@ function control (random: Random): Buffer {
 
 /** What the peer may not send, what ends the connection, and nonsense. */
 function fault (random: Random, small: boolean): Buffer[] {
-  const payload = messageOf(random, 1, true, true)
+  const payload = messageOf(random, 1, true, HASTY_LETTERS)
   const opcode = 1 + random(2)
-  switch (random(14)) {
+  switch (random(17)) {
     case 0: return [encode(random, opcode, payload, { masked: false })]
     case 1: return [encode(random, opcode, payload, { rsv: 1 + random(7) })]
     case 2: return [encode(random, pick(random, [3, 4, 5, 6, 7, 11, 12, 15]), payload)]
@@ -184,6 +207,9 @@ function fault (random: Random, small: boolean): Buffer[] {
     case 10: return [encode(random, opcode, payload, { fin: false }), encode(random, opcode, payload)]
     case 11: return [encode(random, 8 + random(3), noise(random, 3), { fin: random(2) === 0, width: pick(random, [0, 2, 8] as const) })]
     case 12: return [encode(random, 1, Buffer.from(pick(random, ['S stop', 'F fault', 'S '.repeat(60)])))]
+    case 13: return [encode(random, opcode, payload, { fin: false }), encode(random, 8, closing(random)), encode(random, 0, payload)]
+    case 14: return [encode(random, 9, noise(random, 3)), encode(random, 8, closing(random)), encode(random, opcode, payload)]
+    case 15: return Array.from({ length: 1 + random(40) }, () => encode(random, 9 + random(2), control(random)))
     default: return [mutateFrame(random)]
   }
 }
@@ -196,12 +222,14 @@ function closing (random: Random): Buffer {
 
 const TEXTS = ['hello', 'grüß dich', '€uro', '😀', '\0', '\uFEFFx', '{"a":[1,2]}']
 // What waits for a turn may be overtaken by a FIN.
-const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z']
+const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z', 'W']
 const LETTERS = [...HASTY_LETTERS, 'I', 'A']
+const STUCK_LETTERS = [...LETTERS, 'B', 'B', 'B']
+const ROUGH_LETTERS = [...HASTY_LETTERS, 'D', 'E']
 
-function messageOf (random: Random, opcode: number, small: boolean, hasty: boolean): Buffer {
+function messageOf (random: Random, opcode: number, small: boolean, letters: readonly string[]): Buffer {
   const length = pick(random, small ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300] : [0, 1, 3, 20, 124, 125, 126, 127, 128, 1000, random(30) === 0 ? 65_535 : 60, random(30) === 0 ? 65_536 : 61, random(4000)])
-  const letter = pick(random, hasty ? HASTY_LETTERS : LETTERS)
+  const letter = pick(random, letters)
   if (opcode === 2) return Buffer.concat([Buffer.from(letter), noise(random, length)]).subarray(0, length)
   let text = letter
   while (Buffer.byteLength(text) < length) text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
