@@ -36,7 +36,7 @@ async function open (t: Teardown, fastLane: boolean, { begin, ruin }: { begin?: 
         terminate (reason) { life.ends.push(describe(reason)) }
       }
     })
-  }, { level: 'silent' })
+  }, { level: 'silent', fastify: { connectionTimeout: 3_600_000 } })
   const raw = await connectRaw(t, server.port)
   raw.write(handshake('/'))
   await raw.until(({ text }) => text.includes('\r\n\r\n'))
@@ -129,6 +129,8 @@ for (const fastLane of [true, false]) {
     const told: string[] = []
     const life = await open(t, fastLane, {
       begin (socket) {
+        // The time limit of the HTTP server is none any more.
+        t.equal(socket.timeout, 0)
         socket.setTimeout(3_600_000)
         socket.on('data', (chunk) => { read += chunk.length }).on('end', () => told.push('end'))
         socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
