@@ -4,6 +4,7 @@ import { natsEngine } from '../src/pubsub/nats-engine.ts'
 import { startNats } from './helpers/brokers.ts'
 import { skipWithout } from './helpers/browser.ts'
 import { runConformance } from './helpers/conformance.ts'
+import { forkEngines } from './helpers/engine-process.ts'
 
 const skip = skipWithout('nats-server')
 
@@ -17,6 +18,7 @@ void t.test('natsEngine conforms', { skip }, async (t) => {
     },
     restartBroker: () => broker.restart(),
     freezeBroker: () => broker.freeze(),
-    thawBroker: () => broker.thaw()
+    thawBroker: () => broker.thaw(),
+    engineProcess: forkEngines(t, 'nats', broker.port)
   })
 })

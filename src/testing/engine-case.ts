@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import type { Engine } from '../pubsub/engine.ts'
 
 /** What the cases are run on. */
@@ -9,6 +10,11 @@ export interface EngineHarness {
   /** Lets the broker stand still, its connections open, until `thawBroker`. */
   freezeBroker? (): void | Promise<void>
   thawBroker? (): void | Promise<void>
+  /**
+   * Forked from a file that calls `serveEngines` with what creates engines at the same broker: cases stop it with SIGSTOP and
+   * continue it. Who forked it kills it after the last case.
+   */
+  readonly engineProcess?: ChildProcess
 }
 
 /** One thing that docs/engines.md says of an engine. */
@@ -16,7 +22,7 @@ export interface EngineCase {
   /** A sentence that is true of an engine that conforms. */
   readonly name: string
   /** Of the harness, what it cannot do without. */
-  readonly needs?: ReadonlyArray<'restartBroker' | 'freezeBroker' | 'thawBroker'>
+  readonly needs?: ReadonlyArray<'restartBroker' | 'freezeBroker' | 'thawBroker' | 'engineProcess'>
   /** Rejects when it is not true. */
   readonly run: (harness: EngineHarness) => Promise<void>
 }

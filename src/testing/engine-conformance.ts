@@ -2,6 +2,7 @@ import type { EngineCase, EngineHarness } from './engine-case.ts'
 import { deliveryCases } from './engine-delivery-cases.ts'
 import { nodeCases } from './engine-node-cases.ts'
 import { outageCases } from './engine-outage-cases.ts'
+import { pauseCases } from './engine-pause-cases.ts'
 import { stopCases } from './engine-stop-cases.ts'
 import { subscriptionCases } from './engine-subscription-cases.ts'
 
@@ -13,6 +14,7 @@ export const engineConformance: readonly EngineCase[] = [
   ...deliveryCases,
   ...subscriptionCases,
   ...outageCases,
+  ...pauseCases,
   ...stopCases,
   ...nodeCases
 ]

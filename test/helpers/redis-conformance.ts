@@ -3,6 +3,7 @@ import { redisEngine } from '../../src/pubsub/redis-engine.ts'
 import { startRedis } from './brokers.ts'
 import { skipWithout } from './browser.ts'
 import { runConformance } from './conformance.ts'
+import { forkEngines } from './engine-process.ts'
 import { REDIS_CLIENTS } from './redis-clients.ts'
 
 /** The suite over both versions of one client package, plain and sharded. */
@@ -16,7 +17,8 @@ export function testRedisEngine (packageName: 'redis' | 'ioredis'): void {
           createEngine: () => redisEngine(client, { sharded }),
           restartBroker: () => broker.restart(),
           freezeBroker: () => broker.freeze(),
-          thawBroker: () => broker.thaw()
+          thawBroker: () => broker.thaw(),
+          engineProcess: forkEngines(t, name, broker.port, sharded ? 'sharded' : 'plain')
         })
       })
     }
