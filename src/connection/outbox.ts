@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
 import type { Peer } from './endpoint.ts'
-import { flushAtEndOfTick, joinFrames, type SharedFrame, type SharedWriter } from './shared-frame.ts'
+import { flushAtEndOfTick, type FrameBatch, type SharedFrame, type SharedWriter } from './shared-frame.ts'
 import type { Transport } from './transport.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
@@ -28,8 +28,8 @@ export class Outbox implements Writer, SharedWriter {
   /** What is deflated for others may be written to this one, too. */
   readonly #deflatesAlike: boolean
   readonly #limits: OutboxLimits
-  /** Shared frames of this tick; with `room` bytes they are too many to wait for its end. */
-  #shared: { readonly frames: SharedFrame[], bytes: number, readonly room: number } | undefined
+  /** Shared frames of this tick, which go at its end. Only while nothing waits for the peer. */
+  #batch: FrameBatch | undefined
   /** Writes that were made while others waited, and wait themselves. */
   #waiting = 0
   #onSent: (() => void) | undefined
@@ -44,7 +44,7 @@ export class Outbox implements Writer, SharedWriter {
   }
 
   get bufferedBytes (): number {
-    return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#shared?.bytes ?? 0)
+    return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#batch?.length ?? 0)
   }
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
@@ -73,10 +73,8 @@ export class Outbox implements Writer, SharedWriter {
 
   /** The same for a frame that many get. */
   sendShared (frame: SharedFrame): boolean {
-    const shared = this.#shared
-    if (shared !== undefined && shared.bytes < shared.room) {
-      shared.frames.push(frame)
-      shared.bytes += frame.bytes.length
+    if (this.#batch !== undefined && this.#batch.length < Math.min(MAX_SHARED_BYTES, this.#limits.maxBufferedBytes)) {
+      this.#batch = this.#batch.and(frame)
       return true
     }
     if (!this.#isOpen) return true
@@ -94,10 +92,10 @@ export class Outbox implements Writer, SharedWriter {
   }
 
   flushShared (): void {
-    const shared = this.#shared
-    if (shared === undefined) return
-    this.#shared = undefined
-    this.write(joinFrames(shared.frames))
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
+    this.write(batch.bytes)
   }
 
   write (bytes: Uint8Array): void {
@@ -137,7 +135,8 @@ export class Outbox implements Writer, SharedWriter {
 
   #stage (frame: SharedFrame): void {
     this.flush()
-    this.#shared = { frames: [frame], bytes: frame.bytes.length, room: Math.min(MAX_SHARED_BYTES, this.#limits.maxBufferedBytes - this.#held) }
+    if (this.#transport.bufferedBytes > 0) return this.write(frame.bytes)
+    this.#batch = frame.alone
     flushAtEndOfTick(this)
   }
 

@@ -16,6 +16,7 @@ export class SharedFrame {
   /** For ws, which frames it itself. */
   readonly payload: Buffer
   #deflated: Buffer | undefined
+  #alone: FrameBatch | undefined
 
   constructor ({ opcode, data }: OutgoingFrame) {
     const length = Buffer.byteLength(data)
@@ -36,12 +37,52 @@ export class SharedFrame {
     return (this.#deflated ??= this.#deflate())
   }
 
+  /** The batch that begins with it: the same for all. */
+  get alone (): FrameBatch {
+    return (this.#alone ??= new FrameBatch(this, undefined))
+  }
+
   #deflate (): Buffer {
     // Without the empty block at its end (RFC 7692 §7.2.1).
     const data = deflateRawSync(this.payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
     const [bytes, payloadAt] = allocateFrame(FIRST_BYTES[this.opcode] | COMPRESSED, data.length)
     bytes.set(data, payloadAt)
     return bytes
+  }
+}
+
+/**
+ * Shared frames that are sent one after the other in one tick, as one piece. Who is sent the same has the same batch: so it is
+ * joined once, and nobody keeps a list.
+ */
+export class FrameBatch {
+  /** Bytes of all. */
+  readonly length: number
+  readonly #last: SharedFrame
+  readonly #before: FrameBatch | undefined
+  #next: FrameBatch | undefined
+  #joined: Buffer | undefined
+
+  constructor (last: SharedFrame, before: FrameBatch | undefined) {
+    this.#last = last
+    this.#before = before
+    this.length = (before?.length ?? 0) + last.bytes.length
+  }
+
+  /** The batch that goes on with a frame. Receivers come one after the other for each frame, so the latest one is remembered. */
+  and (frame: SharedFrame): FrameBatch {
+    if (this.#next === undefined || this.#next.#last !== frame) this.#next = new FrameBatch(frame, this)
+    return this.#next
+  }
+
+  get bytes (): Buffer {
+    return this.#before === undefined ? this.#last.bytes : (this.#joined ??= Buffer.concat(this.#parts(), this.length))
+  }
+
+  #parts (): Buffer[] {
+    const parts = [this.#last.bytes]
+    for (let batch = this.#before; batch !== undefined; batch = batch.#before) parts.push(batch.#last.bytes)
+    return parts.reverse()
   }
 }
 
@@ -52,13 +93,12 @@ function allocateFrame (firstByte: number, length: number): [bytes: Buffer, payl
   return [bytes.subarray(0, payloadAt + length), payloadAt]
 }
 
-/** Who has shared frames that wait for the end of the tick. */
+/** Who has a batch that waits for the end of the tick. */
 export interface SharedWriter {
   flushShared (): void
 }
 
 let writers: SharedWriter[] = []
-let joined: { frames: readonly SharedFrame[], bytes: Buffer } | undefined
 
 /** Calls `flushShared` at the end of this tick. */
 export function flushAtEndOfTick (writer: SharedWriter): void {
@@ -69,14 +109,4 @@ function flushAll (): void {
   const due = writers
   writers = []
   for (const writer of due) writer.flushShared()
-  joined = undefined
-}
-
-/** Several frames as one piece: the same piece for all who have the same frames, one after the other. */
-export function joinFrames (frames: readonly SharedFrame[]): Buffer {
-  if (frames.length === 1) return (frames[0] as SharedFrame).bytes
-  if (joined === undefined || joined.frames.length !== frames.length || !frames.every((frame, i) => frame === joined?.frames[i])) {
-    joined = { frames, bytes: Buffer.concat(frames.map(({ bytes }) => bytes)) }
-  }
-  return joined.bytes
 }
