@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
 import type { Peer } from './endpoint.ts'
-import { flushAtEndOfTick, type FrameBatch, type SharedFrame, type SharedWriter } from './shared-frame.ts'
+import { flushAtEndOfTick, FrameBatch, type SharedFrame, type SharedWriter } from './shared-frame.ts'
 import type { Transport } from './transport.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
@@ -136,7 +136,7 @@ export class Outbox implements Writer, SharedWriter {
   #stage (frame: SharedFrame): void {
     this.flush()
     if (this.#transport.bufferedBytes > 0) return this.write(frame.bytes)
-    this.#batch = frame.alone
+    this.#batch = FrameBatch.of(frame)
     flushAtEndOfTick(this)
   }
 

@@ -16,7 +16,6 @@ export class SharedFrame {
   /** For ws, which frames it itself. */
   readonly payload: Buffer
   #deflated: Buffer | undefined
-  #alone: FrameBatch | undefined
 
   constructor ({ opcode, data }: OutgoingFrame) {
     const length = Buffer.byteLength(data)
@@ -35,11 +34,6 @@ export class SharedFrame {
   get deflated (): Buffer {
     if (this.payload.length < MIN_DEFLATED_BYTES) return this.bytes
     return (this.#deflated ??= this.#deflate())
-  }
-
-  /** The batch that begins with it: the same for all. */
-  get alone (): FrameBatch {
-    return (this.#alone ??= new FrameBatch(this, undefined))
   }
 
   #deflate (): Buffer {
@@ -63,10 +57,19 @@ export class FrameBatch {
   #next: FrameBatch | undefined
   #joined: Buffer | undefined
 
-  constructor (last: SharedFrame, before: FrameBatch | undefined) {
+  private constructor (last: SharedFrame, before: FrameBatch | undefined) {
     this.#last = last
     this.#before = before
     this.length = (before?.length ?? 0) + last.bytes.length
+  }
+
+  /**
+   * The batch that begins with a frame. Remembered until the end of the tick, and not by the frame: that may wait long in a
+   * slow peer's mailbox, and would keep all that came behind it.
+   */
+  static of (frame: SharedFrame): FrameBatch {
+    if (first === undefined || first.#last !== frame) first = new FrameBatch(frame, undefined)
+    return first
   }
 
   /** The batch that goes on with a frame. Receivers come one after the other for each frame, so the latest one is remembered. */
@@ -99,6 +102,7 @@ export interface SharedWriter {
 }
 
 let writers: SharedWriter[] = []
+let first: FrameBatch | undefined
 
 /** Calls `flushShared` at the end of this tick. */
 export function flushAtEndOfTick (writer: SharedWriter): void {
@@ -108,5 +112,6 @@ export function flushAtEndOfTick (writer: SharedWriter): void {
 function flushAll (): void {
   const due = writers
   writers = []
+  first = undefined
   for (const writer of due) writer.flushShared()
 }
