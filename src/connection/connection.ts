@@ -8,10 +8,11 @@ import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import { FastLane } from './fast-lane.ts'
-import type { Awaitable, InitArgs, InitContext, News, TerminateReason } from './handler.ts'
+import type { FrameBatch } from './frame-batch.ts'
+import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
-import { CALLBACK_NAMES, type ConnectionLetter } from './letter.ts'
+import { CALLBACK_NAMES, callHandler, type ConnectionLetter } from './letter.ts'
 import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
@@ -58,7 +59,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#mailbox = new Mailbox(this, endpoint.limits)
     this.#intake = new Intake(this)
     this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake)
-    this.#outbox = new Outbox(this.#transport, peer, endpoint.limits)
+    this.#outbox = new Outbox(this.#transport, peer, endpoint)
   }
 
   /** `init` is letter number one. */
@@ -128,6 +129,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   #offer (letter: ConnectionLetter): boolean {
+    this.#endpoint.topics.settle()
     if (this.#ending.begun || !this.#transport.open) return false
     if (this.#mailbox.offer(letter)) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
@@ -178,10 +180,15 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
   /** Past the mailbox, unless that stands still for a slow peer, or has others that did. */
-  sendShared (frame: SharedFrame): void {
-    if (this.#sharedWaiting > 0 || this.#outbox.clogged) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
-    else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+  sendShared (batch: FrameBatch, more: boolean): void {
+    if (!this.#sharedWaits && this.#outbox.sendBatch(batch, more)) return
+    for (const frame of batch.frames) {
+      if (this.#sharedWaits) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
+      else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+    }
   }
+
+  get #sharedWaits (): boolean { return this.#sharedWaiting > 0 || this.#outbox.clogged }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
   createLog (): FastifyBaseLogger { return this.peer.log.child({ websocket: this.id, route: this.#endpoint.url }) }
@@ -196,7 +203,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     // The peer has closed: we are told when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
     if (!this.#transport.open) return
     try {
-      const result = this.#call(letter)
+      const result = letter.type === 'shared' ? this.#sendWaiting(letter.frame) : callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
       this.#apply(letter, result)
     } catch (error) {
@@ -212,18 +219,6 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
       this.#fail(letter, error)
     }
     await this.#afterCallback()
-  }
-
-  #call (letter: ConnectionLetter): unknown {
-    const { handler, receive } = this.#endpoint
-    switch (letter.type) {
-      case 'message': return receive(letter.data, this.#state, this.#context)
-      case 'info': return handler.handleInfo?.(letter.info, this.#state, this.#context)
-      case 'shared': return this.#sendWaiting(letter.frame)
-      case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, this.#state, this.#context)
-      case 'control': return handler.handleControl?.(letter.frame, this.#state, this.#context)
-      case 'init': return handler.init?.(letter.args, this.#context as unknown as InitContext<unknown, unknown>)
-    }
   }
 
   /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
@@ -284,6 +279,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   /** The one way to end. The first reason wins; letters that wait are dropped; the close frame goes out at once. */
   #end (reason: TerminateReason, close?: CloseFrame | 'cut'): void {
+    this.#endpoint.topics.settle()
     if (this.#ending.begun) return
     const busy = this.#mailbox.busy
     this.#mailbox.close()

@@ -4,12 +4,12 @@ import type { OutgoingFrame } from '../wire/frame.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
 import type { LaneEndpoint } from './fast-lane.ts'
+import type { FrameBatch } from './frame-batch.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
 import type { IntakeLimits } from './intake.ts'
 import type { MailboxLimits } from './mailbox.ts'
 import type { OutboxLimits } from './outbox.ts'
-import type { SharedFrame } from './shared-frame.ts'
 
 export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
   readonly closeTimeoutMs: number
@@ -25,6 +25,8 @@ export interface Topics {
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void
+  /** Sends the broadcasts that wait for the end of the tick: to be called before anything else is sent, taken in or ended. */
+  settle (): void
 }
 
 /** What all connections of one route share. */
@@ -36,8 +38,8 @@ export interface Endpoint extends LaneEndpoint {
   readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
-  /** The same for a frame that many get. */
-  readonly share: (message: unknown) => SharedFrame
+  /** The same for one that many get. */
+  readonly share: (message: unknown) => FrameBatch
   /** Gives an info from another node as it is to be handed on; throws when it does not match the schema. */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics

@@ -55,10 +55,7 @@ export class Intake implements Listener {
   }
 
   readControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (!this.#isAllowed(data.length) || !this.#owner.hearsControl) return
-    this.#owner.takeControl(opcode, data)
-    // ws reads on by itself, and the next frame may be one that it answers.
-    this.flush()
+    if (this.#isAllowed(data.length) && this.#owner.hearsControl) this.#owner.takeControl(opcode, data)
   }
 
   fail (error: Error): void {

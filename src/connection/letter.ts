@@ -1,5 +1,7 @@
 import type { ControlFrame } from '../wire/frame.ts'
-import type { InitArgs, News } from './handler.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { InitArgs, InitContext, News } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 import type { SharedFrame } from './shared-frame.ts'
 
@@ -24,3 +26,14 @@ export const CALLBACK_NAMES = {
   presence: 'handlePresence',
   shared: 'broadcast'
 } as const
+
+/** Calls it, and gives what it returns. */
+export function callHandler (letter: Exclude<ConnectionLetter, { type: 'shared' }>, { handler, receive }: Endpoint, state: unknown, context: ConnectionContext): unknown {
+  switch (letter.type) {
+    case 'message': return receive(letter.data, state, context)
+    case 'info': return handler.handleInfo?.(letter.info, state, context)
+    case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
+    case 'control': return handler.handleControl?.(letter.frame, state, context)
+    case 'init': return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)
+  }
+}

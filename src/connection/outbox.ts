@@ -2,8 +2,9 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { burst, type Writer } from './burst.ts'
-import type { Peer } from './endpoint.ts'
-import { flushAtEndOfTick, FrameBatch, type SharedFrame, type SharedWriter } from './shared-frame.ts'
+import type { Endpoint, Peer } from './endpoint.ts'
+import { flushAtEndOfTick, type BatchWriter, type FrameBatch } from './frame-batch.ts'
+import type { SharedFrame } from './shared-frame.ts'
 import type { Transport } from './transport.ts'
 
 /** What a slow reader gets: an end with 1013; messages left out, and counted; or a mailbox that stands still meanwhile. */
@@ -12,8 +13,8 @@ export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 /** What a write costs that the socket has not taken, besides its bytes: two buffers, two entries of Node's queue. */
 const WRITE_OVERHEAD = 256
 
-/** Shared frames of one connection that wait for the end of the tick go at once when they are more than this. */
-const MAX_SHARED_BYTES = 64 * 1024
+/** What waits for the end of the tick at most: more goes at once. */
+const MAX_BATCH_BYTES = 64 * 1024
 
 export interface OutboxLimits {
   readonly maxBufferedBytes: number
@@ -22,28 +23,29 @@ export interface OutboxLimits {
 }
 
 /** The one door out of a connection. */
-export class Outbox implements Writer, SharedWriter {
-  readonly socket: Duplex
+export class Outbox implements Writer, BatchWriter {
+  readonly #endpoint: Pick<Endpoint, 'limits' | 'topics'>
   readonly #transport: Transport
+  readonly socket: Duplex
+  /** Frames of this tick that others get too, which go at its end. Only while nothing waits for the peer. */
+  #batch: FrameBatch | undefined
   /** What is deflated for others may be written to this one, too. */
   readonly #deflatesAlike: boolean
-  readonly #limits: OutboxLimits
-  /** Shared frames of this tick, which go at its end. Only while nothing waits for the peer. */
-  #batch: FrameBatch | undefined
   /** Writes that were made while others waited, and wait themselves. */
   #waiting = 0
   #onSent: (() => void) | undefined
   #onDrained: (() => void) | undefined
   #probing = false
 
-  constructor (transport: Transport, { socket, smallWindow }: Pick<Peer, 'socket' | 'smallWindow'>, limits: OutboxLimits) {
+  constructor (transport: Transport, { socket, smallWindow }: Pick<Peer, 'socket' | 'smallWindow'>, endpoint: Pick<Endpoint, 'limits' | 'topics'>) {
     this.socket = socket
     this.#transport = transport
-    this.#deflatesAlike = limits.fastLane && !smallWindow && !transport.plain && transport.compressed && socket instanceof Socket
-    this.#limits = limits
+    this.#deflatesAlike = endpoint.limits.fastLane && !smallWindow && !transport.plain && transport.compressed && socket instanceof Socket
+    this.#endpoint = endpoint
   }
 
   get bufferedBytes (): number {
+    this.#endpoint.topics.settle()
     return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#batch?.length ?? 0)
   }
 
@@ -57,9 +59,10 @@ export class Outbox implements Writer, SharedWriter {
    * never reads costs that and one message at most; with `wait`, which sends nevertheless, that and one result.
    */
   send (frame: OutgoingFrame): boolean {
+    this.#endpoint.topics.settle()
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
-    this.flushShared()
+    this.flushBatch()
     if (this.#transport.plain) burst.add(this, frame)
     else this.#transport.send(frame, this.#count())
     return true
@@ -67,19 +70,33 @@ export class Outbox implements Writer, SharedWriter {
 
   /** Whatever the peer has left unread, see {@link FastLane}. */
   sendPong (data: Buffer): void {
-    this.flushShared()
+    this.#endpoint.topics.settle()
+    this.flushBatch()
     burst.add(this, { opcode: 'pong', data })
   }
 
-  /** The same for a frame that many get. */
+  /**
+   * The same for frames that many get, in one write; false, and nothing sent, when they have to be sent one by one.
+   * `more`: others may come in this tick, and go with them.
+   */
+  sendBatch (batch: FrameBatch, more: boolean): boolean {
+    if (!this.#isOpen) return true
+    const { maxBufferedBytes } = this.#endpoint.limits
+    const limit = Math.min(MAX_BATCH_BYTES, maxBufferedBytes)
+    if (this.#batch !== undefined && this.#batch.length + batch.length > limit) this.flushBatch()
+    if (!this.#transport.plain || batch.length > maxBufferedBytes || this.#transport.bufferedBytes > 0) return false
+    burst.flush(this)
+    if (more && this.#batch === undefined) flushAtEndOfTick(this)
+    this.#batch = this.#batch?.and(batch) ?? batch
+    if (!more || this.#batch.length >= limit) this.flushBatch()
+    return true
+  }
+
+  /** The same for one of them. */
   sendShared (frame: SharedFrame): boolean {
-    if (this.#batch !== undefined && this.#batch.length < Math.min(MAX_SHARED_BYTES, this.#limits.maxBufferedBytes)) {
-      this.#batch = this.#batch.and(frame)
-      return true
-    }
     if (!this.#isOpen) return true
     if (!this.#waits && this.#isOverfull()) return false
-    if (this.#transport.plain) this.#stage(frame)
+    if (this.#transport.plain) this.#writeBehind(frame.bytes)
     else if (this.#mayWriteDeflated) this.write(frame.deflated)
     else this.#transport.send({ opcode: frame.opcode, data: frame.payload } as OutgoingFrame, this.#count())
     return true
@@ -87,11 +104,11 @@ export class Outbox implements Writer, SharedWriter {
 
   /** Sends what waits for the end of the tick: to be called before ws writes something of its own. */
   flush (): void {
-    burst.flush(this)
-    this.flushShared()
+    this.#endpoint.topics.settle()
+    this.#flush()
   }
 
-  flushShared (): void {
+  flushBatch (): void {
     const batch = this.#batch
     if (batch === undefined) return
     this.#batch = undefined
@@ -126,18 +143,21 @@ export class Outbox implements Writer, SharedWriter {
   }
 
   get #waits (): boolean {
-    return this.#limits.slowPeer === 'wait'
+    return this.#endpoint.limits.slowPeer === 'wait'
   }
 
   get #held (): number {
     return this.bufferedBytes + this.#waiting * WRITE_OVERHEAD
   }
 
-  #stage (frame: SharedFrame): void {
-    this.flush()
-    if (this.#transport.bufferedBytes > 0) return this.write(frame.bytes)
-    this.#batch = FrameBatch.of(frame)
-    flushAtEndOfTick(this)
+  #flush (): void {
+    burst.flush(this)
+    this.flushBatch()
+  }
+
+  #writeBehind (bytes: Uint8Array): void {
+    this.#flush()
+    this.write(bytes)
   }
 
   /** ws's pongs wait too, and tell nobody when they have left: an empty write behind them does. */
@@ -152,14 +172,14 @@ export class Outbox implements Writer, SharedWriter {
   }
 
   #lookAgain (): void {
-    if (this.#held * 2 <= this.#limits.maxBufferedBytes) this.stopWaiting()
+    if (this.#held * 2 <= this.#endpoint.limits.maxBufferedBytes) this.stopWaiting()
   }
 
   #isOverfull (): boolean {
-    if (this.#held <= this.#limits.maxBufferedBytes) return false
+    if (this.#held <= this.#endpoint.limits.maxBufferedBytes) return false
     // What waits for its burst only does not wait for the peer.
-    this.flush()
-    return this.#held > this.#limits.maxBufferedBytes
+    this.#flush()
+    return this.#held > this.#endpoint.limits.maxBufferedBytes
   }
 
   /** Only while something waits: otherwise a write is the kernel's at once, and needs no callback. */

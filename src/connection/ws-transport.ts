@@ -33,19 +33,28 @@ export class WsTransport implements FramingTransport {
   terminate (): void { this.#websocket.terminate() }
 }
 
+// Each read ends with a flush: ws reads on by itself, and the next frame may be one that it answers.
+
 function onMessage (this: WebSocket, data: RawData, binary: boolean): void {
   // ws gives one Buffer as long as its binaryType is left alone.
   const buffer = data as Buffer
-  if (binary) (this as Known)[kListener].readBinary(buffer)
-  else (this as Known)[kListener].readText(buffer.toString(), buffer.length)
+  const listener = (this as Known)[kListener]
+  if (binary) listener.readBinary(buffer)
+  else listener.readText(buffer.toString(), buffer.length)
+  listener.flush()
 }
 
 function onPing (this: WebSocket, data: Buffer): void {
-  (this as Known)[kListener].readControl('ping', data)
+  readControl((this as Known)[kListener], 'ping', data)
 }
 
 function onPong (this: WebSocket, data: Buffer): void {
-  (this as Known)[kListener].readControl('pong', data)
+  readControl((this as Known)[kListener], 'pong', data)
+}
+
+function readControl (listener: Listener, opcode: 'ping' | 'pong', data: Buffer): void {
+  listener.readControl(opcode, data)
+  listener.flush()
 }
 
 function onError (this: WebSocket, error: Error): void {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
+import { FrameBatch } from '../connection/frame-batch.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
@@ -32,7 +33,7 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     openWebsocket: (socket) => route.switch.openWebsocket(socket),
     receive: buildReceive({ handler, codec, check }),
     encode,
-    share: (message) => new SharedFrame(encode(message)),
+    share: (message) => new FrameBatch([new SharedFrame(encode(message))]),
     checkInfo,
     topics,
     post: (address, info) => topics.post(address, info),

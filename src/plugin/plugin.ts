@@ -7,7 +7,7 @@ import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
-import type { SharedFrame } from '../connection/shared-frame.ts'
+import type { FrameBatch } from '../connection/frame-batch.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
 import { drain } from './drain.ts'
 import { Gate } from './gate.ts'
@@ -36,7 +36,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const gate = new Gate(instance.server, options)
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
-  const topics = new PubSub<SharedFrame>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
+  const topics = new PubSub<FrameBatch>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
   const host: Host = { gate, residents, topics, nextId: countFrom(node) }
   decorate(instance, options, host)
   guardRoutes(instance)

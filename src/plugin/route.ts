@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import type { SharedFrame } from '../connection/shared-frame.ts'
+import type { FrameBatch } from '../connection/frame-batch.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { Gate } from './gate.ts'
@@ -19,7 +19,7 @@ import type { Upgrade } from './upgrade.ts'
 export interface Host {
   readonly gate: Gate
   readonly residents: Residents
-  readonly topics: PubSub<SharedFrame>
+  readonly topics: PubSub<FrameBatch>
   readonly nextId: () => string
 }
 

@@ -3,16 +3,17 @@ import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { Bridge, type BridgeLog, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
+import { FanOut } from './fan-out.ts'
 import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
-import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
+import { Subscriptions, type Batch, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
 
-export interface PubSubOptions<Frame> {
+export interface PubSubOptions<Frames> {
   /** What stands before the dot in this node's addresses. */
   readonly node: string
   /** The connection of an address of this node. */
-  readonly find: (address: string) => Subscriber<Frame> | undefined
+  readonly find: (address: string) => Subscriber<Frames> | undefined
   readonly engine: Engine | undefined
   readonly log: BridgeLog
 }
@@ -32,11 +33,12 @@ const PRESENCE = 'p'
 /**
  * Topics: what is published here reaches the subscribers of this node at once, and those of the others through the engine.
  */
-export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
+export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
-  readonly #find: PubSubOptions<Frame>['find']
+  readonly #find: PubSubOptions<Frames>['find']
   readonly #log: BridgeLog
-  readonly #subscriptions = new Subscriptions<Frame>(this)
+  readonly #subscriptions = new Subscriptions<Frames>(this)
+  readonly #fanOut = new FanOut<Frames>()
   readonly #listeners = new Map<TopicListener<never>, Listener>()
   readonly #calls = new ListenerCalls()
   readonly #presence = new Presence(this)
@@ -44,7 +46,7 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   #stopPresence: (() => void) | undefined
   #told = false
 
-  constructor ({ node, find, engine, log }: PubSubOptions<Frame>) {
+  constructor ({ node, find, engine, log }: PubSubOptions<Frames>) {
     this.node = node
     this.#find = find
     this.#log = log
@@ -71,13 +73,15 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   get lost (): number { return this.#bridge?.lost ?? 0 }
 
   /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
-  subscribe (topic: string, subscriber: Subscriber<Frame>): void {
+  subscribe (topic: string, subscriber: Subscriber<Frames>): void {
     checkTopic(topic)
+    this.settle()
     this.#subscriptions.add(topic, subscriber)
   }
 
-  unsubscribe (topic: string, subscriber: Subscriber<Frame>): void {
+  unsubscribe (topic: string, subscriber: Subscriber<Frames>): void {
     checkTopic(topic)
+    this.settle()
     this.#subscriptions.delete(topic, subscriber)
   }
 
@@ -114,8 +118,11 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     return this.#presence.of(topic)
   }
 
+  /** Sends the broadcasts that wait for the end of the tick: to be called before anything else is sent to a subscriber, and before it ends. */
+  settle (): void { this.#fanOut.settle() }
+
   /** Ends all subscriptions of one, and all that is tracked for it. */
-  leave (subscriber: Subscriber<Frame>): void {
+  leave (subscriber: Subscriber<Frames>): void {
     this.#subscriptions.leave(subscriber)
     this.#presence.leave(subscriber.id)
   }
@@ -196,17 +203,16 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
   }
 
   #publishHere (topic: string, info: unknown, except: string): void {
+    const left = this.#find(except)
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
-      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(info, topic)
+      for (const subscriber of subscribers) if (subscriber !== left) subscriber.offer(info, topic)
     }
   }
 
   #broadcastHere (topic: string, message: unknown, except: string): void {
-    const frames = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.share?.(message), subscribers] as const)
-    for (const [frame, subscribers] of frames) {
-      if (frame === undefined) continue
-      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.sendShared(frame)
-    }
+    const left = this.#find(except)
+    const shares = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.share?.(message), subscribers] as const)
+    for (const [frames, subscribers] of shares) if (frames !== undefined) this.#fanOut.add(frames, subscribers, left)
   }
 
   #broadcastFromAfar (topic: string, message: unknown, except: string): void {
@@ -217,10 +223,11 @@ export class PubSub<Frame> implements SubscriptionsOwner, BridgeOwner, PresenceO
     }
   }
 
-  #offerFromAfar ({ checkInfo }: Group<Frame>, subscribers: Iterable<Subscriber<Frame>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
+  #offerFromAfar ({ checkInfo }: Group<Frames>, subscribers: Iterable<Subscriber<Frames>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
     try {
       const checked = checkInfo === undefined ? info : checkInfo(info)
-      for (const subscriber of subscribers) if (subscriber.id !== except) subscriber.offer(checked, topic)
+      const left = this.#find(except)
+      for (const subscriber of subscribers) if (subscriber !== left) subscriber.offer(checked, topic)
     } catch (error) {
       this.#refuse('an info', error)
     }

@@ -6,7 +6,7 @@ import type { EngineCase, EngineHarness } from './engine-case.ts'
 import { EngineNode, withDeadline } from './engine-node.ts'
 
 /** One who is told of a topic, and writes it down. */
-class Ear implements Subscriber<unknown> {
+class Ear implements Subscriber<never> {
   readonly group = {}
   readonly heard: unknown[] = []
   readonly news: string[] = []
@@ -41,7 +41,7 @@ class Ear implements Subscriber<unknown> {
 }
 
 interface Node {
-  readonly topics: PubSub<unknown>
+  readonly topics: PubSub<never>
   readonly ear: Ear
   /** Again is as once. */
   readonly stop: () => Promise<void>
@@ -121,7 +121,7 @@ async function withTopics (harness: EngineHarness, run: (one: Node, two: Node) =
     for (const node of NODES) {
       const ear = new Ear(`${node}.1`)
       const log = { info: () => {}, warn: () => {}, error: () => {} }
-      const topics = new PubSub<unknown>({ node, find: () => undefined, engine: await harness.createEngine(), log })
+      const topics = new PubSub<never>({ node, find: () => undefined, engine: await harness.createEngine(), log })
       let stopped: Promise<void> | undefined
       nodes.push({ topics, ear, stop: () => (stopped ??= topics.stop()) })
       await topics.start()
