@@ -12,11 +12,12 @@ workloads and groups:`
 /** What lasts how long. */
 const FULL = {
   quick: false,
-  rounds: 8,
-  warmMs: 60,
-  sliceMs: 300,
-  setUpSliceMs: 500,
-  quietSliceMs: 1000,
+  rounds: 24,
+  firstSliceMs: 500,
+  warmMs: 25,
+  sliceMs: 100,
+  setUpSliceMs: 170,
+  quietSliceMs: 350,
   timerSliceMs: 3000,
   freshRounds: 3,
   residents: 10_000,
@@ -25,6 +26,7 @@ const FULL = {
 const QUICK = {
   quick: true,
   rounds: 3,
+  firstSliceMs: 100,
   warmMs: 20,
   sliceMs: 100,
   setUpSliceMs: 300,

@@ -22,11 +22,11 @@ function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true
       await load.ask('close', { group: row.name })
       await (await serverOf(row)).becomeQuiet()
     }
-    const runSlice = async (row) => {
+    const runSlice = async (row, measureMs = sliceMs) => {
       const server = await serverOf(row)
       const [command, argument] = ask(row, server.target)
       const before = [await server.usage(), readMachineUsage()]
-      const result = await load.ask(command, { group: row.name, ...argument, times: { warmMs: mode.warmMs, measureMs: sliceMs } })
+      const result = await load.ask(command, { group: row.name, ...argument, times: { warmMs: mode.warmMs, measureMs } })
       const serverCpu = cpuShare(before[0], await server.usage())
       const busy = busyCores(before[1], readMachineUsage())
       return { ...result, serverCpu, othersCpu: busy && Math.max(0, busy - serverCpu - result.loadCpu) }
@@ -46,7 +46,7 @@ function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true
         open: async (row) => {
           if (!keepOpen) return runAlone(row, Math.min(connections, WARM_UP_CONNECTIONS))
           await open(row, connections)
-          await runSlice(row)
+          await runSlice(row, Math.max(mode.firstSliceMs, sliceMs))
         },
         measure: (row) => keepOpen ? runSlice(row) : runAlone(row, connections)
       })
