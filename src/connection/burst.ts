@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { FIRST_BYTES, MAX_HEADER, writeHeader } from './frame-header.ts'
+import { atEndOfTurn, type Task } from './turn.ts'
 
 interface Pong {
   readonly opcode: 'pong'
@@ -18,24 +19,46 @@ export interface Writer {
 /** What is sent at most before the end of a burst. A larger frame goes by itself, and is not copied. */
 const SIZE = 64 * 1024
 
+/** Answers to so many reads wait for each other at most, and only behind short ones, */
+const MAX_READS = 32
+const SHORT_READ = 4096
+
+/** and none for longer than this and one read: it would feel what the handlers of others do. */
+const MAX_WAIT_MS = 0.25
+
 /**
- * Frames that one connection sends in one go, side by side in one buffer, so that they cost one write.
+ * Frames of one connection that are sent in one go, side by side in one buffer, so that they cost one write.
  *
- * There is one burst in a process: it ends with the tick, when it is full, or when another connection has something to
- * send. Reads are handled one connection after the other, so that seldom comes too early.
+ * A burst ends with its tick, or with its read. Those of the reads of one turn of the event loop are written when all have
+ * been handled: the code that handles messages and the kernel's that sends them do not fit into the processor's cache together.
  */
-class Burst {
+class Burst implements Task {
   #bytes = Buffer.allocUnsafeSlow(SIZE)
-  /** Before it are bytes that a socket has not sent yet. */
+  /** Before it are bytes that a socket has not sent yet. From here on it is one burst behind the other. */
   #start = 0
   #end = 0
+  /** Whose those are that have ended, and where. */
+  readonly #writers: Writer[] = []
+  readonly #ends: number[] = []
+  /** Whose the last one is, which goes on. */
   #writer: Writer | undefined
+  #from = 0
   #scheduled = false
-  #held = false
+  #reading = false
+  #since = 0
+  /** Something has been read in this turn. */
+  #inTurn = false
 
   /** Bytes of that writer that wait. */
   lengthOf (writer: Writer): number {
-    return this.#writer === writer ? this.#end - this.#start : 0
+    let length = this.#writer === writer ? this.#end - this.#from : 0
+    let from = this.#start
+    for (let i = 0; i < this.#writers.length; i++) {
+      const end = this.#ends[i] as number
+      if (this.#writers[i] === writer) length += end - from
+      from = end
+    }
+    return length
   }
 
   add (writer: Writer, { opcode, data }: OutgoingFrame | Pong): void {
@@ -45,51 +68,87 @@ class Burst {
     else this.#addBytes(writer, FIRST_BYTES[opcode], Buffer.from(data))
   }
 
-  /** Sends what waits of that writer. */
+  /** Sends what waits of that writer, and what waits before it. */
   flush (writer: Writer): void {
-    if (this.#writer === writer) this.#flush()
+    if (this.lengthOf(writer) > 0) this.#flush()
   }
 
-  /** From here to `release` is one tick, so its end needs not be waited for. */
-  hold (): void {
-    this.#held = true
+  /** Bytes of one connection have come: from here to `endRead` is one tick. */
+  beginRead (length: number): void {
+    this.#reading = true
+    if (this.#writers.length === 0) this.#since = performance.now()
+    else if (length > SHORT_READ) this.#flush()
   }
 
-  release (): void {
-    this.#held = false
-    this.#flush()
+  endRead (): void {
+    this.#reading = false
+    if (!this.#inTurn) atEndOfTurn(this)
+    this.#inTurn = true
+    this.#endBurst()
+  }
+
+  /** It waits for the end of the turn, unless it cannot wait. */
+  #endBurst (): void {
+    this.#close()
+    if (this.#writers.length >= MAX_READS || (this.#writers.length > 0 && performance.now() - this.#since > MAX_WAIT_MS)) this.#flush()
+  }
+
+  /** Ends the burst that goes on. */
+  #close (): void {
+    if (this.#writer !== undefined && this.#end > this.#from) {
+      this.#writers.push(this.#writer)
+      this.#ends.push(this.#end)
+    }
     this.#writer = undefined
   }
 
   #open (writer: Writer): void {
-    this.#flush()
+    this.#close()
     this.#writer = writer
-    if (this.#scheduled || this.#held) return
+    this.#from = this.#end
+    if (this.#scheduled || this.#reading) return
     this.#scheduled = true
     process.nextTick(this.#endTick)
   }
 
   readonly #endTick = (): void => {
     this.#scheduled = false
+    if (!this.#inTurn) this.#flush()
+    this.#endBurst()
+  }
+
+  endTurn (): void {
+    this.#inTurn = false
     this.#flush()
-    this.#writer = undefined
   }
 
   #flush (): void {
     const writer = this.#writer
-    if (writer === undefined || this.#end === this.#start) return
-    const from = this.#start
-    const bytes = this.#bytes.subarray(from, this.#end)
-    if (writer.socket.writableLength > 0) {
-      // It will wait there: as a view it would keep the whole buffer.
-      this.#end = from
-      writer.write(Uint8Array.prototype.slice.call(bytes))
-      return
+    this.#close()
+    this.#writer = writer
+    let from = this.#start
+    let gone = true
+    for (let i = 0; i < this.#writers.length; i++) {
+      const end = this.#ends[i] as number
+      gone = this.#write(this.#writers[i] as Writer, this.#bytes.subarray(from, end)) && gone
+      from = end
     }
-    this.#start = this.#end
-    writer.write(bytes)
+    this.#writers.length = this.#ends.length = 0
     // All of it is the kernel's, as nearly always: so the same bytes again, which the cache still has.
-    if (writer.socket.writableLength === 0) this.#start = this.#end = from
+    if (gone) this.#end = this.#start
+    else this.#start = this.#end
+    this.#from = this.#end
+  }
+
+  /** False when the socket has kept the bytes. */
+  #write (writer: Writer, bytes: Buffer): boolean {
+    if (writer.socket.writableLength > 0) {
+      // They will wait there: as a view they would keep the whole buffer.
+      writer.write(Uint8Array.prototype.slice.call(bytes))
+      return true
+    }
+    writer.write(bytes)
+    return writer.socket.writableLength === 0
   }
 
   #reserve (length: number): void {
@@ -97,7 +156,7 @@ class Burst {
     this.#flush()
     if (SIZE - this.#start >= length) return
     this.#bytes = Buffer.allocUnsafeSlow(SIZE)
-    this.#start = this.#end = 0
+    this.#start = this.#end = this.#from = 0
   }
 
   #addText (firstByte: number, text: string): void {

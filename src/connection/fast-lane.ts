@@ -189,11 +189,11 @@ function destroy (socket: Socket): void {
 }
 
 function onData (this: Socket, chunk: Buffer): void {
-  burst.hold()
+  burst.beginRead(chunk.length)
   try {
     (this as Known)[kLane].read(chunk)
   } finally {
-    burst.release()
+    burst.endRead()
   }
 }
 

@@ -1,0 +1,61 @@
+import t from 'tap'
+import { performance } from 'node:perf_hooks'
+import type { WebsocketContext } from '../src/index.ts'
+import { connectRaw, handshake, text, type RawClient } from './helpers/raw.ts'
+import { startServer, type Teardown } from './helpers/server.ts'
+
+/** What `performance.now` gives, one after the other; the last one again and again. */
+function setClock (t: Teardown, ...times: number[]): void {
+  const now = performance.now
+  t.teardown(() => { performance.now = now })
+  performance.now = () => times.length > 1 ? times.shift() as number : times[0] as number
+}
+
+/** Opens so many connections and sends each a message in one go. Gives how many answers waited when each was handled, in their order. */
+async function countWaiting (t: Teardown, messages: string[], whenOpen: () => void): Promise<number[]> {
+  const handled: Array<WebsocketContext<string, unknown, unknown>> = []
+  const waiting: number[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_request, ws) => ws.push('ready'),
+        handleIn: (_message, _state, ws) => {
+          waiting.push(handled.filter(({ bufferedBytes }) => bufferedBytes > 0).length)
+          handled.push(ws as never)
+          return ws.push('answer')
+        }
+      }
+    })
+  })
+  const clients: RawClient[] = []
+  while (clients.length < messages.length) {
+    const client = (await connectRaw(t, server.port)).write(handshake('/'))
+    clients.push(await client.until(() => client.frames().length === 1))
+  }
+  whenOpen()
+  // The kernel has all of them before the server reads the first.
+  for (const [i, message] of messages.entries()) clients[i]?.write(text(message))
+  for (const client of clients) {
+    await client.until(() => client.frames().length === 2)
+    t.teardown(() => client.socket.destroy())
+  }
+  return waiting
+}
+
+void t.test('answers to the reads of one turn are written when all have been handled', async (t) => {
+  t.same(await countWaiting(t, Array<string>(10).fill('short'), () => setClock(t, 0)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+void t.test('32 of them at most', async (t) => {
+  const waiting = await countWaiting(t, Array<string>(70).fill('short'), () => setClock(t, 0))
+  t.same(waiting, Array.from(waiting, (_, i) => i % 32))
+})
+
+void t.test('not behind a long read', async (t) => {
+  t.same(await countWaiting(t, ['short', 'short', 'long '.repeat(1000), 'short'], () => setClock(t, 0)), [0, 1, 0, 1])
+})
+
+void t.test('not after a quarter of a millisecond', async (t) => {
+  // The first read begins at 0 and ends in time; the second ends too late. Then the third begins at 1.
+  t.same(await countWaiting(t, Array<string>(4).fill('short'), () => setClock(t, 0, 0.25, 0.26, 1)), [0, 1, 0, 1])
+})
