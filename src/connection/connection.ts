@@ -58,7 +58,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this, endpoint.limits)
     this.#intake = new Intake(this)
-    this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake)
+    this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake, peer.socket)
     this.#outbox = new Outbox(this.#transport, peer, endpoint)
   }
 
@@ -183,8 +183,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   sendShared (batch: FrameBatch, more: boolean): void {
     if (!this.#sharedWaits && this.#outbox.sendBatch(batch, more)) return
     for (const frame of batch.frames) {
-      if (this.#sharedWaits) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
-      else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+      // Not by +=, which counts from before: others may come to wait within the call.
+      if (this.#sharedWaits) { if (this.#offer({ type: 'shared', bytes: frame.bytes.length, frame })) this.#sharedWaiting++ } else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
     }
   }
 
@@ -261,6 +261,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   #afterCallback (): Promise<void> | void {
+    this.#endpoint.topics.settle()
     if (this.#ending.begun) this.#ending.callbackEnded()
     else if (this.#outbox.clogged) return this.#outbox.drained().then(() => this.#afterCallback())
   }

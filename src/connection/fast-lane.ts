@@ -135,6 +135,9 @@ export class FastLane extends FrameReader implements PlainTransport {
 
   /** The closing handshake, begun by the peer (RFC 6455 §5.5.1). What is wrong with a close frame is for ws to say. */
   #takeClose (data: Buffer): boolean {
+    // We may close it for what waits: then ws is there, and has sent our close frame.
+    this.#listener.flush()
+    if (this.#behind !== undefined) return false
     const code = data.length === 0 ? closeCodes.noCode : data.length === 1 ? 0 : data.readUInt16BE()
     if (data.length > 0 && (!isSendableCode(code) || !isUtf8(data.subarray(2)))) return false
     this.#farewell = { code, reason: data.toString('utf8', 2) }
@@ -144,7 +147,6 @@ export class FastLane extends FrameReader implements PlainTransport {
   }
 
   #answerClose (data: Buffer): void {
-    this.#listener.flush()
     this.#open = false
     const frame = Buffer.allocUnsafe(2 + data.length)
     frame.set(data, writeHeader(frame, 0, FIRST_BYTES.close, data.length))

@@ -84,8 +84,8 @@ export class Outbox implements Writer, BatchWriter {
     const { maxBufferedBytes } = this.#endpoint.limits
     const limit = Math.min(MAX_BATCH_BYTES, maxBufferedBytes)
     if (this.#batch !== undefined && this.#batch.length + batch.length > limit) this.flushBatch()
-    if (!this.#transport.plain || batch.length > maxBufferedBytes || this.#transport.bufferedBytes > 0) return false
     burst.flush(this)
+    if (!this.#transport.plain || batch.length > maxBufferedBytes || this.#transport.bufferedBytes > 0) return false
     if (more && this.#batch === undefined) flushAtEndOfTick(this)
     this.#batch = this.#batch?.and(batch) ?? batch
     if (!more || this.#batch.length >= limit) this.flushBatch()

@@ -1,20 +1,24 @@
+import type { Duplex } from 'node:stream'
 import type { RawData, WebSocket } from 'ws'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { FramingTransport, Listener } from './transport.ts'
 
 /** So that one function listens to all websockets: a closure for each would be a tenth of an idle connection. */
 const kListener = Symbol('fastify-websock.listener')
-type Known = WebSocket & { [kListener]: Listener }
+type Known = (WebSocket | Duplex) & { [kListener]: Listener }
 
 /** A socket that ws reads and writes. */
 export class WsTransport implements FramingTransport {
   readonly #websocket: WebSocket
 
-  /** To be called in the tick in which ws was made: a frame that finds no listener is lost. */
-  constructor (websocket: WebSocket, listener: Listener) {
+  /** To be called in the tick in which ws was made: a frame that finds no listener is lost. `socket`: the one that ws reads by itself. */
+  constructor (websocket: WebSocket, listener: Listener, socket?: Duplex) {
     this.#websocket = websocket
     ;(websocket as Known)[kListener] = listener
     websocket.on('message', onMessage).on('ping', onPing).on('pong', onPong).on('error', onError).on('close', onClose)
+    if (socket === undefined) return
+    ;(socket as Known)[kListener] = listener
+    socket.prependListener('data', onData)
   }
 
   get open (): boolean { return this.#websocket.readyState === this.#websocket.OPEN }
@@ -33,7 +37,11 @@ export class WsTransport implements FramingTransport {
   terminate (): void { this.#websocket.terminate() }
 }
 
-// Each read ends with a flush: ws reads on by itself, and the next frame may be one that it answers.
+// A flush before each read, and behind each message: ws reads on by itself, and the next frame may be one that it answers.
+
+function onData (this: Duplex): void {
+  (this as Known)[kListener].flush()
+}
 
 function onMessage (this: WebSocket, data: RawData, binary: boolean): void {
   // ws gives one Buffer as long as its binaryType is left alone.

@@ -15,7 +15,8 @@ export class FanOut<Frames extends Batch<Frames>> {
 
   /** `except` is not told. */
   add (frames: Frames, subscribers: ReadonlySet<Subscriber<Frames>>, except: Subscriber<Frames> | undefined): void {
-    if (this.#subscribers !== subscribers || this.#except !== except) this.settle()
+    // Not once: who is told may end, and its handler broadcast to others again.
+    while (this.#frames !== undefined && (this.#subscribers !== subscribers || this.#except !== except)) this.settle()
     this.#frames = this.#frames?.and(frames) ?? frames
     this.#subscribers = subscribers
     this.#except = except
@@ -39,7 +40,7 @@ export class FanOut<Frames extends Batch<Frames>> {
   #handOut (frames: Frames, more: boolean): void {
     const [subscribers, except] = [this.#subscribers, this.#except]
     // First: who is told may end, and its handler broadcast something else.
-    this.#frames = undefined
+    this.#frames = this.#except = undefined
     for (const subscriber of subscribers) if (subscriber !== except) subscriber.sendShared(frames, more)
   }
 }
