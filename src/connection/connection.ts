@@ -120,16 +120,17 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   /** Puts an info into the mailbox; false when it was not taken. */
   offer (info: unknown): boolean {
+    this.#endpoint.topics.settle()
     return this.#offer({ type: 'info', bytes: 0, info })
   }
 
   /** The same for what the library has to tell. False also when the handler does not want to know. */
   announce (news: News): boolean {
+    this.#endpoint.topics.settle()
     return this.#endpoint.handler[CALLBACK_NAMES[news.type]] !== undefined && this.#offer({ ...news, bytes: 0 })
   }
 
   #offer (letter: ConnectionLetter): boolean {
-    this.#endpoint.topics.settle()
     if (this.#ending.begun || !this.#transport.open) return false
     if (this.#mailbox.offer(letter)) return true
     if (this.#endpoint.limits.infoOverflow === 'drop') {
@@ -183,8 +184,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   sendShared (batch: FrameBatch, more: boolean): void {
     if (!this.#sharedWaits && this.#outbox.sendBatch(batch, more)) return
     for (const frame of batch.frames) {
-      // Not by +=, which counts from before: others may come to wait within the call.
-      if (this.#sharedWaits) { if (this.#offer({ type: 'shared', bytes: frame.bytes.length, frame })) this.#sharedWaiting++ } else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
+      if (this.#sharedWaits) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
+      else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
     }
   }
 
@@ -261,7 +262,6 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   #afterCallback (): Promise<void> | void {
-    this.#endpoint.topics.settle()
     if (this.#ending.begun) this.#ending.callbackEnded()
     else if (this.#outbox.clogged) return this.#outbox.drained().then(() => this.#afterCallback())
   }

@@ -46,7 +46,7 @@ export class Outbox implements Writer, BatchWriter {
 
   get bufferedBytes (): number {
     this.#endpoint.topics.settle()
-    return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#batch?.length ?? 0)
+    return this.#buffered
   }
 
   /** With `wait`: more waits than the mark allows, so nothing else is to be handled now. */
@@ -146,8 +146,12 @@ export class Outbox implements Writer, BatchWriter {
     return this.#endpoint.limits.slowPeer === 'wait'
   }
 
+  get #buffered (): number {
+    return this.#transport.bufferedBytes + burst.lengthOf(this) + (this.#batch?.length ?? 0)
+  }
+
   get #held (): number {
-    return this.bufferedBytes + this.#waiting * WRITE_OVERHEAD
+    return this.#buffered + this.#waiting * WRITE_OVERHEAD
   }
 
   #flush (): void {
