@@ -86,9 +86,11 @@ export class Outbox implements Writer, BatchWriter {
     if (this.#batch !== undefined && this.#batch.length + batch.length > limit) this.flushBatch()
     burst.flush(this)
     if (!this.#transport.plain || batch.length > maxBufferedBytes || this.#transport.bufferedBytes > 0) return false
-    if (more && this.#batch === undefined) flushAtEndOfTick(this)
-    this.#batch = this.#batch?.and(batch) ?? batch
-    if (!more || this.#batch.length >= limit) this.flushBatch()
+    const together = this.#batch?.and(batch) ?? batch
+    const waits = more && together.length < limit
+    if (waits && this.#batch === undefined) flushAtEndOfTick(this)
+    this.#batch = waits ? together : undefined
+    if (!waits) this.write(together.bytes)
     return true
   }
 
