@@ -46,11 +46,12 @@ class Burst implements Task {
   #scheduled = false
   #reading = false
   #since = 0
-  /** Something has been read in this turn. */
+  /** The end of this turn is waited for. */
   #inTurn = false
 
   /** Bytes of that writer that wait. */
   lengthOf (writer: Writer): number {
+    if (this.#end === this.#start) return 0
     let length = this.#writer === writer ? this.#end - this.#from : 0
     let from = this.#start
     for (let i = 0; i < this.#writers.length; i++) {
@@ -70,7 +71,7 @@ class Burst implements Task {
 
   /** Sends what waits of that writer, and what waits before it. */
   flush (writer: Writer): void {
-    if (this.lengthOf(writer) > 0) this.#flush()
+    if (this.#end > this.#start && this.lengthOf(writer) > 0) this.#flush()
   }
 
   /** Bytes of one connection have come: from here to `endRead` is one tick. */
@@ -82,9 +83,10 @@ class Burst implements Task {
 
   endRead (): void {
     this.#reading = false
-    if (!this.#inTurn) atEndOfTurn(this)
-    this.#inTurn = true
     this.#endBurst()
+    if (this.#inTurn || this.#writers.length === 0) return
+    atEndOfTurn(this)
+    this.#inTurn = true
   }
 
   /** It waits for the end of the turn, unless it cannot wait. */
