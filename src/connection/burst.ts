@@ -71,7 +71,7 @@ class Burst implements Task {
 
   /** Sends what waits of that writer, and what waits before it. */
   flush (writer: Writer): void {
-    if (this.#end > this.#start && this.lengthOf(writer) > 0) this.#flush()
+    if (this.lengthOf(writer) > 0) this.#flush()
   }
 
   /** Bytes of one connection have come: from here to `endRead` is one tick. */
