@@ -59,3 +59,49 @@ void t.test('not after a quarter of a millisecond', async (t) => {
   // The first read begins at 0 and ends in time; the second ends too late. Then the third begins at 1.
   t.same(await countWaiting(t, Array<string>(4).fill('short'), () => setClock(t, 0, 0.25, 0.26, 1)), [0, 1, 0, 1])
 })
+
+/** Sends an info to so many connections in one tick. Gives how many answers waited when each was handled. */
+async function countWaitingInTick (t: Teardown, connections: number, whenOpen: () => void): Promise<number[]> {
+  const opened: Array<WebsocketContext<string, unknown, unknown>> = []
+  const waiting: number[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_request, ws) => {
+          opened.push(ws as never)
+          return ws.push('ready')
+        },
+        handleInfo: (_info, _state, ws) => {
+          waiting.push(opened.filter(({ bufferedBytes }) => bufferedBytes > 0).length)
+          return ws.push('answer')
+        }
+      }
+    })
+  })
+  const clients: RawClient[] = []
+  while (clients.length < connections) {
+    const client = (await connectRaw(t, server.port)).write(handshake('/'))
+    clients.push(await client.until(() => client.frames().length === 1))
+  }
+  whenOpen()
+  for (const { ref } of opened) ref.send('info')
+  for (const client of clients) {
+    await client.until(() => client.frames().length === 2)
+    t.teardown(() => client.socket.destroy())
+  }
+  return waiting
+}
+
+void t.test('answers to infos of one tick: 32 of them at most, and the one that goes on', async (t) => {
+  const waiting = await countWaitingInTick(t, 70, () => setClock(t, 0))
+  t.same(waiting, Array.from(waiting, (_, i) => i === 0 ? 0 : (i - 1) % 32 + 1))
+})
+
+void t.test('and not after a quarter of a millisecond', async (t) => {
+  let now = 0
+  const waiting = await countWaitingInTick(t, 10, () => {
+    setClock(t, 0)
+    performance.now = () => now++
+  })
+  t.same(waiting, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+})

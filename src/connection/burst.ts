@@ -105,10 +105,14 @@ class Burst implements Task {
   }
 
   #open (writer: Writer): void {
-    this.#close()
+    // In a tick that is no read, as that of many infos, the others' handlers run before its end.
+    if (this.#reading) this.#close()
+    else this.#endBurst()
     this.#writer = writer
     this.#from = this.#end
-    if (this.#scheduled || this.#reading) return
+    if (this.#reading) return
+    if (this.#writers.length === 0) this.#since = performance.now()
+    if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(this.#endTick)
   }
