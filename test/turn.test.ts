@@ -105,3 +105,13 @@ void t.test('and not after a quarter of a millisecond', async (t) => {
   })
   t.same(waiting, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1])
 })
+
+void t.test('the turn ends where an application has mocked setImmediate', async (t) => {
+  const { setImmediate } = globalThis
+  t.teardown(() => { globalThis.setImmediate = setImmediate })
+  const waiting = await countWaiting(t, ['short', 'short'], () => {
+    setClock(t, 0)
+    globalThis.setImmediate = (() => {}) as never
+  })
+  t.same(waiting, [0, 1])
+})

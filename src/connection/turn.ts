@@ -3,6 +3,9 @@ export interface Task {
   endTurn (): void
 }
 
+/** Kept: a test of the application may put a mocked one in its place, and never run what that was given. */
+const { setImmediate } = globalThis
+
 let tasks: Task[] = []
 
 /**
