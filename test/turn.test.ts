@@ -115,3 +115,9 @@ void t.test('the turn ends where an application has mocked setImmediate', async 
   })
   t.same(waiting, [0, 1])
 })
+
+// The last one: all that is read by this process from here on is answered at once.
+void t.test('not where turns end late, for the next thousand reads', async (t) => {
+  t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, 0, 0, 0, 5)), [0, 1])
+  t.same(await countWaiting(t, Array<string>(5).fill('short'), () => setClock(t, 6)), [0, 0, 0, 0, 0])
+})

@@ -26,6 +26,10 @@ const SHORT_READ = 4096
 /** and none for longer than this and one read: it would feel what the handlers of others do. */
 const MAX_WAIT_MS = 0.25
 
+/** Where a turn ends later than this, something else is done in it; the answers to so many reads do not wait for that. */
+const LATE_MS = 1
+const READS_AT_ONCE = 1000
+
 /**
  * Frames of one connection that are sent in one go, side by side in one buffer, so that they cost one write.
  *
@@ -48,6 +52,8 @@ class Burst implements Task {
   #since = 0
   /** The end of this turn is waited for. */
   #inTurn = false
+  /** Reads whose answers do not wait. */
+  #atOnce = 0
 
   /** Bytes of that writer that wait. */
   lengthOf (writer: Writer): number {
@@ -83,6 +89,10 @@ class Burst implements Task {
 
   endRead (): void {
     this.#reading = false
+    if (this.#atOnce > 0) {
+      this.#atOnce--
+      this.#flush()
+    }
     this.#endBurst()
     if (this.#inTurn || this.#writers.length === 0) return
     atEndOfTurn(this)
@@ -125,6 +135,7 @@ class Burst implements Task {
 
   endTurn (): void {
     this.#inTurn = false
+    if (this.#writers.length > 0 && performance.now() - this.#since > LATE_MS) this.#atOnce = READS_AT_ONCE
     this.#flush()
   }
 
