@@ -99,6 +99,11 @@ export class RawClient {
   }
 }
 
+/** Its frames in short: opcode and payload, `8 1000` for a close frame with that code. */
+export function words (client: RawClient): string[] {
+  return client.frames().map(({ opcode, payload }) => opcode === 8 ? `8 ${payload.readUInt16BE()}` : `${opcode} ${payload.toString()}`)
+}
+
 /** Connects to a port of 127.0.0.1; destroyed when the test ends. */
 export async function connectRaw (t: Teardown, port: number, { allowHalfOpen = false } = {}): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
