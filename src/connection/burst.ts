@@ -55,9 +55,12 @@ class Burst implements Task {
   /** Reads whose answers do not wait. */
   #atOnce = 0
 
+  /** Nothing waits. */
+  get empty (): boolean { return this.#end === this.#start }
+
   /** Bytes of that writer that wait. */
   lengthOf (writer: Writer): number {
-    if (this.#end === this.#start) return 0
+    if (this.empty) return 0
     let length = this.#writer === writer ? this.#end - this.#from : 0
     let from = this.#start
     for (let i = 0; i < this.#writers.length; i++) {

@@ -8,7 +8,6 @@ import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import { FastLane } from './fast-lane.ts'
-import type { FrameBatch } from './frame-batch.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
@@ -17,6 +16,7 @@ import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
+import { Recipient } from './recipient.ts'
 import { Ref } from './ref.ts'
 import type { SharedFrame } from './shared-frame.ts'
 import { Timers, type Timer } from './timers.ts'
@@ -30,7 +30,7 @@ import { WsTransport } from './ws-transport.ts'
  * A failure of the handler ends this connection and nothing else; nothing here throws or rejects into its caller.
  * Its parts know it as their owner, and it has no closures: there may be a hundred thousand.
  */
-export class Connection implements Beating, IntakeOwner, MailboxOwner<ConnectionLetter>, EndingOwner {
+export class Connection extends Recipient implements Beating, IntakeOwner, MailboxOwner<ConnectionLetter>, EndingOwner {
   readonly peer: Peer
   readonly pulse = new Pulse()
   droppedInfos = 0
@@ -40,11 +40,9 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #intake: Intake
-  readonly #outbox: Outbox
+  protected readonly outbox: Outbox
   readonly #ending: Ending
   #timers: Timers | undefined
-  /** Broadcasts that wait in the mailbox. */
-  #sharedWaiting = 0
   #state: unknown
 
   /**
@@ -52,6 +50,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
    * one of node:net or node:tls, and no extension was agreed on.
    */
   constructor (endpoint: Endpoint, peer: Peer, websocket: WebSocket | undefined) {
+    super()
     this.#endpoint = endpoint
     this.peer = peer
     this.#context = new ConnectionContext(this)
@@ -59,7 +58,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#mailbox = new Mailbox(this, endpoint.limits)
     this.#intake = new Intake(this)
     this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake, peer.socket)
-    this.#outbox = new Outbox(this.#transport, peer, endpoint)
+    this.outbox = new Outbox(this.#transport, peer, endpoint)
+    if (websocket === undefined) this.direct(peer.socket as Socket)
   }
 
   /** `init` is letter number one. */
@@ -76,7 +76,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   get bytesRead (): number | undefined { return (this.peer.socket as { bytesRead?: number }).bytesRead }
   get deaf (): boolean { return this.#intake.held || this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
-  get bufferedBytes (): number { return this.#outbox.bufferedBytes }
+  get bufferedBytes (): number { return this.outbox.bufferedBytes }
 
   takeMessage (data: string | Buffer, bytes: number): void {
     const kept = this.#mailbox.busy && typeof data !== 'string' ? copyOfSmall(data) : data
@@ -102,8 +102,8 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#ending.socketClosed()
   }
 
-  sendPong (data: Buffer): void { this.#outbox.sendPong(data) }
-  flush (): void { this.#outbox.flush() }
+  sendPong (data: Buffer): void { this.outbox.sendPong(data) }
+  flush (): void { this.outbox.flush() }
 
   setReading (on: boolean): void {
     if (on) this.#transport.resume()
@@ -150,7 +150,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   resume (): void { this.#intake.hold('handler', false) }
 
   ping (): void {
-    this.#outbox.send({ opcode: 'ping', data: '' })
+    this.outbox.send({ opcode: 'ping', data: '' })
   }
 
   timeOut (kind: 'dead' | 'idle'): void {
@@ -180,17 +180,6 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
-  /** Past the mailbox, unless that stands still for a slow peer, or has others that did. */
-  sendShared (batch: FrameBatch, more: boolean): void {
-    if (!this.#sharedWaits && this.#outbox.sendBatch(batch, more)) return
-    for (const frame of batch.frames) {
-      if (this.#sharedWaits) this.#sharedWaiting += this.#offer({ type: 'shared', bytes: frame.bytes.length, frame }) ? 1 : 0
-      else if (!this.#outbox.sendShared(frame)) this.#meetSlowPeer()
-    }
-  }
-
-  get #sharedWaits (): boolean { return this.#sharedWaiting > 0 || this.#outbox.clogged }
-
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
   createLog (): FastifyBaseLogger { return this.peer.log.child({ websocket: this.id, route: this.#endpoint.url }) }
 
@@ -204,7 +193,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     // The peer has closed: we are told when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
     if (!this.#transport.open) return
     try {
-      const result = letter.type === 'shared' ? this.#sendWaiting(letter.frame) : callHandler(letter, this.#endpoint, this.#state, this.#context)
+      const result = letter.type === 'shared' ? this.sendWaiting(letter.frame) : callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
       this.#apply(letter, result)
     } catch (error) {
@@ -237,15 +226,14 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
   }
 
   #send (frame: OutgoingFrame): void {
-    if (!this.#ending.begun && !this.#outbox.send(frame)) this.#meetSlowPeer()
+    if (!this.#ending.begun && !this.outbox.send(frame)) this.meetSlowPeer()
   }
 
-  #sendWaiting (frame: SharedFrame): void {
-    this.#sharedWaiting--
-    this.#outbox.sendShared(frame)
+  protected offerShared (frame: SharedFrame): boolean {
+    return this.#offer({ type: 'shared', bytes: frame.bytes.length, frame })
   }
 
-  #meetSlowPeer (): void {
+  protected meetSlowPeer (): void {
     if (this.limits.slowPeer === 'drop') this.droppedMessages++
     else this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
   }
@@ -263,7 +251,7 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
 
   #afterCallback (): Promise<void> | void {
     if (this.#ending.begun) this.#ending.callbackEnded()
-    else if (this.#outbox.clogged) return this.#outbox.drained().then(() => this.#afterCallback())
+    else if (this.outbox.clogged) return this.outbox.drained().then(() => this.#afterCallback())
   }
 
   report (error: unknown, callback: string): void {
@@ -286,9 +274,9 @@ export class Connection implements Beating, IntakeOwner, MailboxOwner<Connection
     this.#mailbox.close()
     this.#timers?.endAll()
     this.#endpoint.topics.leave(this)
-    this.#outbox.stopWaiting()
+    this.outbox.stopWaiting()
     this.#intake.release()
-    this.#outbox.flush()
+    this.outbox.flush()
     if (close === 'cut') this.#transport.terminate()
     else if (close !== undefined) this.#transport.close(close.code, close.reason)
     this.#ending.begin(reason, busy)

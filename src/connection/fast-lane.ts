@@ -79,7 +79,7 @@ export class FastLane extends FrameReader implements PlainTransport {
   }
 
   terminate (): void {
-    this.#open = false
+    this.#shut()
     if (this.#behind === undefined) this.#socket.destroy()
     else this.#behind.transport.terminate()
   }
@@ -89,7 +89,7 @@ export class FastLane extends FrameReader implements PlainTransport {
     // It may be told in the tick of the last bytes, and nothing can be written after it.
     this.#listener.flush()
     if (this.#behind === undefined) {
-      this.#open = false
+      this.#shut()
       if (!this.#socket.writableEnded) this.#socket.end()
     } else if (this.reading || !this.#socket.writableEnded) {
       // Otherwise the closing handshake is done: ws would end once more what it has ended, and Node make two errors of that, each
@@ -100,13 +100,13 @@ export class FastLane extends FrameReader implements PlainTransport {
 
   fail (): void {
     if (this.#behind !== undefined) return
-    this.#open = false
+    this.#shut()
     this.#socket.destroy()
   }
 
   gone (): void {
     if (this.#behind !== undefined) return
-    this.#open = false
+    this.#shut()
     clearTimeout(this.#timer)
     // What came while nothing was read: the peer's close frame may be in it, or what it did wrong.
     if (this.reading && this.#socket.readableLength > 0) this.#giveRest()
@@ -147,7 +147,7 @@ export class FastLane extends FrameReader implements PlainTransport {
   }
 
   #answerClose (data: Buffer): void {
-    this.#open = false
+    this.#shut()
     const frame = Buffer.allocUnsafe(2 + data.length)
     frame.set(data, writeHeader(frame, 0, FIRST_BYTES.close, data.length))
     this.#socket.end(frame)
@@ -160,8 +160,14 @@ export class FastLane extends FrameReader implements PlainTransport {
     return this.#behind
   }
 
+  #shut (): void {
+    this.#open = false
+    this.#listener.divert()
+  }
+
   #makeWs (): Behind {
     const socket = this.#socket
+    this.#listener.divert()
     const [readers, enders] = [socket.listenerCount('data'), socket.listenerCount('end')]
     const websocket = this.#endpoint.openWebsocket(socket)
     // It has failed: it reads no more, and would pause the socket.

@@ -54,6 +54,11 @@ export function flushAtEndOfTick (writer: BatchWriter): void {
   if (writers.push(writer) === 1) process.nextTick(flushAll)
 }
 
+/** Somebody has one. */
+export function batchesWait (): boolean {
+  return writers.length > 0
+}
+
 function flushAll (): void {
   const due = writers
   writers = []

@@ -23,6 +23,7 @@ export interface IntakeOwner {
   closed (code: number, reason: string): void
   sendPong (data: Buffer): void
   flush (): void
+  divert (): void
   /** Reads the socket, or stops that. */
   setReading (on: boolean): void
 }
@@ -72,6 +73,10 @@ export class Intake implements Listener {
 
   flush (): void {
     this.#owner.flush()
+  }
+
+  divert (): void {
+    this.#owner.divert()
   }
 
   /** Holds the socket, or lets go of it: it is read as long as nobody holds it. */

@@ -13,6 +13,8 @@ export interface Listener {
   sendPong (data: Buffer): void
   /** Something is about to be written past the outbox: what waits to be written comes first. */
   flush (): void
+  /** A socket that was written without ws is to be written with its transport's knowledge only: it closes, or ws writes to it too. */
+  divert (): void
   /** The socket failed, or the peer broke the protocol. */
   fail (error: Error): void
   /** TCP has ended, with the peer's close frame (1005: without a code) or without (1006). Called once, last of all. */
