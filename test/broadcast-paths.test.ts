@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { TerminateReason, WebsocketContext } from '../src/index.ts'
 import type { WebsocketOptions } from '../src/plugin/options.ts'
+import { setClock } from './helpers/clock.ts'
 import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from './helpers/raw.ts'
 import { startServer, type Teardown } from './helpers/server.ts'
 
@@ -55,6 +56,8 @@ async function openRoom (t: Teardown, { websocketOptions = {}, clients = 1, hand
 }
 
 void t.test('it comes behind an answer that waits for the end of the turn', async (t) => {
+  // Otherwise answers may not wait, as the event loop has little to do.
+  setClock(t, 0)
   const { clients: [first, second] } = await openRoom(t, {
     clients: 2,
     handleIn: ({ broadcast }, message) => {

@@ -1,18 +1,15 @@
 import t from 'tap'
-import { performance } from 'node:perf_hooks'
+import { setClock, setIdleTime } from './helpers/clock.ts'
 import type { WebsocketContext } from '../src/index.ts'
 import { connectRaw, handshake, text, type RawClient } from './helpers/raw.ts'
 import { startServer, type Teardown } from './helpers/server.ts'
 
-/** What `performance.now` gives, one after the other; the last one again and again. */
-function setClock (t: Teardown, ...times: number[]): void {
-  const now = performance.now
-  t.teardown(() => { performance.now = now })
-  performance.now = () => times.length > 1 ? times.shift() as number : times[0] as number
-}
+// Until a test has it otherwise: time stands still, and the event loop has never been idle.
+setClock(t, 0)
+setIdleTime(t, 0)
 
 /** Opens so many connections and sends each a message in one go. Gives how many answers waited when each was handled, in their order. */
-async function countWaiting (t: Teardown, messages: string[], whenOpen: () => void): Promise<number[]> {
+async function countWaiting (t: Teardown, messages: string[], whenOpen = () => {}, { asynchronous = false } = {}): Promise<number[]> {
   const handled: Array<WebsocketContext<string, unknown, unknown>> = []
   const waiting: number[] = []
   const server = await startServer(t, (app) => {
@@ -22,7 +19,8 @@ async function countWaiting (t: Teardown, messages: string[], whenOpen: () => vo
         handleIn: (_message, _state, ws) => {
           waiting.push(handled.filter(({ bufferedBytes }) => bufferedBytes > 0).length)
           handled.push(ws as never)
-          return ws.push('answer')
+          const answer = ws.push('answer')
+          return asynchronous ? Promise.resolve(answer) : answer
         }
       }
     })
@@ -43,16 +41,20 @@ async function countWaiting (t: Teardown, messages: string[], whenOpen: () => vo
 }
 
 void t.test('answers to the reads of one turn are written when all have been handled', async (t) => {
-  t.same(await countWaiting(t, Array<string>(10).fill('short'), () => setClock(t, 0)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  t.same(await countWaiting(t, Array<string>(10).fill('short')), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+void t.test('those of async handlers, too, which give them in the tick of the read', async (t) => {
+  t.same(await countWaiting(t, Array<string>(10).fill('short'), undefined, { asynchronous: true }), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
 void t.test('32 of them at most', async (t) => {
-  const waiting = await countWaiting(t, Array<string>(70).fill('short'), () => setClock(t, 0))
+  const waiting = await countWaiting(t, Array<string>(70).fill('short'))
   t.same(waiting, Array.from(waiting, (_, i) => i % 32))
 })
 
 void t.test('not behind a long read', async (t) => {
-  t.same(await countWaiting(t, ['short', 'short', 'long '.repeat(1000), 'short'], () => setClock(t, 0)), [0, 1, 0, 1])
+  t.same(await countWaiting(t, ['short', 'short', 'long '.repeat(1000), 'short']), [0, 1, 0, 1])
 })
 
 void t.test('not after a quarter of a millisecond', async (t) => {
@@ -61,7 +63,7 @@ void t.test('not after a quarter of a millisecond', async (t) => {
 })
 
 /** Sends an info to so many connections in one tick. Gives how many answers waited when each was handled. */
-async function countWaitingInTick (t: Teardown, connections: number, whenOpen: () => void): Promise<number[]> {
+async function countWaitingInTick (t: Teardown, connections: number, whenOpen = () => {}): Promise<number[]> {
   const opened: Array<WebsocketContext<string, unknown, unknown>> = []
   const waiting: number[] = []
   const server = await startServer(t, (app) => {
@@ -93,7 +95,7 @@ async function countWaitingInTick (t: Teardown, connections: number, whenOpen: (
 }
 
 void t.test('answers to infos of one tick: 32 of them at most, and the one that goes on', async (t) => {
-  const waiting = await countWaitingInTick(t, 70, () => setClock(t, 0))
+  const waiting = await countWaitingInTick(t, 70)
   t.same(waiting, Array.from(waiting, (_, i) => i === 0 ? 0 : (i - 1) % 32 + 1))
 })
 
@@ -110,14 +112,24 @@ void t.test('the turn ends where an application has mocked setImmediate', async 
   const { setImmediate } = globalThis
   t.teardown(() => { globalThis.setImmediate = setImmediate })
   const waiting = await countWaiting(t, ['short', 'short'], () => {
-    setClock(t, 0)
     globalThis.setImmediate = (() => {}) as never
   })
   t.same(waiting, [0, 1])
 })
 
+void t.test('not where the event loop had nothing to do for more than a twentieth of the time, for the next hundred reads', async (t) => {
+  // A test above has looked at 1; here turns end at 2, 3 and 4.
+  for (const [idleMs, now] of [[0.05, 2], [0.1, 3], [0.16, 4]] as const) {
+    setIdleTime(t, idleMs)
+    t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, now - 1, now - 1, now - 1, now)), [0, 1])
+  }
+  const waiting = await countWaiting(t, Array<string>(110).fill('short'), () => setClock(t, 4))
+  t.same(waiting, Array.from(waiting, (_, i) => Math.max(0, i - 100)))
+})
+
 // The last one: all that is read by this process from here on is answered at once.
 void t.test('not where turns end late, for the next thousand reads', async (t) => {
-  t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, 0, 0, 0, 5)), [0, 1])
-  t.same(await countWaiting(t, Array<string>(5).fill('short'), () => setClock(t, 6)), [0, 0, 0, 0, 0])
+  t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, 4, 4, 4, 9)), [0, 1])
+  t.same(await countWaiting(t, Array<string>(5).fill('short'), () => setClock(t, 10)), [0, 0, 0, 0, 0])
+  t.same(await countWaiting(t, Array<string>(5).fill('short'), undefined, { asynchronous: true }), [0, 0, 0, 0, 0])
 })

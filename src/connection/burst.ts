@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { FIRST_BYTES, MAX_HEADER, writeHeader } from './frame-header.ts'
 import { atEndOfTurn, type Task } from './turn.ts'
+import { TurnPolicy } from './turn-policy.ts'
 
 interface Pong {
   readonly opcode: 'pong'
@@ -26,10 +27,6 @@ const SHORT_READ = 4096
 /** and none for longer than this and one read: it would feel what the handlers of others do. */
 const MAX_WAIT_MS = 0.25
 
-/** Where a turn ends later than this, something else is done in it; the answers to so many reads do not wait for that. */
-const LATE_MS = 1
-const READS_AT_ONCE = 1000
-
 /**
  * Frames of one connection that are sent in one go, side by side in one buffer, so that they cost one write.
  *
@@ -49,11 +46,12 @@ class Burst implements Task {
   #from = 0
   #scheduled = false
   #reading = false
+  /** The answer to this read may come later in its tick. */
+  #expecting = false
   #since = 0
   /** The end of this turn is waited for. */
   #inTurn = false
-  /** Reads whose answers do not wait. */
-  #atOnce = 0
+  readonly #policy = new TurnPolicy()
 
   /** Nothing waits. */
   get empty (): boolean { return this.#end === this.#start }
@@ -86,20 +84,28 @@ class Burst implements Task {
   /** Bytes of one connection have come: from here to `endRead` is one tick. */
   beginRead (length: number): void {
     this.#reading = true
+    if (!this.#policy.waits) return
     if (this.#writers.length === 0) this.#since = performance.now()
     else if (length > SHORT_READ) this.#flush()
   }
 
+  /** What has been read is handled asynchronously: the answer waits as any other, if it comes in this tick. */
+  expectAnswer (): void {
+    this.#expecting = this.#reading && this.#policy.waits
+  }
+
   endRead (): void {
     this.#reading = false
-    if (this.#atOnce > 0) {
-      this.#atOnce--
+    if (!this.#policy.waits) {
+      this.#policy.countRead()
       this.#flush()
     }
     this.#endBurst()
-    if (this.#inTurn || this.#writers.length === 0) return
-    atEndOfTurn(this)
-    this.#inTurn = true
+    if (!this.#inTurn && (this.#expecting || this.#writers.length > 0)) {
+      this.#inTurn = true
+      atEndOfTurn(this)
+    }
+    this.#expecting = false
   }
 
   /** It waits for the end of the turn, unless it cannot wait. */
@@ -138,7 +144,8 @@ class Burst implements Task {
 
   endTurn (): void {
     this.#inTurn = false
-    if (this.#writers.length > 0 && performance.now() - this.#since > LATE_MS) this.#atOnce = READS_AT_ONCE
+    const now = performance.now()
+    this.#policy.turnEnded(now, this.#writers.length === 0 ? 0 : now - this.#since)
     this.#flush()
   }
 

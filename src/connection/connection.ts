@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
+import { burst } from './burst.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
@@ -194,7 +195,10 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
     if (!this.#transport.open) return
     try {
       const result = letter.type === 'shared' ? this.sendWaiting(letter.frame) : callHandler(letter, this.#endpoint, this.#state, this.#context)
-      if (isThenable(result)) return this.#settle(letter, result)
+      if (isThenable(result)) {
+        burst.expectAnswer()
+        return this.#settle(letter, result)
+      }
       this.#apply(letter, result)
     } catch (error) {
       this.#fail(letter, error)
