@@ -3,27 +3,33 @@
 const { Receiver } = require('./receiver')
 const { Slice } = require('./slice')
 
-/** The first client orders messages for all; when each has got its own, it orders the next. */
-async function measureFanOut (clients, { request, answer, count }, times) {
+/**
+ * The first client orders `count` messages for each, and again when half of them have come: so the server finds its next order
+ * when it is done with one, and is not idle while the last messages are read.
+ */
+async function measureFanOut (clients, { request, message, count }, times) {
   const slice = new Slice()
+  const ordered = clients.length * count
+  const beganAtMs = []
   let waiting = 0
-  let beganAtMs
   const order = () => {
-    beganAtMs = slice.begin()
-    if (beganAtMs === undefined) return
-    waiting = clients.length
+    const now = slice.begin()
+    if (now === undefined) return
+    beganAtMs.push(now)
+    waiting += ordered
     clients[0].write(request)
   }
   const onWhole = () => {
-    if (--waiting > 0) return
-    slice.end(beganAtMs)
-    order()
+    if (waiting === 0) return slice.fail(new Error('more came than was ordered'))
+    waiting--
+    slice.count()
+    if (waiting % ordered === 0) slice.end(beganAtMs.shift())
+    if (waiting === ordered >> 1) order()
   }
-  for (const client of clients) new Receiver(client, { answer, onWhole, onWrong: (error) => slice.fail(error) }).start()
+  for (const client of clients) new Receiver(client, { answer: message, endless: true, onWhole, onWrong: (error) => slice.fail(error) }).start()
   order()
-  const { latencyMicroseconds, loadCpu } = await slice.measure(times)
-  // Turns come one after the other, and few of them in a slice: only whole ones count.
-  return { latencyMicroseconds, loadCpu, value: count * clients.length / latencyMicroseconds.mean * 1e6 }
+  const { countedPerSecond, latencyMicroseconds, loadCpu } = await slice.measure(times)
+  return { latencyMicroseconds, loadCpu, value: countedPerSecond }
 }
 
 module.exports = { measureFanOut }

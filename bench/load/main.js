@@ -26,7 +26,7 @@ answerParent({
   fanOut: ({ group, socketIo, count, times }) => measureFanOut(groups.get(group), buildOrder(socketIo, count), times),
   quiet: ({ group, times }) => measureQuiet(groups.get(group), { flood: buildBurst('text', FLOOD_BURST), single: buildBurst('text', 1) }, times),
   setUp: ({ target, times }) => measureSetUp(target, { ...buildBurst('text', 1), close: buildClose() }, times),
-  stream: ({ group, times }) => measureStream(groups.get(group), buildOrder(false, 1).answer, times)
+  stream: ({ group, times }) => measureStream(groups.get(group), buildOrder(false, 1).message, times)
 })
 
 process.send({ id: 'ready' })

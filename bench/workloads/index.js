@@ -2,6 +2,7 @@
 
 module.exports = [
   require('./ping-pong'),
+  require('./few'),
   require('./pipelined'),
   require('./binary'),
   require('./set-up'),
