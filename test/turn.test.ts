@@ -1,15 +1,16 @@
 import t from 'tap'
-import { setClock, setIdleTime } from './helpers/clock.ts'
 import type { WebsocketContext } from '../src/index.ts'
+import { setClock } from './helpers/clock.ts'
+import { gatherCrowd } from './helpers/crowd.ts'
 import { connectRaw, handshake, text, type RawClient } from './helpers/raw.ts'
 import { startServer, type Teardown } from './helpers/server.ts'
 
-// Until a test has it otherwise: time stands still, and the event loop has never been idle.
+// Time stands still, until a test has it otherwise.
 setClock(t, 0)
-setIdleTime(t, 0)
+const gathering = gatherCrowd(t)
 
 /** Opens so many connections and sends each a message in one go. Gives how many answers waited when each was handled, in their order. */
-async function countWaiting (t: Teardown, messages: string[], whenOpen = () => {}, { asynchronous = false } = {}): Promise<number[]> {
+async function countWaiting (t: Teardown, messages: string[], { whenOpen = () => {}, onMessage = (_number: number) => {}, asynchronous = false, busy = true } = {}): Promise<number[]> {
   const handled: Array<WebsocketContext<string, unknown, unknown>> = []
   const waiting: number[] = []
   const server = await startServer(t, (app) => {
@@ -19,6 +20,7 @@ async function countWaiting (t: Teardown, messages: string[], whenOpen = () => {
         handleIn: (_message, _state, ws) => {
           waiting.push(handled.filter(({ bufferedBytes }) => bufferedBytes > 0).length)
           handled.push(ws as never)
+          onMessage(handled.length)
           const answer = ws.push('answer')
           return asynchronous ? Promise.resolve(answer) : answer
         }
@@ -30,6 +32,7 @@ async function countWaiting (t: Teardown, messages: string[], whenOpen = () => {
     const client = (await connectRaw(t, server.port)).write(handshake('/'))
     clients.push(await client.until(() => client.frames().length === 1))
   }
+  if (busy) await (await gathering).work()
   whenOpen()
   // The kernel has all of them before the server reads the first.
   for (const [i, message] of messages.entries()) clients[i]?.write(text(message))
@@ -45,7 +48,7 @@ void t.test('answers to the reads of one turn are written when all have been han
 })
 
 void t.test('those of async handlers, too, which give them in the tick of the read', async (t) => {
-  t.same(await countWaiting(t, Array<string>(10).fill('short'), undefined, { asynchronous: true }), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  t.same(await countWaiting(t, Array<string>(10).fill('short'), { asynchronous: true }), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
 void t.test('32 of them at most', async (t) => {
@@ -58,8 +61,12 @@ void t.test('not behind a long read', async (t) => {
 })
 
 void t.test('not after a quarter of a millisecond', async (t) => {
-  // The first read begins at 0 and ends in time; the second ends too late. Then the third begins at 1.
-  t.same(await countWaiting(t, Array<string>(4).fill('short'), () => setClock(t, 0, 0.25, 0.26, 1)), [0, 1, 0, 1])
+  // The first read ends in time; the second too late. Then the third begins.
+  t.same(await countWaiting(t, Array<string>(4).fill('short'), { onMessage: (number) => setClock(t, number === 1 ? 0.25 : 0.26) }), [0, 1, 0, 1])
+})
+
+void t.test('in which the time counts that an async handler takes', async (t) => {
+  t.same(await countWaiting(t, Array<string>(4).fill('short'), { asynchronous: true, onMessage: (number) => setClock(t, number) }), [0, 0, 0, 0])
 })
 
 /** Sends an info to so many connections in one tick. Gives how many answers waited when each was handled. */
@@ -111,25 +118,31 @@ void t.test('and not after a quarter of a millisecond', async (t) => {
 void t.test('the turn ends where an application has mocked setImmediate', async (t) => {
   const { setImmediate } = globalThis
   t.teardown(() => { globalThis.setImmediate = setImmediate })
-  const waiting = await countWaiting(t, ['short', 'short'], () => {
-    globalThis.setImmediate = (() => {}) as never
+  const waiting = await countWaiting(t, ['short', 'short'], {
+    whenOpen: () => { globalThis.setImmediate = (() => {}) as never }
   })
   t.same(waiting, [0, 1])
 })
 
-void t.test('not where the event loop had nothing to do for more than a twentieth of the time, for the next hundred reads', async (t) => {
-  // A test above has looked at 1; here turns end at 2, 3 and 4.
-  for (const [idleMs, now] of [[0.05, 2], [0.1, 3], [0.16, 4]] as const) {
-    setIdleTime(t, idleMs)
-    t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, now - 1, now - 1, now - 1, now)), [0, 1])
-  }
-  const waiting = await countWaiting(t, Array<string>(110).fill('short'), () => setClock(t, 4))
-  t.same(waiting, Array.from(waiting, (_, i) => Math.max(0, i - 100)))
+void t.test('not where turns have fewer than sixteen answers, for the next hundred reads', async (t) => {
+  const pair = ['short', 'short']
+  let turns = 0
+  t.same(await countWaiting(t, pair), [0, 1])
+  while ((await countWaiting(t, pair, { busy: false }))[1] === 1) turns++
+  t.ok(turns > 3 && turns < 20, `of ${turns} turns`)
+  // Two of the hundred have been read.
+  const waiting = await countWaiting(t, Array<string>(110).fill('short'), { busy: false })
+  t.same(waiting, Array.from(waiting, (_, i) => Math.max(0, i - 98)))
 })
 
 // The last one: all that is read by this process from here on is answered at once.
 void t.test('not where turns end late, for the next thousand reads', async (t) => {
-  t.same(await countWaiting(t, ['short', 'short'], () => setClock(t, 4, 4, 4, 9)), [0, 1])
-  t.same(await countWaiting(t, Array<string>(5).fill('short'), () => setClock(t, 10)), [0, 0, 0, 0, 0])
-  t.same(await countWaiting(t, Array<string>(5).fill('short'), undefined, { asynchronous: true }), [0, 0, 0, 0, 0])
+  // The clock goes on behind the second read.
+  const onMessage = (number: number): void => { if (number === 2) process.nextTick(() => setClock(t, 5)) }
+  t.same(await countWaiting(t, ['short', 'short'], { onMessage }), [0, 1])
+  const few = Array<string>(5).fill('short')
+  t.same(await countWaiting(t, few, { busy: false }), [0, 0, 0, 0, 0])
+  t.same(await countWaiting(t, few, { asynchronous: true, busy: false }), [0, 0, 0, 0, 0])
+  const many = await countWaiting(t, Array<string>(900).fill('short'), { busy: false })
+  t.same(many, Array<number>(900).fill(0))
 })

@@ -46,7 +46,7 @@ class Burst implements Task {
   #from = 0
   #scheduled = false
   #reading = false
-  /** The answer to this read may come later in its tick. */
+  /** The answer to this read may come behind its end. */
   #expecting = false
   #since = 0
   /** The end of this turn is waited for. */
@@ -89,7 +89,7 @@ class Burst implements Task {
     else if (length > SHORT_READ) this.#flush()
   }
 
-  /** What has been read is handled asynchronously: the answer waits as any other, if it comes in this tick. */
+  /** What has been read is handled asynchronously: the answer waits as any other, if it comes in this turn. */
   expectAnswer (): void {
     this.#expecting = this.#reading && this.#policy.waits
   }
@@ -97,15 +97,19 @@ class Burst implements Task {
   endRead (): void {
     this.#reading = false
     if (!this.#policy.waits) {
-      this.#policy.countRead()
+      this.#policy.countAtOnce()
       this.#flush()
     }
     this.#endBurst()
-    if (!this.#inTurn && (this.#expecting || this.#writers.length > 0)) {
-      this.#inTurn = true
-      atEndOfTurn(this)
-    }
+    if (this.#expecting || this.#writers.length > 0) this.#waitForTurn()
     this.#expecting = false
+  }
+
+  #waitForTurn (): void {
+    this.#policy.countWaiting()
+    if (this.#inTurn) return
+    this.#inTurn = true
+    atEndOfTurn(this)
   }
 
   /** It waits for the end of the turn, unless it cannot wait. */
@@ -130,7 +134,8 @@ class Burst implements Task {
     this.#writer = writer
     this.#from = this.#end
     if (this.#reading) return
-    if (this.#writers.length === 0) this.#since = performance.now()
+    // In a turn that is waited for the read's own time counts: an async handler may have taken long before it gave its answer.
+    if (this.#writers.length === 0 && !this.#inTurn) this.#since = performance.now()
     if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(this.#endTick)
@@ -144,8 +149,7 @@ class Burst implements Task {
 
   endTurn (): void {
     this.#inTurn = false
-    const now = performance.now()
-    this.#policy.turnEnded(now, this.#writers.length === 0 ? 0 : now - this.#since)
+    this.#policy.turnEnded(this.#writers.length === 0 ? 0 : performance.now() - this.#since)
     this.#flush()
   }
 

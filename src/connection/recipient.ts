@@ -12,7 +12,7 @@ import type { SharedFrame } from './shared-frame.ts'
  * in the way that is this object and its socket, and none of the parts behind them.
  */
 export abstract class Recipient {
-  /** The socket, as long as it is open, and written without ws. */
+  /** The socket, as long as it is open, and written without ws; never with `slowPeer: 'wait'`. */
   #direct: Socket | undefined
   /** Broadcasts that wait in the mailbox. */
   #waiting = 0
@@ -25,7 +25,7 @@ export abstract class Recipient {
 
   /** What is shared may go straight to this socket, until `divert`. */
   protected direct (socket: Socket): void {
-    // Who waits for a slow peer has to hear of all that has left.
+    // There broadcasts may wait in the mailbox, while the socket has nothing to send.
     if (this.limits.slowPeer !== 'wait') this.#direct = socket
   }
 
@@ -34,7 +34,7 @@ export abstract class Recipient {
   /** Past the mailbox, unless that stands still for a slow peer, or has others that did. `more`: others may come in this tick. */
   sendShared (batch: FrameBatch, more: boolean): void {
     const socket = this.#direct
-    if (socket !== undefined && !more && socket.writableLength === 0 && burst.empty && !batchesWait() && batch.length <= this.limits.maxBufferedBytes) {
+    if (socket !== undefined && !more && burst.empty && !batchesWait() && batch.length <= this.limits.maxBufferedBytes) {
       socket.write(batch.bytes)
     } else if (this.#waits || !this.outbox.sendBatch(batch, more)) {
       for (const frame of batch.frames) this.#sendOne(frame)

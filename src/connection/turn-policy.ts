@@ -2,39 +2,37 @@
 const LATE_MS = 1
 const READS_WHEN_LATE = 1000
 
-/** Nor those to so many, where the event loop was idle for this share of the time: there is nothing to be saved. It is looked at so often. */
-const IDLE_SHARE = 0.05
-const READS_WHEN_IDLE = 100
-const LOOK_INTERVAL_MS = 1
+/** Nor those to so many, where fewer answers wait together, in the mean of the last turns: little is saved then. */
+const FEW_ANSWERS = 16
+const READS_WHEN_FEW = 100
+
+/** What a turn weighs in that mean. */
+const WEIGHT = 1 / 8
 
 /**
- * Whether answers to reads wait for the end of their turn: where the event loop is busy with them.
+ * Whether answers to reads wait for the end of their turn: where many do.
  *
- * Where it is not, those who wait for an answer are who is waited for, and they begin the sooner the better.
+ * Where few do, the peers would be idle meanwhile, and this process after them, each waiting for the other.
  */
 export class TurnPolicy {
   #atOnce = 0
-  #lookedAt = 0
-  #idleMs = 0
+  #waiting = 0
+  #meanWaiting = 0
 
-  /** Answers to this read wait. */
+  /** The answer to this read waits. */
   get waits (): boolean { return this.#atOnce === 0 }
 
-  /** One that does not wait has been handled. */
-  countRead (): void { this.#atOnce-- }
+  /** One has been handled whose answer did not wait. */
+  countAtOnce (): void { this.#atOnce-- }
 
-  /** A turn has ended, `waitedMs` behind the first answer that has waited for it. */
-  turnEnded (now: number, waitedMs: number): void {
+  /** One has been handled whose answer waits. */
+  countWaiting (): void { this.#waiting++ }
+
+  /** A turn has ended, so long behind the first answer that still waited. */
+  turnEnded (waitedMs: number): void {
+    this.#meanWaiting += (this.#waiting - this.#meanWaiting) * WEIGHT
+    this.#waiting = 0
     if (waitedMs > LATE_MS) this.#atOnce = READS_WHEN_LATE
-    else if (this.#wasIdle(now)) this.#atOnce = READS_WHEN_IDLE
-  }
-
-  #wasIdle (now: number): boolean {
-    const ms = now - this.#lookedAt
-    if (ms < LOOK_INTERVAL_MS) return false
-    const before = this.#idleMs
-    this.#lookedAt = now
-    this.#idleMs = performance.nodeTiming.idleTime
-    return this.#idleMs - before > ms * IDLE_SHARE
+    else if (this.#meanWaiting < FEW_ANSWERS) this.#atOnce = READS_WHEN_FEW
   }
 }
