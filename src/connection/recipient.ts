@@ -34,7 +34,7 @@ export abstract class Recipient {
   /** Past the mailbox, unless that stands still for a slow peer, or has others that did. `more`: others may come in this tick. */
   sendShared (batch: FrameBatch, more: boolean): void {
     const socket = this.#direct
-    if (socket !== undefined && !more && burst.empty && !batchesWait() && batch.length <= this.limits.maxBufferedBytes) {
+    if (socket !== undefined && !more && socket.writableLength === 0 && burst.empty && !batchesWait() && batch.length <= this.limits.maxBufferedBytes) {
       socket.write(batch.bytes)
     } else if (this.#waits || !this.outbox.sendBatch(batch, more)) {
       for (const frame of batch.frames) this.#sendOne(frame)
