@@ -73,7 +73,7 @@ export const FST_WEBSOCK_INVALID_TOPIC = createError('FST_WEBSOCK_INVALID_TOPIC'
 export const FST_WEBSOCK_UNTRACKABLE = createError('FST_WEBSOCK_UNTRACKABLE',
   'Cannot be tracked: %s', 500, TypeError)
 export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',
-  '`%s` did not end within %s ms after the connection did', 500)
+  '`%s` did not end within %s ms', 500)
 
 // ── engines
 export const FST_WEBSOCK_INVALID_CLIENT = createError('FST_WEBSOCK_INVALID_CLIENT',

@@ -97,7 +97,7 @@ void t.test('an init that ends after its connection gets terminate with its stat
   t.strictSame(new Set(endings.ends.map(({ reason }) => (reason as { code?: number }).code)), new Set([1006, 1000]))
   await endings.app.close()
   t.equal(endings.ends.length, 2)
-  t.same(endings.calls, ['init', 'init'], 'and nothing else is called')
+  t.same(endings.calls, ['init', 'init', 'in too early'], 'and what it had sent was handled')
   t.same(endings.logs, [])
 })
 

@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import websock, { type WebsocketHandler } from '../src/index.ts'
 import { Mailbox, type Letter } from '../src/connection/mailbox.ts'
+import { EventLoop } from '../src/event-loop.ts'
 import { connect, refused } from './helpers/client.ts'
 import { connectRaw, frame, handshake, parseAnswers, text } from './helpers/raw.ts'
 import { buildApp, listen, startServer } from './helpers/server.ts'
@@ -138,7 +139,7 @@ void t.test('a letter is let go of when it has been handled, though others wait 
   const mailbox = new Mailbox<Letter & { payload: object }>({
     holdReading: () => {},
     deliver: () => new Promise((resolve) => { go.push(resolve) })
-  }, { maxMailboxLength: 100, maxMailboxBytes: 1e9 })
+  }, { maxMailboxLength: 100, maxMailboxBytes: 1e9 }, new EventLoop())
   const payloads = Array.from({ length: 10 }, () => {
     const payload = { some: 'bytes' }
     mailbox.post({ bytes: 1, payload })

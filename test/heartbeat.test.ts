@@ -18,9 +18,11 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   const peer = {
     limits: { ...LIMITS, ...limits },
     pulse: new Pulse(),
-    bytesRead: 0 as number | undefined,
+    peer: { socket: { bytesRead: 0 as number | undefined, bytesWritten: 0, writableLength: 0 } },
     messagesRead: 0,
-    deaf: false as boolean,
+    readingHeld: false as boolean,
+    busy: false as boolean,
+    ending: false as boolean,
     ping: () => { told.push(`ping at ${at()}`) },
     timeOut: (kind: string) => { told.push(`${kind} at ${at()}`) }
   } satisfies Beating
@@ -41,7 +43,7 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
     /** The event loop does nothing for so long; then what came is read, and there is one late beat. */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
-      peer.bytesRead = (peer.bytesRead ?? 0) + bytes
+      peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + bytes
       beat(now, now, [peer])
     },
     /** What there is has been read; then the event loop does nothing for so long, and the beat comes after that. */
@@ -63,7 +65,7 @@ void t.test('a silent peer is pinged once after the interval, and dead after the
 
 void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
   const { peer, told, pass } = watch()
-  const hear = (): void => { peer.bytesRead = (peer.bytesRead ?? 0) + 1 }
+  const hear = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 1 }
   pass(29)
   hear()
   pass(30)
@@ -116,7 +118,7 @@ void t.test('a stall between reading and looking counts for nothing either', asy
   t.same(unasked.told, ['ping at 90', 'dead at 110'])
 
   const idle = watch({ idleTimeoutMs: 40_000 })
-  idle.pass(39, () => { idle.peer.bytesRead = (idle.peer.bytesRead ?? 0) + 1 })
+  idle.pass(39, () => { idle.peer.peer.socket.bytesRead = (idle.peer.peer.socket.bytesRead ?? 0) + 1 })
   idle.stallAfterReading(60)
   t.same(idle.told, [])
 })
@@ -147,10 +149,10 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
   const { peer, told, pass } = watch()
   pass(35)
   t.same(told, ['ping at 30'])
-  peer.deaf = true
+  peer.readingHeld = true
   pass(300)
   t.ok(told.length >= 9 && told.every((what) => what.startsWith('ping')), 'it is pinged, because TCP tells when nobody is there')
-  peer.deaf = false
+  peer.readingHeld = false
   const pings = told.length
   pass(19)
   t.notOk(told.some((what) => what.startsWith('dead')), 'nothing heard meanwhile says nothing')
@@ -160,9 +162,9 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
 
   const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 })
   idle.pass(20)
-  idle.peer.deaf = true
+  idle.peer.readingHeld = true
   idle.pass(300)
-  idle.peer.deaf = false
+  idle.peer.readingHeld = false
   idle.pass(29)
   t.same(idle.told, [])
   idle.pass(1)
@@ -180,7 +182,7 @@ void t.test('a client that has gone is noticed while nothing is read from it', a
 
 void t.test('only data messages keep a peer from being idle', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
-  const pong = (): void => { peer.bytesRead = (peer.bytesRead ?? 0) + 2 }
+  const pong = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 2 }
   pass(59, pong)
   peer.messagesRead++
   pass(60, pong)
@@ -201,7 +203,7 @@ void t.test('0 turns each off', async (t) => {
 
 void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
-  peer.bytesRead = undefined
+  peer.peer.socket.bytesRead = undefined
   pass(1000)
   t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
 })

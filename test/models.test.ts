@@ -3,6 +3,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Mailbox, type Letter } from '../src/connection/mailbox.ts'
+import { EventLoop } from '../src/event-loop.ts'
 import { live, World } from './helpers/life.ts'
 import type { Op } from './helpers/life-model.ts'
 import { runs } from './helpers/random.ts'
@@ -58,6 +59,7 @@ class MailboxModel implements Subject {
   close (): void {
     this.closed = true
     this.waiting = []
+    this.staged = []
   }
 
   finish (): void {
@@ -110,7 +112,7 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
       return new Promise<void>((resolve) => { finish = () => { end(); resolve() } })
     },
     holdReading: (full) => log.push(full ? 'full' : 'read on')
-  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes })
+  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes }, new EventLoop())
   return { mailbox, log, finish: () => finish() }
 }
 

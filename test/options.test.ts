@@ -47,7 +47,6 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,
-  fastLane: boolean,
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),
@@ -61,6 +60,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
     refused: [null, 0, true, [], {}, { intervalMs: 1 }, { over: 'wait' }, { messages: 0 }, { messages: 1.5 }, { messages: 16_777_217 }, { bytes: 0 }, { bytes: 4096 * MIB + 1 }, { messages: 1, intervalMs: 0 }, { messages: 1, intervalMs: 3_600_001 }, { messages: 1, over: 'drop' }, { messages: 1, perSecond: 1 }, { messages: undefined }],
     words: /^\{ messages, bytes, intervalMs, over \}, /
   },
+  initTimeoutMs: integer(1, DAY / 24),
   upgradeTimeoutMs: integer(1, DAY / 24),
   closeTimeoutMs: integer(1, DAY / 24),
   terminateTimeoutMs: integer(1, DAY / 24),

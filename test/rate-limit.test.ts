@@ -7,18 +7,18 @@ import { startServer, type Teardown, type TestServer } from './helpers/server.ts
 
 void t.test('a bucket is full at first and refilled evenly', async (t) => {
   const buckets = new TokenBuckets({ messages: 10, bytes: 1000, intervalMs: 1000 }, 0)
-  for (let i = 0; i < 10; i++) t.equal(buckets.take(1, 0), 0)
-  t.equal(buckets.take(1, 0), 100, 'a tenth of the interval for one message')
-  t.equal(buckets.take(1, 200), 0, 'two came back, two are taken')
-  t.equal(buckets.take(1, 200), 100)
-  t.equal(buckets.take(1, 60_000), 0, 'it never holds more than it can')
-  for (let i = 0; i < 9; i++) t.equal(buckets.take(0, 60_000), 0)
-  t.equal(buckets.take(0, 60_000), 100)
+  for (let i = 0; i < 10; i++) t.equal(buckets.take(1, 1, 0), 0)
+  t.equal(buckets.take(1, 1, 0), 100, 'a tenth of the interval for one message')
+  t.equal(buckets.take(1, 1, 200), 0, 'two came back, two are taken')
+  t.equal(buckets.take(1, 1, 200), 100)
+  t.equal(buckets.take(1, 1, 60_000), 0, 'it never holds more than it can')
+  for (let i = 0; i < 9; i++) t.equal(buckets.take(1, 0, 60_000), 0)
+  t.equal(buckets.take(1, 0, 60_000), 100)
   const bytes = new TokenBuckets({ bytes: 1000 }, 0)
-  t.equal(bytes.take(1000, 0), 0)
-  t.equal(bytes.take(500, 0), 500, 'of a second, the default')
-  t.equal(bytes.take(0, 499), 1)
-  t.equal(bytes.take(0, 500), 0)
+  t.equal(bytes.take(1, 1000, 0), 0)
+  t.equal(bytes.take(1, 500, 0), 500, 'of a second, the default')
+  t.equal(bytes.take(1, 0, 499), 1)
+  t.equal(bytes.take(1, 0, 500), 0)
 })
 
 interface Limited extends TestServer {
@@ -44,7 +44,7 @@ void t.test('a client that floods is closed 1008', async (t) => {
   const floods: Record<string, [rateLimit: NonNullable<WebsocketOptions['rateLimit']>, packet: Buffer, answers: number]> = {
     messages: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => text('x'))), 5],
     bytes: [{ bytes: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => text('x'))), 5],
-    pings: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => frame(9))), 6],
+    pings: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => frame(9))), 5],
     pongs: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => frame(10))), 0]
   }
   for (const [what, [rateLimit, packet, answers]] of Object.entries(floods)) {

@@ -142,10 +142,10 @@ void t.test('a mailbox that stands still ends at once when its peer goes or the 
 })
 
 void t.test('a mailbox that stands still goes on too when the last that left was a pong', async (t) => {
-  for (const fastLane of [true, false]) {
+  for (const compress of [true, false]) {
     const server = await startServer(t, (app) => {
       app.get('/', {
-        websocketOptions: { fastLane, slowPeer: 'wait', maxBufferedBytes: 1000, heartbeatIntervalMs: 0 },
+        websocketOptions: { compress, slowPeer: 'wait', maxBufferedBytes: 1000, heartbeatIntervalMs: 0 },
         websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(data === 'much' ? 'x'.repeat(12 * 1024 * KIB) : data) }
       })
     })

@@ -134,7 +134,7 @@ void t.test('a broadcast is written once for each route, by its schema and its c
   let encoded = 0
   const codec: BinaryCodec = { opcode: 'binary', decode: (data) => decode(data), encode: (message) => { encoded++; return encode(message) } }
   const server = await startServer(t, (app) => {
-    for (const [path, websocketOptions] of [['/json', {}], ['/by-ws', { fastLane: false }], ['/compressed', { compress: true }], ['/binary', { codec }]] as const) {
+    for (const [path, websocketOptions] of [['/json', {}], ['/compressed', { compress: true }], ['/binary', { codec }]] as const) {
       app.get(path, {
         schema: { websocket: { send: Chat } },
         websocketOptions,
@@ -142,7 +142,7 @@ void t.test('a broadcast is written once for each route, by its schema and its c
       })
     }
   })
-  const paths = ['/json', '/json', '/by-ws', '/by-ws', '/compressed', '/compressed', '/binary', '/binary']
+  const paths = ['/json', '/json', '/compressed', '/compressed', '/binary', '/binary']
   const clients = await Promise.all(paths.map((path) => join(t, server, path)))
   encoded = 0
   const texts = ['short', 'x'.repeat(125), 'é'.repeat(100), 'long '.repeat(20_000)]
@@ -269,7 +269,7 @@ for (const slowPeer of ['close', 'drop'] as const) {
   })
 }
 
-void t.test("with slowPeer: 'wait' broadcasts wait in the mailbox of who does not read, in order and up to its bounds", async (t) => {
+void t.test("with slowPeer: 'wait' broadcasts for a peer that does not read wait in order, up to the bounds of the mailbox", async (t) => {
   let deafContext: { readonly bufferedBytes: number, readonly droppedInfos: number } | undefined
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -288,7 +288,7 @@ void t.test("with slowPeer: 'wait' broadcasts wait in the mailbox of who does no
     sent++
     server.app.websock.broadcast('all', text)
     t.equal(await good.next(), text)
-    t.ok((deafContext?.bufferedBytes ?? 0) < 256 * 1024, `${deafContext?.bufferedBytes} bytes wait to be sent`)
+    t.ok((deafContext?.bufferedBytes ?? 0) < 256 * 1024 + 1024 * 1024, `${deafContext?.bufferedBytes} bytes wait to be sent`)
   }
   while (deafContext?.droppedInfos === 0) await broadcast()
   t.equal(deafContext?.droppedInfos, 1, 'the mailbox is full')

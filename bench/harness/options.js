@@ -2,10 +2,11 @@
 
 const { parseArgs } = require('node:util')
 
-const USAGE = `npm run bench -- [workload …] [--quick] [--json]
+const USAGE = `npm run bench -- [workload …] [--quick] [--json] [--against CHECKOUT]
 
 --quick  fewer and shorter slices, fewer connections: under two minutes
 --json   one JSON document in place of the tables (npm run --silent bench -- --json)
+--against CHECKOUT   only this library: the built checkout in that folder against this one, in pairs
 
 workloads and groups:`
 
@@ -45,7 +46,7 @@ function resolveOptions (parameters, workloads) {
     given = parseArgs({
       args: parameters,
       allowPositionals: true,
-      options: { quick: { type: 'boolean' }, json: { type: 'boolean' } }
+      options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, against: { type: 'string' } }
     })
   } catch (error) {
     throw new Error(`${error.message}\n\n${usage}`)
@@ -56,7 +57,7 @@ function resolveOptions (parameters, workloads) {
   if (unknown !== undefined) throw new Error(`there is no workload ${unknown}\n\n${usage}`)
   return {
     workloads: positionals.length === 0 ? workloads : workloads.filter((workload) => positionals.some((name) => wanted(name).includes(workload))),
-    mode: values.quick ? QUICK : FULL,
+    mode: { ...values.quick ? QUICK : FULL, against: values.against },
     json: values.json ?? false
   }
 }

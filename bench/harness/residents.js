@@ -1,5 +1,6 @@
 'use strict'
 
+const { measurePairs } = require('./pairs')
 const { measureInTurn } = require('./rounds')
 const { startServer } = require('./server')
 
@@ -11,7 +12,11 @@ const WARM_UP_CONNECTIONS = 200
  * `measure({ server, row, bytesPerConnection })` gives the slice; the bytes are those of RSS and of the heap, after
  * garbage collection, with the connections less without them.
  */
-function measureResidents ({ load, rows, rounds, connections, measure }) {
+function measureResidents (options) {
+  return measurePairs(options.rows, options.against, (rows) => measureRows({ ...options, rows }))
+}
+
+function measureRows ({ load, rows, rounds, connections, measure }) {
   const live = async (row) => {
     const server = await startServer(row)
     const open = (count) => load.ask('open', { group: row.name, target: server.target, count })

@@ -2,6 +2,7 @@
 
 const { cpuShare } = require('./control')
 const { busyCores, readMachineUsage } = require('./machine-usage')
+const { measurePairs } = require('./pairs')
 const { measureInTurn, withServers } = require('./rounds')
 
 const WARM_UP_CONNECTIONS = 1000
@@ -12,7 +13,11 @@ const WARM_UP_CONNECTIONS = 1000
  * `ask(row, target)` gives the load's command and its argument. With `keepOpen: false` the connections of a row are
  * there only in its own slice, because those of all rows would be too many.
  */
-function measureTable ({ load, mode, rows, ask, connections = 0, keepOpen = true, rounds = mode.rounds, sliceMs = mode.sliceMs }) {
+function measureTable (options) {
+  return measurePairs(options.rows, options.mode.against, (rows) => measureRows({ ...options, rows }))
+}
+
+function measureRows ({ load, mode, rows, ask, connections = 0, keepOpen = true, rounds = mode.rounds, sliceMs = mode.sliceMs }) {
   return withServers(rows, async (serverOf) => {
     const open = async (row, count) => {
       const { target } = await serverOf(row)

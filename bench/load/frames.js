@@ -20,8 +20,10 @@ function plainFrame (opcode, payload) {
 function frameHead (opcode, length) {
   const first = 0x80 | OPCODES[opcode]
   if (length < 126) return Buffer.from([first, length])
-  if (length > 0xffff) throw new RangeError('a frame of this harness has at most 64 KiB')
-  return Buffer.from([first, 126, length >> 8, length & 0xff])
+  if (length <= 0xffff) return Buffer.from([first, 126, length >> 8, length & 0xff])
+  const head = Buffer.from([first, 127, 0, 0, 0, 0, 0, 0, 0, 0])
+  head.writeUInt32BE(length, 6)
+  return head
 }
 
 module.exports = { maskedFrame, plainFrame }

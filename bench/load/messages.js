@@ -3,12 +3,14 @@
 const { maskedFrame, plainFrame } = require('./frames')
 
 const BINARY_BYTES = 16 * 1024
+const LARGE_BYTES = 200_000
 
-/** What is echoed: JSON of 80 bytes, the same as an event of socket.io, or 16 KiB. The number makes the messages of a burst differ, and keeps their length. */
+/** What is echoed: JSON of 80 bytes, the same as an event of socket.io, 16 KiB, or 200 kB. The number makes the messages of a burst differ, and keeps their length. */
 const PAYLOADS = {
   text: { opcode: 'text', build: (number) => Buffer.from(sayMessage(number)) },
   event: { opcode: 'text', build: (number) => Buffer.from(`42["m",${sayMessage(number)}]`) },
-  binary: { opcode: 'binary', build: (number) => Buffer.alloc(BINARY_BYTES, `${100_000 + number}|`) }
+  binary: { opcode: 'binary', build: (number) => Buffer.alloc(BINARY_BYTES, `${100_000 + number}|`) },
+  large: { opcode: 'binary', build: (number) => Buffer.alloc(LARGE_BYTES, `${100_000 + number}|`) }
 }
 
 function sayMessage (number) {

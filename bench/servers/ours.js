@@ -8,13 +8,13 @@ const { onRequest, querystring } = require('./set-up')
 const { subscribeEach } = require('./topics')
 
 // What this package is built and tested with, and not the peers' copies.
-const requireOfOurs = createRequire(join(__dirname, '../../package.json'))
-const Fastify = requireOfOurs('fastify')
-const { Type } = requireOfOurs('typebox')
-const websock = requireOfOurs('./index.js')
+const { Type } = createRequire(join(__dirname, '../../package.json'))('typebox')
 
 /** This package, as its README says. */
-async function start ({ task, asynchronous = false, plugin = {} }, commands) {
+async function start ({ task, asynchronous = false, plugin = {}, checkout = join(__dirname, '../..') }, commands) {
+  const requireOfOurs = createRequire(join(checkout, 'package.json'))
+  const Fastify = requireOfOurs('fastify')
+  const websock = requireOfOurs('./index.js')
   const app = Fastify()
   app.decorateRequest('user', '')
   await app.register(websock, plugin)

@@ -3,20 +3,23 @@
 const { measureTable } = require('../harness/table')
 const { BINARY_ROWS } = require('./rows')
 
-const CONNECTIONS = 64
-
 /** What copying costs. */
-module.exports = {
-  name: 'binary',
+const binary = (name, { size, payload, connections }) => ({
+  name,
   groups: ['echo'],
   async * run (context) {
-    const ask = () => ['echo', { payload: 'binary', inFlight: 1 }]
+    const ask = () => ['echo', { payload, inFlight: 1 }]
     yield {
-      name: 'binary',
-      title: `Binary echo, 16 KiB, ${CONNECTIONS} connections, 1 in flight on each`,
+      name,
+      title: `Binary echo, ${size}, ${connections} connections, 1 in flight on each`,
       unit: 'messages/s',
       better: 'higher',
-      ...await measureTable({ ...context, rows: BINARY_ROWS, connections: CONNECTIONS, ask })
+      ...await measureTable({ ...context, rows: BINARY_ROWS, connections, ask })
     }
   }
-}
+})
+
+module.exports = [
+  binary('binary', { size: '16 KiB', payload: 'binary', connections: 64 }),
+  binary('large', { size: '200 kB', payload: 'large', connections: 16 })
+]

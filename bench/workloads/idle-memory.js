@@ -15,7 +15,7 @@ module.exports = {
       unit: 'RSS, kB',
       better: 'lower',
       columns: [{ name: 'heap, kB', key: 'heap' }],
-      ...await measureResidents({ load, rows: IDLE_ROWS, rounds: mode.freshRounds, connections: mode.residents, measure })
+      ...await measureResidents({ load, against: mode.against, rows: IDLE_ROWS, rounds: mode.freshRounds, connections: mode.residents, measure })
     }
   }
 }

@@ -4,7 +4,7 @@ module.exports = [
   require('./ping-pong'),
   require('./few'),
   require('./pipelined'),
-  require('./binary'),
+  ...require('./binary'),
   require('./set-up'),
   require('./idle-memory'),
   require('./timers'),

@@ -1,7 +1,5 @@
 'use strict'
 
-const NO_FAST_LANE = { plugin: { fastLane: false } }
-
 const BARE_WS = { name: 'bare ws', server: 'ws' }
 const BARE_WS_AGAIN = { ...BARE_WS, name: 'bare ws, again (A/A)', noise: true }
 const BY_HAND = { name: '@fastify/websocket', server: 'fastify-websocket' }
@@ -21,7 +19,6 @@ const ECHO_ROWS = rowsFor('echo', [
   BY_HAND,
   OURS,
   { ...OURS, name: 'ours, async handler', options: { asynchronous: true } },
-  { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE },
   { name: 'crossws', server: 'crossws' }
 ])
 
@@ -35,7 +32,6 @@ const JSON_ROWS = [
     { ...BY_HAND, name: '@fastify/websocket + ajv, by hand' },
     OURS,
     { ...OURS, name: 'ours, async handler', options: { asynchronous: true } },
-    { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE },
     { ...SOCKET_IO, note: 'validates nothing' },
     ELYSIA
   ])
@@ -52,7 +48,7 @@ const FAN_OUT_ROWS = [
 
 const SUBSCRIPTION_ROWS = rowsFor('subscribe', [BARE_WS, BARE_WS_AGAIN, OURS, SOCKET_IO])
 
-const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS, { ...OURS, name: 'ours, fastLane: false', options: NO_FAST_LANE }])
+const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
 const SET_UP_ROWS = [
   ...rowsFor('setUp', [BY_HAND, { ...BY_HAND, name: '@fastify/websocket, again (A/A)', noise: true }, OURS]),

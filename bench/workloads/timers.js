@@ -26,7 +26,7 @@ module.exports = {
       unit: 'CPU µs',
       better: 'lower',
       columns: [{ name: 'messages/s', key: 'rate' }, { name: 'RSS, kB', key: 'rss' }, { name: 'heap, kB', key: 'heap' }],
-      ...await measureResidents({ load, rows: TIMER_ROWS, rounds: mode.freshRounds, connections: mode.residents, measure })
+      ...await measureResidents({ load, against: mode.against, rows: TIMER_ROWS, rounds: mode.freshRounds, connections: mode.residents, measure })
     }
   }
 }

@@ -1,66 +1,63 @@
-import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocket } from 'ws'
-import { FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import type { TickTask } from '../event-loop.ts'
+import type { PreparedMessage } from '../transport/prepared-message.ts'
+import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
-import { burst } from './burst.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import { FastLane } from './fast-lane.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
-import { CALLBACK_NAMES, callHandler, type ConnectionLetter } from './letter.ts'
-import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
+import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter } from './letter.ts'
+import { writeFailure, writeLog, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
-import { Outbox } from './outbox.ts'
-import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
-import { Recipient } from './recipient.ts'
+import { RateLimiter } from './rate-limit.ts'
+import { ReadGate } from './read-gate.ts'
 import { Ref } from './ref.ts'
-import type { SharedFrame } from './shared-frame.ts'
+import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
 import { Timers, type Timer } from './timers.ts'
-import { resolveSocketError } from './socket-error.ts'
-import type { Transport } from './transport.ts'
-import { WsTransport } from './ws-transport.ts'
 
 /**
- * One live socket: turns letters into calls of the handler, and their results into frames and a state.
+ * One live connection: turns letters into calls of the handler, and their results into frames and
+ * a state.
  *
- * A failure of the handler ends this connection and nothing else; nothing here throws or rejects into its caller.
- * Its parts know it as their owner, and it has no closures: there may be a hundred thousand.
+ * A failure of the handler ends this connection and nothing else; nothing here throws or rejects
+ * into its caller. Its parts know it as their owner, and it has no closures: there may be a hundred
+ * thousand.
  */
-export class Connection extends Recipient implements Beating, IntakeOwner, MailboxOwner<ConnectionLetter>, EndingOwner {
+export class Connection implements Beating, EndingOwner, MailboxOwner<ConnectionLetter>, TickTask, TransportOwner {
   readonly peer: Peer
   readonly pulse = new Pulse()
+  /** Whole data messages so far. */
+  messagesRead = 0
   droppedInfos = 0
-  droppedMessages = 0
   readonly #endpoint: Endpoint
-  readonly #transport: Transport
+  readonly #transport: SocketTransport
+  readonly #gate: ReadGate
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
-  readonly #intake: Intake
-  protected readonly outbox: Outbox
   readonly #ending: Ending
+  readonly #limiter: RateLimiter | undefined
   #timers: Timers | undefined
+  #initTimer: NodeJS.Timeout | undefined
   #state: unknown
+  /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
+  #waitsForPeer = false
+  #infoRefused = false
 
-  /**
-   * To be called in the tick of the 101, and `start` too: a frame that finds no listener is lost. Without a `websocket` the socket is
-   * one of node:net or node:tls, and no extension was agreed on.
-   */
-  constructor (endpoint: Endpoint, peer: Peer, websocket: WebSocket | undefined) {
-    super()
+  /** To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost. */
+  constructor (endpoint: Endpoint, peer: Peer) {
     this.#endpoint = endpoint
     this.peer = peer
+    const { rateLimit } = endpoint.limits
+    this.#limiter = rateLimit && new RateLimiter(rateLimit, () => this.#gate.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
-    this.#mailbox = new Mailbox(this, endpoint.limits)
-    this.#intake = new Intake(this)
-    this.#transport = websocket === undefined ? new FastLane(peer.socket as Socket, this.#intake, endpoint) : new WsTransport(websocket, this.#intake, peer.socket)
-    this.outbox = new Outbox(this.#transport, peer, endpoint)
-    if (websocket === undefined) this.direct(peer.socket as Socket)
+    this.#mailbox = new Mailbox(this, endpoint.limits, endpoint.sharing.loop)
+    this.#transport = new SocketTransport(peer.socket, this, endpoint.sharing, peer.windowBits)
+    this.#gate = new ReadGate(this.#transport)
   }
 
   /** `init` is letter number one. */
@@ -72,102 +69,108 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
   get subprotocol (): string | null { return this.peer.subprotocol }
   get group (): Endpoint { return this.#endpoint }
   get limits (): ConnectionLimits { return this.#endpoint.limits }
-  get hearsControl (): boolean { return this.#endpoint.handler.handleControl !== undefined }
-  get messagesRead (): number { return this.#intake.messagesRead }
-  get bytesRead (): number | undefined { return (this.peer.socket as { bytesRead?: number }).bytesRead }
-  get deaf (): boolean { return this.#intake.held || this.#ending.begun }
+  get metered (): boolean { return this.#limiter !== undefined }
+  get readingHeld (): boolean { return this.#gate.held }
+  get busy (): boolean { return this.#mailbox.busy }
+  get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
-  get bufferedBytes (): number { return this.outbox.bufferedBytes }
+  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes }
+  get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
-  takeMessage (data: string | Buffer, bytes: number): void {
-    const kept = this.#mailbox.busy && typeof data !== 'string' ? copyOfSmall(data) : data
-    this.#mailbox.post({ type: 'message', bytes, data: kept })
+  // ── what comes over the transport
+
+  count (frames: number, bytes: number): void {
+    const verdict = this.#limiter?.judge(frames, bytes)
+    if (verdict === 'wait') this.#gate.hold('rateLimit', true)
+    else if (verdict === 'close') this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
   }
 
-  takeControl (opcode: 'ping' | 'pong', data: Buffer): void {
+  receiveText (text: string, bytes: number): void {
+    this.messagesRead++
+    this.#mailbox.post({ type: 'message', bytes, data: text })
+  }
+
+  receiveBinary (data: Buffer): void {
+    this.messagesRead++
+    const kept = this.#mailbox.busy ? copyOfSmall(data) : data
+    this.#mailbox.post({ type: 'message', bytes: data.length, data: kept })
+  }
+
+  receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
+    if (this.#endpoint.handler.handleControl === undefined) return
     this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data: copyOfSmall(data) } })
   }
 
-  refuse (error: Error, code: number): void {
-    this.#endWithError(error, code)
+  failed (error: Error, code: number): void { this.#endWithError(error, code) }
+
+  /** What the peer sent before is still handled, and then `terminate`. */
+  peerEnded (code: number, reason: string): void {
+    if (this.#ending.begun) return
+    this.#mailbox.retain(isFromPeer)
+    this.#release()
+    this.#ending.begin({ type: 'remote', code, reason }, this.#mailbox.busy)
   }
 
-  fail (error: Error): void {
-    const { reason, expected } = resolveSocketError(error)
-    if (!expected) this.#log('error', { err: error }, 'a websocket failed')
-    this.#end(reason)
-  }
-
-  closed (code: number, reason: string): void {
-    this.#end({ type: 'remote', code, reason })
+  closed (): void {
+    this.#endpoint.onSocketClosed(this)
     this.#ending.socketClosed()
   }
 
-  sendPong (data: Buffer): void { this.outbox.sendPong(data) }
-  flush (): void { this.outbox.flush() }
-
-  setReading (on: boolean): void {
-    if (on) this.#transport.resume()
-    else this.#transport.pause()
+  slowPeer (bufferedBytes: number): void {
+    this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  holdReading (full: boolean): void { this.#intake.hold('mailbox', full) }
+  broadcastRefused (): void { this.#refuseInfo() }
 
-  terminate (reason: TerminateReason): Awaitable<void> {
-    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
+  pongsUnread (): void {
+    const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
+    this.#end({ type: 'error', error, code: closeCodes.abnormal }, 'cut')
   }
 
-  leave (): void { this.#endpoint.onGone(this) }
+  // ── what comes from inside
 
   /** Puts an info into the mailbox; false when it was not taken. */
-  offer (info: unknown): boolean {
-    this.#endpoint.topics.settle()
-    return this.#offer({ type: 'info', bytes: 0, info })
-  }
+  offer (info: unknown): boolean { return this.#offer({ type: 'info', bytes: 0, info }) }
 
   /** The same for what the library has to tell. False also when the handler does not want to know. */
   announce (news: News): boolean {
-    this.#endpoint.topics.settle()
     return this.#endpoint.handler[CALLBACK_NAMES[news.type]] !== undefined && this.#offer({ ...news, bytes: 0 })
   }
 
   #offer (letter: ConnectionLetter): boolean {
-    if (this.#ending.begun || !this.#transport.open) return false
+    if (this.#ending.begun) return false
     if (this.#mailbox.offer(letter)) return true
-    if (this.#endpoint.limits.infoOverflow === 'drop') {
-      if (++this.droppedInfos === 1) this.#log('warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
-    } else {
-      const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
-      this.#log('warn', { err: error }, 'the mailbox is full: the connection is closed')
-      this.#endWithError(error, closeCodes.tryAgainLater)
-    }
+    this.#refuseInfo()
     return false
   }
+
+  /** Ends the connection at the end of the tick: no handler runs within the call that offers an info. */
+  #refuseInfo (): void {
+    if (this.limits.infoOverflow === 'drop') {
+      if (++this.droppedInfos > 1) return
+      writeLog(() => this.#context.log, 'warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
+    } else if (!this.#infoRefused) {
+      this.#infoRefused = true
+      this.#endpoint.sharing.loop.atEndOfTick(this)
+    }
+  }
+
+  endTick (): void {
+    if (this.#ending.begun) return
+    const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
+    writeLog(() => this.#context.log, 'warn', { err: error }, 'the mailbox is full: the connection is closed')
+    this.#endWithError(error, closeCodes.tryAgainLater)
+  }
+
+  broadcast (message: PreparedMessage): void { this.#transport.queue.broadcast(message) }
+
+  // ── what the handler asks for
 
   sendAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
   sendInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
 
-  pause (): void { this.#intake.hold('handler', true) }
-  resume (): void { this.#intake.hold('handler', false) }
-
-  ping (): void {
-    this.outbox.send({ opcode: 'ping', data: '' })
-  }
-
-  timeOut (kind: 'dead' | 'idle'): void {
-    this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
-  }
-
-  /** Ends without a close frame, or breaks off waiting for the peer's. */
-  cut (): void {
-    this.#end({ type: 'shutdown' }, 'cut')
-    this.#transport.terminate()
-  }
-
-  /** Ends because the server does. */
-  shutDown (code: number): void {
-    this.#end({ type: 'shutdown' }, { code, reason: '' })
-  }
+  pause (): void { this.#gate.hold('handler', true) }
+  resume (): void { this.#gate.hold('handler', false) }
 
   subscribe (topic: string): void {
     if (!this.#ending.begun) this.#endpoint.topics.subscribe(topic, this)
@@ -190,15 +193,30 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
     return this.#timers
   }
 
+  // ── what the server does
+
+  ping (): void { this.#transport.queue.ping() }
+
+  timeOut (kind: 'dead' | 'idle'): void {
+    this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
+  }
+
+  /** Ends because the server does. */
+  shutDown (code: number): void {
+    this.#end({ type: 'shutdown' }, { code, reason: '' })
+  }
+
+  /** Ends without a close frame, or breaks off waiting for the peer's. */
+  cut (): void { this.#end({ type: 'shutdown' }, 'cut') }
+
+  // ── the mailbox
+
+  holdReading (full: boolean): void { this.#gate.hold('mailbox', full) }
+
   deliver (letter: ConnectionLetter): Promise<void> | void {
-    // The peer has closed: we are told when TCP has ended too, which the peer may put off. Letters that wait are dropped now.
-    if (!this.#transport.open) return
     try {
-      const result = letter.type === 'shared' ? this.sendWaiting(letter.frame) : callHandler(letter, this.#endpoint, this.#state, this.#context)
-      if (isThenable(result)) {
-        burst.expectAnswer()
-        return this.#settle(letter, result)
-      }
+      const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
+      if (isThenable(result)) return this.#settle(letter, result)
       this.#apply(letter, result)
     } catch (error) {
       this.#fail(letter, error)
@@ -207,39 +225,39 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
   }
 
   async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
+    if (letter.type === 'init') this.#limitInit()
     try {
       this.#apply(letter, await result)
     } catch (error) {
       this.#fail(letter, error)
     }
+    clearTimeout(this.#initTimer)
     await this.#afterCallback()
+  }
+
+  #limitInit (): void {
+    const { initTimeoutMs } = this.limits
+    this.#initTimer = setTimeout(() => {
+      const error = new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
+      this.report(error, 'init')
+      this.#endWithError(error, closeCodes.internalError)
+    }, initTimeoutMs)
   }
 
   /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
   #apply (letter: ConnectionLetter, value: unknown): void {
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
-    const frames = result === undefined || result.type === 'ok' || this.#ending.begun ? undefined : this.#encode(result)
+    const { queue } = this.#transport
+    const frames = result === undefined || result.type === 'ok' || !queue.open ? undefined : this.#encode(result)
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
-    if (Array.isArray(frames)) for (const frame of frames) this.#send(frame)
-    else if (frames !== undefined) this.#send(frames)
-    if (stopped === undefined || this.#ending.begun) return
+    if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
+    else if (frames !== undefined) queue.send(frames)
+    if (stopped === undefined) return
+    const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
-    if (stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
-  }
-
-  #send (frame: OutgoingFrame): void {
-    if (!this.#ending.begun && !this.outbox.send(frame)) this.meetSlowPeer()
-  }
-
-  protected offerShared (frame: SharedFrame): boolean {
-    return this.#offer({ type: 'shared', bytes: frame.bytes.length, frame })
-  }
-
-  protected meetSlowPeer (): void {
-    if (this.limits.slowPeer === 'drop') this.droppedMessages++
-    else this.#endWithError(new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), closeCodes.tryAgainLater)
+    if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
   }
 
   #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame | OutgoingFrame[] | undefined {
@@ -254,35 +272,67 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
   }
 
   #afterCallback (): Promise<void> | void {
-    if (this.#ending.begun) this.#ending.callbackEnded()
-    else if (this.outbox.clogged) return this.outbox.drained().then(() => this.#afterCallback())
+    if (this.#transport.queue.overHighWaterMark) return this.#waitForPeer()
+    if (this.#ending.begun && this.#mailbox.length === 0) this.#ending.callbackEnded()
+  }
+
+  async #waitForPeer (): Promise<void> {
+    this.#waitsForPeer = true
+    await this.#transport.queue.drained()
+    this.#waitsForPeer = false
+    await this.#afterCallback()
   }
 
   report (error: unknown, callback: string): void {
     writeFailure(() => this.#context.log, error, callback)
   }
 
-  #log (level: LogLevel, fields: LogFields, text: string): void {
-    writeLog(() => this.#context.log, level, fields, text)
+  // ── the end
+
+  /** A callback runs, and not just the wait for the peer. */
+  get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
+
+  dropLetters (): void { this.#mailbox.close() }
+
+  terminate (reason: TerminateReason): Awaitable<void> {
+    // After the peer's FIN there was still something to send.
+    if (reason.type === 'remote') this.#transport.endWriting()
+    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
   }
+
+  leave (): void { this.#endpoint.onGone(this) }
 
   #endWithError (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
   }
 
-  /** The one way to end. The first reason wins; letters that wait are dropped; the close frame goes out at once. */
-  #end (reason: TerminateReason, close?: CloseFrame | 'cut'): void {
-    this.#endpoint.topics.settle()
-    if (this.#ending.begun) return
-    const busy = this.#mailbox.busy
+  /**
+   * The one way in which this side ends the connection. The first reason wins; letters that wait are
+   * dropped; the close frame goes out at once.
+   */
+  #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
+    const first = !this.#ending.begun
+    const { busy } = this.#mailbox
     this.#mailbox.close()
-    this.#timers?.endAll()
-    this.#endpoint.topics.leave(this)
-    this.outbox.stopWaiting()
-    this.#intake.release()
-    this.outbox.flush()
-    if (close === 'cut') this.#transport.terminate()
-    else if (close !== undefined) this.#transport.close(close.code, close.reason)
-    this.#ending.begin(reason, busy)
+    if (first) this.#release()
+    if (close === 'cut') this.#transport.destroy()
+    else this.#transport.close(close.code, close.reason)
+    if (first) this.#ending.begin(reason, busy)
   }
+
+  /** Lets go of all that a connection has while it is open. */
+  #release (): void {
+    this.#timers?.endAll()
+    this.#limiter?.stop()
+    this.#endpoint.topics.leave(this)
+    this.#gate.release()
+  }
+}
+
+/** A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of that. */
+function copyOfSmall (data: Buffer): Buffer {
+  if (data.length * 2 >= data.buffer.byteLength) return data
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  data.copy(copy)
+  return copy
 }

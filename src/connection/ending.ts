@@ -6,6 +6,10 @@ export interface EndingOwner {
     /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
     readonly terminateTimeoutMs: number
   }
+  /** A callback is running. */
+  readonly callbackRuns: boolean
+  /** Letters that wait are not to be handled any more. */
+  dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
   /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
@@ -49,20 +53,23 @@ export class Ending {
     this.#initReturned = true
   }
 
-  /** `callbackRuns`: `terminate` waits for `callbackEnded`, for as long as it may. */
-  begin (reason: TerminateReason, callbackRuns: boolean): void {
+  /** `busy`: `terminate` waits for `callbackEnded`, for as long as it may. */
+  begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
     this.#abort?.abort()
-    if (!callbackRuns) return this.#terminate()
+    if (!busy) return this.#terminate()
     this.#patience = setTimeout(() => {
-      this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#owner.limits.terminateTimeoutMs), 'the running callback')
+      this.#owner.dropLetters()
+      if (this.#owner.callbackRuns) {
+        this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#owner.limits.terminateTimeoutMs), 'the running callback')
+      }
       // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
       if (this.#initReturned) this.#terminate()
       else this.#settle()
     }, this.#owner.limits.terminateTimeoutMs)
   }
 
-  /** The callback that ran when the connection began to end has returned or failed. */
+  /** What ran and waited when the connection began to end has been handled. */
   callbackEnded (): void {
     // Too late: the patience is for `terminate` now.
     if (this.#terminated) return

@@ -1,19 +1,20 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
+import type { PreparedMessage } from '../transport/prepared-message.ts'
+import type { WriteSharing } from '../transport/send-queue.ts'
+import type { TransportLimits } from '../transport/socket-transport.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
-import type { LaneEndpoint } from './fast-lane.ts'
-import type { FrameBatch } from './frame-batch.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
-import type { IntakeLimits } from './intake.ts'
 import type { MailboxLimits } from './mailbox.ts'
-import type { OutboxLimits } from './outbox.ts'
+import type { RateLimit } from './rate-limit.ts'
 
-export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
-  readonly closeTimeoutMs: number
+export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
+  readonly initTimeoutMs: number
+  readonly rateLimit: RateLimit | undefined
   readonly terminateTimeoutMs: number
 }
 
@@ -25,12 +26,10 @@ export interface Topics {
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void
-  /** Sends the broadcasts that wait for the end of the tick: to be called before anything else is sent, taken in or ended. */
-  settle (): void
 }
 
 /** What all connections of one route share. */
-export interface Endpoint extends LaneEndpoint {
+export interface Endpoint {
   readonly url: string
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
@@ -39,12 +38,16 @@ export interface Endpoint extends LaneEndpoint {
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for one that many get. */
-  readonly share: (message: unknown) => FrameBatch
+  readonly prepare: (message: unknown) => PreparedMessage
   /** Gives an info from another node as it is to be handed on; throws when it does not match the schema. */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics
   /** Sends an info to the connection of that address, wherever it is. */
   readonly post: (address: string, info: unknown) => boolean
+  /** What the connections of the app share to write. */
+  readonly sharing: WriteSharing
+  /** Called once for each, when its socket is closed. */
+  readonly onSocketClosed: (connection: Connection) => void
   /** Called once for each, when its `terminate` has settled and its socket is closed. */
   readonly onGone: (connection: Connection) => void
 }
@@ -55,8 +58,8 @@ export interface Peer {
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
   readonly subprotocol: string | null
-  /** Agreed to compress in a smaller window than 32 KiB. */
-  readonly smallWindow: boolean
+  /** Where permessage-deflate was agreed on: the window that we compress with. */
+  readonly windowBits: number | undefined
   /** What it is counted by, if by anything. */
   readonly key: string | undefined
 }

@@ -10,19 +10,31 @@ export interface HeartbeatLimits {
 export interface Beating {
   readonly limits: HeartbeatLimits
   readonly pulse: Pulse
-  /** All bytes that came from the peer so far: the only sign of life. Undefined: this socket does not tell. */
-  readonly bytesRead: number | undefined
+  readonly peer: { readonly socket: CountingSocket }
   /** Whole data messages so far. */
   readonly messagesRead: number
   /** We have stopped reading ourselves: silence says nothing about the peer. */
-  readonly deaf: boolean
+  readonly readingHeld: boolean
+  /** A callback is running. */
+  readonly busy: boolean
+  /** It has its own time limits then. */
+  readonly ending: boolean
   ping (): void
   timeOut (kind: 'dead' | 'idle'): void
+}
+
+/** A socket that tells how many bytes it has read and written. Without that nothing is judged. */
+interface CountingSocket {
+  readonly bytesRead?: number | undefined
+  readonly bytesWritten?: number | undefined
+  readonly writableLength: number
 }
 
 /** What was last heard of one peer, and asked. */
 export class Pulse {
   bytes = -1
+  /** Bytes that the peer has taken off us, while others wait for it. -1: none wait. */
+  taken = -1
   messages = -1
   heardAt = 0
   messageAt = 0
@@ -64,13 +76,14 @@ export function beatPeriodMs (limits: HeartbeatLimits): number {
  */
 export function beat (readAt: number, now: number, connections: Iterable<Beating>): void {
   for (const connection of connections) {
+    if (connection.ending) continue
     if (!isIdle(connection, readAt, now)) listen(connection, readAt, now)
     else connection.timeOut('idle')
   }
 }
 
-function isIdle ({ limits, pulse, messagesRead, deaf }: Beating, readAt: number, now: number): boolean {
-  if (deaf || messagesRead !== pulse.messages) {
+function isIdle ({ limits, pulse, messagesRead, readingHeld, busy }: Beating, readAt: number, now: number): boolean {
+  if (readingHeld || busy || messagesRead !== pulse.messages) {
     pulse.messages = messagesRead
     pulse.messageAt = now
   }
@@ -78,10 +91,9 @@ function isIdle ({ limits, pulse, messagesRead, deaf }: Beating, readAt: number,
 }
 
 function listen (connection: Beating, readAt: number, now: number): void {
-  const { limits, pulse, bytesRead, deaf } = connection
-  if (limits.heartbeatIntervalMs === 0 || bytesRead === undefined) return
-  if (bytesRead !== pulse.bytes) {
-    pulse.bytes = bytesRead
+  const { limits, pulse, peer: { socket }, readingHeld } = connection
+  if (limits.heartbeatIntervalMs === 0 || socket.bytesRead === undefined) return
+  if (showsLife(socket, pulse)) {
     pulse.heardAt = now
     pulse.pingedAt = -1
   } else if (pulse.pingedAt === -1) {
@@ -89,11 +101,20 @@ function listen (connection: Beating, readAt: number, now: number): void {
       pulse.pingedAt = now
       connection.ping()
     }
-  } else if (deaf) {
+  } else if (readingHeld && pulse.taken === -1) {
     // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by what comes when we listen.
     pulse.heardAt = now
     pulse.pingedAt = -1
   } else if (limits.heartbeatTimeoutMs > 0 && readAt - pulse.pingedAt >= limits.heartbeatTimeoutMs) {
     connection.timeOut('dead')
   }
+}
+
+/** The peer has sent something, or has taken something off us while it was behind. */
+function showsLife ({ bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket, pulse: Pulse): boolean {
+  const taken = writableLength === 0 ? -1 : bytesWritten - writableLength
+  const alive = bytesRead !== pulse.bytes || (pulse.taken !== -1 && taken !== pulse.taken)
+  pulse.bytes = bytesRead
+  pulse.taken = taken
+  return alive
 }

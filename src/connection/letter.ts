@@ -3,7 +3,6 @@ import type { ConnectionContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { InitArgs, InitContext, News } from './handler.ts'
 import type { Letter } from './mailbox.ts'
-import type { SharedFrame } from './shared-frame.ts'
 
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
@@ -11,11 +10,10 @@ export type ConnectionLetter = Letter & (
   | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
-  | { readonly type: 'shared', readonly frame: SharedFrame }
   | News
 )
 
-/** The callback that each is for; no callback sends a broadcast. */
+/** The callback that each is for. */
 export const CALLBACK_NAMES = {
   init: 'init',
   message: 'handleIn',
@@ -23,12 +21,16 @@ export const CALLBACK_NAMES = {
   info: 'handleInfo',
   drain: 'handleDrain',
   gap: 'handleGap',
-  presence: 'handlePresence',
-  shared: 'broadcast'
+  presence: 'handlePresence'
 } as const
 
+/** The peer sent it, or its handshake: so it is handled also when the peer has ended the connection. */
+export function isFromPeer ({ type }: ConnectionLetter): boolean {
+  return type === 'init' || type === 'message' || type === 'control'
+}
+
 /** Calls it, and gives what it returns. */
-export function callHandler (letter: Exclude<ConnectionLetter, { type: 'shared' }>, { handler, receive }: Endpoint, state: unknown, context: ConnectionContext): unknown {
+export function callHandler (letter: ConnectionLetter, { handler, receive }: Endpoint, state: unknown, context: ConnectionContext): unknown {
   switch (letter.type) {
     case 'message': return receive(letter.data, state, context)
     case 'info': return handler.handleInfo?.(letter.info, state, context)

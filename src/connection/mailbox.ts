@@ -1,4 +1,4 @@
-import { atEndOfTurn, type Task } from './turn.ts'
+import type { EventLoop, TurnTask } from '../event-loop.ts'
 
 export interface Letter {
   /** Payload bytes that this letter keeps in memory. */
@@ -21,9 +21,10 @@ export interface MailboxOwner<L extends Letter> {
 /**
  * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once, without a promise.
  */
-export class Mailbox<L extends Letter> implements Task {
+export class Mailbox<L extends Letter> implements TurnTask {
   readonly #owner: MailboxOwner<L>
   readonly #limits: MailboxLimits
+  readonly #loop: EventLoop
   /** Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and absent almost always. */
   #letters: Array<L | undefined> | undefined
   #head = 0
@@ -36,14 +37,15 @@ export class Mailbox<L extends Letter> implements Task {
   #full = false
   #closed = false
 
-  constructor (owner: MailboxOwner<L>, limits: MailboxLimits) {
+  constructor (owner: MailboxOwner<L>, limits: MailboxLimits, loop: EventLoop) {
     this.#owner = owner
     this.#limits = limits
+    this.#loop = loop
   }
 
   /** Letters that wait, those included that wait for the end of this turn. The one being handled does not count. */
   get length (): number {
-    return this.#queued + (this.#staged?.length ?? 0) - this.#posted
+    return this.#queued + (this.#staged === undefined ? 0 : this.#staged.length - this.#posted)
   }
 
   get #queued (): number {
@@ -73,7 +75,7 @@ export class Mailbox<L extends Letter> implements Task {
     if (this.#staged !== undefined) this.#staged.push(letter)
     else {
       this.#staged = [letter]
-      atEndOfTurn(this)
+      this.#loop.atEndOfTurn(this)
     }
     return true
   }
@@ -83,22 +85,28 @@ export class Mailbox<L extends Letter> implements Task {
     // They count as waiting until each is posted; what is offered meanwhile has the next turn. Not by shift, which moves all
     // of a long list each time.
     const due = staged.length
-    while (this.#posted < due) {
+    while (this.#posted < due && !this.#closed) {
       const letter = staged[this.#posted++] as L
       this.#stagedBytes -= letter.bytes
       this.post(letter)
     }
     this.#posted = 0
-    this.#staged = staged.length > due ? staged.slice(due) : undefined
-    if (this.#staged !== undefined) atEndOfTurn(this)
+    this.#staged = staged.length > due && !this.#closed ? staged.slice(due) : undefined
+    if (this.#staged !== undefined) this.#loop.atEndOfTurn(this)
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
-  close (): void {
+  close (): void { this.retain(() => false) }
+
+  /** Takes no more letters, and keeps only some of those that wait. */
+  retain (isKept: (letter: L) => boolean): void {
     this.#closed = true
-    this.#letters = undefined
+    this.#staged = undefined
+    const letters = this.#letters?.slice(this.#head) as L[] | undefined
+    const kept = letters?.filter(isKept) ?? []
+    this.#letters = kept.length > 0 ? kept : undefined
     this.#head = 0
-    this.#bytes = 0
+    this.#bytes = kept.reduce((bytes, letter) => bytes + letter.bytes, 0)
   }
 
   #enqueue (letter: L): void {

@@ -1,7 +1,10 @@
 export interface RateLimit {
-  /** Messages and control frames that a connection may send in each interval, and at once: 1 to 16 777 216. Default unlimited. */
+  /**
+   * Frames that a connection may send in each interval, and at once: messages, each fragment of a
+   * message, pings and pongs. 1 to 16 777 216. Default unlimited.
+   */
   readonly messages?: number
-  /** Payload bytes, likewise: 1 to 4 GiB. */
+  /** Payload bytes, likewise, those of unfinished messages included: 1 to 4 GiB. */
   readonly bytes?: number
   /** Length of the interval in ms: 1 to 1 hour. Default 1 000. */
   readonly intervalMs?: number
@@ -27,8 +30,8 @@ export class RateLimiter {
    * Counts what came. Undefined: it is within the limit. `wait`: like the mailbox that is a brake, and what was read
    * together is still delivered; then nothing is to be read until `onAllowed`.
    */
-  judge (bytes: number): 'close' | 'wait' | undefined {
-    const waitMs = this.#buckets.take(bytes, performance.now())
+  judge (frames: number, bytes: number): 'close' | 'wait' | undefined {
+    const waitMs = this.#buckets.take(frames, bytes, performance.now())
     if (waitMs === 0) return undefined
     if (this.#over !== 'wait') return 'close'
     if (this.#timer === undefined) this.#allowAfter(waitMs)
@@ -65,10 +68,10 @@ export class TokenBuckets {
     this.#at = now
   }
 
-  /** Takes one message. Gives the ms until there is allowance again: 0 when there was enough. `now` in ms, monotonic. */
-  take (bytes: number, now: number): number {
+  /** Takes from both. Gives the ms until there is allowance again: 0 when there was enough. `now` in ms, monotonic. */
+  take (messages: number, bytes: number, now: number): number {
     this.#refill(now)
-    this.#messagesLeft--
+    this.#messagesLeft -= messages
     this.#bytesLeft -= bytes
     return this.waitMs(now)
   }

@@ -1,9 +1,8 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
-import { FrameBatch } from '../connection/frame-batch.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import { SharedFrame } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
+import { PreparedMessage } from '../transport/prepared-message.ts'
 import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
@@ -13,7 +12,7 @@ import type { Host, WebsocketRoute } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options' | 'switch'>, { residents, topics }: Pick<Host, 'residents' | 'topics'>): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options'>, { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>): Endpoint {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
@@ -30,13 +29,14 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     url: declared.url,
     handler,
     limits: options,
-    openWebsocket: (socket) => route.switch.openWebsocket(socket),
     receive: buildReceive({ handler, codec, check }),
     encode,
-    share: (message) => new FrameBatch([new SharedFrame(encode(message))]),
+    prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,
     topics,
+    sharing,
     post: (address, info) => topics.post(address, info),
+    onSocketClosed: (connection) => residents.socketClosed(connection),
     onGone: (connection) => residents.moveOut(connection)
   }
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
+import type { EventLoop } from '../event-loop.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
 import { RETRY_AFTER_SECONDS } from './residents.ts'
@@ -21,6 +22,7 @@ export class Gate {
   readonly door = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
+  readonly #loop: EventLoop
   readonly #open = new Set<Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
@@ -28,9 +30,10 @@ export class Gate {
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   #closing = false
 
-  constructor (server: Server, timeouts: UpgradeTimeouts) {
+  constructor (server: Server, timeouts: UpgradeTimeouts, loop: EventLoop) {
     this.#server = server
     this.#timeouts = timeouts
+    this.#loop = loop
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#afterAnswer(socket, () => this.#enter(request, socket, head))
     })
@@ -114,7 +117,7 @@ export class Gate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const upgrade = new Upgrade(request, socket, head, this.#timeouts, () => this.#open.delete(upgrade))
+    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () => this.#open.delete(upgrade))
     ;(request as Known)[kUpgrade] = upgrade
     this.#open.add(upgrade)
     return upgrade

@@ -33,14 +33,6 @@ export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeader
   }
 }
 
-/** For ws, which reads them once more. The upgrade was a list with `websocket` in it; ws wants that alone. */
-export function restoreHandshake (headers: IncomingHttpHeaders, came: IncomingHttpHeaders): void {
-  for (const name of ['sec-websocket-version', 'sec-websocket-key', 'sec-websocket-protocol', 'sec-websocket-extensions'] as const) {
-    if (headers[name] !== came[name]) headers[name] = came[name]
-  }
-  headers.upgrade = 'websocket'
-}
-
 /** Our request checks: those that need no more than the request. `headers`: as they came, see `Upgrade`. */
 export function checkHandshake (request: FastifyRequest, headers: IncomingHttpHeaders, options: HandshakeOptions): Verdict {
   const { method, httpVersion } = request.raw

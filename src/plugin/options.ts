@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import type { Engine } from '../pubsub/engine.ts'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
-import type { SlowPeerPolicy } from '../connection/outbox.ts'
 import type { RateLimit } from '../connection/rate-limit.ts'
+import type { SlowPeerPolicy } from '../transport/send-queue.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
 import { parseAllowedOrigin, type CheckOrigin } from './origin.ts'
 import type { ConnectionKey } from './residents.ts'
@@ -21,8 +21,6 @@ export interface WebsocketOptions {
   readonly maxMessageBytes?: number
   /** Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as they are. Default false. */
   readonly compress?: boolean
-  /** Read and write plain frames (no extension, no fragments) without ws. Default true; false: ws does it all. */
-  readonly fastLane?: boolean
   /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number
   /** Wait after the ping for any byte, in ms: 0 (for ever) to 1 day. Default 20 000. */
@@ -46,7 +44,11 @@ export interface WebsocketOptions {
   readonly rateLimit?: RateLimit
   /** How long the hooks of an upgrade may take, in ms: 1 to 1 hour. Over it 503. Default 10 000. */
   readonly upgradeTimeoutMs?: number
-  /** How long a peer may take to answer the close frame, or to hang up after a refusal, in ms: 1 to 1 hour. Default 5 000. */
+  /** How long an async `init` may take, in ms: 1 to 1 hour. After that the connection is closed 1011. Default 10 000. */
+  readonly initTimeoutMs?: number
+  /**
+   * From the first close frame, FIN or refusal until the socket is closed, whatever the peer does, in ms: 1 to 1 hour. Default 5 000.
+   */
   readonly closeTimeoutMs?: number
   /** How long the running callback, and then `terminate`, may take at the end, in ms: 1 to 1 hour. Default 5 000. */
   readonly terminateTimeoutMs?: number
@@ -94,7 +96,6 @@ const DEFAULTS = {
   requireSubprotocol: false,
   maxMessageBytes: MIB,
   compress: false,
-  fastLane: true,
   heartbeatIntervalMs: 30_000,
   heartbeatTimeoutMs: 20_000,
   idleTimeoutMs: 0,
@@ -104,6 +105,7 @@ const DEFAULTS = {
   maxBufferedBytes: MIB,
   slowPeer: 'close',
   upgradeTimeoutMs: 10_000,
+  initTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   terminateTimeoutMs: 5_000,
   shutdownCode: 1012
@@ -138,7 +140,6 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   codec: { words: 'an object with opcode ("text" or "binary"), decode and encode', fits: isCodec },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: { words: 'a boolean', fits: isBoolean },
-  fastLane: { words: 'a boolean', fits: isBoolean },
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),
@@ -152,6 +153,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
     fits: (value) => isRecord(value) && ('messages' in value || 'bytes' in value) && eachFits(value, RATE_LIMIT_RULES)
   },
   upgradeTimeoutMs: integer(1, HOUR),
+  initTimeoutMs: integer(1, HOUR),
   closeTimeoutMs: integer(1, HOUR),
   terminateTimeoutMs: integer(1, HOUR)
 }

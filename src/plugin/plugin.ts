@@ -7,7 +7,9 @@ import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
-import type { FrameBatch } from '../connection/frame-batch.ts'
+import { EventLoop } from '../event-loop.ts'
+import type { PreparedMessage } from '../transport/prepared-message.ts'
+import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
 import { drain } from './drain.ts'
 import { Gate } from './gate.ts'
@@ -33,11 +35,13 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
   const residents = new Residents(options)
-  const gate = new Gate(instance.server, options)
+  const loop = new EventLoop()
+  const gate = new Gate(instance.server, options, loop)
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
-  const topics = new PubSub<FrameBatch>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
-  const host: Host = { gate, residents, topics, nextId: countFrom(node) }
+  const topics = new PubSub<PreparedMessage>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
+  const sharing = { loop, batcher: new WriteBatcher(loop) }
+  const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
   guardRoutes(instance)
   const mounts = new RouteMounts(options, host)

@@ -17,11 +17,13 @@ export interface ResidentsOptions {
 export const RETRY_AFTER_SECONDS = 5
 
 /**
- * Every connection from its 101 until its `terminate` has settled and its socket is closed: who is here, and who may come in.
+ * Every connection from its 101 until its `terminate` has settled and its socket is closed. What
+ * `maxConnections` and `maxConnectionsPerKey` count ends with the socket.
  */
 export class Residents {
   readonly #options: ResidentsOptions
   readonly #connections = new Map<string, Connection>()
+  #open = 0
   readonly #keys = new Map<string, number>()
   #draining = false
   #empty: Promise<void> | undefined
@@ -43,7 +45,7 @@ export class Residents {
   refusal (request: FastifyRequest): FastifyError | undefined {
     const { maxConnections, maxConnectionsPerKey } = this.#options
     if (this.#draining) return retryLater(new FST_WEBSOCK_DRAINING())
-    if (maxConnections !== undefined && this.#connections.size >= maxConnections) return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
+    if (maxConnections !== undefined && this.#open >= maxConnections) return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
     if (maxConnectionsPerKey === undefined) return undefined
     const max = typeof maxConnectionsPerKey === 'number' ? maxConnectionsPerKey : maxConnectionsPerKey.max
     return (this.#keys.get(this.keyOf(request) ?? '') ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
@@ -62,14 +64,19 @@ export class Residents {
   moveIn (connection: Connection): void {
     const { id, key } = connection.peer
     this.#connections.set(id, connection)
+    this.#open++
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
+  }
+
+  /** Its place is free for another one. To be called once for each. */
+  socketClosed ({ peer: { key } }: Connection): void {
+    this.#open--
+    if (key !== undefined) this.#countOut(key)
   }
 
   /** To be called once for each. */
   moveOut (connection: Connection): void {
-    const { id, key } = connection.peer
-    this.#connections.delete(id)
-    if (key !== undefined) this.#countOut(key)
+    this.#connections.delete(connection.id)
     if (this.#connections.size === 0) this.#emptied?.()
   }
 

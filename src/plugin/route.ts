@@ -1,26 +1,35 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
-import type { WebSocket } from 'ws'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import type { FrameBatch } from '../connection/frame-batch.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
+import type { DeflateAgreement } from '../protocol/deflate.ts'
+import type { PreparedMessage } from '../transport/prepared-message.ts'
+import type { WriteSharing } from '../transport/send-queue.ts'
 import type { Gate } from './gate.ts'
 import { hasOwnHandler } from './guard.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
-import { Switch, toHeaderLines } from './switch.ts'
+import { agreeOnDeflate, switchProtocols, toHeaderLines } from './switch.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
 export interface Host {
   readonly gate: Gate
   readonly residents: Residents
-  readonly topics: PubSub<FrameBatch>
+  readonly topics: PubSub<PreparedMessage>
+  readonly sharing: WriteSharing
   readonly nextId: () => string
+}
+
+/** What the handshake of one connection came to. */
+interface Agreed {
+  readonly subprotocol: string | null
+  readonly deflate: DeflateAgreement | undefined
+  readonly key: string | undefined
 }
 
 const kRoute = Symbol('fastify-websock.route')
@@ -35,7 +44,6 @@ export class WebsocketRoute {
   readonly options: ResolvedOptions
   readonly #host: Host
   readonly #handler: RouteHandlerMethod | undefined
-  readonly switch: Switch
   /** Set before the server is ready, when the schemas are compiled. */
   endpoint: Endpoint | undefined
 
@@ -46,7 +54,6 @@ export class WebsocketRoute {
     this.options = options
     this.#host = host
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
-    this.switch = new Switch(options, host.gate)
   }
 
   /** Puts the upgrade into the route: our checks behind its `onRequest` hooks, the 101 behind its `onSend` hooks. */
@@ -110,15 +117,17 @@ export class WebsocketRoute {
    * a refusal, only before anything is on the wire.
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
-    upgrade.headerLines = toHeaderLines(reply)
+    const headerLines = toHeaderLines(reply)
     const key = this.#host.residents.keyOf(request)
-    upgrade.subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
-    return this.switch.perform(upgrade, (websocket) => this.#connect(websocket, upgrade, request, key))
+    const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
+    const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
+    if (deflate instanceof Error) return deflate
+    if (switchProtocols(upgrade, { subprotocol, deflate, headerLines })) this.#connect(upgrade, request, { subprotocol, deflate, key })
   }
 
-  #connect (websocket: WebSocket | undefined, { socket, subprotocol, smallWindow }: Upgrade, request: FastifyRequest, key: string | undefined): void {
+  #connect ({ socket }: Upgrade, request: FastifyRequest, { subprotocol, deflate, key }: Agreed): void {
     const { residents, nextId } = this.#host
-    const connection = new Connection(this.endpoint as Endpoint, { id: nextId(), log: request.log, socket, subprotocol, smallWindow, key }, websocket)
+    const connection = new Connection(this.endpoint as Endpoint, { id: nextId(), log: request.log, socket, subprotocol, windowBits: deflate?.windowBits, key })
     residents.moveIn(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyError } from 'fastify'
-import { atEndOfTurn, type Task } from '../connection/turn.ts'
+import type { EventLoop, TurnTask } from '../event-loop.ts'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
 
@@ -15,7 +15,7 @@ export interface UpgradeTimeouts {
  *
  * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
  */
-export class Upgrade implements Task {
+export class Upgrade implements TurnTask {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
@@ -23,14 +23,8 @@ export class Upgrade implements Task {
   readonly headers: IncomingHttpHeaders
   /** The route's handler was reached: the answer on its way is the 101. */
   admitted = false
-  subprotocol: string | null = null
-  /** Header lines that hooks have set, for the 101. */
-  headerLines: readonly string[] = []
-  /** What `permessage-deflate` was agreed on with a smaller window than 32 KiB for us. */
-  smallWindow = false
-  /** Why ws would not upgrade after all. */
-  failure: Error | undefined
   readonly #onEnd: () => void
+  readonly #loop: EventLoop
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
   #timer: NodeJS.Timeout | undefined
@@ -41,12 +35,13 @@ export class Upgrade implements Task {
   #guests: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
-  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, onEnd: () => void) {
+  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, loop: EventLoop, onEnd: () => void) {
     this.request = request
     this.socket = socket
     this.head = head
     this.headers = copyHandshake(request.headers)
     this.#onEnd = onEnd
+    this.#loop = loop
     this.#timeouts = timeouts
     socket.on('error', destroy)
     this.#errorListeners = socket.listenerCount('error')
@@ -57,7 +52,7 @@ export class Upgrade implements Task {
    * timer nor a listener; and without anything at that end the event loop need not ask for events without waiting.
    */
   watch (): void {
-    if (!this.#ended) atEndOfTurn(this)
+    if (!this.#ended) this.#loop.atEndOfTurn(this)
   }
 
   endTurn (): void {

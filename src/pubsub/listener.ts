@@ -55,7 +55,7 @@ export class Listener implements Subscriber<unknown> {
     return true
   }
 
-  sendShared (): void {}
+  broadcast (): void {}
 
   announce ({ type, info }: News): void {
     if (type === 'gap') this.#calls.add(() => { if (this.topics.size > 0) this.#call(() => this.#listener.handleGap?.(info)) })

@@ -3,17 +3,16 @@ import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { Bridge, type BridgeLog, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
-import { FanOut } from './fan-out.ts'
 import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
-import { Subscriptions, type Batch, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
+import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
 
-export interface PubSubOptions<Frames> {
+export interface PubSubOptions<Prepared> {
   /** What stands before the dot in this node's addresses. */
   readonly node: string
   /** The connection of an address of this node. */
-  readonly find: (address: string) => Subscriber<Frames> | undefined
+  readonly find: (address: string) => Subscriber<Prepared> | undefined
   readonly engine: Engine | undefined
   readonly log: BridgeLog
 }
@@ -33,12 +32,11 @@ const PRESENCE = 'p'
 /**
  * Topics: what is published here reaches the subscribers of this node at once, and those of the others through the engine.
  */
-export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
+export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
-  readonly #find: PubSubOptions<Frames>['find']
+  readonly #find: PubSubOptions<Prepared>['find']
   readonly #log: BridgeLog
-  readonly #subscriptions = new Subscriptions<Frames>(this)
-  readonly #fanOut = new FanOut<Frames>()
+  readonly #subscriptions = new Subscriptions<Prepared>(this)
   readonly #listeners = new Map<TopicListener<never>, Listener>()
   readonly #calls = new ListenerCalls()
   readonly #presence = new Presence(this)
@@ -46,7 +44,7 @@ export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner,
   #stopPresence: (() => void) | undefined
   #told = false
 
-  constructor ({ node, find, engine, log }: PubSubOptions<Frames>) {
+  constructor ({ node, find, engine, log }: PubSubOptions<Prepared>) {
     this.node = node
     this.#find = find
     this.#log = log
@@ -73,15 +71,13 @@ export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner,
   get lost (): number { return this.#bridge?.lost ?? 0 }
 
   /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
-  subscribe (topic: string, subscriber: Subscriber<Frames>): void {
+  subscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopic(topic)
-    this.settle()
     this.#subscriptions.add(topic, subscriber)
   }
 
-  unsubscribe (topic: string, subscriber: Subscriber<Frames>): void {
+  unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopic(topic)
-    this.settle()
     this.#subscriptions.delete(topic, subscriber)
   }
 
@@ -118,11 +114,8 @@ export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner,
     return this.#presence.of(topic)
   }
 
-  /** Sends the broadcasts that wait for the end of the tick: to be called before anything else is sent to a subscriber, and before it ends. */
-  settle (): void { this.#fanOut.settle() }
-
   /** Ends all subscriptions of one, and all that is tracked for it. */
-  leave (subscriber: Subscriber<Frames>): void {
+  leave (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.leave(subscriber)
     this.#presence.leave(subscriber.id)
   }
@@ -211,8 +204,11 @@ export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner,
 
   #broadcastHere (topic: string, message: unknown, except: string): void {
     const left = this.#find(except)
-    const shares = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.share?.(message), subscribers] as const)
-    for (const [frames, subscribers] of shares) if (frames !== undefined) this.#fanOut.add(frames, subscribers, left)
+    // First: one of the groups may be unable to send it, and then nobody is sent anything.
+    const prepared = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.prepare?.(message), subscribers] as const)
+    for (const [made, subscribers] of prepared) {
+      if (made !== undefined) for (const subscriber of subscribers) if (subscriber !== left) subscriber.broadcast(made)
+    }
   }
 
   #broadcastFromAfar (topic: string, message: unknown, except: string): void {
@@ -223,7 +219,7 @@ export class PubSub<Frames extends Batch<Frames>> implements SubscriptionsOwner,
     }
   }
 
-  #offerFromAfar ({ checkInfo }: Group<Frames>, subscribers: Iterable<Subscriber<Frames>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
+  #offerFromAfar ({ checkInfo }: Group<Prepared>, subscribers: Iterable<Subscriber<Prepared>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
     try {
       const checked = checkInfo === undefined ? info : checkInfo(info)
       const left = this.#find(except)

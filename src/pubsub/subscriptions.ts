@@ -1,28 +1,21 @@
 import type { News } from '../connection/handler.ts'
 
-/** What broadcasts are made into: one message, or many behind each other. */
-export interface Batch<Frames> {
-  /** Bytes. */
-  readonly length: number
-  and (next: Frames): Frames
-}
-
-/** Those whose messages have the same schema and codec, so that one frame serves them all. */
-export interface Group<Frames> {
+/** Those whose messages have the same schema and codec, so that one prepared message serves them all. */
+export interface Group<Prepared> {
   /** Throws when the message cannot be sent. Without it, broadcasts pass these by. */
-  readonly share?: (message: unknown) => Frames
+  readonly prepare?: (message: unknown) => Prepared
   /** Gives an info from another node as it is to be handed on; throws when it does not match their schema. */
   readonly checkInfo?: ((info: unknown) => unknown) | undefined
 }
 
 /** Who may be told of a topic. None of these throws. */
-export interface Subscriber<Frames> {
+export interface Subscriber<Prepared> {
   readonly id: string
-  readonly group: Group<Frames>
+  readonly group: Group<Prepared>
   /** Into its mailbox. */
   offer (info: unknown, topic: string): boolean
-  /** Straight to its socket. `more`: others may come in this tick. */
-  sendShared (frames: Frames, more: boolean): void
+  /** Into its send queue. Runs nobody's code within the call. */
+  broadcast (message: Prepared): void
   /** What the library itself has to tell. */
   announce (news: News): unknown
 }
@@ -34,46 +27,46 @@ export interface SubscriptionsOwner {
   topicClosed (topic: string): void
 }
 
-type Groups<Frames> = Map<Group<Frames>, Set<Subscriber<Frames>>>
+type Groups<Prepared> = Map<Group<Prepared>, Set<Subscriber<Prepared>>>
 
-interface Topic<Frames> {
+interface Topic<Prepared> {
   readonly name: string
-  readonly groups: Groups<Frames>
+  readonly groups: Groups<Prepared>
 }
 
 /**
  * Who in this process wants to be told of what. What telling costs grows with the subscribers of that topic alone.
  */
-export class Subscriptions<Frames> {
+export class Subscriptions<Prepared> {
   readonly #owner: SubscriptionsOwner
-  readonly #topics = new Map<string, Topic<Frames>>()
+  readonly #topics = new Map<string, Topic<Prepared>>()
   /** Not by name: names come with messages, and each subscription would keep its own copy. */
-  readonly #bySubscriber = new Map<Subscriber<Frames>, Set<Topic<Frames>>>()
+  readonly #bySubscriber = new Map<Subscriber<Prepared>, Set<Topic<Prepared>>>()
 
   constructor (owner: SubscriptionsOwner) {
     this.#owner = owner
   }
 
   /** Each of them, once. */
-  all (): Iterable<Subscriber<Frames>> {
+  all (): Iterable<Subscriber<Prepared>> {
     return this.#bySubscriber.keys()
   }
 
   /** The subscribers of a topic, by group. */
-  of (name: string): Groups<Frames> | undefined {
+  of (name: string): Groups<Prepared> | undefined {
     return this.#topics.get(name)?.groups
   }
 
   /** Again is as once. */
-  add (name: string, subscriber: Subscriber<Frames>): void {
+  add (name: string, subscriber: Subscriber<Prepared>): void {
     const known = this.#topics.has(name)
-    const topic = getOrAdd(this.#topics, name, (): Topic<Frames> => ({ name, groups: new Map() }))
+    const topic = getOrAdd(this.#topics, name, (): Topic<Prepared> => ({ name, groups: new Map() }))
     getOrAdd(topic.groups, subscriber.group, () => new Set()).add(subscriber)
     getOrAdd(this.#bySubscriber, subscriber, () => new Set()).add(topic)
     if (!known) this.#owner.topicOpened(name)
   }
 
-  delete (name: string, subscriber: Subscriber<Frames>): void {
+  delete (name: string, subscriber: Subscriber<Prepared>): void {
     const topic = this.#topics.get(name)
     const topics = this.#bySubscriber.get(subscriber)
     if (topic === undefined || topics?.delete(topic) !== true) return
@@ -82,14 +75,14 @@ export class Subscriptions<Frames> {
   }
 
   /** Ends all subscriptions of one. */
-  leave (subscriber: Subscriber<Frames>): void {
+  leave (subscriber: Subscriber<Prepared>): void {
     const topics = this.#bySubscriber.get(subscriber)
     if (topics === undefined) return
     this.#bySubscriber.delete(subscriber)
     for (const topic of topics) this.#remove(topic, subscriber)
   }
 
-  #remove ({ name, groups }: Topic<Frames>, subscriber: Subscriber<Frames>): void {
+  #remove ({ name, groups }: Topic<Prepared>, subscriber: Subscriber<Prepared>): void {
     const subscribers = groups.get(subscriber.group)
     subscribers?.delete(subscriber)
     if (subscribers?.size === 0) groups.delete(subscriber.group)

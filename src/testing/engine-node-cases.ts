@@ -25,7 +25,7 @@ class Ear implements Subscriber<never> {
     this.#look()
   }
 
-  sendShared (): void {}
+  broadcast (): void {}
 
   /** Resolves when it holds, looking whenever something was heard. */
   async until (condition: () => boolean, words: string): Promise<void> {

@@ -32,6 +32,8 @@ export class LifeModel {
   #state: string | undefined
   #reason = ''
   #initReturned = false
+  /** Something can be sent: the peer has not closed, but perhaps sent FIN. */
+  #open = true
 
   post (letter: Letter): void {
     if (this.ended) return
@@ -49,15 +51,29 @@ export class LifeModel {
     while (this.#staged.length > 0) for (const letter of this.#staged.splice(0)) this.post(letter)
   }
 
-  /** The first reason wins; what waits is dropped; a callback that runs is let finish before `terminate`. */
-  end (reason: string, frame?: string): void {
+  /** Our own end. The first reason wins; what waits is dropped; a callback that runs may finish before `terminate`. */
+  end (reason: string, frame: string): void {
+    const first = !this.ended
+    this.#begin(reason, () => false)
+    if (this.#open) this.wire.push(frame)
+    this.#open = false
+    if (first && this.running === undefined) this.#terminate()
+  }
+
+  /** The peer's end: frames that wait are handled first. After a bare FIN what they answer is sent. */
+  peerEnd (reason: string, { frame, open = false }: { frame?: string, open?: boolean } = {}): void {
     if (this.ended) return
-    this.ended = true
-    this.#reason = reason
-    this.#waiting = []
-    this.#staged = []
+    this.#begin(reason, ({ kind }) => kind !== 'info')
     if (frame !== undefined) this.wire.push(frame)
+    this.#open = open
     if (this.running === undefined) this.#terminate()
+  }
+
+  #begin (reason: string, isKept: (letter: Letter) => boolean): void {
+    if (!this.ended) this.#reason = reason
+    this.ended = true
+    this.#waiting = this.#waiting.filter(isKept)
+    this.#staged = []
   }
 
   release (): void {
@@ -65,7 +81,7 @@ export class LifeModel {
       if (letter !== this.running && !this.#start(letter)) return
       this.#finish(letter)
       this.running = undefined
-      if (this.ended) return this.#terminate()
+      if (this.ended && this.#waiting.length === 0) return this.#terminate()
     }
   }
 
@@ -82,19 +98,20 @@ export class LifeModel {
   #finish ({ kind, id, script: { infos, outcome } }: Letter): void {
     this.log.push(`ends ${id}`)
     for (let i = 0; i < infos; i++) this.log.push(`told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`)
-    // Once it has ended nothing is sent, so nothing is unsendable.
-    if (outcome === 'throw' || outcome === 'no result' || outcome === 'bad code' || (outcome === 'unsendable' && !this.ended)) {
+    // Once it is closed nothing is sent, so nothing is unsendable.
+    if (outcome === 'throw' || outcome === 'no result' || outcome === 'bad code' || (outcome === 'unsendable' && this.#open)) {
       return this.end('error 1011', 'close 1011')
     }
     if (kind === 'init') this.#initReturned = true
     if (outcome !== 'nothing' && outcome !== 'push' && outcome !== 'detail') this.#state = id
-    if (!this.ended) this.wire.push(...MESSAGES[outcome]?.map((end) => id + end) ?? [])
+    if (this.#open) this.wire.push(...MESSAGES[outcome]?.map((end) => id + end) ?? [])
     if (outcome === 'stop') this.end('normal', 'close 1000')
     if (outcome === 'detail') this.end('normal', 'close 4000')
     if (outcome === 'error') this.end('error 1011', 'close 1011')
   }
 
   #terminate (): void {
+    this.#open = false
     if (this.#initReturned) this.log.push(`terminate ${this.#reason}, state ${this.#state ?? ''}`)
   }
 }

@@ -46,7 +46,7 @@ export class World {
     const of = new Map<string, Diary>()
     const call = (kind: string, id: string, state: unknown, ws: any): any => {
       const diary = of.get(ws.id) as Diary
-      if (ws.signal.aborted) diary.log.push('called after the end')
+      if (kind === 'info' && ws.signal.aborted) diary.log.push('called after the end')
       if (id === 'tick' || id.startsWith('barrier')) return
       diary.log.push(`${kind} ${id}, state ${String(state ?? '')}`)
       const script = diary.scripts.get(id) ?? INFO
@@ -118,6 +118,8 @@ function wireOf (client: RawClient): string[] {
     .map(({ opcode, payload }) => opcode !== 8 ? payload.toString() : payload.length === 0 ? 'close' : `close ${payload.readUInt16BE()}`)
 }
 
+const BY_THE_CLIENT: ReadonlySet<Op['type']> = new Set(['packet', 'unmasked', 'bad text', 'close', 'fin', 'reset'])
+
 class Life {
   readonly model = new LifeModel()
   readonly server: TestServer
@@ -168,6 +170,7 @@ class Life {
 
   async act (op: Op): Promise<void> {
     const { model, diary, client } = this
+    if (!this.#open && BY_THE_CLIENT.has(op.type)) return
     // Who has been told to go answers, and hangs up: after a fault of the client's the server reads no close frame.
     const hangUp = model.ended ? () => { client.socket.end() } : () => {}
     switch (op.type) {
@@ -192,13 +195,15 @@ class Life {
         return model.end(op.type === 'unmasked' ? 'error 1002' : 'error 1007', op.type === 'unmasked' ? 'close 1002' : 'close 1007')
       case 'close':
         client.write(closeFrame(op.code))
-        model.end(`remote ${op.code ?? 1005}`, op.code === undefined ? 'close' : `close ${op.code}`)
+        model.peerEnd(`remote ${op.code ?? 1005}`, { frame: op.code === undefined ? 'close' : `close ${op.code}` })
         return this.#leave(hangUp)
       case 'fin':
-        model.end('remote 1006')
-        return this.#leave(() => client.socket.end())
+        model.peerEnd('remote 1006', { open: true })
+        this.#open = false
+        client.socket.end()
+        return
       case 'reset':
-        model.end('remote 1006')
+        model.peerEnd('remote 1006')
         return this.#leave(() => client.socket.resetAndDestroy())
     }
   }
@@ -209,6 +214,7 @@ class Life {
       await this.settle()
     }
     if (this.#open) await this.act({ type: 'close', code: 3001 })
+    await this.#leave(() => {})
     await this.settle()
     if (this.drained === undefined) return
     await Promise.race([this.drained, later(4000, undefined, { ref: false }).then(() => { throw new Error('drain() hangs') })])
@@ -223,7 +229,7 @@ class Life {
       if (kind === 'ping') return frame(9, id)
       return kind === 'frame' ? text(id) : Buffer.concat([frame(1, id.slice(0, 1), { fin: false }), frame(0, '', { fin: false }), frame(0, id.slice(1))])
     })
-    if (close) this.model.end('remote 3002', 'close 3002')
+    if (close) this.model.peerEnd('remote 3002', { frame: 'close 3002' })
     return Buffer.concat(close ? [...frames, closeFrame(3002)] : frames)
   }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Teardown } from './server.ts'
 
 /** A client frame, masked with zeros. `payload` is at most 65 535 bytes. */
@@ -109,6 +110,14 @@ export async function connectRaw (t: Teardown, port: number, { allowHalfOpen = f
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
+  return new RawClient(socket)
+}
+
+/** The same over TLS, whoever the server says that it is. */
+export async function connectRawTls (t: Teardown, port: number): Promise<RawClient> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'secureConnect')
   return new RawClient(socket)
 }
 

@@ -8,7 +8,7 @@ import { GROUPS, type Result } from './suite.ts'
 const HELP = `Usage: npm run test:hostile -- [URL] [options]
 
   URL                  ws://HOST:PORT/PATH of any echo server; without it one of our own is started
-  --server KIND        start another instead: ours, ours-by-ws (fastLane: false), ws, fastify-websocket
+  --server KIND        start another instead: ours, ws, fastify-websocket
   --only TEXT          only cases with this in their name
   --json               the whole report as JSON
   --markdown           run against ours, ws and @fastify/websocket, and print the page with the table`

@@ -5,8 +5,8 @@ import Fastify, { type FastifyPluginCallback, type RouteShorthandOptions } from 
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 import { ENDPOINTS, type Endpoint } from './case.ts'
 
-/** The echo server under attack, in a process of its own. `ours-by-ws`: ours with its fast lane shut. */
-export type ServerKind = 'ours' | 'ours-by-ws' | 'ws' | 'fastify-websocket'
+/** The echo server under attack, in a process of its own. */
+export type ServerKind = 'ours' | 'ws' | 'fastify-websocket'
 
 export interface Route {
   readonly port: number
@@ -34,8 +34,6 @@ const servers: Server[] = []
 
 const STARTS: Readonly<Record<ServerKind, () => Promise<Routes>>> = {
   ours: () => startOurs({}),
-
-  'ours-by-ws': () => startOurs({ fastLane: false }),
 
   async ws () {
     const options: Partial<Record<Endpoint, ServerOptions>> = {

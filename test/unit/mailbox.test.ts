@@ -1,6 +1,7 @@
 import t from 'tap'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Mailbox, type Letter } from '../../src/connection/mailbox.ts'
+import { EventLoop } from '../../src/event-loop.ts'
 
 interface Numbered extends Letter { readonly n: number }
 
@@ -15,7 +16,7 @@ function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbere
       return new Promise<void>((resolve) => ends.push(resolve))
     },
     holdReading: (full) => marks.push([full, mailbox.length])
-  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes })
+  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes }, new EventLoop())
   return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
 }
 
@@ -80,7 +81,7 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
       return n === 0 ? new Promise<void>((resolve) => { release = resolve }) : undefined
     },
     holdReading: () => {}
-  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 })
+  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 }, new EventLoop())
   for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
   release()
   await turn()
@@ -96,7 +97,7 @@ void t.test('a million letters offered in one turn take no longer each than a fe
       if (n === 499_999) seen.length = mailbox.length
     },
     holdReading: () => {}
-  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 })
+  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 }, new EventLoop())
   for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n, bytes: 0 })
   t.equal(mailbox.length, 1_000_000)
   await turn()

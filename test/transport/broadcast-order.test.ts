@@ -1,18 +1,18 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
-import type { WebsocketContext } from '../src/index.ts'
-import { gatherCrowd } from './helpers/crowd.ts'
-import { FUZZ_SEED, pick, randomFrom, type Random } from './helpers/random.ts'
-import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from './helpers/raw.ts'
-import { startServer, type Teardown, type TestServer } from './helpers/server.ts'
+import type { WebsocketContext } from '../../src/index.ts'
+import { gatherCrowd } from '../helpers/crowd.ts'
+import { FUZZ_SEED, pick, randomFrom, type Random } from '../helpers/random.ts'
+import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
+import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
 // `FUZZ_TRIAL=12` repeats the one that failed, `FAN_OUT_TRIALS=10000` makes more of them.
 const TRIALS = Number(process.env.FAN_OUT_TRIALS ?? 200)
 const ONLY = process.env.FUZZ_TRIAL
 const TOPICS = ['one', 'two']
-const KINDS = { plain: {}, wait: { slowPeer: 'wait' }, narrow: { maxBufferedBytes: 4096, slowPeer: 'wait' }, 'by-ws': { fastLane: false }, compressed: { compress: true } } as const
+const KINDS = { plain: {}, wait: { slowPeer: 'wait' }, narrow: { maxBufferedBytes: 4096, slowPeer: 'wait' }, compressed: { compress: true } } as const
 /** With long messages: a raw client does not read compressed frames, and who ends does not get what waits in its mailbox. */
-const KINDS_FOR_LONG = ['plain', 'wait', 'by-ws'] as const
+const KINDS_FOR_LONG = ['plain', 'wait', 'narrow'] as const
 const LONG = 'x'.repeat(30_000)
 
 t.setTimeout(Math.max(60_000, TRIALS * 100))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { unmask } from '../../src/connection/unmask.ts'
+import { unmask } from '../../src/protocol/unmask.ts'
 
 void t.test('every length and alignment is unmasked as RFC 6455 says, and told from ASCII', async (t) => {
   const key = [0x12, 0xfe, 0x80, 0x37]

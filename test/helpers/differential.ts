@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import { pingFrame, type TerminateReason, type WebsocketOptions } from '../../src/index.ts'
 import { cut, mutateFrame } from './fuzz.ts'
 import { pick, type Random } from './random.ts'
-import { connectRaw, handshake, type RawClient } from './raw.ts'
+import { connectRaw, connectRawTls, handshake, type RawClient } from './raw.ts'
+import { startReference } from './reference-server.ts'
 import { startServer, type Teardown, type TestServer } from './server.ts'
 
 /** What is sent on one connection, in chunks that the server reads one by one. */
@@ -28,56 +29,85 @@ export interface Outcome {
   readonly wire: Buffer
 }
 
-interface Life {
+/** What one connection's handler saw, on either server. */
+export interface Life {
   readonly seen: string[]
   readonly ended: string[]
   socket: Socket | undefined
+  /** Bytes that the server has read behind the handshake. */
+  read: number
   readonly script: Script
   /** Callbacks that wait for something. */
   pending: number
 }
 
-type Lane = 'on' | 'off'
+export type Kind = 'ours' | 'ws'
 
-/** Two routes that differ in nothing but who reads and writes their frames, and the same with a small limit. */
-export async function startLanes (t: Teardown, options: WebsocketOptions = {}): Promise<TestServer & { lives: Map<string, Life> }> {
+/** Two servers that answer alike: one of this library, and one of ws. */
+export interface Servers {
+  readonly ports: Readonly<Record<Kind, number>>
+  readonly lives: Map<string, Life>
+  readonly tls: boolean
+}
+
+const LIMITS = { large: 80_000, small: 300 } as const
+const MAX_BUFFERED_BYTES = 2 ** 28
+const CLOSE_TIMEOUT_MS = 10_000
+
+export async function startServers (t: Teardown, tls?: { readonly key: Buffer, readonly cert: Buffer }): Promise<Servers> {
   const lives = new Map<string, Life>()
-  const server = await startServer(t, (app) => {
-    const declare = (path: string, own: WebsocketOptions): void => {
-      app.get(path, {
-        websocketOptions: { ...options, ...own },
-        websocketHandler: {
-          init ({ query, request }, ws) {
-            const life = lives.get((query as { n: string }).n) as Life
-            life.socket = request.raw.socket
-            return ws.ok(life)
-          },
-          handleIn: ({ opcode, data }, life, ws) => {
-            life.seen.push(`${opcode} ${Buffer.from(data as string).toString('latin1')}`)
-            return answer(data, life, ws as never) as never
-          },
-          handleControl: ({ opcode, data }, life, ws) => {
-            life.seen.push(`${opcode} ${Buffer.from(data).toString('latin1')}`)
-            if (letterOf(data) === 'P') return ws.push(Buffer.from(data))
-            if (letterOf(data) === 'S') return ws.stop('normal', 4001, Buffer.from(data))
-          },
-          handleInfo: (info, _life, ws) => ws.push(info as string),
-          terminate (reason, life) { life.ended.push(describe(reason)) }
-        }
-      })
+  const ours = await startServer(t, (app) => {
+    for (const [size, maxMessageBytes] of Object.entries(LIMITS)) declareRoute(app, `/${size}`, { maxMessageBytes, maxBufferedBytes: MAX_BUFFERED_BYTES }, lives)
+  }, { level: 'silent', websock: { closeTimeoutMs: CLOSE_TIMEOUT_MS }, ...tls && { fastify: { https: tls } as never } })
+  const ws = await startReference(t, tls, (request) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://x')
+    return { life: lives.get(searchParams.get('n') ?? '') as Life, maxPayload: LIMITS[pathname.slice(1) as keyof typeof LIMITS] }
+  }, CLOSE_TIMEOUT_MS)
+  return { ports: { ours: ours.port, ws }, lives, tls: tls !== undefined }
+}
+
+function declareRoute (app: TestServer['app'], path: string, websocketOptions: WebsocketOptions, lives: ReadonlyMap<string, Life>): void {
+  app.get(path, {
+    websocketOptions,
+    websocketHandler: {
+      init ({ query, request }, ws) {
+        const life = lives.get((query as { n: string }).n) as Life
+        life.socket = request.raw.socket
+        life.socket.on('data', (chunk: Buffer) => { life.read += chunk.length })
+        return ws.ok(life)
+      },
+      handleIn: ({ opcode, data }, life, ws) => {
+        life.seen.push(`${opcode} ${Buffer.from(data as string).toString('latin1')}`)
+        return answer(data, life, ws as never) as never
+      },
+      handleControl: ({ opcode, data }, life, ws) => {
+        life.seen.push(`${opcode} ${Buffer.from(data).toString('latin1')}`)
+        return answerControl(data, ws as never) as never
+      },
+      handleInfo: (info, _life, ws) => ws.push(info as string),
+      terminate (reason, life) { life.ended.push(describe(reason)) }
     }
-    for (const lane of ['on', 'off'] as const) {
-      declare(`/large/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 80_000, maxBufferedBytes: 2 ** 28 })
-      declare(`/small/${lane}`, { fastLane: lane === 'on', maxMessageBytes: 300, maxBufferedBytes: 2 ** 28 })
-    }
-  }, { level: 'silent', websock: { closeTimeoutMs: 1000 } })
-  return { ...server, lives }
+  })
+}
+
+/** What an answer may ask for, of this library's connection or of the reference's. */
+export interface Answering {
+  push (messages: unknown): unknown
+  stop (reason: 'normal', code: number, messages: unknown): unknown
+  send (info: unknown): unknown
+  pause (): void
+  resume (): void
 }
 
 /** What a message asks for. */
 const letterOf = (data: string | Uint8Array): string => typeof data === 'string' ? data.charAt(0) : String.fromCharCode(data[0] ?? 0)
 
-function answer (data: string | Uint8Array, life: Life, ws: any): unknown {
+export function answerControl (data: Uint8Array, ws: Answering): unknown {
+  if (letterOf(data) === 'P') return ws.push(Buffer.from(data))
+  if (letterOf(data) === 'S') return ws.stop('normal', 4001, Buffer.from(data))
+}
+
+export function answer (data: string | Uint8Array, life: Life, ws: Answering): unknown {
   const later = (work: () => unknown): Promise<unknown> => {
     life.pending++
     return turn().then(() => {
@@ -117,19 +147,19 @@ function answer (data: string | Uint8Array, life: Life, ws: any): unknown {
 const MUCH = Array.from({ length: 5 }, (_none, i) => Buffer.alloc(2 ** 20, i))
 
 const describe = (reason: TerminateReason): string =>
-  [reason.type, ...'code' in reason ? [reason.code] : [], ...'reason' in reason ? [reason.reason] : [], ...'error' in reason ? [(reason.error as Error).message] : []].join(' ')
+  [reason.type, ...'code' in reason ? [reason.code] : [], ...'reason' in reason ? [reason.reason] : []].join(' ')
 
-/** Runs a script on one of the routes: a chunk is sent when the one before is read and all that came of it is done. */
-export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<typeof startLanes>>, script: Script, name: string, lane: Lane): Promise<Outcome> {
+/** Runs a script on one of the servers: a chunk is sent when the one before is read and all that came of it is done. */
+export async function perform (t: Teardown, { ports, lives, tls }: Servers, script: Script, name: string, kind: Kind): Promise<Outcome> {
   const { chunks, eager, hasty, small, stuck, rough } = script
-  const life: Life = { seen: [], ended: [], socket: undefined, script, pending: 0 }
-  lives.set(`${name}-${lane}`, life)
-  const client = await connectRaw(t, port)
+  const life: Life = { seen: [], ended: [], socket: undefined, read: 0, script, pending: 0 }
+  lives.set(`${name}-${kind}`, life)
+  const client = tls ? await connectRawTls(t, ports[kind]) : await connectRaw(t, ports[kind])
   client.socket.setNoDelay()
   if (stuck) client.socket.pause()
-  const head = Buffer.from(handshake(`/${small ? 'small' : 'large'}/${lane}?n=${name}-${lane}`))
+  const head = Buffer.from(handshake(`/${small ? 'small' : 'large'}?n=${name}-${kind}`))
   const packets = eager ? [Buffer.concat([head, ...chunks.slice(0, 1)]), ...chunks.slice(1)] : [head, ...chunks]
-  let sent = 0
+  let sent = -head.length
   for (const packet of packets) {
     client.write(packet)
     sent += packet.length
@@ -140,11 +170,12 @@ export async function perform (t: Teardown, { port, lives }: Awaited<ReturnType<
   else client.socket.resume().end()
   await until(() => client.socket.closed, 'TCP does not end')
   await until(() => life.ended.length > 0, 'there is no end')
+  lives.delete(`${name}-${kind}`)
   return { seen: life.seen, ended: life.ended, wire: client.bytes }
 }
 
 async function settled (client: RawClient, life: Life, sent: number): Promise<void> {
-  await until(() => client.socket.destroyed || life.socket?.destroyed === true || (life.socket !== undefined && life.socket.bytesRead >= sent), 'it is not read')
+  await until(() => client.socket.destroyed || life.socket?.destroyed === true || (life.socket !== undefined && life.read >= sent), 'it is not read')
   for (let quiet = 0; quiet < 3; quiet++) {
     await turn()
     if (life.pending > 0) quiet = -1
@@ -152,7 +183,7 @@ async function settled (client: RawClient, life: Life, sent: number): Promise<vo
 }
 
 export async function until (condition: () => boolean, otherwise: string): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + 20_000
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(otherwise)
     await turn()
@@ -160,9 +191,9 @@ export async function until (condition: () => boolean, otherwise: string): Promi
 }
 
 /** Frames as odd as they come, and how TCP cuts them. */
-export function buildScript (random: Random): Script {
+export function buildScript (random: Random, tls = false): Script {
   const small = random(3) === 0
-  const rough = pick(random, [undefined, undefined, undefined, undefined, undefined, undefined, undefined, 'reset', 'handler'] as const)
+  const rough = tls ? undefined : pick(random, [undefined, undefined, undefined, undefined, undefined, undefined, undefined, 'reset', 'handler'] as const)
   const hasty = rough !== undefined || random(6) === 0
   const stuck = rough === undefined && random(30) === 0
   const faultAt = random(3) === 0 ? -1 : random(24)

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import type { TerminateReason, WebsocketContext } from '../src/index.ts'
-import type { WebsocketOptions } from '../src/plugin/options.ts'
-import { setClock } from './helpers/clock.ts'
-import { gatherCrowd } from './helpers/crowd.ts'
-import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from './helpers/raw.ts'
-import { startServer, type Teardown } from './helpers/server.ts'
+import type { TerminateReason, WebsocketContext } from '../../src/index.ts'
+import type { WebsocketOptions } from '../../src/plugin/options.ts'
+import { setClock } from '../helpers/clock.ts'
+import { gatherCrowd } from '../helpers/crowd.ts'
+import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
+import { startServer, type Teardown } from '../helpers/server.ts'
 
 // A broadcast is written to a socket without the parts behind it, where nothing is in its way. Here something is.
 

@@ -1,0 +1,246 @@
+import { isUtf8 } from 'node:buffer'
+import { closeCodes } from '../wire/close-codes.ts'
+import { InvalidClosing, readClosePayload } from './close-payload.ts'
+import { inflateMessage, maxDeflatedBytes } from './deflate.ts'
+import { FIN, OPCODES, RSV1 } from './frame-header.ts'
+import { GrowingBuffer } from './growing-buffer.ts'
+import { unmask } from './unmask.ts'
+
+/** What a {@link FrameParser} reads goes here. None of these throws. */
+export interface FrameSink {
+  readonly limits: { readonly maxMessageBytes: number }
+  /** permessage-deflate was agreed on. */
+  readonly inflates: boolean
+  /** `count` is to be called. */
+  readonly metered: boolean
+  /** Counts what came in: complete frames, and payload bytes, those of unfinished frames included. */
+  count (frames: number, bytes: number): void
+  /** A whole text message of that many bytes of UTF-8. */
+  receiveText (text: string, bytes: number): void
+  /** A whole binary message: often a view into the chunk. */
+  receiveBinary (data: Buffer): void
+  /** A view into the chunk. */
+  receiveControl (opcode: 'ping' | 'pong', data: Buffer): void
+  /** The peer's close frame: nothing after it is parsed. `code` is 1005 when it had none. */
+  receiveClose (code: number, reason: string, payload: Buffer): void
+  /** The peer broke the protocol: nothing after it is parsed. `code` is the close code for it. */
+  fail (code: number, problem: string): void
+}
+
+/** Fragments of at least this size fill a message; more of them than that close 1008. */
+const MIN_FRAGMENT_BYTES = 64
+const MIN_MAX_FRAGMENTS = 16_384
+
+/**
+ * Reads the frames that a client sends (RFC 6455 §5) from chunks of any size.
+ *
+ * A frame that is whole in its chunk is not copied. An unfinished frame, and the fragments of an
+ * unfinished message, are kept in at most twice their bytes.
+ */
+export class FrameParser {
+  readonly #sink: FrameSink
+  #stopped = false
+  /** A frame that has begun, from its first byte on. */
+  #frame: GrowingBuffer | undefined
+  /** Length of that frame, as far as its header tells yet. */
+  #frameBytes = 0
+  /** Bytes of that frame that have been counted. */
+  #counted = 0
+  /** The fragments of a message, and its opcode: 0 while there is none. */
+  #fragments: GrowingBuffer | undefined
+  #opcode = 0
+  #compressed = false
+  #fragmentCount = 0
+
+  constructor (sink: FrameSink) {
+    this.#sink = sink
+  }
+
+  /** Nothing more is parsed: the peer has closed, or broken the protocol. */
+  get stopped (): boolean { return this.#stopped }
+
+  stop (): void {
+    this.#stopped = true
+    this.#frame = this.#fragments = undefined
+  }
+
+  /** Not to be called by what the sink does. */
+  push (chunk: Buffer): void {
+    const from = this.#frame === undefined ? 0 : this.#finishFrame(this.#frame, chunk)
+    if (this.#frame !== undefined || this.#stopped) return
+    const at = this.#readFrames(chunk, from)
+    if (at < chunk.length && !this.#stopped) this.#keep(chunk, at)
+  }
+
+  /** Reads all frames that are whole. Returns where the first unfinished one begins. */
+  #readFrames (bytes: Buffer, from: number): number {
+    let at = from
+    while (bytes.length - at >= 2 && !this.#stopped) {
+      const first = bytes[at] as number
+      const second = bytes[at + 1] as number
+      const isPlain = (first === 0x81 || first === 0x82) && second >= 0x80 && this.#opcode === 0
+      if (!isPlain && !this.#checkHeader(first, second)) return bytes.length
+      let length = second & 0x7f
+      let payloadAt = at + 6
+      if (length >= 126) {
+        const width = length === 126 ? 2 : 8
+        payloadAt += width
+        if (bytes.length < at + 2 + width) {
+          this.#frameBytes = 2 + width
+          return at
+        }
+        length = width === 2 ? bytes.readUInt16BE(at + 2) : readLength(bytes, at + 2)
+      }
+      const isChecked = isPlain ? length > this.#sink.limits.maxMessageBytes : (first & 0x08) === 0
+      if (isChecked && !this.#checkLength(first, length)) return bytes.length
+      const end = payloadAt + length
+      if (end > bytes.length) {
+        this.#frameBytes = end - at
+        return at
+      }
+      this.#takeFrame(first, bytes, payloadAt, end)
+      at = end
+    }
+    if (bytes.length - at < 2) this.#frameBytes = 2
+    return this.#stopped ? bytes.length : at
+  }
+
+  #keep (chunk: Buffer, from: number): void {
+    this.#frame = new GrowingBuffer()
+    this.#append(this.#frame, chunk, from, chunk.length)
+  }
+
+  /** Adds what the chunk has of the frame that has begun. Returns where the next one begins. */
+  #finishFrame (frame: GrowingBuffer, chunk: Buffer): number {
+    let at = 0
+    while (at < chunk.length && !this.#stopped) {
+      const end = Math.min(chunk.length, at + this.#frameBytes - frame.length)
+      this.#append(frame, chunk, at, end)
+      at = end
+      if (frame.length < this.#frameBytes) break
+      // Either the whole frame is there, or more of its header, and `#frameBytes` grows.
+      if (this.#readFrames(frame.view(), 0) === frame.length) {
+        this.#frame = undefined
+        break
+      }
+    }
+    return at
+  }
+
+  #append (frame: GrowingBuffer, chunk: Buffer, from: number, to: number): void {
+    frame.append(chunk, from, to, this.#frameBytes)
+    if (!this.#sink.metered || frame.length === this.#frameBytes) return
+    this.#counted += to - from
+    this.#sink.count(0, to - from)
+  }
+
+  /** False, and the parser has failed, when a frame may not begin like this. */
+  #checkHeader (first: number, second: number): boolean {
+    const problem = this.#problemOf(first, second)
+    if (problem !== undefined) this.#fail(closeCodes.protocolError, problem)
+    return problem === undefined
+  }
+
+  #problemOf (first: number, second: number): string | undefined {
+    const opcode = first & 0x0f
+    if ((first & 0x30) !== 0) return 'RSV2 or RSV3 is set'
+    if ((first & RSV1) !== 0 && !(this.#sink.inflates && isDataOpcode(opcode))) return 'RSV1 is set'
+    if (second < 0x80) return 'a frame that is not masked'
+    if (isDataOpcode(opcode)) return this.#opcode === 0 ? undefined : 'a message within a message'
+    if (opcode === OPCODES.continuation) {
+      return this.#opcode === 0 ? 'a continuation of no message' : undefined
+    }
+    if (opcode < OPCODES.close || opcode > OPCODES.pong) return `the opcode ${opcode}`
+    if ((first & FIN) === 0) return 'a control frame that is fragmented'
+    return second > 0x80 + 125 ? 'a control frame with more than 125 bytes' : undefined
+  }
+
+  /** False, and the parser has failed, when a message would be too long with this frame. */
+  #checkLength (first: number, length: number): boolean {
+    const opcode = first & 0x0f
+    const compressed = opcode === OPCODES.continuation ? this.#compressed : (first & RSV1) !== 0
+    const { maxMessageBytes } = this.#sink.limits
+    const most = compressed ? maxDeflatedBytes(maxMessageBytes) : maxMessageBytes
+    if ((this.#fragments?.length ?? 0) + length <= most) return true
+    this.#failTooBig()
+    return false
+  }
+
+  #takeFrame (first: number, bytes: Buffer, from: number, to: number): void {
+    if (this.#sink.metered) {
+      this.#sink.count(1, Math.max(0, to - from - this.#counted))
+      this.#counted = 0
+    }
+    const ascii = unmask(bytes, from, to)
+    const opcode = first & 0x0f
+    if (opcode >= OPCODES.close) this.#takeControl(opcode, bytes.subarray(from, to))
+    else if ((first & FIN) === 0 || opcode === OPCODES.continuation) this.#takeFragment(first, bytes, from, to)
+    else if (first === 0x82) this.#sink.receiveBinary(bytes.subarray(from, to))
+    else if (first === 0x81 && ascii) this.#sink.receiveText(bytes.toString('latin1', from, to), to - from)
+    else this.#deliver(opcode, (first & RSV1) !== 0, bytes.subarray(from, to))
+  }
+
+  #takeFragment (first: number, bytes: Buffer, from: number, to: number): void {
+    const { maxMessageBytes } = this.#sink.limits
+    if (this.#opcode === 0) {
+      this.#opcode = first & 0x0f
+      this.#compressed = (first & RSV1) !== 0
+      this.#fragments = new GrowingBuffer()
+    }
+    const fragments = this.#fragments as GrowingBuffer
+    fragments.append(bytes, from, to, maxDeflatedBytes(maxMessageBytes))
+    const most = Math.max(MIN_MAX_FRAGMENTS, Math.ceil(maxMessageBytes / MIN_FRAGMENT_BYTES))
+    if (++this.#fragmentCount > most) {
+      return this.#fail(closeCodes.policyViolation, `a message of more than ${most} fragments`)
+    }
+    if ((first & FIN) === 0) return
+    const opcode = this.#opcode
+    this.#opcode = this.#fragmentCount = 0
+    this.#fragments = undefined
+    this.#deliver(opcode, this.#compressed, fragments.view())
+  }
+
+  #takeControl (opcode: number, payload: Buffer): void {
+    if (opcode !== OPCODES.close) {
+      return this.#sink.receiveControl(opcode === OPCODES.ping ? 'ping' : 'pong', payload)
+    }
+    const closing = readClosePayload(payload)
+    if (closing instanceof InvalidClosing) return this.#fail(closing.code, closing.problem)
+    this.stop()
+    this.#sink.receiveClose(closing.code, closing.reason, payload)
+  }
+
+  #deliver (opcode: number, compressed: boolean, payload: Buffer): void {
+    const data = compressed ? inflateMessage(payload, this.#sink.limits.maxMessageBytes) : payload
+    if (data === 'too big') this.#failTooBig()
+    else if (data === 'invalid') {
+      this.#fail(closeCodes.invalidPayload, 'a message that cannot be inflated')
+    } else if (opcode === OPCODES.binary) this.#sink.receiveBinary(data)
+    else this.#deliverText(data)
+  }
+
+  #deliverText (data: Buffer): void {
+    if (isUtf8(data)) this.#sink.receiveText(data.toString(), data.length)
+    else this.#fail(closeCodes.invalidPayload, 'a text message that is not UTF-8')
+  }
+
+  #failTooBig (): void {
+    const { maxMessageBytes } = this.#sink.limits
+    this.#fail(closeCodes.messageTooBig, `a message of more than ${maxMessageBytes} bytes`)
+  }
+
+  #fail (code: number, problem: string): void {
+    this.stop()
+    this.#sink.fail(code, problem)
+  }
+}
+
+function isDataOpcode (opcode: number): boolean {
+  return opcode === OPCODES.text || opcode === OPCODES.binary
+}
+
+/** An extended length of eight bytes. Infinity beyond what a number holds exactly. */
+function readLength (bytes: Buffer, at: number): number {
+  const high = bytes.readUInt32BE(at)
+  return high > 0x1fffff ? Infinity : high * 2 ** 32 + bytes.readUInt32BE(at + 4)
+}

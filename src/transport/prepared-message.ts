@@ -1,0 +1,64 @@
+import { deflateMessage } from '../protocol/deflate.ts'
+import { FIRST_BYTES, MAX_HEADER_BYTES, RSV1, writeHeader } from '../protocol/frame-header.ts'
+import type { OutgoingFrame } from '../wire/frame.ts'
+import { PreparedBatch } from './prepared-batch.ts'
+
+/** Smaller messages are not compressed, in bytes. */
+export const MIN_DEFLATED_BYTES = 1024
+
+/** A message for many connections: encoded, framed and compressed once. */
+export class PreparedMessage {
+  readonly #opcode: OutgoingFrame['opcode']
+  readonly #payload: Buffer
+  readonly #plain: PreparedFrame
+  #deflated: Map<number, PreparedFrame> | undefined
+
+  constructor ({ opcode, data }: OutgoingFrame) {
+    const length = Buffer.byteLength(data)
+    const [bytes, payloadAt] = allocateFrame(FIRST_BYTES[opcode], length)
+    if (typeof data === 'string') bytes.write(data, payloadAt)
+    else bytes.set(data, payloadAt)
+    this.#opcode = opcode
+    this.#payload = bytes.subarray(payloadAt)
+    this.#plain = new PreparedFrame(bytes)
+  }
+
+  /** `windowBits`: of permessage-deflate, where a connection has agreed on it. */
+  frame (windowBits: number | undefined): PreparedFrame {
+    if (windowBits === undefined || this.#payload.length < MIN_DEFLATED_BYTES) return this.#plain
+    this.#deflated ??= new Map()
+    const frame = this.#deflated.get(windowBits) ?? this.#deflate(windowBits)
+    this.#deflated.set(windowBits, frame)
+    return frame
+  }
+
+  #deflate (windowBits: number): PreparedFrame {
+    const data = deflateMessage(this.#payload, windowBits)
+    const [bytes, payloadAt] = allocateFrame(FIRST_BYTES[this.#opcode] | RSV1, data.length)
+    bytes.set(data, payloadAt)
+    return new PreparedFrame(bytes)
+  }
+}
+
+/** Header and payload of a message, the same bytes for all who are sent them. */
+export class PreparedFrame {
+  readonly bytes: Buffer
+  #batch: PreparedBatch | undefined
+
+  constructor (bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  /** This frame alone. */
+  get batch (): PreparedBatch {
+    return (this.#batch ??= new PreparedBatch(this, undefined))
+  }
+}
+
+/** A frame's bytes with their header, and where the payload goes. */
+function allocateFrame (firstByte: number, length: number): [bytes: Buffer, payloadAt: number] {
+  // Not from Node's pool: a slow reader would keep all of it.
+  const bytes = Buffer.allocUnsafeSlow(MAX_HEADER_BYTES + length)
+  const payloadAt = writeHeader(bytes, 0, firstByte, length)
+  return [bytes.subarray(0, payloadAt + length), payloadAt]
+}

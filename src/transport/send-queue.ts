@@ -1,0 +1,326 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { EventLoop, TickTask } from '../event-loop.ts'
+import { deflateMessage } from '../protocol/deflate.ts'
+import { FIRST_BYTES, RSV1 } from '../protocol/frame-header.ts'
+import type { OutgoingFrame } from '../wire/frame.ts'
+import type { PreparedBatch } from './prepared-batch.ts'
+import { MIN_DEFLATED_BYTES, type PreparedMessage } from './prepared-message.ts'
+import { MAX_BATCH_BYTES, type BatchWriter, type WriteBatcher } from './write-batcher.ts'
+
+/**
+ * What happens to a message for a peer that reads too slowly: `close` ends the connection 1013,
+ * `drop` leaves the message out and counts it, `wait` lets the mailbox stand still meanwhile.
+ */
+export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
+
+export interface SendQueueLimits {
+  readonly maxBufferedBytes: number
+  readonly slowPeer: SlowPeerPolicy
+  /** With `wait`: broadcasts that may wait meanwhile, and their bytes. */
+  readonly maxMailboxLength: number
+  readonly maxMailboxBytes: number
+}
+
+export interface SendQueueOwner {
+  /** `slowPeer: 'close'`: more than `maxBufferedBytes` wait already. May be called again. */
+  slowPeer (bufferedBytes: number): void
+  /** `slowPeer: 'wait'`: a broadcast finds that as many wait as may. */
+  broadcastRefused (): void
+  /** The peer pings, and leaves more pongs unread than a well-behaved one ever has. */
+  pongsUnread (): void
+}
+
+/** What connections of an app share to write. */
+export interface WriteSharing {
+  readonly loop: EventLoop
+  readonly batcher: WriteBatcher
+}
+
+/** What a write costs that waits, besides its bytes: two buffers and two entries of Node's queue. */
+const WRITE_OVERHEAD = 256
+
+/** ws cuts a peer behind as many: 128 KiB of the largest pongs. */
+const MAX_UNREAD_PONGS = 1024
+
+/**
+ * Everything that one connection sends, in order: results, broadcasts, pongs, the close frame.
+ *
+ * Bytes wait in one of two places: in the batch of their tick, and then in the socket. Broadcasts
+ * are kept as references in `#broadcasts`; when another frame follows, they are copied in front of
+ * it. With `slowPeer: 'wait'`, broadcasts for a peer that is behind wait in `#held`.
+ */
+export class SendQueue implements BatchWriter, TickTask {
+  /** Messages left out so far (`slowPeer: 'drop'`). */
+  droppedMessages = 0
+  readonly socket: Duplex
+  readonly #owner: SendQueueOwner
+  readonly #limits: SendQueueLimits
+  readonly #sharing: WriteSharing
+  /** Of permessage-deflate, where that was agreed on. */
+  readonly #windowBits: number | undefined
+  #open = true
+  #broadcasts: PreparedBatch | undefined
+  #scheduled = false
+  /** A broadcast was refused in this tick (`slowPeer: 'close'`). */
+  #isSlow = false
+  #held: PreparedMessage[] | undefined
+  #heldBytes = 0
+  /** Writes that were made while others waited, and wait themselves. */
+  #waitingWrites = 0
+  /** Pongs that were batched behind bytes that wait, and those of them that were written. */
+  #batchedPongs = 0
+  #unreadPongs = 0
+  #waiters: Array<(drained: boolean) => void> | undefined
+  #onWriteSent: (() => void) | undefined
+
+  constructor (
+    socket: Duplex, owner: SendQueueOwner, limits: SendQueueLimits, sharing: WriteSharing,
+    windowBits: number | undefined
+  ) {
+    this.socket = socket
+    this.#owner = owner
+    this.#limits = limits
+    this.#sharing = sharing
+    this.#windowBits = windowBits
+  }
+
+  /** Frames are taken: neither side has closed, and the socket can be written to. */
+  get open (): boolean { return this.#open }
+
+  /** Bytes that were taken and have not left. */
+  get bufferedBytes (): number {
+    return this.socket.writableLength + this.#sharing.batcher.lengthOf(this) +
+      (this.#broadcasts?.length ?? 0) + this.#heldBytes
+  }
+
+  /** With `slowPeer: 'wait'`: nothing else is to be handled before `drained` resolves. */
+  get overHighWaterMark (): boolean {
+    return this.#waits && this.#open && this.#isOverfull()
+  }
+
+  /**
+   * Sends a message or a ping of the handler's. False when it is not sent: the connection is closing,
+   * or more than `maxBufferedBytes` wait. So a peer that never reads costs that and one message; with
+   * `wait`, that and one result.
+   */
+  send (frame: OutgoingFrame): boolean {
+    if (!this.#open || (!this.#waits && this.#isOverfull() && this.#meetSlowPeer(1))) return false
+    this.#add(frame)
+    return true
+  }
+
+  /** Sends a ping of our own, however much waits. */
+  ping (): void {
+    if (this.#open) this.#addFrame(FIRST_BYTES.ping, '')
+  }
+
+  /** Answers a ping (RFC 6455 §5.5.3), however much waits. */
+  pong (data: Buffer): void {
+    if (!this.#open) return
+    if (this.socket.writableLength > 0) this.#batchedPongs++
+    if (this.#batchedPongs + this.#unreadPongs > MAX_UNREAD_PONGS) return this.#owner.pongsUnread()
+    this.#addFrame(FIRST_BYTES.pong, data)
+  }
+
+  /**
+   * Sends a message that many get. Nobody's code runs within this call, so that a broadcast is
+   * handed out to everybody before anything else happens.
+   */
+  broadcast (message: PreparedMessage): void {
+    if (!this.#open) return
+    if (this.#waits && (this.#held !== undefined || this.#isOverfull())) this.#hold(message)
+    else this.#broadcast(message)
+  }
+
+  /** Sends the last frame, behind all that was taken. */
+  close (payload: Uint8Array): void {
+    if (!this.#open) return
+    this.#addFrame(FIRST_BYTES.close, payload)
+    this.#sharing.batcher.flush()
+    this.stop()
+  }
+
+  /** Takes nothing any more. What was written still leaves. */
+  stop (): void {
+    this.#open = false
+    this.#broadcasts = this.#held = undefined
+    this.#heldBytes = 0
+    this.stopWaiting()
+  }
+
+  /** Nobody is to wait for the peer any more. */
+  stopWaiting (): void { this.#resolveWaiters(false) }
+
+  /** Writes what waits for the end of this tick. */
+  flush (): void {
+    const { batcher } = this.#sharing
+    const broadcasts = this.#broadcasts
+    this.#broadcasts = undefined
+    if (batcher.lengthOf(this) > 0) {
+      if (broadcasts !== undefined) batcher.addFramed(this, broadcasts.bytes)
+      batcher.flush()
+    } else if (broadcasts !== undefined) this.write(broadcasts.bytes)
+  }
+
+  endTick (): void {
+    this.#scheduled = false
+    const broadcasts = this.#broadcasts
+    const isSlow = this.#isSlow || (broadcasts !== undefined && !this.#waits && this.#isBehind())
+    if (!isSlow) return this.flush()
+    this.#broadcasts = undefined
+    this.#meetSlowPeer(broadcasts?.count ?? 0)
+  }
+
+  /** Of the batcher. */
+  write (bytes: Uint8Array): void {
+    this.socket.write(bytes, this.#countWrite())
+  }
+
+  /**
+   * Resolves true when at most half of `maxBufferedBytes` waits, false when the connection ends
+   * before that.
+   */
+  async drained (): Promise<boolean> {
+    if (!this.#open) return false
+    this.flush()
+    if (this.#isHalfEmpty) return true
+    return await new Promise((resolve) => {
+      (this.#waiters ??= []).push(resolve)
+      this.#awaitWrite()
+    })
+  }
+
+  get #waits (): boolean { return this.#limits.slowPeer === 'wait' }
+
+  get #isHalfEmpty (): boolean {
+    const bytes = this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD
+    return bytes * 2 <= this.#limits.maxBufferedBytes
+  }
+
+  /** More waits for the peer than may. */
+  #isBehind (): boolean {
+    return this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD > this.#limits.maxBufferedBytes
+  }
+
+  #isOverfull (): boolean {
+    const { maxBufferedBytes } = this.#limits
+    if (this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD <= maxBufferedBytes) return false
+    // What waits for the end of its tick does not wait for the peer. Other streams than sockets may
+    // run somebody's code when they are written to.
+    if (this.socket instanceof Socket) this.flush()
+    return this.#isBehind()
+  }
+
+  /** True: these messages are not to be sent. */
+  #meetSlowPeer (count: number): true {
+    if (this.#limits.slowPeer === 'drop') this.droppedMessages += count
+    else this.#owner.slowPeer(this.bufferedBytes)
+    return true
+  }
+
+  #add ({ opcode, data }: OutgoingFrame): void {
+    const deflates = this.#windowBits !== undefined && opcode !== 'ping' &&
+      Buffer.byteLength(data) >= MIN_DEFLATED_BYTES
+    if (deflates) this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, this.#windowBits))
+    else this.#addFrame(FIRST_BYTES[opcode], data)
+  }
+
+  #addFrame (firstByte: number, data: string | Uint8Array): void {
+    const { batcher } = this.#sharing
+    const broadcasts = this.#broadcasts
+    if (broadcasts !== undefined) {
+      this.#broadcasts = undefined
+      batcher.addFramed(this, broadcasts.bytes)
+    }
+    if (typeof data === 'string') batcher.addText(this, firstByte, data)
+    else batcher.addBytes(this, firstByte, data)
+  }
+
+  #broadcast (message: PreparedMessage): void {
+    const frame = message.frame(this.#windowBits)
+    const { batcher } = this.#sharing
+    const own = batcher.lengthOf(this) > 0
+    // The first of a tick is judged at its end: most often it is the only one.
+    if ((own || this.#scheduled) && this.#isOverfull()) return this.#refuseBroadcast()
+    const isSocket = this.socket instanceof Socket
+    if (own && this.#broadcasts === undefined && isSocket) return batcher.addFramed(this, frame.bytes)
+    if (isSocket && this.#broadcasts !== undefined && this.#broadcasts.length + frame.bytes.length > MAX_BATCH_BYTES) this.flush()
+    this.#broadcasts = this.#broadcasts?.and(frame) ?? frame.batch
+    this.#schedule()
+  }
+
+  #refuseBroadcast (): void {
+    if (this.#limits.slowPeer === 'drop') this.droppedMessages++
+    else {
+      this.#isSlow = true
+      this.#schedule()
+    }
+  }
+
+  #schedule (): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#sharing.loop.atEndOfTick(this)
+  }
+
+  #hold (message: PreparedMessage): void {
+    this.#held ??= []
+    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    if (this.#held.length >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes) {
+      return this.#owner.broadcastRefused()
+    }
+    this.#held.push(message)
+    this.#heldBytes += message.frame(this.#windowBits).bytes.length
+    this.#awaitWrite()
+  }
+
+  /** Sends held broadcasts while there is room. */
+  #release (): void {
+    const held = this.#held ?? []
+    let sent = 0
+    while (sent < held.length && !this.#isOverfull()) {
+      const message = held[sent++] as PreparedMessage
+      this.#heldBytes -= message.frame(this.#windowBits).bytes.length
+      this.#broadcast(message)
+    }
+    this.#held = sent < held.length ? held.slice(sent) : undefined
+  }
+
+  /** Sees to it that somebody tells when what waits has left. */
+  #awaitWrite (): void {
+    // An empty write behind the one that is on its way, which has no callback.
+    if (this.#waitingWrites === 0) this.socket.write('', this.#countWrite(true))
+  }
+
+  /** A write has left, or never will. */
+  #writeSent (): void {
+    this.#waitingWrites--
+    if (!this.#open || (this.#held === undefined && this.#waiters === undefined)) return
+    if (this.#held !== undefined && this.#isHalfEmpty) this.#release()
+    this.flush()
+    if (this.#held === undefined && this.#isHalfEmpty) this.#resolveWaiters(true)
+    else this.#awaitWrite()
+  }
+
+  #resolveWaiters (drained: boolean): void {
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    for (const resolve of waiters ?? []) resolve(drained)
+  }
+
+  /** Gives the callback of a write that waits. One that the kernel takes at once needs none. */
+  #countWrite (always = false): (() => void) | undefined {
+    const pongs = this.#batchedPongs
+    this.#batchedPongs = 0
+    if (!always && this.socket.writableLength === 0) return undefined
+    this.#waitingWrites++
+    this.#onWriteSent ??= () => this.#writeSent()
+    if (pongs === 0) return this.#onWriteSent
+    this.#unreadPongs += pongs
+    return () => {
+      this.#unreadPongs -= pongs
+      this.#writeSent()
+    }
+  }
+}

@@ -1,0 +1,236 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { FST_WEBSOCK_PROTOCOL_ERROR } from '../errors.ts'
+import { buildClosePayload } from '../protocol/close-payload.ts'
+import { FrameParser, type FrameSink } from '../protocol/frame-parser.ts'
+import { closeCodes } from '../wire/close-codes.ts'
+import { SendQueue, type SendQueueLimits, type SendQueueOwner, type WriteSharing } from './send-queue.ts'
+
+export interface TransportLimits extends SendQueueLimits {
+  readonly maxMessageBytes: number
+  readonly closeTimeoutMs: number
+}
+
+/** Who is told what comes over a transport. None of these throws. */
+export interface TransportOwner extends SendQueueOwner {
+  readonly limits: TransportLimits
+  /** There is a rate limit: `count` is to be called. */
+  readonly metered: boolean
+  /** Counts complete frames and payload bytes as they come, before the frame is received. */
+  count (frames: number, bytes: number): void
+  /** A whole text message of that many bytes of UTF-8. */
+  receiveText (text: string, bytes: number): void
+  /** A whole binary message: often a view into what was read together. */
+  receiveBinary (data: Buffer): void
+  /** A view into what was read together. The pong to a ping has been sent. */
+  receiveControl (opcode: 'ping' | 'pong', data: Buffer): void
+  /**
+   * Nothing more comes: the peer's close frame has come, or TCP has ended without one (1006).
+   * Called once. After a close frame nothing can be sent.
+   */
+  peerEnded (code: number, reason: string): void
+  /** The peer broke the protocol. `code` is the close code for it. */
+  failed (error: Error, code: number): void
+  /** The socket is closed. Called once, last of all. */
+  closed (): void
+}
+
+// One function listens to all sockets: a closure for each would be a tenth of an idle connection.
+const kTransport = Symbol('fastify-websock.transport')
+type Known = Duplex & { [kTransport]: SocketTransport }
+
+/**
+ * A WebSocket on a stream whose handshake is done: frames in both directions and the closing
+ * handshake (RFC 6455 §5, §7), on TCP, TLS, a Unix socket or any other Duplex.
+ *
+ * From the first of our close frame, the peer's close frame and the peer's FIN, the socket is
+ * closed within `closeTimeoutMs`.
+ */
+export class SocketTransport implements FrameSink {
+  readonly queue: SendQueue
+  readonly inflates: boolean
+  readonly #socket: Duplex
+  readonly #owner: TransportOwner
+  readonly #sharing: WriteSharing
+  readonly #parser: FrameParser
+  #closeSent = false
+  #ended = false
+  /** Bytes that came after our close frame. */
+  #bytesAfterClose = 0
+  #timer: NodeJS.Timeout | undefined
+  #reading = false
+  /** Chunks that a stream delivered while another one was read. */
+  #unread: Buffer[] | undefined
+
+  /** To be called in the tick of the 101, so that no byte is lost. `windowBits`: of permessage-deflate. */
+  constructor (socket: Duplex, owner: TransportOwner, sharing: WriteSharing, windowBits: number | undefined) {
+    this.#socket = socket
+    this.#owner = owner
+    this.#sharing = sharing
+    this.inflates = windowBits !== undefined
+    this.queue = new SendQueue(socket, owner, owner.limits, sharing, windowBits)
+    this.#parser = new FrameParser(this)
+    ;(socket as Known)[kTransport] = this
+    // The HTTP server may have set a time limit, and the application that small packets are to wait.
+    if (socket instanceof Socket) socket.setTimeout(0).setNoDelay()
+    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+  }
+
+  get limits (): TransportLimits { return this.#owner.limits }
+  get metered (): boolean { return this.#owner.metered && !this.#closeSent }
+
+  pause (): void {
+    // Behind the peer's close frame only its FIN is to be read.
+    if (!this.#parser.stopped) this.#socket.pause()
+  }
+
+  resume (): void { this.#socket.resume() }
+
+  /** Sends a close frame behind all that was taken. Nothing happens when one has been sent. */
+  close (code: number, reason: string): void {
+    if (this.#closeSent || !this.queue.open) return
+    this.#sendClose(buildClosePayload(code, reason))
+    // It is not parsed any more, so the peer's close frame would not be seen.
+    if (this.#parser.stopped || this.#ended) this.endWriting()
+    this.#socket.resume()
+  }
+
+  /** Sends FIN behind all that was taken. */
+  endWriting (): void {
+    this.queue.flush()
+    this.queue.stop()
+    if (!this.#socket.writableEnded) this.#socket.end()
+    this.#destroyWhenFinished()
+  }
+
+  /** Ends without a close frame, and without waiting for anything. */
+  destroy (): void {
+    this.queue.stop()
+    this.#parser.stop()
+    this.#socket.destroy()
+  }
+
+  // ── what the parser reads
+
+  count (frames: number, bytes: number): void { this.#owner.count(frames, bytes) }
+
+  receiveText (text: string, bytes: number): void {
+    if (!this.#closeSent) this.#owner.receiveText(text, bytes)
+  }
+
+  receiveBinary (data: Buffer): void {
+    if (!this.#closeSent) this.#owner.receiveBinary(data)
+  }
+
+  receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
+    if (this.#closeSent) return
+    if (opcode === 'ping') this.queue.pong(data)
+    this.#owner.receiveControl(opcode, data)
+  }
+
+  receiveClose (code: number, reason: string, payload: Buffer): void {
+    // RFC 6455 §5.5.1: the answer has the same status code. §7.1.1: the server closes TCP first.
+    if (this.queue.open) this.#sendClose(payload)
+    this.endWriting()
+    this.#startTimer()
+    this.#socket.resume()
+    this.#peerEnded(code, reason)
+  }
+
+  fail (code: number, problem: string): void {
+    if (this.#closeSent) this.endWriting()
+    else this.#owner.failed(new FST_WEBSOCK_PROTOCOL_ERROR(problem), code)
+  }
+
+  // ── what the socket says
+
+  /** Bytes have come. */
+  read (chunk: Buffer): void {
+    if (this.#reading) {
+      (this.#unread ??= []).push(chunk)
+      return
+    }
+    this.#reading = true
+    this.#sharing.batcher.beginRead()
+    try {
+      for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) this.#parse(next)
+    } finally {
+      this.#reading = false
+      this.#sharing.batcher.endRead()
+    }
+  }
+
+  /** FIN has come. */
+  end (): void {
+    this.#startTimer()
+    this.#peerEnded(closeCodes.abnormal, '')
+    if (this.#closeSent) this.endWriting()
+    this.#destroyWhenFinished()
+  }
+
+  /** The socket has failed: 'close' follows, and what has been read is parsed then. */
+  broken (): void {
+    this.queue.stop()
+    this.#socket.destroy()
+  }
+
+  /** The socket is closed. */
+  gone (): void {
+    clearTimeout(this.#timer)
+    this.queue.stop()
+    // What came while nothing was read. The peer's close frame may be in it.
+    this.#socket.off('data', onData)
+    if (!this.#ended && this.#socket.readableLength > 0) this.read(this.#socket.read() as Buffer)
+    this.#peerEnded(closeCodes.abnormal, '')
+    this.#owner.closed()
+  }
+
+  #parse (chunk: Buffer): void {
+    if (this.#closeSent) {
+      this.#bytesAfterClose += chunk.length
+      if (this.#bytesAfterClose > this.limits.maxMessageBytes) return this.#stopReading()
+    }
+    if (!this.#parser.stopped) this.#parser.push(chunk)
+  }
+
+  /** A peer that floods after our close frame. Not destroyed yet: it could not read the close frame. */
+  #stopReading (): void {
+    this.#parser.stop()
+    this.endWriting()
+    this.#socket.pause()
+  }
+
+  #sendClose (payload: Buffer): void {
+    this.#closeSent = true
+    this.#startTimer()
+    this.queue.close(payload)
+  }
+
+  #peerEnded (code: number, reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#parser.stop()
+    this.#owner.peerEnded(code, reason)
+  }
+
+  #startTimer (): void {
+    this.#timer ??= setTimeout(destroy, this.limits.closeTimeoutMs, this.#socket)
+  }
+
+  /** A socket of Node's closes when both sides have ended; other streams may not. */
+  #destroyWhenFinished (): void {
+    const socket = this.#socket
+    if (socket instanceof Socket || !this.#ended || !socket.writableEnded) return
+    if (socket.writableFinished) socket.destroy()
+    else socket.once('finish', () => socket.destroy())
+  }
+}
+
+function destroy (socket: Duplex): void {
+  socket.destroy()
+}
+
+function onData (this: Duplex, chunk: Buffer): void { (this as Known)[kTransport].read(chunk) }
+function onEnd (this: Duplex): void { (this as Known)[kTransport].end() }
+function onError (this: Duplex): void { (this as Known)[kTransport].broken() }
+function onClose (this: Duplex): void { (this as Known)[kTransport].gone() }

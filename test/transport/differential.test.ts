@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { buildScript, perform, startServers, type Kind, type Outcome } from '../helpers/differential.ts'
+import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
+
+/*
+ * Random streams in random pieces, sent to a server of this library and to one of ws, which answer
+ * alike. For clean streams the bytes on the wire are the same, for failing sockets the calls and the
+ * end. Intended differences, which no script meets: behind a bare FIN we still send what handlers of
+ * earlier messages answer; pongs are counted when they wait behind other bytes only. One that some
+ * meet: a fault that FIN follows at once is answered by a close frame, where ws sends none.
+ */
+
+// `FUZZ_TRIAL=1234` repeats the one that failed, `DIFFERENTIAL_TRIALS=10000` makes more of them.
+const TRIALS = Number(process.env.DIFFERENTIAL_TRIALS ?? 600)
+const ONLY = process.env.FUZZ_TRIAL
+const AT_ONCE = 32
+
+t.setTimeout(Math.max(60_000, TRIALS * 40))
+
+const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
+
+for (const [name, trials, tls] of [['TCP', TRIALS, undefined], ['TLS', TRIALS / 4, { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') }]] as const) {
+  void t.test(`a random stream over ${name} comes to the same as with ws`, async (t) => {
+    const servers = await startServers(t, tls)
+    const counts = { trials: 0, seen: 0, bytes: 0 }
+    const ends: Record<string, number> = {}
+    const failed: number[] = []
+    let next = Number(ONLY ?? 0)
+    const last = ONLY === undefined ? trials : next + 1
+    const work = async (): Promise<void> => {
+      while (next < last && failed.length < 5) {
+        const n = next++
+        const cleanups: Array<() => unknown> = []
+        const own = { teardown: (cleanup: () => unknown) => { cleanups.push(cleanup) } }
+        try {
+          const script = buildScript(randomFrom(FUZZ_SEED * 31 + n), tls !== undefined)
+          const run = (kind: Kind) => perform(own, servers, script, `${n}`, kind)
+          const [ours, ws] = await Promise.all([run('ours'), run('ws')])
+          counts.trials++
+          counts.seen += ws.seen.length
+          counts.bytes += ws.wire.length
+          const end = ws.ended.join().slice(0, 11)
+          ends[end] = (ends[end] ?? 0) + 1
+          const same = (script.rough !== undefined || sentAlike(ours, ws, script.hasty)) &&
+            JSON.stringify([ours.seen, ours.ended]) === JSON.stringify([ws.seen, ws.ended])
+          if (same) continue
+          failed.push(n)
+          explain(t, n, ours, ws)
+        } catch (error) {
+          failed.push(n)
+          t.fail(`FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}: ${String(error)}`)
+        } finally {
+          for (const cleanup of cleanups) cleanup()
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    t.same(failed, [])
+    t.comment(`seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, ends ${JSON.stringify(ends)}`)
+  })
+}
+
+function sentAlike (ours: Outcome, ws: Outcome, hasty: boolean): boolean {
+  const [own, other] = [frames(ours), frames(ws)]
+  const closing = own.subarray(other.length)
+  return own.subarray(0, other.length).equals(other) && (closing.length === 0 || (hasty && closing.length === 4 && closing[0] === 0x88))
+}
+
+/** What came behind the 101. */
+const frames = ({ wire }: Outcome): Buffer => wire.subarray(wire.indexOf('\r\n\r\n') + 4)
+
+/** Shows where they begin to differ. */
+function explain (t: Test, n: number, ours: Outcome, ws: Outcome): void {
+  const list = ({ seen, ended, wire }: Outcome): string[] => [...seen, ...ended, '', ...words(wire), `${wire.length}`]
+    .map((line) => line.length > 60 ? `${line.slice(0, 60)}… ${line.length}` : line)
+  const [left, right] = [list(ours), list(ws)]
+  const from = Math.max(0, left.findIndex((line, i) => line !== right[i]) - 2)
+  t.same(left.slice(from, from + 8), right.slice(from, from + 8), `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
+  t.ok(frames(ours).equals(frames(ws)), `the bytes on the wire, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
+}
+
+function words (wire: Buffer): string[] {
+  const list: string[] = []
+  for (let at = wire.indexOf('\r\n\r\n') + 4; at >= 4 && at + 2 <= wire.length;) {
+    const short = wire[at + 1] as number
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10
+    const length = short < 126 ? short : short === 126 ? wire.readUInt16BE(at + 2) : Number(wire.readBigUInt64BE(at + 2))
+    list.push(`${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`)
+    at += head + length
+  }
+  return list
+}
