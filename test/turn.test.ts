@@ -93,7 +93,7 @@ async function countWaitingInTick (t: Teardown, connections: number, whenOpen = 
     clients.push(await client.until(() => client.frames().length === 1))
   }
   whenOpen()
-  for (const { ref } of opened) ref.send('info')
+  for (const { ref } of opened) ref.post('info')
   for (const client of clients) {
     await client.until(() => client.frames().length === 2)
     t.teardown(() => client.socket.destroy())

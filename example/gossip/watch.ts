@@ -37,7 +37,7 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
     websocketHandler: {
       init (_args, ws) {
         ws.subscribe(topics.watchers)
-        ws.sendInterval('look', LOOK_EVERY_MS)
+        ws.postInterval('look', LOOK_EVERY_MS)
         const shown = look()
         return ws.push(changes(new Map(), shown), shown)
       },

@@ -144,8 +144,8 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
     return false
   }
 
-  sendAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
-  sendInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
+  postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
+  postInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
 
   pause (): void { this.#intake.hold('handler', true) }
   resume (): void { this.#intake.hold('handler', false) }

@@ -9,9 +9,9 @@ import type { Timer } from './timers.ts'
 interface Parts {
   log?: FastifyBaseLogger
   ref?: Ref
-  send?: (info: unknown) => boolean
-  sendAfter?: (info: unknown, ms: number) => Timer
-  sendInterval?: (info: unknown, ms: number) => Timer
+  post?: (info: unknown) => boolean
+  postAfter?: (info: unknown, ms: number) => Timer
+  postInterval?: (info: unknown, ms: number) => Timer
   subscribe?: (topic: string) => void
   unsubscribe?: (topic: string) => void
   track?: (topic: string, key: string, meta: unknown) => void
@@ -22,7 +22,7 @@ interface Parts {
 
 /**
  * What callbacks are given as `ws`. Each part is made when it is first asked for, because most connections ask for
- * few; functions stay bound, so that `{ push, sendAfter }` can be taken out of it.
+ * few; functions stay bound, so that `{ push, postAfter }` can be taken out of it.
  */
 export class ConnectionContext implements Context<unknown, unknown, unknown> {
   readonly #connection: Connection
@@ -43,13 +43,13 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
   get bufferedBytes (): number { return this.#connection.bufferedBytes }
   get droppedInfos (): number { return this.#connection.droppedInfos }
   get droppedMessages (): number { return this.#connection.droppedMessages }
-  get send (): (info: unknown) => boolean { return (this.#parts.send ??= (info) => this.#connection.offer(info)) }
-  get sendAfter (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.sendAfter ??= (info, ms) => this.#connection.sendAfter(info, ms))
+  get post (): (info: unknown) => boolean { return (this.#parts.post ??= (info) => this.#connection.offer(info)) }
+  get postAfter (): (info: unknown, ms: number) => Timer {
+    return (this.#parts.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
   }
 
-  get sendInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.sendInterval ??= (info, ms) => this.#connection.sendInterval(info, ms))
+  get postInterval (): (info: unknown, ms: number) => Timer {
+    return (this.#parts.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
   }
 
   get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }

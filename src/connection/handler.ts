@@ -90,7 +90,7 @@ export interface InitArgs<out Params, out Query, out Headers> {
 interface BaseContext<in Info> {
   /** Unique in this process and, by its prefix, across processes. */
   readonly id: string
-  /** This connection's address, for others to send infos to. */
+  /** This connection's address, for others to post infos to. */
   readonly ref: Ref<Info>
   /** A child of the request's logger that carries the id. */
   readonly log: FastifyBaseLogger
@@ -108,11 +108,11 @@ interface BaseContext<in Info> {
    * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
    * being handled. False when the connection has ended or the mailbox is full.
    */
-  readonly send: (info: Info) => boolean
+  readonly post: (info: Info) => boolean
   /** The same after `ms` (0 to 2 147 483 647) milliseconds, once. Ends with the connection; never keeps the process alive. */
-  readonly sendAfter: (info: Info, ms: number) => Timer
+  readonly postAfter: (info: Info, ms: number) => Timer
   /** The same each `ms` (1 to 2 147 483 647) milliseconds. */
-  readonly sendInterval: (info: Info, ms: number) => Timer
+  readonly postInterval: (info: Info, ms: number) => Timer
   /**
    * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. Again is as
    * once; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.

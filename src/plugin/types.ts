@@ -13,7 +13,7 @@ import type { DrainOptions, WebsocketOptions } from './options.ts'
 
 /** `app.websock` */
 export interface Websock {
-  /** A ref from an address that `ref.address` gave. Its `send` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
+  /** A ref from an address that `ref.address` gave. Its `post` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
   /**
    * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's

@@ -90,7 +90,7 @@ function answer (data: string | Uint8Array, life: Life, ws: any): unknown {
     case 'L': return ws.push([data, 'x'.repeat(200), Buffer.alloc(70, 7), data, pingFrame('listed'), '€'.repeat(50)])
     case 'N': return
     case 'I':
-      ws.send(`info ${data.length}`)
+      ws.post(`info ${data.length}`)
       return ws.push(data)
     case 'G': return ws.push(pingFrame('asked'))
     case 'Z':

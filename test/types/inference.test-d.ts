@@ -39,7 +39,7 @@ typebox.get('/rooms/:room', {
       expectType<string | null>()(ws.subprotocol)
       expectType<number>()(ws.bufferedBytes)
       expectType<WebsocketRef<Tick>>()(ws.ref)
-      return ws.ok({ room: params.room, timer: ws.sendInterval({ tick: 1 }, 1000) })
+      return ws.ok({ room: params.room, timer: ws.postInterval({ tick: 1 }, 1000) })
     },
     on: {
       event: {

@@ -43,11 +43,11 @@ app.get('/no-literal', { schema, websocketHandler: { on: { text: { x () {} } } }
 
 // ── infos
 // @ts-expect-error -- the mailbox is told 'tick' only
-app.get('/info', { schema, websocketHandler: { init: (_a, ws) => { ws.send('tock') } } })
+app.get('/info', { schema, websocketHandler: { init: (_a, ws) => { ws.post('tock') } } })
 // @ts-expect-error -- also by timers
-app.get('/timer', { schema, websocketHandler: { init: (_a, ws) => { ws.sendAfter('tock', 1) } } })
+app.get('/timer', { schema, websocketHandler: { init: (_a, ws) => { ws.postAfter('tock', 1) } } })
 // @ts-expect-error -- also by a ref
-app.get('/ref', { schema, websocketHandler: { init: (_a, ws) => { ws.ref.send('tock') } } })
+app.get('/ref', { schema, websocketHandler: { init: (_a, ws) => { ws.ref.post('tock') } } })
 // @ts-expect-error -- and nothing else may be expected from it
 app.get('/info-in', { schema, websocketHandler: { handleInfo: (info: 'tock') => { void info } } })
 
