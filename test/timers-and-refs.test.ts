@@ -1,7 +1,8 @@
 import t from 'tap'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
+import { setInterval } from 'node:timers/promises'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketRef, WebsocketTimer } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
@@ -52,6 +53,40 @@ void t.test('a timer that is cancelled before it is due, when it is over, or twi
   const client = await connect(t, server.url('/'))
   t.equal(await client.next(), 'over')
   t.equal(await client.next(), 'end')
+})
+
+void t.test('an interval has at most one tick waiting, however slow the handler is', async (t) => {
+  const events = new EventEmitter()
+  const started = once(events, 'started')
+  const handled: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { maxMailboxLength: 8 },
+      websocketHandler: {
+        init: (_args, ws) => {
+          ws.postInterval('one', 1)
+          ws.postInterval('two', 1)
+          return ws.push(ws.ref.address)
+        },
+        async handleInfo (info, _state, ws) {
+          if (info === 'last') return ws.stop('normal', 4000)
+          handled.push(info)
+          if (handled.length > 1) return
+          events.emit('started')
+          await once(events, 'release')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  const ref = server.app.websock.ref(String(await client.next()))
+  await started
+  // As often as the intervals of the route would have come meanwhile.
+  for await (const ticks of countTicks()) if (ticks === 50) break
+  ref.post('last')
+  events.emit('release')
+  t.match(await client.closed, { code: 4000 })
+  t.same(handled.sort(), ['one', 'one', 'two'], 'one was handled, and one of each waited')
 })
 
 void t.test('a delay that no timer can keep is refused by name', async (t) => {
@@ -188,3 +223,8 @@ void t.test('infos that come from one place arrive in their order, between frame
   while (got.length < 100) got.push(String(await client.next()))
   for (const kind of ['info', 'frame']) t.same(got.filter((line) => line.startsWith(kind)), Array.from({ length: 50 }, (_, i) => `${kind} ${i}`))
 })
+
+async function * countTicks (): AsyncGenerator<number> {
+  let ticks = 0
+  for await (const one of setInterval(1, 1)) yield ticks += one
+}

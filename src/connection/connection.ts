@@ -12,7 +12,7 @@ import { FastLane } from './fast-lane.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
-import { CALLBACK_NAMES, callHandler, type ConnectionLetter } from './letter.ts'
+import { CALLBACK_NAMES, callHandler, type ConnectionLetter, type Tick } from './letter.ts'
 import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
@@ -145,7 +145,14 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
   }
 
   postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
-  postInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
+  postInterval (info: unknown, ms: number): Timer {
+    const tick: Tick = { type: 'tick', bytes: 0, info, waiting: false }
+    return this.#openTimers().every(ms, () => {
+      if (tick.waiting) return
+      this.#endpoint.topics.settle()
+      tick.waiting = this.#offer(tick)
+    })
+  }
 
   pause (): void { this.#intake.hold('handler', true) }
   resume (): void { this.#intake.hold('handler', false) }

@@ -111,7 +111,10 @@ interface BaseContext<in Info> {
   readonly post: (info: Info) => boolean
   /** The same after `ms` (0 to 2 147 483 647) milliseconds, once. Ends with the connection; never keeps the process alive. */
   readonly postAfter: (info: Info, ms: number) => Timer
-  /** The same each `ms` (1 to 2 147 483 647) milliseconds. */
+  /**
+   * The same each `ms` (1 to 2 147 483 647) milliseconds. Of each interval at most one tick waits in the mailbox: while it
+   * does, no other is put there.
+   */
   readonly postInterval: (info: Info, ms: number) => Timer
   /**
    * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. Again is as
