@@ -4,6 +4,7 @@ import type { Context } from './handler.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop } from './result.ts'
 import type { Timer } from './timers.ts'
+import { nameOfTopic, type Topic } from './topic.ts'
 
 /** Made when they are asked for. */
 interface Parts {
@@ -12,10 +13,10 @@ interface Parts {
   post?: (info: unknown) => boolean
   postAfter?: (info: unknown, ms: number) => Timer
   postInterval?: (info: unknown, ms: number) => Timer
-  subscribe?: (topic: string) => void
-  unsubscribe?: (topic: string) => void
-  track?: (topic: string, key: string, meta: unknown) => void
-  untrack?: (topic: string, key: string) => void
+  subscribe?: (topic: string | Topic) => void
+  unsubscribe?: (topic: string | Topic) => void
+  track?: (topic: string | Topic, key: string, meta: unknown) => void
+  untrack?: (topic: string | Topic, key: string) => void
   pause?: () => void
   resume?: () => void
 }
@@ -52,13 +53,22 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
     return (this.#parts.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
   }
 
-  get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }
-  get unsubscribe (): (topic: string) => void { return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(topic)) }
-  get track (): (topic: string, key: string, meta?: unknown) => void {
-    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(topic, key, meta))
+  get subscribe (): (topic: string | Topic) => void {
+    return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(nameOfTopic(topic)))
   }
 
-  get untrack (): (topic: string, key: string) => void { return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(topic, key)) }
+  get unsubscribe (): (topic: string | Topic) => void {
+    return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(nameOfTopic(topic)))
+  }
+
+  get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
+    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(nameOfTopic(topic), key, meta))
+  }
+
+  get untrack (): (topic: string | Topic, key: string) => void {
+    return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(nameOfTopic(topic), key))
+  }
+
   get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#parts.resume ??= () => this.#connection.resume()) }
 
