@@ -62,7 +62,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
   'zod in a context of its own': {
     routes: async (app) => {
       await app.register(async (child) => { useZod(child as App); declare(child, zod) })
-      app.get('/typebox', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
+      app.get('/typebox', { schema: { websocket: { receive: typebox } }, websocketHandler: { handleIn () {} } })
     }
   },
   'zod of the context above': { routes: (app) => { useZod(app); return app.register(async (child) => declare(child, zod)) } },

@@ -41,6 +41,8 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
         const shown = look()
         return ws.push(changes(new Map(), shown), shown)
       },
+      // Nothing matches the schema, so this is never called: a page that talks is closed 1008.
+      handleIn () {},
       handleInfo (_look, before, ws) {
         const shown = look()
         return ws.push(changes(before, shown), shown)

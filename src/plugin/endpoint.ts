@@ -3,16 +3,17 @@ import type { Endpoint } from '../connection/endpoint.ts'
 import { FrameBatch } from '../connection/frame-batch.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { SharedFrame } from '../connection/shared-frame.ts'
-import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
+import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
 import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
+import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { Host, WebsocketRoute } from './route.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
-/** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
+/** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED. */
 export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options' | 'switch'>, { residents, topics }: Pick<Host, 'residents' | 'topics'>): Endpoint {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
@@ -26,6 +27,8 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
   const checkInfo = named(name, 'info', () => buildInfoCheck(buildReceiveCheck(info, compilers.validator)))
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
+  const unhandled = findUnhandled(handler, receive)
+  if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   return {
     url: declared.url,
     handler,
