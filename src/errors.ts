@@ -22,6 +22,8 @@ export const FST_WEBSOCK_ROUTE_CONFLICT = createError('FST_WEBSOCK_ROUTE_CONFLIC
   'Route %s has a `websocketHandler` beside `websocket` or `wsHandler`: keep one of them', 500)
 export const FST_WEBSOCK_INVALID_HANDLER = createError('FST_WEBSOCK_INVALID_HANDLER',
   'Route %s: `websocketHandler%s` must be %s', 500, TypeError)
+export const FST_WEBSOCK_UNHANDLED = createError('FST_WEBSOCK_UNHANDLED',
+  'Route %s: %s', 500)
 export const FST_WEBSOCK_INVALID_SCHEMA = createError('FST_WEBSOCK_INVALID_SCHEMA',
   'Route %s: `schema.websocket.%s` cannot be compiled: %s', 500)
 

@@ -2,23 +2,25 @@ import { websock } from './plugin/plugin.ts'
 
 export { websock, websock as default }
 export { defineWebsocketRoute, withTypeProvider } from './plugin/define.ts'
+export { topic } from './connection/topic.ts'
 export { closeCodes } from './wire/close-codes.ts'
 export { pingFrame } from './wire/frame.ts'
 export { typed } from './messages/typed.ts'
 
 export type {
   CallbackResult, CloseDetail, Context as WebsocketContext, DrainInfo, GapInfo, InitArgs, InitContext as WebsocketInitContext, InvalidMessage, Messages,
-  PresenceDiff, PresenceEntry, RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
+  NoStateFromInitAbove, PresenceDiff, PresenceEntry, RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
 } from './connection/handler.ts'
 export type { Ref as WebsocketRef } from './connection/ref.ts'
 export type { Ok, Push, Result, Stop } from './connection/result.ts'
+export type { Topic, TopicTypes } from './connection/topic.ts'
 export type { Timer as WebsocketTimer } from './connection/timers.ts'
 export type { TypeToken } from './messages/typed.ts'
 export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
 export type { CheckOrigin } from './plugin/origin.ts'
 export type { ConnectionKey } from './plugin/residents.ts'
 export type {
-  ContractOf, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,
+  ContractOf, DefinedWebsocketRoute, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,
   WebsocketShorthandOptions, Websock
 } from './plugin/types.ts'
 export type { Engine, EngineListener } from './pubsub/engine.ts'

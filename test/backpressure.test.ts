@@ -141,7 +141,7 @@ void t.test('a connection that ends while it is paused closes at once', async (t
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
-        init: (_args, ws) => { ws.pause(); ws.sendAfter('stop', 20) },
+        init: (_args, ws) => { ws.pause(); ws.postAfter('stop', 20) },
         handleInfo: (_info, _state, ws) => ws.stop('normal', [4000, 'done']),
         terminate: (reason) => { reasons.push(reason.type) }
       }
@@ -163,10 +163,10 @@ void t.test('infos beyond the mark close the connection 1013, or are dropped and
         websocketOptions: { infoOverflow, maxMailboxLength: 4 },
         websocketHandler: {
           handleIn: async (_message, _state, ws) => {
-            const taken = [1, 2, 3, 4, 5, 6].map((info) => ws.send(info))
+            const taken = [1, 2, 3, 4, 5, 6].map((info) => ws.post(info))
             const aborted = ws.signal.aborted
             await turn()
-            return ws.push(JSON.stringify({ taken, again: ws.ref.send(7), aborted, dropped: ws.droppedInfos }))
+            return ws.push(JSON.stringify({ taken, again: ws.ref.post(7), aborted, dropped: ws.droppedInfos }))
           },
           handleInfo: (info, _state, ws) => { handled[infoOverflow]?.push(info); if (info === 4) return ws.push('four') },
           terminate: (reason) => { reasons.push(reason.type === 'error' && [reason.code, (reason.error as { code?: string }).code]) }

@@ -85,17 +85,17 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
     await t.test('a ref is good on another node', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
       const far = await two.join('r')
-      t.ok(one.app.websock.ref(addressOf(far)).send('from afar'))
+      t.ok(one.app.websock.ref(addressOf(far)).post('from afar'))
       t.equal(await far.next(), 'info from afar')
       far.close()
       await far.closed
       const near = await one.join('r')
       near.close()
       await near.closed
-      await until(() => !one.app.websock.ref(addressOf(near)).send('x'), 'a dead connection of this node takes nothing')
-      t.ok(one.app.websock.ref(addressOf(far)).send('x'), 'one of another node cannot be seen from here')
-      t.notOk(one.app.websock.ref('nobody').send('x'))
-      t.throws(() => one.app.websock.ref(addressOf(far)).send(1n), { code: 'FST_WEBSOCK_UNSENDABLE' })
+      await until(() => !one.app.websock.ref(addressOf(near)).post('x'), 'a dead connection of this node takes nothing')
+      t.ok(one.app.websock.ref(addressOf(far)).post('x'), 'one of another node cannot be seen from here')
+      t.notOk(one.app.websock.ref('nobody').post('x'))
+      t.throws(() => one.app.websock.ref(addressOf(far)).post(1n), { code: 'FST_WEBSOCK_UNSENDABLE' })
     })
 
     await t.test('presence is the same on all nodes, and told to subscribers', async (t) => {
@@ -190,7 +190,7 @@ void t.test('without the broker all goes on here; its return is told to each sub
   t.notOk(one.app.websock.ready())
   for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
   one.app.websock.broadcast('r', 'to sockets')
-  t.notOk(one.app.websock.ref(addressOf(b)).send('lost'))
+  t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
   const came = []
   for (let n = 0; n < 6; n++) came.push(await a.next())
   t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])

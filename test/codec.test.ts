@@ -102,7 +102,7 @@ void t.test('what a codec cannot take or give closes 1007, 1008 or 1011', async 
         }
       })
     }
-    app.get('/put', { websocketOptions: { codec: messagePack }, schema: { websocket: { receive: Put } }, websocketHandler: {} })
+    app.get('/put', { websocketOptions: { codec: messagePack }, schema: { websocket: { receive: Put } }, websocketHandler: { handleIn () {} } })
   })
   const cases: Array<[path: string, frame: string | Uint8Array, code: number, error: string]> = [
     ['/', 'text', 1007, 'FST_WEBSOCK_INVALID_MESSAGE'],

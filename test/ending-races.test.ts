@@ -182,7 +182,7 @@ void t.test('a callback that ends during a terminate that never does holds nothi
 void t.test('a mailbox that overflows while a callback runs closes 1013 and terminates once', async (t) => {
   const endings = await startEndings(t, {
     handleIn: (_data, ws) => {
-      const taken = Array.from({ length: 12 }, () => ws.send('info' as never))
+      const taken = Array.from({ length: 12 }, () => ws.post('info' as never))
       return later(() => {
         endings.calls.push(taken.join())
         return ws.stop('normal', 4000, 'unsent' as never)

@@ -84,7 +84,7 @@ void t.test('16 384 fragments are a message', async (t) => {
 
 void t.test('a peer that closes and lets TCP stand is remote, whatever is pushed meanwhile', async (t) => {
   const endings = await startEndings(t, {
-    init: (ws) => { ws.sendInterval('tick', 2) },
+    init: (ws) => { ws.postInterval('tick', 2) },
     handleInfo: (_info, ws) => ws.push('x'.repeat(60_000) as never)
   }, { maxBufferedBytes: 100_000 })
   const raw = await endings.open(t, { allowHalfOpen: true })
@@ -98,9 +98,9 @@ void t.test('a slow reader is closed 1013, and costs maxBufferedBytes and one me
   const [limit, size] = [1_000_000, 60_000]
   const list = Array.from({ length: 10 }, () => 'x'.repeat(size))
   const endings = await startEndings(t, {
-    init: (ws) => { ws.send('fill' as never) },
+    init: (ws) => { ws.post('fill' as never) },
     handleInfo (_info, ws) {
-      ws.send('fill' as never)
+      ws.post('fill' as never)
       return ws.push(list as never)
     }
   }, { maxBufferedBytes: limit })
@@ -118,9 +118,9 @@ void t.test('a slow reader is closed 1013, and costs maxBufferedBytes and one me
 
 void t.test('a slow reader that reads on gets all that was sent, and the close frame', async (t) => {
   const endings = await startEndings(t, {
-    init: (ws) => { ws.send('fill' as never) },
+    init: (ws) => { ws.post('fill' as never) },
     handleInfo (_info, ws) {
-      ws.send('fill' as never)
+      ws.post('fill' as never)
       return ws.push('x'.repeat(60_000) as never)
     }
   }, { maxBufferedBytes: 200_000, closeTimeoutMs: 5000 })
@@ -149,18 +149,18 @@ void t.test('nothing but terminate is called after a stop, and what waits is dro
   for (const async of [false, true]) {
     const endings = await startEndings(t, {
       init: (ws) => {
-        ws.sendAfter('soon', 20)
-        ws.sendInterval('tick', 20)
+        ws.postAfter('soon', 20)
+        ws.postInterval('tick', 20)
       },
       handleIn (data, ws) {
-        ws.send('own' as never)
+        ws.post('own' as never)
         const result = (): unknown => ws.stop('normal', [4000, data] as never)
         return async ? later(result) : result()
       },
       terminate (ws) {
-        endings.calls.push(`${ws.send('x' as never)}`)
-        ws.sendAfter('late', 1)
-        ws.sendInterval('late', 1)
+        endings.calls.push(`${ws.post('x' as never)}`)
+        ws.postAfter('late', 1)
+        ws.postInterval('late', 1)
         ws.pause()
         ws.resume()
       }
@@ -194,10 +194,10 @@ void t.test('the signal is aborted while the running callback still runs, and in
   raw.write(Buffer.concat([text('wait'), text('a'), text('b')]))
   await endings.until('calls', 2)
   const ref = endings.app.websock.ref(wire(raw)[0]?.slice(5) ?? '')
-  t.equal(ref.send('dropped'), true, 'an info is taken before')
+  t.equal(ref.post('dropped'), true, 'an info is taken before')
   raw.socket.destroy()
   await endings.until('ends')
-  t.equal(ref.send('late'), false, 'and not after')
+  t.equal(ref.post('late'), false, 'and not after')
   t.same(order, ['aborted, 0 terminated', 'returned', 'terminate'])
   t.same(endings.calls, ['init', 'in wait', 'in a', 'in b'])
   t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 }, state: 'after' }], 'the state that the callback returned')

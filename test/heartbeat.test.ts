@@ -222,7 +222,7 @@ void t.test('a silent client is pinged, and cut without a close frame', async (t
 void t.test('clients that answer, or send parts of a message or pings, or are paused, live on', async (t) => {
   const endings = await startEndings(t, {
     handleIn (data, ws) {
-      if (data === 'pause') ws.sendAfter('paused', 300)
+      if (data === 'pause') ws.postAfter('paused', 300)
       if (data === 'pause') ws.pause()
       if (data.startsWith('whole')) return ws.push(`${data.length}` as never)
     },
@@ -281,7 +281,7 @@ void t.test('an open connection has no timer of its own', async (t) => {
   }).enable()
   t.teardown(() => hook.disable())
   // A timer that is gone at once, so that it is seen that this sees timers.
-  const endings = await startEndings(t, { init: (ws) => { ws.sendAfter('never', 60_000).cancel() } }, { idleTimeoutMs: 60_000 })
+  const endings = await startEndings(t, { init: (ws) => { ws.postAfter('never', 60_000).cancel() } }, { idleTimeoutMs: 60_000 })
   const clients = await Promise.all(Array.from({ length: 200 }, () => endings.open(t)))
   t.equal(endings.calls.length, 200)
   for (const client of clients) client.write(text('x'))

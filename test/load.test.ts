@@ -59,8 +59,8 @@ void t.test('200 connections whose callbacks throw at random for 20 s end in ord
         async init (_args, ws) {
           const call = { initReturned: false, terminated: 0 }
           calls.set(ws.id, call)
-          ws.sendInterval('tick', 5)
-          ws.sendAfter('once', 60_000)
+          ws.postInterval('tick', 5)
+          ws.postAfter('once', 60_000)
           await failMaybe()
           call.initReturned = true
           return ws.ok(call)

@@ -115,10 +115,10 @@ void t.test('an info to oneself comes after the frames that were read together w
       app.get(`/${when}`, {
         websocketHandler: {
           handleIn: when === 'sync'
-            ? (message, _state, ws) => { ws.send(`info ${String(message.data)}`); return ws.push(message) }
+            ? (message, _state, ws) => { ws.post(`info ${String(message.data)}`); return ws.push(message) }
             : async (message, _state, ws) => {
               if (when === 'after') await turn()
-              ws.send(`info ${String(message.data)}`)
+              ws.post(`info ${String(message.data)}`)
               if (when === 'before') await turn()
               return ws.push(message)
             },
@@ -140,8 +140,8 @@ void t.test('infos to oneself without end starve nobody', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/busy', {
       websocketHandler: {
-        init: (_args, ws) => { ws.send('again'); return ws.push('busy') },
-        handleInfo: (_info, _state, ws) => { rounds++; ws.send('again') },
+        init: (_args, ws) => { ws.post('again'); return ws.push('busy') },
+        handleInfo: (_info, _state, ws) => { rounds++; ws.post('again') },
         handleIn: (_message, _state, ws) => ws.stop()
       }
     })
@@ -168,12 +168,12 @@ void t.test('refs that pass an info around 10,000 connections come back to where
         handleIn: (message, state, ws) => {
           const next = String(message.data)
           if (next !== 'go') return ws.push('linked', { next })
-          ws.send(1)
+          ws.post(1)
         },
         handleInfo: (info, state, ws) => {
           const hops = Number(info)
           if (hops === size) return ws.push('round')
-          app.websock.ref(state.next).send(hops + 1)
+          app.websock.ref(state.next).post(hops + 1)
         }
       }
     })
@@ -192,14 +192,14 @@ void t.test('refs that pass an info around 10,000 connections come back to where
 void t.test('what a peer sent before it closed is handled, and infos that wait are dropped, however long it keeps TCP open', async (t) => {
   const hold = gate()
   const calls: string[] = []
-  let send = (_info: unknown): boolean => true
+  let post = (_info: unknown): boolean => true
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
-        init: (_args, ws) => { send = ws.send; ws.sendInterval('tick', 1) },
+        init: (_args, ws) => { post = ws.post; ws.postInterval('tick', 1) },
         handleIn: async (message, _state, ws) => {
           calls.push(String(message.data))
-          ws.send('info')
+          ws.post('info')
           await hold.opened
           return ws.push('late')
         },
@@ -217,7 +217,7 @@ void t.test('what a peer sent before it closed is handled, and infos that wait a
   client.write(Buffer.concat([...count(10).map(text), closeFrame(3000, 'bye')]))
   await client.until(() => client.frames().length === 1)
   t.same(client.frames(), [{ opcode: 8, payload: Buffer.from([3000 >> 8, 3000 & 255, ...Buffer.from('bye')]) }], 'the close is answered while the callback runs')
-  t.equal(send('late'), false, 'no info is taken any more')
+  t.equal(post('late'), false, 'no info is taken any more')
   for (let i = 0; i < 10; i++) await fetch(server.http('/open'))
   t.same(calls.filter((call) => call !== 'info'), [...count(10), 'terminate remote'])
   client.socket.end()

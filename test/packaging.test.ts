@@ -15,6 +15,8 @@ const CONSUMER = ['fastify', '@types/node']
 interface Manifest {
   files: string[]
   dependencies: Record<string, string>
+  exports: Record<string, string | { types: string }>
+  typesVersions: { '*': Record<string, string[]> }
 }
 
 void t.test('the package', async (t) => {
@@ -23,21 +25,33 @@ void t.test('the package', async (t) => {
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
   const tarball = await pack(dir, manifest)
 
-  await t.test('is well formed for publint and for all ways of node16 to resolve types', async (t) => {
+  await t.test('is well formed for publint and for all ways to resolve types', async (t) => {
     await t.resolves(run(process.execPath, [join(modules, 'publint/src/cli.js'), '--strict', tarball]))
-    const { stdout } = await run(process.execPath, [join(modules, '@arethetypeswrong/cli/dist/index.js'), tarball, '--profile', 'node16', '--format', 'json'])
-    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: Record<string, Array<{ resolutionKind?: string }>> }
+    const { stdout } = await run(process.execPath, [join(modules, '@arethetypeswrong/cli/dist/index.js'), tarball, '--format', 'json'])
+    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: Record<string, unknown[]> }
     t.equal(analysis.types.kind, 'included')
-    // The resolution of old, which the profile leaves out and the list does not, knows no `exports`, so no entry but the first.
-    t.same(Object.values(problems).flat().filter(({ resolutionKind }) => resolutionKind !== 'node10'), [])
+    t.same(Object.values(problems).flat(), [])
   })
 
   await install(dir, tarball, Object.keys(manifest.dependencies))
 
-  await t.test('holds the built files, the two hand-written ones and no sources', async (t) => {
+  await t.test('holds the built files, the two entries and no sources', async (t) => {
     const files = await readdir(join(dir, 'node_modules/fastify-websock'))
     for (const name of ['LICENSE', 'dist', 'index.d.ts', 'index.js', 'package.json']) t.ok(files.includes(name), name)
     t.notOk(files.some((name) => ['src', 'test', 'example', 'bench', 'tsconfig.json'].includes(name)), files.join(' '))
+  })
+
+  await t.test('gives the types of each entry under every moduleResolution', async (t) => {
+    await cp(join(fixtures, 'every-entry.cts'), join(dir, 'every-entry.cts'))
+    for (const [module, resolution] of [['commonjs', 'node10'], ['node16', 'node16'], ['nodenext', 'nodenext'], ['esnext', 'bundler']] as const) {
+      const compiler = [join(modules, 'typescript/bin/tsc'), '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node']
+      const { stdout } = await run(process.execPath, [...compiler, '--module', module, '--moduleResolution', resolution, join(dir, 'every-entry.cts')])
+        .catch((error: { stdout: string }) => error)
+      t.equal(stdout, '', resolution)
+    }
+    const { exports, typesVersions } = manifest
+    const entries = Object.entries(exports).flatMap(([name, target]) => typeof target === 'object' && name !== '.' ? [[name.slice(2), [target.types]]] : [])
+    t.same(typesVersions['*'], Object.fromEntries(entries), 'the same files for node10 as for the others')
   })
 
   await t.test('type-checks in every import style, also its own declarations, and runs', async (t) => {

@@ -81,7 +81,7 @@ void t.test(`${SEEDS} random conversations keep order, end once, and call nothin
           const { n, turns, infos, end } = JSON.parse(String(message.data)) as Step
           enter(diary, `frame ${n}`)
           const finish = (): any => {
-            for (let i = 0; i < infos; i++) if (ws.send(`${n}.${i}`)) diary.infosTaken.push(`${n}.${i}`)
+            for (let i = 0; i < infos; i++) if (ws.post(`${n}.${i}`)) diary.infosTaken.push(`${n}.${i}`)
             diary.running--
             if (end === 'throw' || end === 'reject') throw new Error('as planned')
             if (end === 'unsendable') return ws.push(['never', 5 as never])

@@ -55,7 +55,7 @@ for (const [mode, wrap] of MODES) {
       const trials = await startTrials(t)
       for (const [name, act, frames, state] of GOES_ON) {
         const { raw, trial } = await trials.open(t, callback, wrap(act))
-        // An info is handled in a later turn than the frame that made the handler send it.
+        // An info is handled in a later turn than the frame that made the handler post it.
         await until(trial, 'calls')
         raw.write(askState)
         await raw.until(() => wire(raw).length > frames.length)
@@ -97,7 +97,7 @@ void t.test('frames of one result stand together, whatever else is sent meanwhil
       schema: { websocket: { send: Type.Object({ n: Type.Integer() }), info: Type.Integer() } },
       websocketHandler: {
         init (_args, ws) {
-          ws.sendInterval(0, 1)
+          ws.postInterval(0, 1)
           return ws.ok(undefined)
         },
         handleIn: async (_message, _state, ws) => later(() => ws.push(list)),
@@ -122,9 +122,9 @@ void t.test('what a callback needs can be taken out of ws', async (t) => {
     app.get('/', {
       schema: { websocket: { info: Type.String() } },
       websocketHandler: {
-        init (_args, { push, send, sendAfter }) {
-          send('one')
-          sendAfter('two', 1)
+        init (_args, { push, post, postAfter }) {
+          post('one')
+          postAfter('two', 1)
           return push('hello', [] as string[])
         },
         handleInfo (info, state, { ok, push, stop }) {
@@ -133,11 +133,11 @@ void t.test('what a callback needs can be taken out of ws', async (t) => {
           if (info === 'three') return stop('normal', [4000, 'bye'], heard.join())
           return push(heard.join(), heard)
         },
-        handleIn (_message, _state, { send, pause, resume, sendInterval }) {
+        handleIn (_message, _state, { post, pause, resume, postInterval }) {
           pause()
           resume()
-          sendInterval('three', 5)
-          send('again')
+          postInterval('three', 5)
+          post('again')
         }
       }
     })
@@ -193,7 +193,7 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
   })
   const client = await connect(t, server.url('/'))
   const ref = server.app.websock.ref(String(await client.next()))
-  ref.send('pause')
+  ref.post('pause')
   t.equal(await client.next(), 'pause after 0')
   client.send('while paused')
   // Written and taken over by the kernel; another connection's round trip then has the event loop look at all sockets.
@@ -203,7 +203,7 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
     other.send('round')
     await other.next()
   }
-  ref.send('resume')
+  ref.post('resume')
   t.equal(await client.next(), 'resume after 0', 'nothing was read')
   t.equal(await client.next(), 'while paused', 'and nothing lost')
 })

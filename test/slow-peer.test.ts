@@ -27,13 +27,13 @@ async function startFlood (t: Teardown, options: WebsocketOptions): Promise<Floo
       websocketOptions: { closeTimeoutMs: 200, ...options },
       websocketHandler: {
         handleIn (message, _state, ws) {
-          if (message.data === 'flood') ws.send(1)
+          if (message.data === 'flood') ws.post(1)
           else return ws.push(message)
         },
         handleInfo (n, _state, ws) {
           handled++
           most = Math.max(most, ws.bufferedBytes)
-          if (n as number < CHUNKS) ws.send(n as number + 1)
+          if (n as number < CHUNKS) ws.post(n as number + 1)
           return ws.push(chunk)
         },
         terminate (reason, _state, ws) { ends.push({ reason, bufferedBytes: ws.bufferedBytes, dropped: ws.droppedMessages }) }

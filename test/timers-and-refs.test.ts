@@ -1,7 +1,8 @@
 import t from 'tap'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
+import { setInterval } from 'node:timers/promises'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketRef, WebsocketTimer } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
@@ -13,8 +14,8 @@ void t.test('a timer\'s info arrives once, an interval\'s until it is cancelled'
       schema: { websocket: { info: Type.String(), send: Type.String() } },
       websocketHandler: {
         init: (_args, ws) => {
-          ws.sendAfter('after', 5)
-          return ws.ok({ ticks: 0, timer: ws.sendInterval('tick', 10) })
+          ws.postAfter('after', 5)
+          return ws.ok({ ticks: 0, timer: ws.postInterval('tick', 10) })
         },
         handleInfo: (info, state, ws) => {
           if (info !== 'tick') return ws.push(info)
@@ -22,7 +23,7 @@ void t.test('a timer\'s info arrives once, an interval\'s until it is cancelled'
           state.timer.cancel()
           state.timer.cancel()
           // Later than the interval would be.
-          ws.sendAfter('end', 40)
+          ws.postAfter('end', 40)
           return ws.push('tick 3')
         }
       }
@@ -37,13 +38,13 @@ void t.test('a timer that is cancelled before it is due, when it is over, or twi
     app.get('/', {
       websocketHandler: {
         init: (_args, ws) => {
-          const timers = [ws.sendAfter('cancelled', 0), ws.sendAfter('cancelled', 10), ws.sendInterval('cancelled', 1)]
+          const timers = [ws.postAfter('cancelled', 0), ws.postAfter('cancelled', 10), ws.postInterval('cancelled', 1)]
           for (const timer of [...timers, ...timers]) timer.cancel()
-          return ws.ok(ws.sendAfter('over', 15))
+          return ws.ok(ws.postAfter('over', 15))
         },
         handleInfo: (info, timer: WebsocketTimer, ws) => {
           timer.cancel()
-          if (info === 'over') ws.sendAfter('end', 15)
+          if (info === 'over') ws.postAfter('end', 15)
           return ws.push(String(info))
         }
       }
@@ -54,13 +55,47 @@ void t.test('a timer that is cancelled before it is due, when it is over, or twi
   t.equal(await client.next(), 'end')
 })
 
+void t.test('an interval has at most one tick waiting, however slow the handler is', async (t) => {
+  const events = new EventEmitter()
+  const started = once(events, 'started')
+  const handled: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { maxMailboxLength: 8 },
+      websocketHandler: {
+        init: (_args, ws) => {
+          ws.postInterval('one', 1)
+          ws.postInterval('two', 1)
+          return ws.push(ws.ref.address)
+        },
+        async handleInfo (info, _state, ws) {
+          if (info === 'last') return ws.stop('normal', 4000)
+          handled.push(info)
+          if (handled.length > 1) return
+          events.emit('started')
+          await once(events, 'release')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  const ref = server.app.websock.ref(String(await client.next()))
+  await started
+  // As often as the intervals of the route would have come meanwhile.
+  for await (const ticks of countTicks()) if (ticks === 50) break
+  ref.post('last')
+  events.emit('release')
+  t.match(await client.closed, { code: 4000 })
+  t.same(handled.sort(), ['one', 'one', 'two'], 'one was handled, and one of each waited')
+})
+
 void t.test('a delay that no timer can keep is refused by name', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
         handleIn: (message, _state, ws) => {
           const [name, ms] = String(message.data).split(' ')
-          const timer = ws[name as 'sendAfter']('never', Number(ms))
+          const timer = ws[name as 'postAfter']('never', Number(ms))
           timer.cancel()
           return ws.push('fine')
         },
@@ -70,7 +105,7 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     })
   })
   const errors: Array<Error & { code: string }> = []
-  const bad = ['sendAfter -1', 'sendAfter NaN', 'sendAfter 2147483648', 'sendAfter Infinity', 'sendInterval 0', 'sendInterval 0.5', 'sendInterval -1', 'sendInterval NaN', 'sendInterval 2147483648']
+  const bad = ['postAfter -1', 'postAfter NaN', 'postAfter 2147483648', 'postAfter Infinity', 'postInterval 0', 'postInterval 0.5', 'postInterval -1', 'postInterval NaN', 'postInterval 2147483648']
   for (const call of bad) {
     errors.length = 0
     const client = await connect(t, server.url('/'))
@@ -78,10 +113,10 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     t.equal((await client.closed).code, 1011, call)
     t.equal(errors[0]?.code, 'FST_WEBSOCK_INVALID_DELAY', call)
     t.ok(errors[0] instanceof RangeError)
-    t.equal(errors[0]?.message, `A timer takes a number of milliseconds from ${call.startsWith('sendAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`)
+    t.equal(errors[0]?.message, `A timer takes a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`)
   }
   const client = await connect(t, server.url('/'))
-  for (const call of ['sendAfter 0', 'sendAfter 0.5', 'sendAfter 2147483647', 'sendInterval 1', 'sendInterval 2147483647']) {
+  for (const call of ['postAfter 0', 'postAfter 0.5', 'postAfter 2147483647', 'postInterval 1', 'postInterval 2147483647']) {
     client.send(call)
     t.equal(await client.next(), 'fine', call)
   }
@@ -93,17 +128,17 @@ void t.test('timers end with the connection, and none starts after it', async (t
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
-        init: (_args, ws) => { ws.sendInterval('tick', 1); ws.sendAfter('after', 30) },
+        init: (_args, ws) => { ws.postInterval('tick', 1); ws.postAfter('after', 30) },
         handleInfo: (info) => { calls.push(info) },
         handleIn: (_message, _state, ws) => ws.stop(),
         terminate: (_reason, _state, ws) => {
           calls.length = 0
-          late = ws.sendInterval('late', 1)
-          calls.push(ws.send('late'), ws.ref.send('late'))
+          late = ws.postInterval('late', 1)
+          calls.push(ws.post('late'), ws.ref.post('late'))
         }
       }
     })
-    app.get('/clock', { websocketHandler: { init: (_args, ws) => { ws.sendAfter('now', 60) }, handleInfo: (_info, _state, ws) => ws.push('now') } })
+    app.get('/clock', { websocketHandler: { init: (_args, ws) => { ws.postAfter('now', 60) }, handleInfo: (_info, _state, ws) => ws.push('now') } })
   })
   const client = await connect(t, server.url('/'))
   client.send('stop')
@@ -130,7 +165,7 @@ void t.test('a ref reaches its connection from anywhere, until that has ended', 
     app.get('/', {
       websocketHandler: {
         init: (_args, ws) => { refs.push(ws.ref); return ws.push(ws.ref.address) },
-        handleIn: (message, _state, ws) => ws.push(String(app.websock.ref(String(message.data)).send(`from ${ws.id}`))),
+        handleIn: (message, _state, ws) => ws.push(String(app.websock.ref(String(message.data)).post(`from ${ws.id}`))),
         handleInfo: (info, _state, ws) => ws.push(String(info))
       }
     })
@@ -141,18 +176,18 @@ void t.test('a ref reaches its connection from anywhere, until that has ended', 
   one.send(second)
   t.equal(await one.next(), 'true')
   t.equal(await two.next(), `from ${first}`)
-  const send = refs[0]?.send
-  t.equal(send?.('from outside'), true, 'also without its object')
+  const post = refs[0]?.post
+  t.equal(post?.('from outside'), true, 'also without its object')
   t.equal(await one.next(), 'from outside')
   t.equal(JSON.stringify({ ref: refs[0] }), JSON.stringify({ ref: first }))
-  t.equal(server.app.websock.ref((JSON.parse(JSON.stringify(refs[0])) as string)).send('restored'), true)
+  t.equal(server.app.websock.ref((JSON.parse(JSON.stringify(refs[0])) as string)).post('restored'), true)
   t.equal(await one.next(), 'restored')
   one.close()
   await one.closed
   two.send(first)
   t.equal(await two.next(), 'false', 'the client has seen the close: the connection has ended')
-  t.equal(refs[0]?.send('late'), false)
-  for (const address of ['', 'nobody', `${second}x`, '__proto__', 'constructor']) t.equal(server.app.websock.ref(address).send('x'), false, address)
+  t.equal(refs[0]?.post('late'), false)
+  for (const address of ['', 'nobody', `${second}x`, '__proto__', 'constructor']) t.equal(server.app.websock.ref(address).post('x'), false, address)
   for (const address of [undefined, null, 5, {}, Object.create(null), refs[1]]) {
     t.throws(() => server.app.websock.ref(address as never), { code: 'FST_WEBSOCK_INVALID_ADDRESS' })
   }
@@ -181,10 +216,15 @@ void t.test('infos that come from one place arrive in their order, between frame
   const client = await connect(t, server.url('/'))
   const ref = server.app.websock.ref<number>(String(await client.next()))
   for (let i = 0; i < 50; i++) {
-    t.ok(ref.send(i))
+    t.ok(ref.post(i))
     client.send(`frame ${i}`)
   }
   const got: string[] = []
   while (got.length < 100) got.push(String(await client.next()))
   for (const kind of ['info', 'frame']) t.same(got.filter((line) => line.startsWith(kind)), Array.from({ length: 50 }, (_, i) => `${kind} ${i}`))
 })
+
+async function * countTicks (): AsyncGenerator<number> {
+  let ticks = 0
+  for await (const one of setInterval(1, 1)) yield ticks += one
+}

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import zlib from 'node:zlib'
 import { encode, decode } from '@msgpack/msgpack'
 import { Type } from '@fastify/type-provider-typebox'
-import type { BinaryCodec } from '../src/index.ts'
+import { topic, typed, type BinaryCodec } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
 import { connectRaw, handshake } from './helpers/raw.ts'
 import { startServer, type App, type Teardown, type TestServer } from './helpers/server.ts'
@@ -56,6 +56,62 @@ void t.test('a publication reaches the mailbox of each subscriber of its topic, 
   t.equal(await elsewhere.next(), 'info third', 'and nothing of the other room before')
   server.app.websock.publish('nobody', 'x')
   server.app.websock.broadcast('nobody', 'x')
+})
+
+void t.test('a typed topic is taken wherever a name is', async (t) => {
+  const room = (id: string) => topic<{ Message: string, Info: string }>(`room ${id}`)
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      schema: { websocket: { info: typed<string>() } },
+      websocketHandler: {
+        init (_args, ws) {
+          ws.subscribe(room('5'))
+          ws.track(room('5'), 'ann')
+          ws.track(room('5'), 'bob')
+          ws.untrack(room('5'), 'bob')
+          return ws.push('ready')
+        },
+        handleIn (_message, _state, ws) {
+          ws.unsubscribe(room('5'))
+          return ws.push('unsubscribed')
+        },
+        handleInfo: (info, _state, ws) => ws.push(`info ${info}`)
+      }
+    })
+  })
+  const { websock } = server.app
+  const told: unknown[] = []
+  const listener = { handleInfo: (info: string) => { told.push(info) } }
+  websock.subscribe(room('5'), listener)
+  websock.track(room('5'), 'server')
+  const client = await join(t, server, '/')
+  websock.publish(room('5'), 'one')
+  t.equal(await client.next(), 'info one')
+  websock.broadcast(room('5'), 'two')
+  t.equal(await client.next(), 'two')
+  websock.publish('room 5', 'three')
+  t.equal(await client.next(), 'info three')
+  t.same(websock.presence(room('5')).map(({ key }) => key).sort(), ['ann', 'server'])
+  websock.untrack(room('5'), 'server')
+  t.same(websock.presence('room 5').map(({ key }) => key), ['ann'])
+  websock.unsubscribe(room('5'), listener)
+  client.send('unsubscribe')
+  t.equal(await client.next(), 'unsubscribed')
+  websock.publish(room('5'), 'four')
+  client.send('last')
+  t.equal(await client.next(), 'unsubscribed', 'and no info before')
+  t.same(told, ['one', 'three'])
+})
+
+void t.test('a topic is frozen, and as text its name', async (t) => {
+  const room = topic('room 5')
+  t.equal(`${room}`, 'room 5')
+  t.equal(room.name, 'room 5')
+  t.ok(Object.isFrozen(room))
+  const { app } = await startRooms(t)
+  for (const wrong of [topic(''), topic(5 as never), { name: 'room 5' }, null]) {
+    t.throws(() => app.websock.publish(wrong as never, 1), { code: 'FST_WEBSOCK_INVALID_TOPIC' })
+  }
 })
 
 void t.test('except leaves one out, by ref or by address', async (t) => {

@@ -5,7 +5,7 @@ import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-
 import type { FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import websock, { typed } from '../src/index.ts'
+import websock, { typed, withTypeProvider, type ContractOf } from '../src/index.ts'
 import { connect } from './helpers/client.ts'
 import { buildApp, listen, startServer, type App, type Teardown } from './helpers/server.ts'
 
@@ -62,7 +62,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
   'zod in a context of its own': {
     routes: async (app) => {
       await app.register(async (child) => { useZod(child as App); declare(child, zod) })
-      app.get('/typebox', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
+      app.get('/typebox', { schema: { websocket: { receive: typebox } }, websocketHandler: { handleIn () {} } })
     }
   },
   'zod of the context above': { routes: (app) => { useZod(app); return app.register(async (child) => declare(child, zod)) } },
@@ -206,4 +206,22 @@ void t.test('what a compiler of the user\'s throws is named too, also when it th
   app.setValidatorCompiler(() => { throw new Error('not today') })
   app.get('/ws', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
   await t.rejects(listen(app), { code: 'FST_WEBSOCK_INVALID_SCHEMA', message: 'Route GET:/ws: `schema.websocket.receive` cannot be compiled: not today' })
+})
+
+void t.test('a zod schema that transforms has the handler\'s types on one side and ContractOf\'s on the other', async (t) => {
+  const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
+  const time = z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() })
+  const route = defineWebsocketRoute({
+    schema: { websocket: { receive: z.object({ at: time }), send: z.object({ later: time }) } },
+    websocketHandler: { handleIn: ({ at }, _state, ws) => ws.push({ later: new Date(at.getTime() + 1000) }) }
+  })
+  const server = await startServer(t, (app) => {
+    useZod(app)
+    app.get('/', route)
+  })
+  const client = await connect(t, server.url('/'))
+  const question: ContractOf<typeof route>['Receive'] = { at: '2026-01-01T00:00:00.000Z' }
+  const answer: ContractOf<typeof route>['Send'] = { later: '2026-01-01T00:00:01.000Z' }
+  client.send(question)
+  t.same(await client.nextJson(), answer)
 })

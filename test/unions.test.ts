@@ -39,18 +39,21 @@ void t.test('callbacks under `on` are called by the discriminating field, the re
     const schema = { websocket: { receive: Type.Union([Say, Leave, Turn]) } }
     const on = {
       event: {
-        say: ({ text }: { text: string }, _state: undefined, ws: { push: any }) => ws.push(JSON.stringify(['say', text])),
-        flip: async ({ times }: { times?: number }, _state: undefined, ws: { push: any }) => ws.push(JSON.stringify(['flip', times])),
-        flop: (_message: object, _state: undefined, ws: { push: any }) => ws.push('["flop",null]')
+        say: ({ text }: { text: string }, _state: unknown, ws: { push: any }) => ws.push(JSON.stringify(['say', text])),
+        flip: async ({ times }: { times?: number }, _state: unknown, ws: { push: any }) => ws.push(JSON.stringify(['flip', times])),
+        flop: (_message: object, _state: unknown, ws: { push: any }) => ws.push('["flop",null]')
       }
     }
     app.get('/rest', { schema, websocketHandler: { on, handleIn: (message, _state, ws) => ws.push(JSON.stringify(['rest', message])) } })
-    app.get('/no-rest', { schema, websocketHandler: { on } })
+    app.get('/no-rest', {
+      schema,
+      websocketHandler: { on: { event: { ...on.event, leave: (message, _state, ws) => ws.push(JSON.stringify(['own', message])) } } }
+    })
   })
   for (const path of ['/rest', '/no-rest']) {
     const client = await connect(t, server.url(path))
     for (const message of [{ event: 'leave' }, { event: 'say', text: 'a' }, { event: 'flip', times: 2 }, { event: 'flop' }]) client.send(message)
-    if (path === '/rest') t.same(await client.nextJson(), ['rest', { event: 'leave' }])
+    t.same(await client.nextJson(), [path === '/rest' ? 'rest' : 'own', { event: 'leave' }])
     t.same(await client.nextJson(), ['say', 'a'])
     t.same(await client.nextJson(), ['flip', 2])
     t.same(await client.nextJson(), ['flop', null])

@@ -54,7 +54,7 @@ const TASKS = {
     const text = sayMessage(0)
     return {
       websocketHandler: {
-        init: (_request, ws) => { ws.sendInterval(text, TIMER_INTERVAL_MS) },
+        init: (_request, ws) => { ws.postInterval(text, TIMER_INTERVAL_MS) },
         handleInfo: (message, _state, ws) => ws.push(message)
       }
     }

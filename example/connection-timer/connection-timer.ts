@@ -13,7 +13,7 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
     },
     websocketHandler: {
       init ({ params: { name }, query: { everyMs } }, ws) {
-        ws.sendInterval('alert', everyMs)
+        ws.postInterval('alert', everyMs)
         return ws.ok({
           path: name === undefined ? PATH : `${PATH}/${encodeURIComponent(name)}`,
           since: performance.now()

@@ -49,7 +49,7 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
     websocketHandler: {
       init (_args, ws) {
         ws.subscribe(topics.everybody)
-        ws.sendInterval({ event: 'tick' }, heartbeatMs)
+        ws.postInterval({ event: 'tick' }, heartbeatMs)
         return ws.ok(createSocket(ws))
       },
       handleIn: (message, socket, ws) => reply(ws, receive(message, socket, network)),

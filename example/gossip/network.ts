@@ -77,7 +77,7 @@ export class Network {
   /** To the mailbox of each socket of this node that has the flag. */
   tellOwn (flag: string, news: News): void {
     for (const sessions of this.#sessions.values()) {
-      for (const { supports, socket } of sessions) if (supports.has(flag)) socket.ws.ref.send(news)
+      for (const { supports, socket } of sessions) if (supports.has(flag)) socket.ws.ref.post(news)
     }
   }
 

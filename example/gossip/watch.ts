@@ -37,10 +37,12 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
     websocketHandler: {
       init (_args, ws) {
         ws.subscribe(topics.watchers)
-        ws.sendInterval('look', LOOK_EVERY_MS)
+        ws.postInterval('look', LOOK_EVERY_MS)
         const shown = look()
         return ws.push(changes(new Map(), shown), shown)
       },
+      // Nothing matches the schema, so this is never called: a page that talks is closed 1008.
+      handleIn () {},
       handleInfo (_look, before, ws) {
         const shown = look()
         return ws.push(changes(before, shown), shown)

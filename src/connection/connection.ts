@@ -10,7 +10,7 @@ import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter } from './letter.ts'
+import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Tick } from './letter.ts'
 import { writeFailure, writeLog, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { RateLimiter } from './rate-limit.ts'
@@ -166,8 +166,13 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   // ── what the handler asks for
 
-  sendAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
-  sendInterval (info: unknown, ms: number): Timer { return this.#openTimers().every(ms, () => this.offer(info)) }
+  postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
+  postInterval (info: unknown, ms: number): Timer {
+    const tick: Tick = { type: 'tick', bytes: 0, info, waiting: false }
+    return this.#openTimers().every(ms, () => {
+      if (!tick.waiting) tick.waiting = this.#offer(tick)
+    })
+  }
 
   pause (): void { this.#gate.hold('handler', true) }
   resume (): void { this.#gate.hold('handler', false) }

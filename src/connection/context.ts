@@ -4,25 +4,26 @@ import type { Context } from './handler.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop } from './result.ts'
 import type { Timer } from './timers.ts'
+import { nameOfTopic, type Topic } from './topic.ts'
 
 /** Made when they are asked for. */
 interface Parts {
   log?: FastifyBaseLogger
   ref?: Ref
-  send?: (info: unknown) => boolean
-  sendAfter?: (info: unknown, ms: number) => Timer
-  sendInterval?: (info: unknown, ms: number) => Timer
-  subscribe?: (topic: string) => void
-  unsubscribe?: (topic: string) => void
-  track?: (topic: string, key: string, meta: unknown) => void
-  untrack?: (topic: string, key: string) => void
+  post?: (info: unknown) => boolean
+  postAfter?: (info: unknown, ms: number) => Timer
+  postInterval?: (info: unknown, ms: number) => Timer
+  subscribe?: (topic: string | Topic) => void
+  unsubscribe?: (topic: string | Topic) => void
+  track?: (topic: string | Topic, key: string, meta: unknown) => void
+  untrack?: (topic: string | Topic, key: string) => void
   pause?: () => void
   resume?: () => void
 }
 
 /**
  * What callbacks are given as `ws`. Each part is made when it is first asked for, because most connections ask for
- * few; functions stay bound, so that `{ push, sendAfter }` can be taken out of it.
+ * few; functions stay bound, so that `{ push, postAfter }` can be taken out of it.
  */
 export class ConnectionContext implements Context<unknown, unknown, unknown> {
   readonly #connection: Connection
@@ -43,22 +44,31 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
   get bufferedBytes (): number { return this.#connection.bufferedBytes }
   get droppedInfos (): number { return this.#connection.droppedInfos }
   get droppedMessages (): number { return this.#connection.droppedMessages }
-  get send (): (info: unknown) => boolean { return (this.#parts.send ??= (info) => this.#connection.offer(info)) }
-  get sendAfter (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.sendAfter ??= (info, ms) => this.#connection.sendAfter(info, ms))
+  get post (): (info: unknown) => boolean { return (this.#parts.post ??= (info) => this.#connection.offer(info)) }
+  get postAfter (): (info: unknown, ms: number) => Timer {
+    return (this.#parts.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
   }
 
-  get sendInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.sendInterval ??= (info, ms) => this.#connection.sendInterval(info, ms))
+  get postInterval (): (info: unknown, ms: number) => Timer {
+    return (this.#parts.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
   }
 
-  get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }
-  get unsubscribe (): (topic: string) => void { return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(topic)) }
-  get track (): (topic: string, key: string, meta?: unknown) => void {
-    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(topic, key, meta))
+  get subscribe (): (topic: string | Topic) => void {
+    return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(nameOfTopic(topic)))
   }
 
-  get untrack (): (topic: string, key: string) => void { return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(topic, key)) }
+  get unsubscribe (): (topic: string | Topic) => void {
+    return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(nameOfTopic(topic)))
+  }
+
+  get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
+    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(nameOfTopic(topic), key, meta))
+  }
+
+  get untrack (): (topic: string | Topic, key: string) => void {
+    return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(nameOfTopic(topic), key))
+  }
+
   get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#parts.resume ??= () => this.#connection.resume()) }
 

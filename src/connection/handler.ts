@@ -4,6 +4,7 @@ import type { ControlFrame, PingFrame, RawMessage } from '../wire/frame.ts'
 import type { Ok, Push, Result, Stop } from './result.ts'
 import type { Ref } from './ref.ts'
 import type { Timer } from './timers.ts'
+import type { Topic } from './topic.ts'
 
 export type Awaitable<T> = T | PromiseLike<T>
 
@@ -16,8 +17,12 @@ export type RawSend = string | Uint8Array | RawMessage
 /** One message, or a list that is sent in order. When a message can itself be an array, only the list form. */
 export type Messages<Send> =
   | ReadonlyArray<Send | PingFrame>
-  | PingFrame
   | (Send extends readonly unknown[] ? never : Send)
+  | PingOf<Send>
+
+// TypeScript compares a wrong message with the oldest type of that union: generic, this one is younger than Send.
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- that it is there is enough
+interface PingOf<Send> extends PingFrame {}
 
 /** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */
 export type StopReason = 'normal' | 'restart' | Error
@@ -87,10 +92,21 @@ export interface InitArgs<out Params, out Query, out Headers> {
   readonly request: FastifyRequest
 }
 
-interface BaseContext<in Info> {
+declare const kNothing: unique symbol
+
+/**
+ * The state where no `init` above the callback returns one; undefined at run time.
+ *
+ * TypeScript infers the state from `init`, and reads a literal from top to bottom: write `init` first.
+ */
+export interface NoStateFromInitAbove {
+  readonly [kNothing]?: never
+}
+
+interface BaseContext<in Send, in Info> {
   /** Unique in this process and, by its prefix, across processes. */
   readonly id: string
-  /** This connection's address, for others to send infos to. */
+  /** This connection's address, for others to post infos to. */
   readonly ref: Ref<Info>
   /** A child of the request's logger that carries the id. */
   readonly log: FastifyBaseLogger
@@ -108,30 +124,33 @@ interface BaseContext<in Info> {
    * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
    * being handled. False when the connection has ended or the mailbox is full.
    */
-  readonly send: (info: Info) => boolean
+  readonly post: (info: Info) => boolean
   /** The same after `ms` (0 to 2 147 483 647) milliseconds, once. Ends with the connection; never keeps the process alive. */
-  readonly sendAfter: (info: Info, ms: number) => Timer
-  /** The same each `ms` (1 to 2 147 483 647) milliseconds. */
-  readonly sendInterval: (info: Info, ms: number) => Timer
+  readonly postAfter: (info: Info, ms: number) => Timer
+  /**
+   * The same each `ms` (1 to 2 147 483 647) milliseconds. Of each interval at most one tick waits in the mailbox: while it
+   * does, no other is put there.
+   */
+  readonly postInterval: (info: Info, ms: number) => Timer
   /**
    * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. Again is as
    * once; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
-  readonly subscribe: (topic: string) => void
-  readonly unsubscribe: (topic: string) => void
+  readonly subscribe: (topic: string | Topic<Send, Info>) => void
+  readonly unsubscribe: (topic: string | Topic) => void
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it ends; again is another meta
    * (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
    */
-  readonly track: (topic: string, key: string, meta?: unknown) => void
-  readonly untrack: (topic: string, key: string) => void
+  readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
+  readonly untrack: (topic: string | Topic, key: string) => void
   /** Stops reading the socket (Cowboy's `{active, false}`): what was read already is still delivered, nothing more, also no close. */
   readonly pause: () => void
   readonly resume: () => void
 }
 
 /** What `init` is given beside its arguments: here the state gets its type. */
-export interface InitContext<in Send, in Info> extends BaseContext<Info> {
+export interface InitContext<in Send, in Info> extends BaseContext<Send, Info> {
   readonly ok: <State>(state: State) => Ok<State>
   readonly push: {
     (messages: Messages<Send>): Push<never>
@@ -145,7 +164,7 @@ export interface InitContext<in Send, in Info> extends BaseContext<Info> {
 }
 
 /** What every other callback is given. A state left out, or undefined, leaves the state as it is. */
-export interface Context<in Send, in Info, in out State> extends BaseContext<Info> {
+export interface Context<in Send, in Info, in out State> extends BaseContext<Send, Info> {
   readonly ok: (state?: State) => Ok<State>
   readonly push: (messages: Messages<Send>, state?: State) => Push<State>
   readonly stop: (reason?: StopReason, detail?: CloseDetail, messages?: Messages<Send>, state?: State) => Stop<State>
@@ -154,27 +173,67 @@ export interface Context<in Send, in Info, in out State> extends BaseContext<Inf
 export type Callback<In, Send, Info, State> =
   (input: NoInfer<In>, state: State, ws: NoInfer<Context<Send, Info, State>>) => CallbackResult<NoInfer<State>>
 
-type Discriminant<U> = { [K in keyof U & string]: U[K] extends string ? (string extends U[K] ? never : K) : never }[keyof U & string]
+/** What `init` may return. Anything, where the state was inferred before: one error, at the callback above, is enough. */
+export type InitResult<State> = [State, NoStateFromInitAbove] extends [NoStateFromInitAbove, State]
+  ? Awaitable<Result<unknown> | void>
+  : CallbackResult<State>
+
+type Discriminant<U> = RawMessage extends U ? never : { [K in keyof U & string]: U[K] extends string ? (string extends U[K] ? never : K) : never }[keyof U & string]
 type Member<U, K extends PropertyKey, V> = U extends { [P in K]: infer X } ? (V extends X ? U : never) : never
 
-/** `{ event: { say (message, state, ws) {} } }`: by a field that has a literal string in each member of the union. */
+/**
+ * `{ event: { say (message, state, ws) {} } }`: by a field that has a literal string in each member of the union.
+ *
+ * For a route with a `handleIn`, which is called for what has no callback here.
+ */
 export type EventMap<Receive, Send, Info, State> = {
-  readonly [K in Discriminant<Receive>]?: { readonly [V in Receive[K] & string]?: Callback<Member<Receive, K, V>, Send, Info, State> }
+  readonly [K in Field<Receive>]?: {
+    readonly [V in Receive[K & keyof Receive] & string]?: Callback<Member<Receive, K, V>, Send, Info, State>
+  }
 }
+
+/** The same without a `handleIn`: each field that is named has a callback for each of its values. */
+export type FullEventMap<Receive, Send, Info, State> = {
+  readonly [K in Field<Receive>]?: {
+    readonly [V in Receive[K & keyof Receive] & string]: Callback<Member<Receive, K, V>, Send, Info, State>
+  }
+}
+
+// Where no field tells messages apart, the maps above would be `{}` without this, which takes any object.
+type Field<Receive> = Discriminant<Receive> | typeof kNothing
 
 /**
  * One connection's behaviour. All callbacks are optional, sync or async; one runs at a time, in the order of the mailbox.
+ * What the route may receive is handled: by `handleIn`, or by `on` for each message of the `receive` schema.
  *
  * A throw, a rejection or an invalid result closes this connection 1011 and touches no other.
  */
-// Seven plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
-export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, Info, State> {
-  /** Once, right after the 101, before anything else. */
-  readonly init?: (args: NoInfer<InitArgs<Params, Query, Headers>>, ws: NoInfer<InitContext<Send, Info>>) => CallbackResult<State>
+// In this order: an error text tells of the last one.
+export type WebsocketHandlerObject<Params, Query, Headers, Receive, Send, Info, State> =
+  | HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State>
+  | HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
+
+interface HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State>
+  extends Callbacks<Params, Query, Headers, Send, Info, State> {
   /** In place of `handleIn` for a message whose discriminating field has that value. */
   readonly on?: EventMap<Receive, Send, Info, State>
   /** Once per whole data message. */
-  readonly handleIn?: Callback<Receive, Send, Info, State>
+  readonly handleIn: Callback<Receive, Send, Info, State>
+}
+
+interface HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
+  extends Callbacks<Params, Query, Headers, Send, Info, State> {
+  /** Called for a message by the value of its discriminating field: one callback for each value. */
+  readonly on?: FullEventMap<Receive, Send, Info, State>
+  readonly handleIn?: never
+}
+
+// Plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
+interface Callbacks<Params, Query, Headers, Send, Info, State> {
+  /** Once, right after the 101, before anything else. Write it first: the state has the type that is returned here. */
+  readonly init?: (
+    args: NoInfer<InitArgs<Params, Query, Headers>>, ws: NoInfer<InitContext<Send, Info>>
+  ) => InitResult<State>
   /** A message that could not be taken. Without it the connection is closed 1007 or 1008. */
   readonly handleInvalid?: Callback<InvalidMessage, Send, Info, State>
   /** A ping or pong was seen; the pong to a ping has been sent already. */
@@ -188,25 +247,29 @@ export interface WebsocketHandlerObject<Params, Query, Headers, Receive, Send, I
   /** Who came to and left a topic that this connection is subscribed to, on any node. */
   readonly handlePresence?: Callback<PresenceDiff, Send, Info, State>
   /** Exactly once for each connection whose `init` returned. Has `terminateTimeoutMs` to settle. */
-  readonly terminate?: (reason: TerminateReason, state: State, ws: NoInfer<Context<Send, Info, State>>) => Awaitable<void>
+  readonly terminate?: (
+    reason: TerminateReason, state: State, ws: NoInfer<Context<Send, Info, State>>
+  ) => Awaitable<void>
 }
 
-/** The bag of types of one endpoint. */
+/** The types of one endpoint, spelled as in Fastify's own generics: `app.get<{ Params, Receive, Send, State }>`. */
 export interface WebsocketTypes {
-  params?: unknown
-  query?: unknown
-  headers?: unknown
-  receive?: unknown
-  send?: unknown
-  info?: unknown
+  Params?: unknown
+  Querystring?: unknown
+  Headers?: unknown
+  Receive?: unknown
+  Send?: unknown
+  Info?: unknown
+  State?: unknown
 }
 
 type Get<T, K extends PropertyKey, D> = T extends { [P in K]: infer X } ? X : D
 
-/** A handler by its types: `WebsocketHandler<{ receive: In, send: Out }, State>`. */
-export type WebsocketHandler<T extends WebsocketTypes = {}, State = undefined> = WebsocketHandlerObject<
-  Get<T, 'params', unknown>, Get<T, 'query', unknown>, Get<T, 'headers', IncomingHttpHeaders>,
-  Get<T, 'receive', RawMessage>, Get<T, 'send', RawSend>, Get<T, 'info', unknown>, State>
+/** A handler by its types: `WebsocketHandler<{ Receive: In, Send: Out, State: { n: number } }>`. */
+export type WebsocketHandler<T extends WebsocketTypes = {}> = WebsocketHandlerObject<
+  Get<T, 'Params', unknown>, Get<T, 'Querystring', unknown>, Get<T, 'Headers', IncomingHttpHeaders>,
+  Get<T, 'Receive', RawMessage>, Get<T, 'Send', RawSend>, Get<T, 'Info', unknown>,
+  Get<T, 'State', NoStateFromInitAbove>>
 
 /** A handler once its types have done their work. */
 export type AnyHandler = WebsocketHandlerObject<unknown, unknown, unknown, Record<string, string>, unknown, unknown, unknown>

@@ -4,12 +4,20 @@ import type { Endpoint } from './endpoint.ts'
 import type { InitArgs, InitContext, News } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 
+/** The info of an interval. One letter serves all its ticks: it is not posted again while it waits. */
+export interface Tick extends Letter {
+  readonly type: 'tick'
+  readonly info: unknown
+  waiting: boolean
+}
+
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
   | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
   | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
+  | Tick
   | News
 )
 
@@ -19,6 +27,7 @@ export const CALLBACK_NAMES = {
   message: 'handleIn',
   control: 'handleControl',
   info: 'handleInfo',
+  tick: 'handleInfo',
   drain: 'handleDrain',
   gap: 'handleGap',
   presence: 'handlePresence'
@@ -34,6 +43,9 @@ export function callHandler (letter: ConnectionLetter, { handler, receive }: End
   switch (letter.type) {
     case 'message': return receive(letter.data, state, context)
     case 'info': return handler.handleInfo?.(letter.info, state, context)
+    case 'tick':
+      letter.waiting = false
+      return handler.handleInfo?.(letter.info, state, context)
     case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
     case 'control': return handler.handleControl?.(letter.frame, state, context)
     case 'init': return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)

@@ -13,7 +13,7 @@ export class Ref<in Info = unknown> {
   }
 
   /** Puts an info into the mailbox of that connection. False when it has ended, or its mailbox is full. */
-  readonly send = (info: Info): boolean => this.#post(this.address, info)
+  readonly post = (info: Info): boolean => this.#post(this.address, info)
 
   toJSON (): string {
     return this.address

@@ -1,10 +1,11 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
-import { FST_WEBSOCK_INVALID_SCHEMA } from '../errors.ts'
+import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
 import { PreparedMessage } from '../transport/prepared-message.ts'
 import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
+import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
@@ -25,6 +26,8 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
   const checkInfo = named(name, 'info', () => buildInfoCheck(buildReceiveCheck(info, compilers.validator)))
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
+  const unhandled = findUnhandled(handler, receive)
+  if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   return {
     url: declared.url,
     handler,

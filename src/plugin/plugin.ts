@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
+import { nameOfTopic } from '../connection/topic.ts'
 import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
 import { EventLoop } from '../event-loop.ts'
@@ -68,15 +69,15 @@ function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, 
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, (to, info) => topics.post(to, info))
     },
-    subscribe: (topic, listener) => topics.listen(topic, listener),
-    unsubscribe: (topic, listener) => topics.unlisten(topic, listener),
-    track: (topic, key, meta) => topics.track(topic, key, meta),
-    untrack: (topic, key) => topics.untrack(topic, key),
-    presence: (topic) => topics.presence(topic),
+    subscribe: (topic, listener) => topics.listen(nameOfTopic(topic), listener),
+    unsubscribe: (topic, listener) => topics.unlisten(nameOfTopic(topic), listener),
+    track: (topic, key, meta) => topics.track(nameOfTopic(topic), key, meta),
+    untrack: (topic, key) => topics.untrack(nameOfTopic(topic), key),
+    presence: (topic) => topics.presence(nameOfTopic(topic)),
     ready: () => topics.ready,
     get lostPublications () { return topics.lost },
-    publish: (topic, info, { except } = {}) => topics.publish(topic, info, { except: idOf(except) }),
-    broadcast: (topic, message, { except } = {}) => topics.broadcast(topic, message, { except: idOf(except) }),
+    publish: (topic, info, { except } = {}) => topics.publish(nameOfTopic(topic), info, { except: idOf(except) }),
+    broadcast: (topic, message, { except } = {}) => topics.broadcast(nameOfTopic(topic), message, { except: idOf(except) }),
     drain: (given = {}) => drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options

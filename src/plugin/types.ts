@@ -4,8 +4,9 @@ import type {
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface,
   RouteHandlerMethod, RouteShorthandOptions
 } from 'fastify'
-import type { GapInfo, PresenceDiff, PresenceEntry, RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
+import type { NoStateFromInitAbove, PresenceEntry, RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
 import type { Ref } from '../connection/ref.ts'
+import type { Topic } from '../connection/topic.ts'
 import type { TopicListener } from '../pubsub/listener.ts'
 import type { TypeToken } from '../messages/typed.ts'
 import type { RawMessage } from '../wire/frame.ts'
@@ -13,30 +14,30 @@ import type { DrainOptions, WebsocketOptions } from './options.ts'
 
 /** `app.websock` */
 export interface Websock {
-  /** A ref from an address that `ref.address` gave. Its `send` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
+  /** A ref from an address that `ref.address` gave. Its `post` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
   /**
    * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's
    * own call when that is here, unless that is a listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
-  readonly subscribe: <Info = unknown>(topic: string, listener: TopicListener<Info>) => void
-  readonly unsubscribe: (topic: string, listener: TopicListener<never>) => void
+  readonly subscribe: <Info = unknown>(topic: string | Topic<unknown, Info>, listener: TopicListener<Info>) => void
+  readonly unsubscribe: (topic: string | Topic, listener: TopicListener<never>) => void
   /** Makes this process itself present on a topic, as `ws.track` does a connection. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC. */
-  readonly track: (topic: string, key: string, meta?: unknown) => void
-  readonly untrack: (topic: string, key: string) => void
+  readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
+  readonly untrack: (topic: string | Topic, key: string) => void
   /** Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here for up to 4 seconds more. */
-  readonly presence: (topic: string) => PresenceEntry[]
+  readonly presence: (topic: string | Topic) => PresenceEntry[]
   /** Tells whether the engine is connected and subscribed to all that is wanted here. Always true without an engine. */
   readonly ready: () => boolean
   /** Publications that did not reach the other nodes, because the engine was not connected, or did not keep up. */
   readonly lostPublications: number
   /** An info for the mailbox of each subscriber of that topic, but for `except`. Throws FST_WEBSOCK_INVALID_TOPIC. */
-  readonly publish: (topic: string, info: unknown, options?: PublishOptions) => void
+  readonly publish: <Info = unknown>(topic: string | Topic<unknown, Info>, info: NoInfer<Info>, options?: PublishOptions) => void
   /**
    * A message straight to the socket of each subscriber, with no handler in between: encoded once for each route that they
    * are of, by its `send` schema and codec. Throws FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
    */
-  readonly broadcast: (topic: string, message: unknown, options?: PublishOptions) => void
+  readonly broadcast: <Message = unknown>(topic: string | Topic<Message>, message: NoInfer<Message>, options?: PublishOptions) => void
   /**
    * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left out is the plugin's `drain`.
    * Resolves with the number of connections that had to be cut when `timeoutMs` was over; 0 is a clean drain.
@@ -73,7 +74,7 @@ type InfoOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Info: infer P 
 export type WebsocketRouteHandler<TP extends FastifyTypeProvider, S, RG, State> = WebsocketHandlerObject<
   ParamsOf<TP, S, RG>, QueryOf<TP, S, RG>, HeadersOf<TP, S, RG>, ReceiveOf<TP, S, RG>, SendOf<TP, S, RG>, InfoOf<TP, S, RG>, State>
 
-type StateOf<RG> = RG extends { State: infer S } ? S : undefined
+type StateOf<RG> = RG extends { State: infer S } ? S : NoStateFromInitAbove
 
 // ── the route
 
@@ -114,33 +115,73 @@ export interface WebsocketRouteOptions<
 
 declare const kContract: unique symbol
 
-/** The types of one endpoint, for a client of it or a test. */
-export interface WebsocketContract<out Params, out Query, out Receive, out Send, out Info> {
-  readonly params: Params
-  readonly query: Query
-  readonly receive: Receive
-  readonly send: Send
-  readonly info: Info
+/**
+ * The types of one endpoint as its client sees them: a plain object type, for `connect<ContractOf<typeof chat>>(url)`.
+ *
+ * The names are the server's, so `Receive` is what the client sends, and `Send` what the client receives. They differ
+ * from the types in the handler where a schema transforms (zod, say): the client sends what `receive` takes in, and
+ * receives what goes over the wire.
+ */
+export interface WebsocketContract<out Params, out Querystring, out Receive, out Send, out Info> {
+  readonly Params: Params
+  readonly Querystring: Querystring
+  readonly Receive: Receive
+  readonly Send: Send
+  /** What the route's mailboxes take: `app.websock.ref<ContractOf<typeof chat>['Info']>(address)`. */
+  readonly Info: Info
 }
 
-/** From a schema object that both sides share: `SchemaContract<TypeBoxTypeProvider, typeof schema>`. */
-export type SchemaContract<TP extends FastifyTypeProvider, S> =
-  WebsocketContract<ParamsOf<TP, S, {}>, QueryOf<TP, S, {}>, ReceiveOf<TP, S, {}>, SendOf<TP, S, {}>, InfoOf<TP, S, {}>>
+/** Both sides of a schema that transforms, as Standard Schema has them: zod, valibot, ArkType. */
+interface StandardSchema<out In, out Out> {
+  readonly '~standard': { readonly types?: { readonly input: In, readonly output: Out } | undefined }
+}
 
-/** From a route made by `defineWebsocketRoute`: `ContractOf<typeof chatRoute>`. */
-export type ContractOf<R> = R extends { readonly [kContract]?: infer T } ? NonNullable<T> : never
+/** What a schema is given before it transforms. */
+type Input<TP extends FastifyTypeProvider, S> = S extends StandardSchema<infer In, unknown> ? In : Validated<TP, S>
+
+/**
+ * What is on the wire for a `send` schema: its other side than the one that handlers push. A serializer compiler encodes
+ * the output (fastify-type-provider-zod 5 and later) or parses the input (earlier ones).
+ */
+type OnWire<TP extends FastifyTypeProvider, S> = S extends StandardSchema<infer In, infer Out>
+  ? [Serialized<TP, S>, Out] extends [Out, Serialized<TP, S>] ? In : Out
+  : Serialized<TP, S>
+
+/** From a schema object that both sides share: `SchemaContract<TypeBoxTypeProvider, typeof schema>`. */
+export type SchemaContract<TP extends FastifyTypeProvider, S> = WebsocketContract<
+  S extends { params: infer P } ? Input<TP, P> : unknown,
+  S extends { querystring: infer P } ? Input<TP, P> : unknown,
+  MessagesOf<S> extends { receive: infer P } ? Input<TP, P> : RawMessage,
+  MessagesOf<S> extends { send: infer P } ? OnWire<TP, P> : RawSend,
+  InfoOf<TP, S, {}>>
+
+/** From a route made by `defineWebsocketRoute`: `ContractOf<typeof chat>`. See {@link WebsocketContract}. */
+export type ContractOf<R> = R extends { readonly [kContract]: infer T } ? T : never
 
 /** What `defineWebsocketRoute` gives: options for `app.get(url, route)` or `app.route({ method: 'GET', url, ...route })`. */
 export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends FastifySchema, State> {
   schema?: S
   websocketOptions?: WebsocketOptions
   websocketHandler: WebsocketRouteHandler<TP, S, {}, State>
-  readonly [kContract]?: SchemaContract<TP, S>
+  /** In the types alone, and always there: so that a route of any provider fits any instance. */
+  readonly [kContract]: SchemaContract<TP, S>
+}
+
+/** A route made by `defineWebsocketRoute`, with hooks beside it or without, as any instance takes it. */
+export type DefinedWebsocketRoute<
+  RawServer extends RawServerBase = RawServerDefault,
+  RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+  RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>
+> = Omit<RouteShorthandOptions<RawServer, RawRequest, RawReply>, 'schema' | 'websocketHandler'> & {
+  readonly [kContract]: unknown
+  schema?: object
+  websocketOptions?: WebsocketOptions
+  websocketHandler: object
 }
 
 export interface DefineWebsocketRoute<TP extends FastifyTypeProvider> {
   /** The same literal as in `app.get`, outside of one: schema, handler and state are inferred alike. Returns its argument. */
-  <const S extends FastifySchema = {}, State = undefined>(route: {
+  <const S extends FastifySchema = {}, State = NoStateFromInitAbove>(route: {
     schema?: S
     websocketOptions?: WebsocketOptions
     websocketHandler: WebsocketRouteHandler<TP, NoInfer<S>, {}, State>
@@ -149,6 +190,13 @@ export interface DefineWebsocketRoute<TP extends FastifyTypeProvider> {
 
 // The names of the type parameters below must be Fastify's own, or the declarations do not merge.
 declare module 'fastify' {
+  interface RouteGenericInterface {
+    Receive?: unknown
+    Send?: unknown
+    Info?: unknown
+    State?: unknown
+  }
+
   interface FastifySchema {
     /** `receive`: what the client may send. `send`: what the server may send. `info`: what the mailbox may be told. */
     websocket?: { receive?: unknown, send?: unknown, info?: unknown }
@@ -175,6 +223,10 @@ declare module 'fastify' {
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     websock: Websock
 
+    // For a route of `defineWebsocketRoute`, whatever its type provider.
+    route(
+      opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply> & { method: 'GET' | 'get' | readonly ['GET'], url: string }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
       ContextConfig = ContextConfigDefault,
@@ -200,6 +252,13 @@ declare module 'fastify' {
     >(
       path: string,
       opts: WebsocketShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger, State>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+
+    // Looks as if the one above could do without it, and does two things. A route of `defineWebsocketRoute` fits an
+    // instance of another type provider. And it is the fourth overload that takes two arguments: of up to three
+    // TypeScript prints each one's error, of more the last one's alone (test/types/mistakes.test.ts holds the texts).
+    (
+      path: string, opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 }

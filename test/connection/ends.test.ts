@@ -247,7 +247,7 @@ async function trigger (running: Running, { trigger, peer: kind }: Case, peer: P
     case 'the peer closes': peer.close(); break
     case 'the peer sends FIN': return peer.fin()
     case 'the peer resets': return peer.reset()
-    case 'the handler stops': ws.send('stop'); break
+    case 'the handler stops': ws.post('stop'); break
     case 'the server drains': void app.websock.drain({ timeoutMs: 60_000 }); break
     case 'the peer is slow':
       while (!ws.signal.aborted) {

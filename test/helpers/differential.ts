@@ -120,7 +120,7 @@ export function answer (data: string | Uint8Array, life: Life, ws: Answering): u
     case 'L': return ws.push([data, 'x'.repeat(200), Buffer.alloc(70, 7), data, pingFrame('listed'), '€'.repeat(50)])
     case 'N': return
     case 'I':
-      ws.send(`info ${data.length}`)
+      ws.post(`info ${data.length}`)
       return ws.push(data)
     case 'G': return ws.push(pingFrame('asked'))
     case 'Z':

@@ -52,7 +52,7 @@ export class World {
       const script = diary.scripts.get(id) ?? INFO
       const finish = (): unknown => {
         diary.log.push(`ends ${id}`)
-        for (let i = 0; i < script.infos; i++) diary.log.push(`told ${id}.${i} ${String(ws.send(`${id}.${i}`))}`)
+        for (let i = 0; i < script.infos; i++) diary.log.push(`told ${id}.${i} ${String(ws.post(`${id}.${i}`))}`)
         return resultOf(script.outcome, id, ws)
       }
       if (!script.async) return finish()
@@ -184,7 +184,7 @@ class Life {
         diary.release()
         return model.release()
       case 'ticks':
-        diary.ws?.sendInterval('tick', 1)
+        diary.ws?.postInterval('tick', 1)
         return
       case 'drain':
         this.drained ??= this.server.app.websock.drain()
@@ -238,11 +238,11 @@ class Life {
     this.diary.scripts.set(id, script)
     const taken = this.model.offer({ kind: 'info', id, script })
     if (how === 'timer') {
-      this.diary.ws?.sendAfter(id, 1)
+      this.diary.ws?.postAfter(id, 1)
       // Timers of one length fire in the order they were set.
       return later(1)
     }
-    const told = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').send(id)
+    const told = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').post(id)
     if (told !== taken) throw new Error(`info ${id}: ${String(told)} where the model says ${String(taken)}`)
   }
 

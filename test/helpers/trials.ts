@@ -80,7 +80,7 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
         on: {
           event: {
             say: (_message, state, ws) => run('on.event.say', state, ws),
-            tell (_message, _state, ws) { ws.send('told') },
+            tell (_message, _state, ws) { ws.post('told') },
             state: (_message, state, ws) => ws.push({ n: 0, any: state ?? null })
           }
         },

@@ -19,7 +19,7 @@ app.get('/echo', {
 })
 // @ts-expect-error -- an address is a string
 void (() => app.websock.ref(1))
-const handler: WebsocketHandler<{ send: string }, number> = { init: (_args, ws) => ws.push([pingFrame('x'), 'y'], 1) }
+const handler: WebsocketHandler<{ Send: string, State: number }> = { init: (_args, ws) => ws.push([pingFrame('x'), 'y'], 1) }
 app.get('/module', defineWebsocketRoute({ schema: {}, websocketHandler: { handleIn: (_message, _state, ws) => ws.push('raw') } }))
 void handler
 void withTypeProvider

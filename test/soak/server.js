@@ -17,7 +17,7 @@ function tellNeighbour (id) {
   // To the end of the line: each in its turn.
   residents.delete(first)
   residents.set(first, ref)
-  ref.send('told')
+  ref.post('told')
 }
 
 const message = { type: 'object', required: ['kind', 'n'], additionalProperties: false, properties: { kind: { enum: ['echo', 'slow', 'tell', 'later', 'stop'] }, n: { type: 'integer' }, pad: { type: 'string' } } }
@@ -33,7 +33,7 @@ const handler = {
     switch (message.kind) {
       case 'slow': return new Promise((resolve) => setImmediate(resolve, push(ws, message)))
       case 'tell': tellNeighbour(state.id); return push(ws, message)
-      case 'later': ws.sendAfter(message, 1 + message.n % 20); return
+      case 'later': ws.postAfter(message, 1 + message.n % 20); return
       case 'stop': counts.sent++; return ws.stop('normal', undefined, message)
       default: return push(ws, message)
     }

@@ -46,7 +46,7 @@ void t.test("with slowPeer: 'wait' broadcasts wait in their order", async (t) =>
   for (; seats[0]?.bufferedBytes === 0; sent++) websock.broadcast('all', LONG.repeat(3))
   websock.broadcast('all', LONG.repeat(3))
   websock.broadcast('all', '1')
-  websock.ref(seats[0]?.ref.address ?? '').send('2')
+  websock.ref(seats[0]?.ref.address ?? '').post('2')
   websock.broadcast('all', '3')
   client.socket.resume()
   await client.until(() => client.frames().length === 1 + sent + 4)
@@ -195,8 +195,8 @@ void t.test('broadcasts count what waits for the end of the tick: a peer that ne
     for (let n = 0; n < trial; n++) websock.broadcast(`${trial}`, 'x'.repeat(3000))
     while (ws.droppedMessages === 0) {
       // Handled one after the other, in one tick.
-      websock.ref(ws.ref.address).send('push')
-      websock.ref(seats[0]?.ref.address ?? '').send(`${trial}`)
+      websock.ref(ws.ref.address).post('push')
+      websock.ref(seats[0]?.ref.address ?? '').post(`${trial}`)
       await nextTurn()
     }
     client.socket.destroy()

@@ -211,11 +211,11 @@ for (const compress of KINDS) {
   // A raw client does not inflate.
   if (!compress) {
     void t.test(`many connections that are told in the same turn get their own, whole and in order, ${named(compress)}`, async (t) => {
-      const everybody: Array<{ send: (info: unknown) => boolean }> = []
+      const everybody: Array<{ post: (info: unknown) => boolean }> = []
       const server = await startEcho(t, {
         init: (_args, ws) => { everybody.push(ws.ref) },
         handleIn ({ data }, _state, ws) {
-          for (let i = 0; i < 30; i++) for (const [n, ref] of everybody.entries()) ref.send(`${n} ${i}`)
+          for (let i = 0; i < 30; i++) for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
           return ws.push(data)
         },
         handleInfo: (info, _state, ws) => ws.push([`${String(info)} a`, `${String(info)} b`.padEnd(3000, 'ü'), Buffer.from(String(info))])
@@ -241,11 +241,11 @@ for (const compress of KINDS) {
       const server = await startEcho(t, {
         handleIn (message, _state, ws) {
           if (message.opcode !== 'text') return ws.push(message)
-          ws.send([Number(message.data), 0])
+          ws.post([Number(message.data), 0])
         },
         handleInfo (info, _state, ws) {
           const [who, i] = info as [number, number]
-          if (i + 3 < frames) ws.send([who, i + 3])
+          if (i + 3 < frames) ws.post([who, i + 3])
           return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
         }
       }, { compress, slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 })

@@ -39,7 +39,7 @@ typebox.get('/rooms/:room', {
       expectType<string | null>()(ws.subprotocol)
       expectType<number>()(ws.bufferedBytes)
       expectType<WebsocketRef<Tick>>()(ws.ref)
-      return ws.ok({ room: params.room, timer: ws.sendInterval({ tick: 1 }, 1000) })
+      return ws.ok({ room: params.room, timer: ws.postInterval({ tick: 1 }, 1000) })
     },
     on: {
       event: {
@@ -74,7 +74,8 @@ typebox.get('/two', {
     on: {
       a: { x (m) { expectType<{ a: 'x', b: 'p' }>()(m) } },
       b: { q (m) { expectType<{ a: 'y', b: 'q' }>()(m) } }
-    }
+    },
+    handleIn () {}
   }
 })
 
@@ -113,7 +114,7 @@ jsonSchema.get('/:id', {
       expectType<{ since?: number }>()(query)
       return ws.ok({ id: params.id })
     },
-    on: { event: { say (message, state, ws) { expectType<string>()(message.text); expectType<string>()(state.id); return ws.push({ count: 1 }) } } },
+    on: { event: { say (message, state, ws) { expectType<string>()(message.text); expectType<string>()(state.id); return ws.push({ count: 1 }) }, leave () {} } },
     handleInfo (info, _state, ws) {
       expectType<Tick>()(info)
       // @ts-expect-error -- `count` is an integer
@@ -163,9 +164,13 @@ plain.get('/raw', {
 plain.get('/typed', {
   schema: { websocket: { receive: typed<Say | Leave>(), send: typed<Say>(), info: typed<Tick>() } },
   websocketHandler: {
-    on: { event: { say: (message, _state, ws) => ws.push(message) } },
+    on: { event: { say: (message, _state, ws) => ws.push(message), leave: (_message, _state, ws) => ws.stop() } },
     handleInfo (info) { expectType<Tick>()(info) }
   }
+})
+// In one bag with Fastify's own, or without any of those.
+plain.get<{ Receive: Say, Send: Say, State: { n: number } }>('/generics', {
+  websocketHandler: { init: (_args, ws) => ws.ok({ n: 1 }), on: { event: { say: (message, state, ws) => ws.push(message, { n: state.n + 1 }) } } }
 })
 plain.get<{ Params: { id: string }, Querystring: { q: number }, Receive: Say | Leave, Send: Say, Info: Tick, State: { n: number } }>('/generics/:id', {
   websocketHandler: {
@@ -174,7 +179,7 @@ plain.get<{ Params: { id: string }, Querystring: { q: number }, Receive: Say | L
       expectType<{ q: number }>()(query)
       return ws.ok({ n: 1 })
     },
-    on: { event: { say: (message, _state, ws) => ws.push(message) } },
+    on: { event: { say: (message, _state, ws) => ws.push(message), leave: (_message, _state, ws) => ws.stop() } },
     handleInfo (info, state) { expectType<Tick>()(info); expectType<{ n: number }>()(state) }
   }
 })

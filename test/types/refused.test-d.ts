@@ -43,11 +43,11 @@ app.get('/no-literal', { schema, websocketHandler: { on: { text: { x () {} } } }
 
 // ── infos
 // @ts-expect-error -- the mailbox is told 'tick' only
-app.get('/info', { schema, websocketHandler: { init: (_a, ws) => { ws.send('tock') } } })
+app.get('/info', { schema, websocketHandler: { init: (_a, ws) => { ws.post('tock') } } })
 // @ts-expect-error -- also by timers
-app.get('/timer', { schema, websocketHandler: { init: (_a, ws) => { ws.sendAfter('tock', 1) } } })
+app.get('/timer', { schema, websocketHandler: { init: (_a, ws) => { ws.postAfter('tock', 1) } } })
 // @ts-expect-error -- also by a ref
-app.get('/ref', { schema, websocketHandler: { init: (_a, ws) => { ws.ref.send('tock') } } })
+app.get('/ref', { schema, websocketHandler: { init: (_a, ws) => { ws.ref.post('tock') } } })
 // @ts-expect-error -- and nothing else may be expected from it
 app.get('/info-in', { schema, websocketHandler: { handleInfo: (info: 'tock') => { void info } } })
 
@@ -100,7 +100,7 @@ void app.register(websock, { maxMessageByte: 1 })
 void app.register(websock, { checkOrigin: 'https://example.com' })
 
 // ── a handler by its types
-type Chat = WebsocketHandler<{ params: { id: string }, receive: string, send: number }, { n: number }>
+type Chat = WebsocketHandler<{ Params: { id: string }, Receive: string, Send: number, State: { n: number } }>
 // @ts-expect-error -- it pushes numbers
 export const chat: Chat = { handleIn: (_message, _state, ws) => ws.push('1') }
 declare const ready: Chat

@@ -1,7 +1,7 @@
 /* How State is inferred from `init`, and where it stops. */
 import Fastify from 'fastify'
 import { Type, type Static, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { CallbackResult, Result, WebsocketContext } from '../../src/index.ts'
+import type { CallbackResult, NoStateFromInitAbove, Result, WebsocketContext } from '../../src/index.ts'
 import { same } from './expect.ts'
 
 const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
@@ -48,7 +48,7 @@ app.get('/6b', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1, ext
 app.get('/7', { schema, websocketHandler: { init (_a, ws) { same<typeof this.handleInfo, undefined>(false); return ws.ok({ n: 1 }) }, terminate (_r, s) { same<typeof s, { n: number }>(true) } } })
 
 // 8 no init: no state
-app.get('/8', { schema, websocketHandler: { handleIn: (m, s, ws) => { same<typeof s, undefined>(true); return ws.push([m, m]) } } })
+app.get('/8', { schema, websocketHandler: { handleIn: (m, s, ws) => { same<typeof s, NoStateFromInitAbove>(true); return ws.push([m, m]) } } })
 
 // 9 only handleControl
 app.get('/9', { schema, websocketHandler: { init: (_a, ws) => ws.ok(0), handleControl (f, s, ws) { same<typeof s, number>(true); if (f.opcode === 'ping') return ws.ok(s + 1) } } })
@@ -60,7 +60,7 @@ app.get('/10', { schema, websocketHandler: { init: (_a, ws) => ws.ok('lobby'), t
 app.get('/11', { schema, websocketHandler: { init: (_a, ws): CallbackResult<Phased> => ws.ok({ phase: 'lobby', user: null }), terminate (_r, s) { same<typeof s, Phased>(true) } } })
 
 // 12 `init` must come before the callbacks that use the state
-// @ts-expect-error -- State was fixed to undefined before init was looked at
+// @ts-expect-error -- State was fixed to none before init was looked at
 app.get('/12', { schema, websocketHandler: { terminate (_r, s) { void s.n }, init: (_a, ws) => ws.ok({ n: 1 }) } })
 
 // 13 a generic on the constructor wins over what is written
@@ -75,10 +75,10 @@ const base = { handleControl: (frame: { opcode: 'ping' | 'pong' }) => { void fra
 app.get('/15', { schema, websocketHandler: { ...base, init: (_a, ws) => ws.ok({ n: 1 }), terminate (_r, s) { same<typeof s, { n: number }>(true) } } })
 
 // 16 an init that returns nothing
-app.get('/16', { schema, websocketHandler: { init: async () => {}, terminate (_r, s) { same<typeof s, undefined>(true) } } })
+app.get('/16', { schema, websocketHandler: { init: async () => {}, terminate (_r, s) { same<typeof s, NoStateFromInitAbove>(true) } } })
 
 // 17 an init that only throws
-app.get('/17', { schema, websocketHandler: { init () { throw new Error('x') }, terminate (_r, s) { same<typeof s, undefined>(true) } } })
+app.get('/17', { schema, websocketHandler: { init () { throw new Error('x') }, terminate (_r, s) { same<typeof s, NoStateFromInitAbove>(true) } } })
 
 // The state of `on`, `handleInvalid` and of the results is that of init too.
 app.get('/all', {

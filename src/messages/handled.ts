@@ -1,0 +1,82 @@
+import type { AnyHandler } from '../connection/handler.ts'
+import { TypeToken } from './typed.ts'
+import { membersOf } from './union.ts'
+
+interface Property {
+  readonly const?: unknown
+  readonly enum?: readonly unknown[]
+  readonly anyOf?: readonly Property[]
+}
+
+/** The values of one field in all members; `open`: a member has it without a literal, or not at all. */
+interface Field {
+  readonly values: ReadonlySet<string>
+  readonly open: boolean
+  readonly known: boolean
+}
+
+/**
+ * Compares a handler with its `receive` schema: what is wrong, and what to do, or undefined.
+ *
+ * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a `$ref`, or in another
+ * kind of schema, is not looked at.
+ */
+export function findUnhandled ({ on = {}, handleIn }: Pick<AnyHandler, 'on' | 'handleIn'>, receive: object | undefined): string | undefined {
+  const fields = Object.entries(on as Readonly<Record<string, object>>)
+  if (receive === undefined) {
+    return fields.length === 0 ? undefined : '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
+  }
+  if (fields.length === 0 && handleIn === undefined) {
+    return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+  }
+  const members = receive instanceof TypeToken ? undefined : objectsOf(receive)
+  if (members === undefined) return undefined
+  for (const [name, callbacks] of fields) {
+    const problem = compareField(name, Object.keys(callbacks), readField(members, name), handleIn !== undefined)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function compareField (name: string, named: readonly string[], { values, open, known }: Field, rest: boolean): string | undefined {
+  if (!known) return `\`on.${name}\`: the \`receive\` schema has no field \`${name}\``
+  const unknown = named.find((value) => !values.has(value))
+  if (unknown !== undefined && !open) {
+    return `\`on.${name}.${unknown}\`: in the \`receive\` schema \`${name}\` is never ${JSON.stringify(unknown)}, but one of ${[...values].join(', ')}`
+  }
+  if (rest) return undefined
+  if (open) return `\`on.${name}\` cannot handle messages whose \`${name}\` is no literal string: add a \`handleIn\` for them`
+  const missing = [...values].filter((value) => !named.includes(value))
+  return missing.length === 0 ? undefined : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for the rest`
+}
+
+/** The object schemas that a message may match, or undefined where they cannot be seen. */
+function objectsOf (schema: object): ReadonlyArray<Readonly<Record<string, Property>>> | undefined {
+  const members = membersOf(schema)
+  if (members.length === 0) {
+    const { properties, $ref, allOf, anyOf, oneOf } = schema as Record<string, unknown>
+    const plain = $ref === undefined && allOf === undefined && anyOf === undefined && oneOf === undefined
+    return plain && typeof properties === 'object' && properties !== null ? [properties as Record<string, Property>] : undefined
+  }
+  const lists = members.map(objectsOf)
+  return lists.every((list) => list !== undefined) ? lists.flat() : undefined
+}
+
+function readField (members: ReadonlyArray<Readonly<Record<string, Property>>>, name: string): Field {
+  const lists = members.map((properties) => Object.hasOwn(properties, name) ? valuesOf(properties[name] ?? {}) : undefined)
+  return {
+    values: new Set(lists.flatMap((list) => list ?? [])),
+    open: lists.some((list) => list === undefined || list.length === 0),
+    known: lists.some((list) => list !== undefined)
+  }
+}
+
+/** Its literal strings; none where it may be something else, too. */
+function valuesOf (property: Property): readonly string[] {
+  if (property.anyOf !== undefined) {
+    const lists = property.anyOf.map(valuesOf)
+    return lists.every((list) => list.length > 0) ? lists.flat() : []
+  }
+  const values: readonly unknown[] = property.enum ?? [property.const]
+  return values.every((value) => typeof value === 'string') ? values : []
+}

@@ -1,0 +1,76 @@
+import t from 'tap'
+import { Type } from '@fastify/type-provider-typebox'
+import { z } from 'zod'
+import websock, { typed } from '../../src/index.ts'
+import { buildApp } from '../helpers/server.ts'
+
+const Say = Type.Object({ event: Type.Literal('say'), text: Type.String() })
+const Leave = Type.Object({ event: Type.Literal('leave') })
+const Turn = Type.Object({ event: Type.Union([Type.Literal('flip'), Type.Literal('flop')]) })
+const union = Type.Union([Say, Leave])
+const callback = (): void => {}
+
+interface Case {
+  readonly receive?: unknown
+  readonly on?: unknown
+  readonly handleIn?: () => void
+}
+
+const refused: Record<string, Case & { readonly text: string }> = {
+  'a schema with neither': { receive: union, text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
+  'a schema with an empty `on`': { receive: union, on: {}, text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
+  'a type with neither': { receive: typed<string>(), text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
+  '`on` without a schema': { on: { event: { say: callback } }, text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`' },
+  'that beside a `handleIn`': { on: { event: { say: callback } }, handleIn: callback, text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`' },
+  'a field that is not in the schema': { receive: union, on: { kind: { say: callback } }, handleIn: callback, text: '`on.kind`: the `receive` schema has no field `kind`' },
+  'a field of Object.prototype': { receive: union, on: { toString: { say: callback } }, handleIn: callback, text: '`on.toString`: the `receive` schema has no field `toString`' },
+  'a value that is not in the schema': { receive: union, on: { event: { sya: callback } }, handleIn: callback, text: '`on.event.sya`: in the `receive` schema `event` is never "sya", but one of say, leave' },
+  'a value without a callback': { receive: union, on: { event: { say: callback } }, text: '`on.event` has no callback for leave: add it, or a `handleIn` for the rest' },
+  'two of a union inside': { receive: Type.Union([Say, Type.Union([Leave, Turn])]), on: { event: { say: callback } }, text: '`on.event` has no callback for leave, flip, flop: add it, or a `handleIn` for the rest' },
+  'a member without the field': { receive: Type.Union([Say, Type.Object({ n: Type.Integer() })]), on: { event: { say: callback } }, text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them' },
+  'a field with any string': { receive: Type.Object({ event: Type.String() }), on: { event: { say: callback } }, text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them' }
+}
+
+const taken: Record<string, Case> = {
+  'all values': { receive: Type.Union([Say, Leave, Turn]), on: { event: { say: callback, leave: callback, flip: callback, flop: callback } } },
+  'one value and the rest': { receive: union, on: { event: { say: callback } }, handleIn: callback },
+  'an object that is no union': { receive: Say, on: { event: { say: callback } } },
+  'oneOf and enum': { receive: { oneOf: [{ type: 'object', properties: { event: { enum: ['a', 'b'] } }, required: ['event'] }] }, on: { event: { a: callback, b: callback } } },
+  'any string and the rest': { receive: Type.Object({ event: Type.String() }), on: { event: { say: callback } }, handleIn: callback },
+  'a type without a schema': { receive: typed<{ event: 'say' }>(), on: { event: { say: callback } } },
+  'what cannot be seen into': { receive: { $ref: 'shared#' }, on: { event: { say: callback } } },
+  'no schema and no callback': {}
+}
+
+for (const [name, { text, ...given }] of Object.entries(refused)) {
+  void t.test(`refused at start: ${name}`, async (t) => {
+    const { app } = await declare(t, given)
+    await t.rejects(Promise.resolve(app.ready()), { code: 'FST_WEBSOCK_UNHANDLED', message: `Route GET:/v1/ws: ${text}` })
+  })
+}
+
+for (const [name, given] of Object.entries(taken)) {
+  void t.test(`taken: ${name}`, async (t) => {
+    const { app } = await declare(t, given)
+    await t.resolves(Promise.resolve(app.ready()))
+  })
+}
+
+void t.test('taken: a schema of another kind, whose types say what is missing', async (t) => {
+  const { app } = buildApp(t)
+  await app.register(websock)
+  const schema = { websocket: { receive: z.object({ event: z.literal('say') }) } }
+  app.get('/ws', { schema, validatorCompiler: () => () => true, websocketHandler: { on: { event: { say: callback } } } } as never)
+  await t.resolves(Promise.resolve(app.ready()))
+})
+
+async function declare (t: Parameters<typeof buildApp>[0], { receive, on, handleIn }: Case): Promise<ReturnType<typeof buildApp>> {
+  const built = buildApp(t)
+  await built.app.register(websock)
+  built.app.addSchema({ $id: 'shared', ...union })
+  const websocketHandler = { ...(on === undefined ? {} : { on }), ...(handleIn === undefined ? {} : { handleIn }) }
+  await built.app.register(async (child) => {
+    child.get('/ws', { schema: { websocket: { ...(receive === undefined ? {} : { receive }) } }, websocketHandler } as never)
+  }, { prefix: '/v1' })
+  return built
+}

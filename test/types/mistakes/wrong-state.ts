@@ -1,0 +1,29 @@
+import Fastify from 'fastify'
+import websock from 'fastify-websock'
+import { Type } from 'typebox'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+
+const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
+await app.register(websock)
+const receive = Type.Union([
+  Type.Object({ event: Type.Literal('say'), text: Type.String() }),
+  Type.Object({ event: Type.Literal('leave') })
+])
+const send = Type.Object({ event: Type.Literal('said'), text: Type.String() })
+
+app.get('/', {
+  schema: { websocket: { receive, send } },
+  websocketHandler: {
+    init: (_args, ws) => ws.ok({ n: 0 }),
+    on: {
+      event: {
+        say: ({ text }, _state, ws) => ws.push({ event: 'said', text }, { count: 1 }),
+        leave: (_message, _state, ws) => ws.stop()
+      }
+    }
+  }
+})
+
+/*
+20:75 Object literal may only specify known properties, and 'count' does not exist in type '{ n: number; }'.
+*/
