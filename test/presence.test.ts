@@ -1,7 +1,7 @@
 import { deepStrictEqual } from 'node:assert'
 import t from 'tap'
 import { Presence } from '../src/pubsub/presence.ts'
-import { MemoryNetwork } from '../src/testing/index.ts'
+import { MemoryNetwork } from '../src/testing/engines/index.ts'
 import { ready, startNode, until } from './helpers/cluster.ts'
 
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`

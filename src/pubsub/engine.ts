@@ -10,7 +10,7 @@ export interface EngineListener {
 
 /**
  * Carries bytes between the nodes of a cluster, through a broker. docs/engines.md says what one must and must not do, and the
- * suite `engineConformance` of `fastify-websock/testing` shows whether it does.
+ * suite `engineConformance` of `fastify-websock/testing/engines` shows whether it does.
  */
 export interface Engine {
   /** For the log: `redis`. */

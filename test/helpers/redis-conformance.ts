@@ -1,5 +1,5 @@
 import t from 'tap'
-import { redisEngine } from '../../src/pubsub/redis-engine.ts'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
 import { startRedis } from './brokers.ts'
 import { skipWithout } from './browser.ts'
 import { runConformance } from './conformance.ts'

@@ -5,9 +5,9 @@ import { Redis as Redis5 } from 'ioredis5'
 import { createClient, createCluster } from 'redis'
 import { createClient as createClient5 } from 'redis5'
 import type { Engine } from '../../src/index.ts'
-import { natsEngine } from '../../src/pubsub/nats-engine.ts'
-import { redisEngine } from '../../src/pubsub/redis-engine.ts'
-import { MemoryNetwork } from '../../src/testing/index.ts'
+import { natsEngine } from '../../src/engines/nats-engine.ts'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 
 redisEngine(createClient()) satisfies Engine
 redisEngine(createClient({ RESP: 2 }), { sharded: true })

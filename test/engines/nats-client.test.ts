@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node'
 import t from 'tap'
-import { natsEngine, type NatsEngineOptions } from '../src/pubsub/nats-engine.ts'
-import { EngineNode } from '../src/testing/engine-node.ts'
-import { startNats } from './helpers/brokers.ts'
-import { skipWithout } from './helpers/browser.ts'
-import { startProxy } from './helpers/proxy.ts'
-import type { Teardown } from './helpers/server.ts'
+import { natsEngine, type NatsEngineOptions } from '../../src/engines/nats-engine.ts'
+import { EngineNode } from '../../src/testing/engines/node.ts'
+import { startNats } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { startProxy } from '../helpers/proxy.ts'
+import type { Teardown } from '../helpers/server.ts'
 
 const skip = skipWithout('nats-server')
 const patient = { maxReconnectAttempts: -1, reconnectTimeWait: 50 }

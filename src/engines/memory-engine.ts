@@ -1,4 +1,4 @@
-import type { Engine, EngineListener } from './engine.ts'
+import type { Engine, EngineListener } from '../pubsub/engine.ts'
 import { Link } from './link.ts'
 
 const MIB = 1024 * 1024

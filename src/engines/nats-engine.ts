@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_CLIENT } from '../errors.ts'
-import type { Engine, EngineListener } from './engine.ts'
+import type { Engine, EngineListener } from '../pubsub/engine.ts'
 import { checkEngineOptions } from './engine-options.ts'
 import { Link } from './link.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { Engine } from '../src/pubsub/engine.ts'
-import { MemoryNetwork } from '../src/testing/index.ts'
-import { runConformance } from './helpers/conformance.ts'
+import type { Engine } from '../../src/pubsub/engine.ts'
+import { MemoryNetwork } from '../../src/testing/engines/index.ts'
+import { runConformance } from '../helpers/conformance.ts'
 
 void t.test('a memory network conforms', (t) => {
   const network = new MemoryNetwork()

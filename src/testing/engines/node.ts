@@ -1,5 +1,5 @@
-import type { Engine, EngineListener } from '../pubsub/engine.ts'
-import type { EngineHarness } from './engine-case.ts'
+import type { Engine, EngineListener } from '../../pubsub/engine.ts'
+import type { EngineHarness } from './case.ts'
 
 export interface Publication {
   readonly topic: string

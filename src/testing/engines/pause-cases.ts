@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { Engine } from '../pubsub/engine.ts'
-import type { EngineCase, EngineHarness } from './engine-case.ts'
-import { type EngineNode, withDeadline, withNodes } from './engine-node.ts'
-import { countUp, decode, encode } from './engine-payloads.ts'
-import { RemoteEngine } from './engine-process.ts'
+import type { Engine } from '../../pubsub/engine.ts'
+import type { EngineCase, EngineHarness } from './case.ts'
+import { type EngineNode, withDeadline, withNodes } from './node.ts'
+import { countUp, decode, encode } from './payloads.ts'
+import { RemoteEngine } from './process.ts'
 
 const TOPIC = 'through a pause'
 /** Of each publisher, published before, from there on while one stands still, from there on after, and in all. */

@@ -1,10 +1,10 @@
-import type { EngineCase, EngineHarness } from './engine-case.ts'
-import { deliveryCases } from './engine-delivery-cases.ts'
-import { nodeCases } from './engine-node-cases.ts'
-import { outageCases } from './engine-outage-cases.ts'
-import { pauseCases } from './engine-pause-cases.ts'
-import { stopCases } from './engine-stop-cases.ts'
-import { subscriptionCases } from './engine-subscription-cases.ts'
+import type { EngineCase, EngineHarness } from './case.ts'
+import { deliveryCases } from './delivery-cases.ts'
+import { nodeCases } from './node-cases.ts'
+import { outageCases } from './outage-cases.ts'
+import { pauseCases } from './pause-cases.ts'
+import { stopCases } from './stop-cases.ts'
+import { subscriptionCases } from './subscription-cases.ts'
 
 /**
  * What every engine does, as named cases for any test framework, one at a time:

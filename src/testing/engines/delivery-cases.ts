@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { EngineCase } from './engine-case.ts'
-import { type EngineNode, withNodes } from './engine-node.ts'
-import { countUp, decode, encode } from './engine-payloads.ts'
+import type { EngineCase } from './case.ts'
+import { type EngineNode, withNodes } from './node.ts'
+import { countUp, decode, encode } from './payloads.ts'
 
 const MIB = 1024 * 1024
 const MESSAGES = 2_000

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_CLIENT } from '../errors.ts'
-import type { Engine, EngineListener } from './engine.ts'
+import type { Engine, EngineListener } from '../pubsub/engine.ts'
 import { checkEngineOptions, isBoolean, isText } from './engine-options.ts'
 import { IoredisConnections, isIoredis, type IoredisClient } from './ioredis-connections.ts'
 import { Link } from './link.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { startNats, startRedis } from './helpers/brokers.ts'
-import { skipWithout } from './helpers/browser.ts'
-import { FaultyCluster, judge } from './helpers/cluster-faults.ts'
+import { startNats, startRedis } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { FaultyCluster, judge } from '../helpers/cluster-faults.ts'
 
 // CLUSTER_SECONDS=120 runs it as long as the figures in docs/engines.md say.
 const SECONDS = Number(process.env['CLUSTER_SECONDS'] ?? 16)

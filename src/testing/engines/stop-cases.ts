@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { EngineCase } from './engine-case.ts'
-import { withDeadline, withNodes } from './engine-node.ts'
-import { countUp, encode } from './engine-payloads.ts'
+import type { EngineCase } from './case.ts'
+import { withDeadline, withNodes } from './node.ts'
+import { countUp, encode } from './payloads.ts'
 
 /** The end of an engine. */
 export const stopCases: readonly EngineCase[] = [

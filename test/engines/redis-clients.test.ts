@@ -1,13 +1,13 @@
 import { Cluster } from 'ioredis'
 import { createClient, createCluster } from 'redis'
 import t from 'tap'
-import { redisEngine, type RedisEngineOptions } from '../src/pubsub/redis-engine.ts'
-import { EngineNode } from '../src/testing/engine-node.ts'
-import { createRedis, startRedis } from './helpers/brokers.ts'
-import { skipWithout } from './helpers/browser.ts'
-import { startProxy } from './helpers/proxy.ts'
-import { connectAdmin, connectClient, countListeners, REDIS_CLIENTS } from './helpers/redis-clients.ts'
-import type { Teardown } from './helpers/server.ts'
+import { redisEngine, type RedisEngineOptions } from '../../src/engines/redis-engine.ts'
+import { EngineNode } from '../../src/testing/engines/node.ts'
+import { createRedis, startRedis } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { startProxy } from '../helpers/proxy.ts'
+import { connectAdmin, connectClient, countListeners, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
+import type { Teardown } from '../helpers/server.ts'
 
 const skip = skipWithout('redis-server')
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { EngineCase, EngineHarness } from './engine-case.ts'
-import { type EngineNode, withDeadline, withNodes } from './engine-node.ts'
-import { countUp, decode, encode } from './engine-payloads.ts'
+import type { EngineCase, EngineHarness } from './case.ts'
+import { type EngineNode, withDeadline, withNodes } from './node.ts'
+import { countUp, decode, encode } from './payloads.ts'
 
 const RESTARTS = 2
 

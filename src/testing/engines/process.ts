@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import type { Engine, EngineListener } from '../pubsub/engine.ts'
+import type { Engine, EngineListener } from '../../pubsub/engine.ts'
 
 interface Call {
   /** Of this process's engines, which. */

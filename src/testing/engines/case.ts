@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import type { Engine } from '../pubsub/engine.ts'
+import type { Engine } from '../../pubsub/engine.ts'
 
 /** What the cases are run on. */
 export interface EngineHarness {

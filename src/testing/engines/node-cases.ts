@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { News } from '../connection/handler.ts'
-import { PubSub } from '../pubsub/pubsub.ts'
-import type { Subscriber } from '../pubsub/subscriptions.ts'
-import type { EngineCase, EngineHarness } from './engine-case.ts'
-import { EngineNode, withDeadline } from './engine-node.ts'
+import type { News } from '../../connection/handler.ts'
+import { PubSub } from '../../pubsub/pubsub.ts'
+import type { Subscriber } from '../../pubsub/subscriptions.ts'
+import type { EngineCase, EngineHarness } from './case.ts'
+import { EngineNode, withDeadline } from './node.ts'
 
 /** One who is told of a topic, and writes it down. */
 class Ear implements Subscriber<never> {

@@ -1,5 +1,5 @@
 import { FST_WEBSOCK_ENGINE_DOWN } from '../errors.ts'
-import type { EngineListener } from './engine.ts'
+import type { EngineListener } from '../pubsub/engine.ts'
 
 /**
  * An engine's way to its broker: up and down in turns, and no call that outlives it. A client may leave promises open when

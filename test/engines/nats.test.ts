@@ -1,10 +1,10 @@
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
-import { natsEngine } from '../src/pubsub/nats-engine.ts'
-import { startNats } from './helpers/brokers.ts'
-import { skipWithout } from './helpers/browser.ts'
-import { runConformance } from './helpers/conformance.ts'
-import { forkEngines } from './helpers/engine-process.ts'
+import { natsEngine } from '../../src/engines/nats-engine.ts'
+import { startNats } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { runConformance } from '../helpers/conformance.ts'
+import { forkEngines } from '../helpers/engine-process.ts'
 
 const skip = skipWithout('nats-server')
 
