@@ -13,7 +13,8 @@ import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { copyOfSmall, Intake, type IntakeOwner } from './intake.ts'
 import { CALLBACK_NAMES, callHandler, type ConnectionLetter } from './letter.ts'
-import { writeFailure, writeLog, writeStop, type LogFields, type LogLevel } from './log.ts'
+import { childOf, writeLog, type LogFields, type LogLevel } from '../log.ts'
+import { writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Outbox } from './outbox.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
@@ -174,15 +175,16 @@ export class Connection extends Recipient implements Beating, IntakeOwner, Mailb
   }
 
   unsubscribe (topic: string): void { this.#endpoint.topics.unsubscribe(topic, this) }
+  subscriptionReady (topic: string): Promise<boolean> { return this.#endpoint.topics.subscriptionReady(topic, this) }
 
   track (topic: string, key: string, meta: unknown): void {
-    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id)
+    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id, this.#endpoint.limits.maxPresenceBytes)
   }
 
   untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
-  createLog (): FastifyBaseLogger { return this.peer.log.child({ websocket: this.id, route: this.#endpoint.url }) }
+  createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
     this.#timers ??= new Timers()
