@@ -14,6 +14,7 @@ interface Parts {
   sendInterval?: (info: unknown, ms: number) => Timer
   subscribe?: (topic: string) => void
   unsubscribe?: (topic: string) => void
+  subscriptionReady?: (topic: string) => Promise<boolean>
   track?: (topic: string, key: string, meta: unknown) => void
   untrack?: (topic: string, key: string) => void
   pause?: () => void
@@ -54,6 +55,10 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
 
   get subscribe (): (topic: string) => void { return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(topic)) }
   get unsubscribe (): (topic: string) => void { return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(topic)) }
+  get subscriptionReady (): (topic: string) => Promise<boolean> {
+    return (this.#parts.subscriptionReady ??= (topic) => this.#connection.subscriptionReady(topic))
+  }
+
   get track (): (topic: string, key: string, meta?: unknown) => void {
     return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(topic, key, meta))
   }

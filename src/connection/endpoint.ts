@@ -14,6 +14,7 @@ import type { OutboxLimits } from './outbox.ts'
 export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, MailboxLimits, OutboxLimits {
   readonly closeTimeoutMs: number
   readonly infoOverflow: 'close' | 'drop'
+  readonly maxPresenceBytes: number
   readonly terminateTimeoutMs: number
 }
 
@@ -21,7 +22,8 @@ export interface ConnectionLimits extends HeartbeatLimits, IntakeLimits, Mailbox
 export interface Topics {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
-  track (topic: string, key: string, meta: unknown, address: string): void
+  subscriptionReady (topic: string, connection: Connection): Promise<boolean>
+  track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void

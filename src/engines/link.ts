@@ -1,16 +1,20 @@
-import { FST_WEBSOCK_ENGINE_DOWN } from '../errors.ts'
+import { FST_WEBSOCK_ENGINE_DOWN, FST_WEBSOCK_ENGINE_IN_USE } from '../errors.ts'
 import type { EngineListener } from '../pubsub/engine.ts'
 
 /**
- * An engine's way to its broker: up and down in turns, and no call that outlives it. A client may leave promises open when
- * its connection ends, or send late what it still has; here they reject at once.
+ * An engine's view of its broker: `up` and `down` in turns, and no call that outlives the connection that it was made on.
+ *
+ * A client may leave promises open when its connection ends, or send late what it still has. Here they reject at once.
  */
 export class Link {
   readonly #name: string
   readonly #calls = new Set<(reason: Error) => void>()
   #listener: EngineListener | undefined
+  #wasStarted = false
   #isUp = false
   #hasTold = false
+  /** When the last probe was sent that the broker has answered, in ms of `performance.now()`. */
+  #provedAt = 0
 
   constructor (name: string) {
     this.#name = name
@@ -20,24 +24,42 @@ export class Link {
     return this.#isUp
   }
 
+  /** Throws FST_WEBSOCK_ENGINE_IN_USE when it is called a second time. */
   start (listener: EngineListener): void {
+    if (this.#wasStarted) throw new FST_WEBSOCK_ENGINE_IN_USE(this.#name)
+    this.#wasStarted = true
     this.#listener = listener
   }
 
-  /** Again is as once. */
+  /** Idempotent. */
   up (): void {
     if (this.#isUp || this.#listener === undefined) return
     this.#isUp = this.#hasTold = true
+    this.proved(performance.now())
     this.#listener.up()
   }
 
-  /** Again is as once; before the first `up` only with a reason, so that a wrong password is seen. Rejects the calls that are under way. */
+  /**
+   * Rejects the calls that are under way. Idempotent.
+   * Before the first `up` it needs a reason, such as a wrong password, which is for the log.
+   */
   down (reason?: unknown): void {
     if (!this.#isUp && (this.#hasTold || reason === undefined)) return
+    const silentMs = this.#isUp ? this.#silentMs : 0
     this.#isUp = false
     this.#hasTold = true
     this.#rejectAll('has lost its broker', reason)
-    this.#listener?.down(reason)
+    this.#listener?.down(reason, silentMs)
+  }
+
+  /** The broker has ended one subscription. */
+  dropped (topic: string, reason: unknown): void {
+    if (this.#isUp) this.#listener?.dropped(topic, reason, this.#silentMs)
+  }
+
+  /** The broker has answered a probe that was sent at that time: what was published before has arrived. */
+  proved (sentAt: number): void {
+    this.#provedAt = sentAt
   }
 
   /** From here on the listener is not called. Rejects the calls that are under way. */
@@ -51,7 +73,7 @@ export class Link {
     this.#listener?.receive(topic, payload)
   }
 
-  /** What the task comes to. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down, or ends before the task. */
+  /** The result of the task. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down, or goes down before the task settles. */
   async call<T> (task: () => Promise<T>): Promise<T> {
     if (!this.#isUp) throw new FST_WEBSOCK_ENGINE_DOWN(this.#name, 'is not connected to its broker')
     return new Promise<T>((resolve, reject) => {
@@ -62,6 +84,10 @@ export class Link {
       }
       task().then(settle(resolve), settle(reject))
     })
+  }
+
+  get #silentMs (): number {
+    return Math.ceil(performance.now() - this.#provedAt)
   }
 
   #rejectAll (what: string, cause?: unknown): void {

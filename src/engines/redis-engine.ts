@@ -3,10 +3,10 @@ import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_CLIENT } from '../errors.ts'
 import type { Engine, EngineListener } from '../pubsub/engine.ts'
 import { checkEngineOptions, isBoolean, isText } from './engine-options.ts'
-import { IoredisConnections, isIoredis, type IoredisClient } from './ioredis-connections.ts'
+import { findIoredis, type IoredisClient } from './ioredis.ts'
 import { Link } from './link.ts'
-import { NodeRedisConnections, isNodeRedis, type NodeRedisClient } from './node-redis-connections.ts'
-import type { RedisConnections } from './redis-connections.ts'
+import { findNodeRedis, type NodeRedisClient } from './node-redis.ts'
+import { RedisConnections } from './redis-connections.ts'
 
 export type { IoredisClient, NodeRedisClient }
 
@@ -25,19 +25,17 @@ const RULES = {
 }
 
 /**
- * An engine over Redis, by a client of `redis` (5, 6) or `ioredis` (5, 6), connected or not: it is what the engine's own two
- * connections are duplicates of, one to publish and one to subscribe. How long and how often they try to connect is as that
- * client was told. Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
+ * An engine over Redis, by a client of `redis` (5, 6) or `ioredis` (5, 6), connected or not: a client of one server, of a
+ * cluster, or of sentinels. The engine opens connections of its own with the options of that client.
+ * Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
  */
 export function redisEngine (client: NodeRedisClient | IoredisClient, options: RedisEngineOptions = {}): Engine {
   const { sharded = false, prefix = 'websock:' } = checkEngineOptions<RedisEngineOptions>(options, RULES, 'redisEngine')
-  return new RedisEngine(openWith(client, sharded), prefix)
-}
-
-function openWith (client: NodeRedisClient | IoredisClient, sharded: boolean): RedisConnections {
-  if (isNodeRedis(client)) return new NodeRedisConnections(client, sharded)
-  if (isIoredis(client)) return new IoredisConnections(client, sharded)
-  throw new FST_WEBSOCK_INVALID_CLIENT('redisEngine', 'a client of `redis` 5 or 6 or of `ioredis` 5 or 6 (not of a cluster)', inspect(client, { depth: 0 }).slice(0, 80))
+  const servers = findNodeRedis(client, sharded) ?? findIoredis(client, sharded)
+  if (servers === undefined) {
+    throw new FST_WEBSOCK_INVALID_CLIENT('redisEngine', 'a client, cluster or sentinel of `redis` 5 or 6, or a client or Cluster of `ioredis` 5 or 6', inspect(client, { depth: 0 }).slice(0, 80))
+  }
+  return new RedisEngine(new RedisConnections(servers, sharded), prefix)
 }
 
 class RedisEngine implements Engine {
@@ -58,7 +56,8 @@ class RedisEngine implements Engine {
     this.#link.start(listener)
     this.#connections.open({
       change: (reason) => this.#look(reason),
-      receive: (channel, payload) => this.#receive(channel, payload)
+      receive: (channel, payload) => this.#receive(channel, payload),
+      proved: (sentAt) => this.#link.proved(sentAt)
     })
   }
 

@@ -54,9 +54,16 @@ export class Subscriptions<Frames> {
     this.#owner = owner
   }
 
-  /** Each of them, once. */
-  all (): Iterable<Subscriber<Frames>> {
-    return this.#bySubscriber.keys()
+  isSubscribed (subscriber: Subscriber<Frames>): boolean {
+    return this.#bySubscriber.has(subscriber)
+  }
+
+  has (name: string, subscriber: Subscriber<Frames>): boolean {
+    return this.#topics.get(name)?.groups.get(subscriber.group)?.has(subscriber) === true
+  }
+
+  * topicsOf (subscriber: Subscriber<Frames>): Iterable<string> {
+    for (const { name } of this.#bySubscriber.get(subscriber) ?? []) yield name
   }
 
   /** The subscribers of a topic, by group. */

@@ -336,7 +336,7 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
   const typed = await connect(t, node.url('/typed'))
   await typed.next()
   const stranger = network.createEngine()
-  await new Promise<void>((resolve, reject) => { stranger.start({ up: resolve, down: reject, receive: () => {} }).catch(reject) })
+  await new Promise<void>((resolve, reject) => { stranger.start({ up: resolve, down: reject, receive: () => {}, dropped: () => {} }).catch(reject) })
   t.teardown(() => stranger.stop())
   await ready(node)
   const nodeName = addressOf(client).split('.')[0] as string

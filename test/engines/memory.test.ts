@@ -35,7 +35,7 @@ void t.test('a network that is down lets nobody in until it is up', async (t) =>
   network.goDown()
   const told: unknown[] = []
   const engine = network.createEngine()
-  await engine.start({ receive: () => {}, up: () => told.push('up'), down: () => told.push('down') })
+  await engine.start({ receive: () => {}, up: () => told.push('up'), down: () => told.push('down'), dropped: () => {} })
   network.goUp(engine)
   t.same(told, [])
   network.goUp()
@@ -53,7 +53,8 @@ async function startEngine (network: MemoryNetwork): Promise<{ engine: Engine, t
     engine.start({
       receive: (_topic, [payload]) => told.push(payload),
       up: () => { resolve(told.push('up') as never) },
-      down: () => told.push('down')
+      down: () => told.push('down'),
+      dropped: () => {}
     }).catch(reject)
   })
   return { engine, told }

@@ -56,7 +56,7 @@ export class Broker {
     const killAtExit = (): void => { child.kill('SIGKILL') }
     process.once('exit', killAtExit)
     child.once('exit', () => process.off('exit', killAtExit))
-    await untilReady(child, this.#program)
+    await untilPrinted(child, this.#program)
   }
 
   /** SIGTERM. Resolves when it is gone. */
@@ -73,6 +73,15 @@ export class Broker {
   async restart (): Promise<void> {
     await this.kill()
     await this.start()
+  }
+
+  /** Reads its configuration once more. Resolves when it has printed that. */
+  async reload (done: RegExp): Promise<void> {
+    const child = this.#child
+    if (child === undefined) throw new Error(`${this.#program.name} is not running`)
+    const printed = untilPrinted(child, { name: this.#program.name, ready: done })
+    child.kill('SIGHUP')
+    await printed
   }
 
   freeze (): void {
@@ -134,14 +143,14 @@ async function createBroker (t: Teardown, program: Program): Promise<Broker> {
   return broker
 }
 
-async function untilReady (child: ChildProcess, { name, ready }: Program): Promise<void> {
+async function untilPrinted (child: ChildProcess, { name, ready }: Pick<Program, 'name' | 'ready'>): Promise<void> {
   const printed: string[] = []
   await new Promise<void>((resolve, reject) => {
     const fail = (why: string) => (): void => {
       clearTimeout(timer)
       reject(new Error(`${name} ${why}:\n${printed.join('\n')}`))
     }
-    const timer = setTimeout(fail(`did not start within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const timer = setTimeout(fail(`did not print ${ready} within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
     child.once('error', reject)
     // Not `exit`: what it printed before it ended comes until `close`.
     child.once('close', fail('ended'))

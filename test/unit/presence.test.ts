@@ -74,6 +74,8 @@ class Node {
   constructor (readonly name: string, tellNodes: (body: unknown) => void) {
     this.presence = new Presence({
       node: name,
+      hasEngine: true,
+      presenceIncomplete: () => {},
       tellNodes,
       presenceChanged: ({ topic, joins, leaves }) => {
         const id = ({ key, address }: PresenceEntry): string => `${topic} ${key} ${address}`

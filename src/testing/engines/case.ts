@@ -10,6 +10,10 @@ export interface EngineHarness {
   /** Lets the broker stand still, its connections open, until `thawBroker`. */
   freezeBroker? (): void | Promise<void>
   thawBroker? (): void | Promise<void>
+  /** From when it resolves, the broker refuses publications and subscriptions of all topics but this one, also those in force. */
+  allowOnly? (topic: string): Promise<void>
+  /** Undoes `allowOnly`. */
+  allowAll? (): Promise<void>
   /**
    * Forked from a file that calls `serveEngines` with what creates engines at the same broker: cases stop it with SIGSTOP and
    * continue it. Who forked it kills it after the last case.
@@ -22,7 +26,7 @@ export interface EngineCase {
   /** A sentence that is true of an engine that conforms. */
   readonly name: string
   /** Of the harness, what it cannot do without. */
-  readonly needs?: ReadonlyArray<'restartBroker' | 'freezeBroker' | 'thawBroker' | 'engineProcess'>
+  readonly needs?: ReadonlyArray<Exclude<keyof EngineHarness, 'createEngine'>>
   /** Rejects when it is not true. */
   readonly run: (harness: EngineHarness) => Promise<void>
 }

@@ -2,7 +2,9 @@ import type { EngineCase, EngineHarness } from './case.ts'
 import { deliveryCases } from './delivery-cases.ts'
 import { nodeCases } from './node-cases.ts'
 import { outageCases } from './outage-cases.ts'
+import { permissionCases } from './permission-cases.ts'
 import { pauseCases } from './pause-cases.ts'
+import { silenceCases } from './silence-cases.ts'
 import { stopCases } from './stop-cases.ts'
 import { subscriptionCases } from './subscription-cases.ts'
 
@@ -15,6 +17,8 @@ export const engineConformance: readonly EngineCase[] = [
   ...subscriptionCases,
   ...outageCases,
   ...pauseCases,
+  ...silenceCases,
+  ...permissionCases,
   ...stopCases,
   ...nodeCases
 ]

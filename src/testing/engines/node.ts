@@ -15,6 +15,10 @@ export class EngineNode implements EngineListener {
   readonly turns: Array<'up' | 'down'> = []
   /** Of each `down`. */
   readonly reasons: unknown[] = []
+  /** Of each `down`: for how long the broker had been silent. */
+  readonly silentMs: number[] = []
+  /** Topics that the broker has ended. */
+  readonly droppedTopics: string[] = []
   /** Called within `up` and `down`, when these are written down. */
   onTurn: (turn: 'up' | 'down') => void = () => {}
   #looks: Array<() => void> = []
@@ -52,9 +56,15 @@ export class EngineNode implements EngineListener {
     this.#turn('up')
   }
 
-  down (reason?: unknown): void {
+  down (reason?: unknown, silentMs = 0): void {
     this.reasons.push(reason)
+    this.silentMs.push(silentMs)
     this.#turn('down')
+  }
+
+  dropped (topic: string): void {
+    this.droppedTopics.push(topic)
+    this.#look()
   }
 
   #turn (turn: 'up' | 'down'): void {

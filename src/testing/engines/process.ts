@@ -16,7 +16,8 @@ type Message = { readonly engine: number } & (
   | { readonly type: 'answer', readonly call: number, readonly error?: string }
   | { readonly type: 'receive', readonly topic: string, readonly payload: string }
   | { readonly type: 'up' }
-  | { readonly type: 'down', readonly reason: string }
+  | { readonly type: 'down', readonly reason: string, readonly silentMs: number | undefined }
+  | { readonly type: 'dropped', readonly topic: string, readonly reason: string, readonly silentMs: number | undefined }
 )
 
 let engines = 0
@@ -86,7 +87,8 @@ export class RemoteEngine implements Engine {
       case 'answer': return this.#settle(message.call, message.error)
       case 'receive': return listener.receive(message.topic, Buffer.from(message.payload, 'base64'))
       case 'up': return listener.up()
-      case 'down': return listener.down(message.reason)
+      case 'down': return listener.down(message.reason, message.silentMs)
+      case 'dropped': return listener.dropped(message.topic, message.reason, message.silentMs)
     }
   }
 
@@ -133,7 +135,8 @@ function teller (engine: number): EngineListener {
   return {
     receive: (topic, payload) => tell({ type: 'receive', engine, topic, payload: Buffer.from(payload).toString('base64') }),
     up: () => tell({ type: 'up', engine }),
-    down: (reason) => tell({ type: 'down', engine, reason: String(reason) })
+    down: (reason, silentMs) => tell({ type: 'down', engine, reason: String(reason), silentMs }),
+    dropped: (topic, reason, silentMs) => tell({ type: 'dropped', engine, topic, reason: String(reason), silentMs })
   }
 }
 

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import type { EngineCase } from './case.ts'
-import { withDeadline, withNodes } from './node.ts'
+import { EngineNode, withDeadline, withNodes } from './node.ts'
 import { countUp, encode } from './payloads.ts'
 
-/** The end of an engine. */
+/** An engine is started once, and stopped once. */
 export const stopCases: readonly EngineCase[] = [
+  {
+    name: 'a second start is rejected, and harms nothing',
+    run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
+      const second = new EngineNode(subscriber.engine)
+      await assert.rejects(withDeadline('start', subscriber.engine.start(second)))
+      await subscriber.engine.subscribe('topic')
+      await publisher.engine.publish('topic', encode([1]))
+      await subscriber.until(() => subscriber.received.length === 1, 'a publication')
+      assert.deepEqual([second.turns, second.received], [[], []])
+    })
+  },
   {
     name: 'stop settles what is under way, and the listener is told nothing after it',
     run: (harness) => withNodes(harness, 3, async (publisher, subscriber, witness) => {
