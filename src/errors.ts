@@ -82,3 +82,5 @@ export const FST_WEBSOCK_INVALID_CLIENT = createError('FST_WEBSOCK_INVALID_CLIEN
   '%s takes %s, got %s', 500, TypeError)
 export const FST_WEBSOCK_ENGINE_DOWN = createError('FST_WEBSOCK_ENGINE_DOWN',
   'The engine `%s` %s: nothing reaches other nodes until it is up again', 503)
+export const FST_WEBSOCK_ENGINE_IN_USE = createError('FST_WEBSOCK_ENGINE_IN_USE',
+  'The engine `%s` belongs to another app already: create one engine for each app', 500)

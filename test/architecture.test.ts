@@ -21,19 +21,21 @@ const NODE = /^node:/
 const RULES: Readonly<Record<string, Rule>> = {
   wire: { ours: [], others: [] },
   errors: { ours: [], others: [/^@fastify\/error$/] },
+  log: { ours: [], others: [] },
   'event-loop': { ours: [], others: [] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
   transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:net$/, /^type:node:stream$/] },
-  connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
+  connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
   messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
-  pubsub: { ours: [/^errors$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
+  engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
+  pubsub: { ours: [/^errors$/, /^log$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: { ours: [/^wire\//], others: [] },
   client: { ours: [/^wire\//], others: [] },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^event-loop$/, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
+    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
-  index: { ours: [/^(?!client\/|testing\/)/], others: [] },
+  index: { ours: [/^(?!client\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
@@ -52,7 +54,7 @@ void t.test('nothing is imported in a circle at run time', async (t) => {
 
 void t.test('no file but the entries only hands on what others export', async (t) => {
   const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
-  t.same(barrels.filter((file) => !/^(index|client\/index|testing\/index)\.ts$/.test(file)), [])
+  t.same(barrels.filter((file) => !/^(index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(file)), [])
 })
 
 void t.test('a file has 400 lines at most', async (t) => {

@@ -87,8 +87,12 @@ for (const [mode, wrap] of MODES) {
 void t.test('a throw of undefined or of an error that cannot be read is a failure like any other', async (t) => {
   const trials = await startTrials(t)
   const proxy = new Proxy({}, { get () { throw new Error('trap') }, ownKeys () { throw new Error('trap') } })
-  const unreadable = 'an error that cannot be logged'
-  for (const [what, logged] of [[undefined, 'undefined'], [Symbol('s'), 'Symbol(s)'], [1n, '1'], [nasty, unreadable], [proxy, /./]] as const) {
+  const evil = Object.assign(() => {}, { toString () { throw new Error('trap') } })
+  const thrown = [
+    [undefined, { err: 'undefined' }], [Symbol('s'), { err: 'Symbol(s)' }], [1n, { err: '1' }], [nasty, { problem: 'Error: nasty' }],
+    [proxy, {}], [evil, { err: '(cannot be read)' }], [new Proxy(() => {}, { get () { throw new Error('trap') } }), { err: '(cannot be read)' }]
+  ] as const
+  for (const [what, logged] of thrown) {
     for (const [mode, wrap] of MODES) {
       for (const callback of CALLBACKS) {
         const { raw, trial } = await trials.open(t, callback, wrap(() => raise(what)))
@@ -97,7 +101,7 @@ void t.test('a throw of undefined or of an error that cannot be read is a failur
           t.equal(trial.terminated.length, 1)
           t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, what)
         }
-        t.match(failuresOf(trials.logs, trial.ws?.id), [{ level: 50, err: logged, callback: NAMES[callback] ?? callback }])
+        t.match(failuresOf(trials.logs, trial.ws?.id), [{ level: 50, ...logged, callback: NAMES[callback] ?? callback }])
         t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, 'one line')
       }
     }

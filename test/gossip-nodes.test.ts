@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { MemoryNetwork } from '../src/testing/index.ts'
+import { MemoryNetwork } from '../src/testing/engines/index.ts'
 import { startNats, startRedis } from './helpers/brokers.ts'
 import { skipWithout } from './helpers/browser.ts'
 import { until } from './helpers/cluster.ts'

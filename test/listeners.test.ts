@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { PresenceDiff } from '../src/index.ts'
-import { MemoryNetwork } from '../src/testing/index.ts'
+import { MemoryNetwork } from '../src/testing/engines/index.ts'
 import { ready, startNode, until } from './helpers/cluster.ts'
 
 void t.test('what a listener publishes comes after what it was called for, to all and on all nodes', async (t) => {

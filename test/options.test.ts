@@ -53,6 +53,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
   infoOverflow: { taken: ['close', 'drop'], refused: [null, '', 'wait', 'Close', true, ['close']], words: /^"close" or "drop"$/ },
+  maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
   slowPeer: { taken: ['close', 'drop', 'wait'], refused: [null, '', 'Drop', true, ['close']], words: /^"close", "drop" or "wait"$/ },
   rateLimit: {

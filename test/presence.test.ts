@@ -1,7 +1,7 @@
 import { deepStrictEqual } from 'node:assert'
 import t from 'tap'
 import { Presence } from '../src/pubsub/presence.ts'
-import { MemoryNetwork } from '../src/testing/index.ts'
+import { MemoryNetwork } from '../src/testing/engines/index.ts'
 import { ready, startNode, until } from './helpers/cluster.ts'
 
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
@@ -27,7 +27,7 @@ void t.test('a meta of a client that is too deep to be compared is tracked nowhe
 })
 
 void t.test('a meta of a stranger that is larger or deeper than may be tracked is not taken', async (t) => {
-  const presence = new Presence({ node: 'n', tellNodes: () => {}, presenceChanged: () => {} })
+  const presence = new Presence({ node: 'n', hasEngine: true, tellNodes: () => {}, presenceChanged: () => {}, presenceIncomplete: () => {} })
   const delta = (version: number, json: string): unknown => ({ type: 'delta', version, joins: [['r', 'k', 'x.1', JSON.parse(json)]], leaves: [] })
   for (const json of [`"${'x'.repeat(9000)}"`, nested(65), nested(4096), nested(100_000)]) {
     t.notOk(presence.receive('x', delta(1, json)))

@@ -11,7 +11,8 @@ import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Tick } from './letter.ts'
-import { writeFailure, writeLog, writeStop } from './log.ts'
+import { childOf, writeLog } from '../log.ts'
+import { writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { ReadGate } from './read-gate.ts'
@@ -182,15 +183,16 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   unsubscribe (topic: string): void { this.#endpoint.topics.unsubscribe(topic, this) }
+  subscriptionReady (topic: string): Promise<boolean> { return this.#endpoint.topics.subscriptionReady(topic, this) }
 
   track (topic: string, key: string, meta: unknown): void {
-    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id)
+    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id, this.#endpoint.limits.maxPresenceBytes)
   }
 
   untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
-  createLog (): FastifyBaseLogger { return this.peer.log.child({ websocket: this.id, route: this.#endpoint.url }) }
+  createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
     this.#timers ??= new Timers()

@@ -15,6 +15,7 @@ interface Parts {
   postInterval?: (info: unknown, ms: number) => Timer
   subscribe?: (topic: string | Topic) => void
   unsubscribe?: (topic: string | Topic) => void
+  subscriptionReady?: (topic: string | Topic) => Promise<boolean>
   track?: (topic: string | Topic, key: string, meta: unknown) => void
   untrack?: (topic: string | Topic, key: string) => void
   pause?: () => void
@@ -59,6 +60,10 @@ export class ConnectionContext implements Context<unknown, unknown, unknown> {
 
   get unsubscribe (): (topic: string | Topic) => void {
     return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(nameOfTopic(topic)))
+  }
+
+  get subscriptionReady (): (topic: string | Topic) => Promise<boolean> {
+    return (this.#parts.subscriptionReady ??= (topic) => this.#connection.subscriptionReady(nameOfTopic(topic)))
   }
 
   get track (): (topic: string | Topic, key: string, meta?: unknown) => void {

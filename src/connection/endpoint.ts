@@ -14,6 +14,7 @@ import type { RateLimit } from './rate-limit.ts'
 export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
   readonly initTimeoutMs: number
+  readonly maxPresenceBytes: number
   readonly rateLimit: RateLimit | undefined
   readonly terminateTimeoutMs: number
 }
@@ -22,7 +23,8 @@ export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, Transp
 export interface Topics {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
-  track (topic: string, key: string, meta: unknown, address: string): void
+  subscriptionReady (topic: string, connection: Connection): Promise<boolean>
+  track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void

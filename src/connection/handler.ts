@@ -57,7 +57,10 @@ export interface DrainInfo {
 
 /** What `handleGap` is given: publications of other nodes were lost. */
 export interface GapInfo {
-  /** For how many milliseconds. What is subscribed arrives again: what is read from a database now misses nothing. */
+  /**
+   * For how many milliseconds, at least: since the last proof that all arrives. All topics of this connection are in force
+   * again: what is read from a database now misses nothing.
+   */
   readonly ms: number
 }
 
@@ -138,6 +141,11 @@ interface BaseContext<in Send, in Info> {
    */
   readonly subscribe: (topic: string | Topic<Send, Info>) => void
   readonly unsubscribe: (topic: string | Topic) => void
+  /**
+   * Resolves with true when publications of other nodes on this topic arrive: at once without an engine. Resolves with false
+   * when this connection is not subscribed, or ends or unsubscribes before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly subscriptionReady: (topic: string) => Promise<boolean>
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it ends; again is another meta
    * (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.

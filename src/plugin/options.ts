@@ -33,6 +33,8 @@ export interface WebsocketOptions {
   readonly maxMailboxBytes?: number
   /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
   readonly infoOverflow?: 'close' | 'drop'
+  /** Bytes of JSON that the presence entries of one connection have in all: 1 to 8 MiB. Default 64 KiB. */
+  readonly maxPresenceBytes?: number
   /** Unsent bytes, and 256 for each unsent write, that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
   readonly maxBufferedBytes?: number
   /**
@@ -102,6 +104,7 @@ const DEFAULTS = {
   maxMailboxLength: 1024,
   maxMailboxBytes: MIB,
   infoOverflow: 'close',
+  maxPresenceBytes: 64 * 1024,
   maxBufferedBytes: MIB,
   slowPeer: 'close',
   upgradeTimeoutMs: 10_000,
@@ -146,6 +149,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
   infoOverflow: { words: '"close" or "drop"', fits: (value) => value === 'close' || value === 'drop' },
+  maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
   slowPeer: { words: '"close", "drop" or "wait"', fits: (value) => value === 'close' || value === 'drop' || value === 'wait' },
   rateLimit: {

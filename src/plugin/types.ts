@@ -22,6 +22,11 @@ export interface Websock {
    */
   readonly subscribe: <Info = unknown>(topic: string | Topic<unknown, Info>, listener: TopicListener<Info>) => void
   readonly unsubscribe: (topic: string | Topic, listener: TopicListener<never>) => void
+  /**
+   * Resolves with true when publications of other nodes on this topic arrive here: at once without an engine. Resolves with
+   * false when nobody here is subscribed, or the last subscription ends before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
   /** Makes this process itself present on a topic, as `ws.track` does a connection. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC. */
   readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
   readonly untrack: (topic: string | Topic, key: string) => void

@@ -1,29 +1,30 @@
+import { FST_WEBSOCK_ENGINE_IN_USE } from '../errors.ts'
+import { reasonOf, writeLog, type Log } from '../log.ts'
 import type { Engine, EngineListener } from './engine.ts'
-
-export interface BridgeLog {
-  info (fields: object, text: string): void
-  warn (fields: object, text: string): void
-  error (fields: object, text: string): void
-}
 
 export interface BridgeOwner {
   /** Bytes of anybody, on a topic that was wanted. Does not throw. */
   received (topic: string, payload: Uint8Array): void
   /** The broker is there. */
   up (): void
-  /** The broker was away for `ms`, and all topics are subscribed again, or one that could not be subscribed is. */
-  gapEnded (ms: number, topic?: string): void
+  /** These topics are subscribed again. For each: since when publications may have been missed, in ms of `performance.now()`. */
+  restored (topics: ReadonlyMap<string, number>): void
+  /** A topic is subscribed. */
+  subscribed (topic: string): void
 }
 
 /** What is known of one topic at the broker. */
 interface Wish {
+  readonly topic: string
   wanted: boolean
   /** Undefined when nobody knows: the broker has been away. */
   subscribed: boolean | undefined
   /** A call is under way. */
   busy: boolean
-  /** Since when it could not be subscribed. */
-  failedAt: number | undefined
+  /** Since when publications may have been missed. */
+  missingSince: number | undefined
+  /** How often the broker has ended the subscription. */
+  drops: number
 }
 
 /** Bytes that the broker may have yet to take: what is published beyond them is lost, not kept. */
@@ -31,33 +32,48 @@ const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024
 const RETRY_MS = 1_000
 const STOP_TIMEOUT_MS = 5_000
 const START_NOTICE_MS = 5_000
+/** Between two log lines of one kind, however often it happens. */
+const LOG_INTERVAL_MS = 60_000
+
+/** Engines that were given to an app. Two apps on one engine would take each other's subscriptions away. */
+const owned = new WeakSet<Engine>()
 
 /**
- * Keeps an engine subscribed to what is wanted here, and tells it what is published, as long as its broker is there.
+ * Keeps an engine subscribed to what is wanted here, publishes, and knows what was missed.
  *
- * Nothing here throws or rejects. For each topic one call at a time is under way, and the next says what is wanted then.
+ * Nothing here throws or rejects, but the constructor. For each topic one call at a time is under way; the next one asks for
+ * what is wanted then.
  */
 export class Bridge implements EngineListener {
   readonly #engine: Engine
   readonly #owner: BridgeOwner
-  readonly #log: BridgeLog
+  readonly #log: Log
   readonly #wishes = new Map<string, Wish>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** Wishes that the broker has refused, until the next try. */
+  readonly #refused = new Set<Wish>()
+  readonly #toldAt = new Map<string, number>()
   #isUp = false
   /** Counts the times that the broker came or went. */
   #era = 0
-  /** When it went, until its return is told of. */
   #wentAt: number | undefined
-  #gapMs: number | undefined
-  /** Since the broker came: what was wanted then and has yet to be asked for. What is wanted since then is nobody's gap. */
-  readonly #behind = new Set<Wish>()
+  /** Of the wanted topics, how many are not subscribed. */
+  #missing = 0
+  /** Topics that are subscribed again, and whose subscribers have yet to be told. */
+  #restored = new Map<string, number>()
+  #isRestoring = false
+  #refusedTopics = 0
+  #arePublicationsRefused = false
   #lostBefore = 0
   #bytesUnderWay = 0
   #stopped = false
   /** Publications that did not reach the broker. */
   lost = 0
 
-  constructor (engine: Engine, owner: BridgeOwner, log: BridgeLog) {
+  /** Throws FST_WEBSOCK_ENGINE_IN_USE for an engine that has been given to an app before. */
+  constructor (engine: Engine, owner: BridgeOwner, log: Log) {
+    if (owned.has(engine)) throw new FST_WEBSOCK_ENGINE_IN_USE(engine.name)
+    owned.add(engine)
     this.#engine = engine
     this.#owner = owner
     this.#log = log
@@ -67,40 +83,55 @@ export class Bridge implements EngineListener {
     try {
       await this.#engine.start(this)
     } catch (error) {
-      this.#log.error({ err: error, engine: this.#engine.name }, 'the engine cannot start: topics stay in this process')
+      this.#write('error', { err: reasonOf(error) }, 'the engine cannot start: topics stay in this process')
       return
     }
-    if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.#warnOfAbsence() })
+    if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
   }
 
-  /** Tells whether the broker is there, and all that is wanted is subscribed. */
+  /** Tells whether the broker is there, takes what is published, and has all subscriptions in force. */
   get ready (): boolean {
-    return this.#isUp && !this.#isBehind()
+    return this.#isUp && this.#missing === 0 && !this.#arePublicationsRefused
   }
 
   get maxPayloadBytes (): number { return this.#engine.maxPayloadBytes }
 
+  /** Tells whether publications on this topic arrive. */
+  isSubscribed (topic: string): boolean {
+    const wish = this.#wishes.get(topic)
+    return wish?.wanted === true && wish.subscribed === true
+  }
+
   want (topic: string): void {
     const wish = this.#wishes.get(topic)
-    if (wish !== undefined) wish.wanted = true
-    else this.#wishes.set(topic, { wanted: true, subscribed: false, busy: false, failedAt: undefined })
+    // What is wanted while the broker is known to be away misses something from now on.
+    const missingSince = this.#isUp || this.#era === 0 ? undefined : performance.now()
+    if (wish === undefined) {
+      this.#wishes.set(topic, { topic, wanted: true, subscribed: false, busy: false, missingSince, drops: 0 })
+      this.#missing++
+    } else if (!wish.wanted) {
+      this.#set(wish, { wanted: true })
+      wish.missingSince = missingSince
+    }
     void this.#sync(topic)
   }
 
   drop (topic: string): void {
     const wish = this.#wishes.get(topic)
     if (wish === undefined) return
-    wish.wanted = false
+    this.#set(wish, { wanted: false })
+    wish.missingSince = undefined
+    this.#restored.delete(topic)
     void this.#sync(topic)
   }
 
-  /** False when it is lost for certain. `counted`: one more of `lost` when it is. */
-  send (topic: string, payload: Uint8Array, counted: boolean): boolean {
+  /** False when it is lost for certain. `isNews`: of the library's own, each second; it is not counted as lost. */
+  send (topic: string, payload: Uint8Array, isNews: boolean): boolean {
     if (!this.#isUp || this.#bytesUnderWay + payload.length > MAX_BYTES_UNDER_WAY) {
-      if (counted) this.lost++
+      if (!isNews) this.lost++
       return false
     }
-    void this.#publish(topic, payload, counted)
+    void this.#publish(topic, payload, isNews)
     return true
   }
 
@@ -116,7 +147,7 @@ export class Bridge implements EngineListener {
     try {
       await Promise.race([this.#engine.stop(), timeout])
     } catch (error) {
-      this.#log.error({ err: error, engine: this.#engine.name }, 'the engine did not stop well')
+      this.#write('error', { err: reasonOf(error) }, 'the engine did not stop well')
     } finally {
       clearTimeout(timer)
     }
@@ -130,93 +161,147 @@ export class Bridge implements EngineListener {
     if (this.#isUp || this.#stopped) return
     this.#isUp = true
     this.#era++
-    this.#gapMs = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
-    this.#log.info({ engine: this.#engine.name, ...this.#gapMs !== undefined && { ms: this.#gapMs, lost: this.lost - this.#lostBefore } }, 'the engine is connected')
-    for (const wish of this.#wishes.values()) this.#behind.add(wish)
+    const ms = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
+    this.#wentAt = undefined
+    this.#write('info', { ...ms !== undefined && { ms, lost: this.lost - this.#lostBefore } }, 'the engine is connected')
     for (const topic of this.#wishes.keys()) void this.#sync(topic)
     this.#owner.up()
-    this.#tellOfGap()
   }
 
-  down (reason?: unknown): void {
+  down (reason?: unknown, silentMs = 0): void {
     if (this.#stopped || (!this.#isUp && this.#era > 0)) return
-    const wasUp = this.#isUp
+    const since = performance.now() - silentMs
+    if (this.#isUp) this.#wentAt = since
     this.#isUp = false
     this.#era++
-    if (wasUp) this.#wentAt ??= performance.now()
-    this.#gapMs = undefined
     this.#lostBefore = this.lost
-    for (const wish of this.#wishes.values()) wish.subscribed = undefined
-    this.#warnOfAbsence(reason)
+    this.#arePublicationsRefused = false
+    for (const wish of this.#wishes.values()) {
+      this.#set(wish, { subscribed: undefined })
+      if (wish.wanted) wish.missingSince ??= this.#restored.get(wish.topic) ?? since
+    }
+    this.#restored.clear()
+    this.#refused.clear()
+    this.#write('warn', { ...reason !== undefined && { err: reasonOf(reason) } }, 'the engine is not connected: topics stay in this process until it is')
+  }
+
+  dropped (topic: string, reason?: unknown, silentMs = 0): void {
+    const wish = this.#wishes.get(topic)
+    if (this.#stopped || wish === undefined) return
+    wish.drops++
+    if (wish.busy) return
+    this.#set(wish, { subscribed: false })
+    if (wish.wanted) this.#refuse(wish, reason, performance.now() - silentMs)
+    else this.#wishes.delete(topic)
   }
 
   async #sync (topic: string): Promise<void> {
     const wish = this.#wishes.get(topic)
-    if (wish === undefined || wish.busy) return
+    if (wish === undefined || wish.busy || this.#refused.has(wish)) return
     wish.busy = true
     while (this.#isUp && wish.subscribed !== wish.wanted) {
-      if (!await this.#ask(topic, wish)) break
+      if (!await this.#ask(wish)) break
     }
     wish.busy = false
-    this.#behind.delete(wish)
     if (!wish.wanted && wish.subscribed === false) this.#wishes.delete(topic)
-    this.#tellOfGap()
   }
 
   /** One call of the engine. False when it failed, and is to be tried again later. */
-  async #ask (topic: string, wish: Wish): Promise<boolean> {
-    const { wanted } = wish
+  async #ask (wish: Wish): Promise<boolean> {
+    const { topic, wanted, drops } = wish
     const era = this.#era
+    const askedAt = performance.now()
     try {
       await (wanted ? this.#engine.subscribe(topic) : this.#engine.unsubscribe(topic))
-      wish.subscribed = era === this.#era ? wanted : undefined
-      this.#tellOfFailure(topic, wish)
-    } catch (error) {
-      wish.subscribed = undefined
       if (era !== this.#era) return true
-      this.#log.error({ err: error, engine: this.#engine.name, topic }, wanted ? 'a topic cannot be subscribed: trying again' : 'a topic cannot be unsubscribed: trying again')
-      if (wanted) wish.failedAt ??= performance.now()
-      this.#later(RETRY_MS, () => { void this.#sync(topic) })
+      if (drops !== wish.drops) throw new Error('The broker has ended the subscription')
+    } catch (error) {
+      if (era !== this.#era) return true
+      this.#set(wish, { subscribed: wanted ? false : undefined })
+      this.#refuse(wish, error, askedAt)
       return false
     }
+    this.#set(wish, { subscribed: wanted })
+    if (wanted) this.#tellOfReturn(wish)
     return true
   }
 
-  async #publish (topic: string, payload: Uint8Array, counted: boolean): Promise<void> {
+  #refuse (wish: Wish, reason: unknown, since: number): void {
+    if (wish.wanted) {
+      wish.missingSince ??= this.#restored.get(wish.topic) ?? since
+      this.#restored.delete(wish.topic)
+      this.#refusedTopics++
+    }
+    this.#tellNow('error', { err: reasonOf(reason), topic: wish.topic }, wish.wanted
+      ? 'a topic cannot be subscribed: trying again each second, also with others'
+      : 'a topic cannot be unsubscribed: trying again each second, also with others')
+    this.#refused.add(wish)
+    if (this.#refused.size > 1) return
+    this.#later(RETRY_MS, () => {
+      const wishes = [...this.#refused]
+      this.#refused.clear()
+      for (const { topic } of wishes) void this.#sync(topic)
+    })
+  }
+
+  async #publish (topic: string, payload: Uint8Array, isNews: boolean): Promise<void> {
+    const era = this.#era
     this.#bytesUnderWay += payload.length
     try {
       await this.#engine.publish(topic, payload)
-    } catch {
-      // No line for each: `down` and `up` have theirs, and that says how many.
-      if (counted) this.lost++
+      if (isNews && era === this.#era) this.#arePublicationsRefused = false
+    } catch (error) {
+      if (!isNews) this.lost++
+      if (era !== this.#era || this.#stopped) return
+      if (isNews) this.#arePublicationsRefused = true
+      this.#tellNow('error', { err: reasonOf(error), topic, lost: this.lost }, 'the broker does not take what is published: it reaches this process only')
     } finally {
       this.#bytesUnderWay -= payload.length
     }
   }
 
-  /** When all topics are subscribed again, not earlier: what is asked of a database then must not miss what is published meanwhile. */
-  #tellOfGap (): void {
-    if (this.#gapMs === undefined || this.#behind.size > 0 || !this.#isUp) return
-    const ms = this.#gapMs
-    this.#gapMs = this.#wentAt = undefined
-    this.#owner.gapEnded(ms)
+  /** Those of one turn together; at once when nothing is missing any more. */
+  #tellOfReturn (wish: Wish): void {
+    this.#owner.subscribed(wish.topic)
+    if (wish.missingSince !== undefined) this.#restored.set(wish.topic, wish.missingSince)
+    wish.missingSince = undefined
+    if (this.#missing === 0) {
+      if (this.#refusedTopics > 0) this.#tellNow('info', { refusals: this.#refusedTopics }, 'all topics are subscribed again')
+      this.#refusedTopics = 0
+      return this.#flushRestored()
+    }
+    if (this.#isRestoring || this.#restored.size === 0) return
+    this.#isRestoring = true
+    setImmediate(() => {
+      this.#isRestoring = false
+      this.#flushRestored()
+    })
   }
 
-  /** Its subscribers have missed what was published since it could not be subscribed. */
-  #tellOfFailure (topic: string, wish: Wish): void {
-    const { failedAt, subscribed } = wish
-    if (failedAt === undefined || subscribed === undefined) return
-    wish.failedAt = undefined
-    if (subscribed) this.#owner.gapEnded(Math.round(performance.now() - failedAt), topic)
+  #flushRestored (): void {
+    const topics = this.#restored
+    if (topics.size === 0 || this.#stopped) return
+    this.#restored = new Map()
+    this.#owner.restored(topics)
   }
 
-  #isBehind (): boolean {
-    for (const { wanted, subscribed } of this.#wishes.values()) if (wanted && subscribed !== true) return true
-    return false
+  #set (wish: Wish, { wanted = wish.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }): void {
+    const isMissing = (): number => wish.wanted && wish.subscribed !== true ? 1 : 0
+    this.#missing -= isMissing()
+    wish.wanted = wanted
+    if ('subscribed' in given) wish.subscribed = given.subscribed
+    this.#missing += isMissing()
   }
 
-  #warnOfAbsence (reason?: unknown): void {
-    this.#log.warn({ engine: this.#engine.name, ...reason !== undefined && { err: reason } }, 'the engine is not connected: topics stay in this process until it is')
+  #tellNow (level: 'error' | 'info', fields: object, text: string): void {
+    const now = performance.now()
+    if (now - (this.#toldAt.get(text) ?? -Infinity) < LOG_INTERVAL_MS) return
+    this.#toldAt.set(text, now)
+    this.#write(level, fields, text)
+  }
+
+  #write (level: 'error' | 'warn' | 'info', fields: object, text: string): void {
+    writeLog(this.#log, level, { engine: this.#engine.name, ...fields }, text)
   }
 
   #later (ms: number, task: () => void): void {

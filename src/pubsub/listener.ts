@@ -1,5 +1,5 @@
 import type { GapInfo, News, PresenceDiff } from '../connection/handler.ts'
-import type { BridgeLog } from './bridge.ts'
+import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
 
 /** Who listens to topics without being a connection: the same callbacks, without a mailbox, called at once. */
@@ -25,10 +25,13 @@ export class ListenerCalls {
   run (): void {
     if (this.#running || this.#waiting.length === 0) return
     this.#running = true
-    // It may grow meanwhile.
-    for (const call of this.#waiting) call()
-    this.#waiting = []
-    this.#running = false
+    try {
+      // It may grow meanwhile.
+      for (const call of this.#waiting) call()
+    } finally {
+      this.#waiting = []
+      this.#running = false
+    }
   }
 }
 
@@ -42,9 +45,9 @@ export class Listener implements Subscriber<unknown> {
   readonly topics = new Set<string>()
   readonly #listener: TopicListener<never>
   readonly #calls: ListenerCalls
-  readonly #log: BridgeLog
+  readonly #log: Log
 
-  constructor (listener: TopicListener<never>, calls: ListenerCalls, log: BridgeLog) {
+  constructor (listener: TopicListener<never>, calls: ListenerCalls, log: Log) {
     this.#listener = listener
     this.#calls = calls
     this.#log = log
@@ -62,16 +65,20 @@ export class Listener implements Subscriber<unknown> {
     if (type === 'presence') this.#calls.add(() => { if (this.topics.has(info.topic)) this.#call(() => this.#listener.handlePresence?.(info)) })
   }
 
+  /** Never throws. */
   #call (callback: () => unknown): void {
     try {
-      const result = callback()
-      if (result instanceof Promise) result.catch((error: unknown) => this.#report(error))
+      // Also what is no promise of this realm: a `then` that throws is caught here, too.
+      const result = callback() as { then?: unknown } | undefined
+      if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
+        Promise.resolve(result).catch((error: unknown) => this.#report(error))
+      }
     } catch (error) {
       this.#report(error)
     }
   }
 
   #report (err: unknown): void {
-    this.#log.error({ err }, 'a listener of a topic failed')
+    writeLog(this.#log, 'error', { err }, 'a listener of a topic failed')
   }
 }

@@ -1,17 +1,22 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
 import { checkKey, copyMeta } from './meta.ts'
+import { nodeOf } from './envelope.ts'
 import { readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
-import { idOf, Replica, sizeOf } from './replica.ts'
+import { Budget, idOf, Replica, sizeOf, type ReplicaOwner } from './replica.ts'
 import { getOrAdd } from './subscriptions.ts'
 
 export interface PresenceOwner {
   /** This node's name. */
   readonly node: string
+  /** There are other nodes, who are to be told of all entries. */
+  readonly hasEngine: boolean
   /** To all other nodes, in this order, or to nobody when the broker is gone. */
   tellNodes (message: PresenceMessage): void
   /** Somebody came to or left a topic, as seen from here. */
   presenceChanged (diff: PresenceDiff): void
+  /** Entries of other nodes found no room. */
+  presenceIncomplete (): void
 }
 
 /** How often a node says that it is there. */
@@ -24,8 +29,17 @@ const SILENT_TICKS = 3
 const MAX_NODES = 1_024
 /** Of all entries of one node, as JSON: a snapshot of them is sent at once, and must fit into what brokers keep for a reader. */
 const MAX_BYTES = 8 * 1024 * 1024
+/** Of all that other nodes tell, with what the objects take. */
+const MAX_OTHERS_BYTES = 64 * 1024 * 1024
 /** JSON characters of the entries in one message, and then one more entry. */
 const CHUNK_LENGTH = 24 * 1024
+
+/** Of one address. */
+interface Tracked {
+  readonly topics: Map<string, Set<string>>
+  /** Of its entries, as JSON. */
+  bytes: number
+}
 
 interface Change {
   readonly key: string
@@ -44,11 +58,14 @@ interface Change {
  * hands on what another said, so nothing outlives who said it. This is the reconciliation of Scuttlebutt (van Renesse et al., "Efficient
  * Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008), with a broadcast in place of gossip.
  */
-export class Presence {
+export class Presence implements ReplicaOwner {
   readonly #owner: PresenceOwner
   readonly #own: Replica
   readonly #others = new Map<string, Replica>()
-  readonly #byAddress = new Map<string, Map<string, Set<string>>>()
+  readonly #othersBudget = new Budget(MAX_OTHERS_BYTES)
+  /** Of a topic, the replicas that have entries of it. */
+  readonly #byTopic = new Map<string, Set<Replica>>()
+  readonly #byAddress = new Map<string, Tracked>()
   #changes = new Map<string, Map<string, Change>>()
   /** Since the last tick. All hear a snapshot, so one serves all who ask about then. */
   #sentSnapshot = false
@@ -57,42 +74,57 @@ export class Presence {
 
   constructor (owner: PresenceOwner) {
     this.#owner = owner
-    this.#own = new Replica((topic, id, before) => this.#changed(this.#own, topic, id, before))
+    this.#own = new Replica(this, new Budget(Infinity))
   }
 
-  /** Again with the same key is another meta. Throws FST_WEBSOCK_UNTRACKABLE. */
-  track (topic: string, key: string, meta: unknown, address: string): void {
+  /**
+   * A second time with the same key replaces the meta, and costs the difference. `maxBytes` bounds all entries of the address.
+   * Throws FST_WEBSOCK_UNTRACKABLE.
+   */
+  track (topic: string, key: string, meta: unknown, address: string, maxBytes = Infinity): void {
     checkKey(key)
     const entry: WireEntry = [topic, key, address, copyMeta(meta)]
-    if (this.#own.bytes + sizeOf(entry) > MAX_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`)
-    const known = getOrAdd(this.#byAddress, address, () => new Map<string, Set<string>>())
+    const added = sizeOf(entry) - this.#own.bytesOf(topic, idOf(key, address))
+    const tracked = this.#byAddress.get(address) ?? { topics: new Map(), bytes: 0 }
+    // What becomes smaller is never too much.
+    if (added > 0 && tracked.bytes + added > maxBytes) {
+      throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one connection have at most ${maxBytes} bytes of JSON in all (\`maxPresenceBytes\`)`)
+    }
+    if (added > 0 && this.#owner.hasEngine && this.#own.bytes + added > MAX_BYTES) {
+      throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`)
+    }
     this.#own.set(entry)
-    getOrAdd(known, topic, () => new Set()).add(key)
+    this.#byAddress.set(address, tracked)
+    getOrAdd(tracked.topics, topic, () => new Set<string>()).add(key)
+    tracked.bytes += added
   }
 
   untrack (topic: string, key: string, address: string): void {
-    this.#own.delete(topic, idOf(key, address))
-    const topics = this.#byAddress.get(address)
-    const keys = topics?.get(topic)
+    const id = idOf(key, address)
+    const tracked = this.#byAddress.get(address)
+    if (tracked === undefined || this.#own.get(topic, id) === undefined) return
+    tracked.bytes -= this.#own.bytesOf(topic, id)
+    this.#own.delete(topic, id)
+    const keys = tracked.topics.get(topic)
     keys?.delete(key)
-    if (keys?.size === 0) topics?.delete(topic)
-    if (topics?.size === 0) this.#byAddress.delete(address)
+    if (keys?.size === 0) tracked.topics.delete(topic)
+    if (tracked.topics.size === 0) this.#byAddress.delete(address)
   }
 
   /** Ends all that is tracked for an address. */
   leave (address: string): void {
-    const topics = this.#byAddress.get(address)
-    if (topics === undefined) return
+    const tracked = this.#byAddress.get(address)
+    if (tracked === undefined) return
     this.#byAddress.delete(address)
-    for (const [topic, keys] of topics) {
+    for (const [topic, keys] of tracked.topics) {
       for (const key of keys) this.#own.delete(topic, idOf(key, address))
     }
   }
 
-  /** Who is there, in no order; several entries may have one key. */
+  /** The entries of a topic, in no order; several may have one key. Costs as many steps as there are entries. */
   of (topic: string): PresenceEntry[] {
     for (const [id, change] of this.#changes.get(topic) ?? []) if (change.before === undefined) change.seen = this.#find(topic, id) ?? change.seen
-    return [this.#own, ...this.#others.values()].flatMap((replica) => [...replica.of(topic)])
+    return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
   }
 
   /** Tells the others, now and each second, and minds who has fallen silent. Returns the way to stop, which says goodbye. */
@@ -134,6 +166,7 @@ export class Presence {
     if (replica === undefined) return true
     replica.silentTicks = 0
     this.#take(node, replica, message)
+    if (replica.isIncomplete) this.#owner.presenceIncomplete()
     return true
   }
 
@@ -143,14 +176,14 @@ export class Presence {
         if (message.hello) this.#soon({ beat: true })
         // Nobody counts backwards: somebody else has spoken in its name.
         if (message.version < replica.version) replica.reset()
-        if (message.version !== replica.version) this.#ask(node, replica)
+        if (message.version !== replica.version || (replica.isIncomplete && this.#othersBudget.hasRoom)) this.#ask(node, replica)
         return
       case 'delta':
         if (message.version === replica.version + 1) this.#apply(replica, message)
         else if (message.version > replica.version) this.#ask(node, replica)
         return
       case 'part':
-        if (message.version > replica.version) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_BYTES)
+        if (message.version > replica.version || (replica.isIncomplete && message.version === replica.version)) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_BYTES)
         return
       case 'bye':
         this.#forget(node, replica)
@@ -160,12 +193,15 @@ export class Presence {
   #apply (replica: Replica, { version, joins, leaves }: PresenceMessage & { type: 'delta' }): void {
     replica.version = version
     for (const [topic, key, address] of leaves) replica.delete(topic, idOf(key, address))
-    for (const entry of joins) if (replica.bytes < MAX_BYTES) replica.set(entry)
+    for (const entry of joins) {
+      if (replica.bytes < MAX_BYTES) replica.set(entry)
+      else replica.isIncomplete = true
+    }
   }
 
   #meet (node: string): Replica | undefined {
     if (node === this.#owner.node || this.#others.size >= MAX_NODES) return undefined
-    const replica: Replica = new Replica((topic, id, before) => this.#changed(replica, topic, id, before))
+    const replica = new Replica(this, this.#othersBudget)
     this.#others.set(node, replica)
     return replica
   }
@@ -212,8 +248,18 @@ export class Presence {
     if (this.#due.snapshot && !this.#sentSnapshot) this.#sendSnapshot()
   }
 
+  topicOpened (replica: Replica, topic: string): void {
+    getOrAdd(this.#byTopic, topic, () => new Set()).add(replica)
+  }
+
+  topicClosed (replica: Replica, topic: string): void {
+    const replicas = this.#byTopic.get(topic)
+    replicas?.delete(replica)
+    if (replicas?.size === 0) this.#byTopic.delete(topic)
+  }
+
   /** Remembers what was there before the first change of this turn. */
-  #changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
+  changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
     this.#soon()
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
     if (changes.has(id)) return
@@ -254,12 +300,9 @@ export class Presence {
   }
 
   #find (topic: string, id: string): PresenceEntry | undefined {
-    const own = this.#own.get(topic, id)
-    if (own !== undefined) return own
-    for (const replica of this.#others.values()) {
-      const entry = replica.get(topic, id)
-      if (entry !== undefined) return entry
-    }
+    // An id begins with its address.
+    const node = nodeOf(id)
+    return (node === this.#owner.node ? this.#own : this.#others.get(node))?.get(topic, id)
   }
 
   #tellDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {

@@ -1,11 +1,14 @@
-import type { GapInfo, PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
-import { Bridge, type BridgeLog, type BridgeOwner } from './bridge.ts'
+import { writeLog, type Log, type LogTarget } from '../log.ts'
+import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
+import { Gaps } from './gaps.ts'
 import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
+import { Readiness } from './readiness.ts'
 import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
 
 export interface PubSubOptions<Prepared> {
@@ -14,7 +17,7 @@ export interface PubSubOptions<Prepared> {
   /** The connection of an address of this node. */
   readonly find: (address: string) => Subscriber<Prepared> | undefined
   readonly engine: Engine | undefined
-  readonly log: BridgeLog
+  readonly log: LogTarget
 }
 
 export interface PublishOptions {
@@ -35,20 +38,24 @@ const PRESENCE = 'p'
 export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
   readonly #find: PubSubOptions<Prepared>['find']
-  readonly #log: BridgeLog
+  readonly #log: Log
   readonly #subscriptions = new Subscriptions<Prepared>(this)
   readonly #listeners = new Map<TopicListener<never>, Listener>()
   readonly #calls = new ListenerCalls()
-  readonly #presence = new Presence(this)
+  readonly #presence: Presence
+  readonly #gaps = new Gaps<Subscriber<Prepared>>((subscriber) => this.#isBehind(subscriber))
+  readonly #readiness = new Readiness<Subscriber<Prepared> | undefined>()
   readonly #bridge: Bridge | undefined
   #stopPresence: (() => void) | undefined
   #told = false
+  #toldOfPresence = false
 
   constructor ({ node, find, engine, log }: PubSubOptions<Prepared>) {
     this.node = node
     this.#find = find
-    this.#log = log
-    this.#bridge = engine === undefined ? undefined : new Bridge(engine, this, log)
+    this.#log = () => log
+    this.#presence = new Presence(this)
+    this.#bridge = engine === undefined ? undefined : new Bridge(engine, this, this.#log)
   }
 
   async start (): Promise<void> {
@@ -60,6 +67,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   async stop (): Promise<void> {
+    this.#readiness.stop()
     this.#stopPresence?.()
     await this.#bridge?.stop()
   }
@@ -79,6 +87,19 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopic(topic)
     this.#subscriptions.delete(topic, subscriber)
+    this.#ended(subscriber, topic)
+  }
+
+  /**
+   * Resolves with true when publications of other nodes on this topic arrive here; with false when nobody here is subscribed,
+   * or the subscription ends before: that of the subscriber, where one is given. Throws FST_WEBSOCK_INVALID_TOPIC.
+   */
+  async subscriptionReady (topic: string, subscriber?: Subscriber<Prepared>): Promise<boolean> {
+    checkTopic(topic)
+    const isSubscribed = subscriber === undefined ? this.#subscriptions.of(topic) !== undefined : this.#subscriptions.has(topic, subscriber)
+    if (!isSubscribed) return false
+    if (this.#bridge === undefined || this.#bridge.isSubscribed(TOPIC + topic)) return true
+    return this.#readiness.wait(topic, subscriber)
   }
 
   /** The same for one that is no connection. */
@@ -97,12 +118,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     known.topics.delete(topic)
     if (known.topics.size === 0) this.#listeners.delete(listener)
     this.#subscriptions.delete(topic, known)
+    this.#ended(known, topic)
   }
 
   /** Throws FST_WEBSOCK_INVALID_TOPIC or FST_WEBSOCK_UNTRACKABLE. */
-  track (topic: string, key: string, meta: unknown, address = `${this.node}.0`): void {
+  track (topic: string, key: string, meta: unknown, address = `${this.node}.0`, maxBytes = Infinity): void {
     checkTopic(topic)
-    this.#presence.track(topic, key, meta, address)
+    this.#presence.track(topic, key, meta, address, maxBytes)
   }
 
   untrack (topic: string, key: string, address = `${this.node}.0`): void {
@@ -117,6 +139,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.leave(subscriber)
+    this.#ended(subscriber)
     this.#presence.leave(subscriber.id)
   }
 
@@ -125,7 +148,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     checkTopic(topic)
     const envelope = this.#encode('publish', info, except)
     this.#publishHere(topic, info, except)
-    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, true)
+    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
     this.#calls.run()
   }
 
@@ -134,25 +157,28 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     checkTopic(topic)
     const envelope = this.#encode('broadcast', message, except)
     this.#broadcastHere(topic, message, except)
-    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, true)
+    if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
   }
 
   /** An info for one connection. False when it was not taken here, or certainly does not leave this node. Throws as above. */
   post (address: string, info: unknown): boolean {
     if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) return this.#find(address)?.offer(info, '') ?? false
-    return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, true)
+    return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, false)
   }
 
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
-  topicClosed (topic: string): void { this.#bridge?.drop(TOPIC + topic) }
+  topicClosed (topic: string): void {
+    this.#bridge?.drop(TOPIC + topic)
+    this.#readiness.settle(topic, false)
+  }
 
   tellNodes (message: PresenceMessage): void {
     try {
       const envelope = this.#encode('presence', message, '')
-      if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, false)
+      if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, true)
     } catch (error) {
       // The broker has come back with a smaller limit.
-      this.#log.error({ err: error }, 'the other nodes cannot be told who is here')
+      writeLog(this.#log, 'error', { err: error }, 'the other nodes cannot be told who is here')
     }
   }
 
@@ -163,13 +189,41 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#calls.run()
   }
 
+  get hasEngine (): boolean { return this.#bridge !== undefined }
+
+  presenceIncomplete (): void {
+    if (this.#toldOfPresence) return
+    this.#toldOfPresence = true
+    writeLog(this.#log, 'warn', {}, 'other nodes tell of more presence than this one keeps: some entries are missing here; there will be no more such lines')
+  }
+
   up (): void { this.#presence.greet() }
 
-  gapEnded (ms: number, topic?: string): void {
-    const info: GapInfo = { ms }
-    const told = topic === undefined ? [...this.#subscriptions.all()] : [...this.#subscriptions.of(topic.slice(TOPIC.length))?.values() ?? []].flatMap((subscribers) => [...subscribers])
-    for (const subscriber of told) subscriber.announce({ type: 'gap', info })
+  subscribed (topic: string): void {
+    if (topic.startsWith(TOPIC)) this.#readiness.settle(topic.slice(TOPIC.length), true)
+  }
+
+  restored (topics: ReadonlyMap<string, number>): void {
+    for (const [topic, since] of topics) {
+      if (!topic.startsWith(TOPIC)) continue
+      for (const subscribers of this.#subscriptions.of(topic.slice(TOPIC.length))?.values() ?? []) {
+        for (const subscriber of subscribers) this.#gaps.add(subscriber, since)
+      }
+    }
+    this.#gaps.tell()
     this.#calls.run()
+  }
+
+  /** One of a subscriber's topics, or all, have ended: there may be nothing left that it waits for. */
+  #ended (subscriber: Subscriber<Prepared>, topic?: string): void {
+    this.#readiness.leave(subscriber, topic)
+    if (!this.#subscriptions.isSubscribed(subscriber)) this.#gaps.delete(subscriber)
+    else if (this.#gaps.has(subscriber)) this.#gaps.tellSoon()
+  }
+
+  #isBehind (subscriber: Subscriber<Prepared>): boolean {
+    for (const topic of this.#subscriptions.topicsOf(subscriber)) if (this.#bridge?.isSubscribed(TOPIC + topic) !== true) return true
+    return false
   }
 
   received (topic: string, payload: Uint8Array): void {
@@ -233,7 +287,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true
-    this.#log.warn({ err: why }, `${what} from the broker was dropped; there will be no more such lines`)
+    writeLog(this.#log, 'warn', { err: why }, `${what} from the broker was dropped; there will be no more such lines`)
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {

@@ -3,30 +3,66 @@ import type { PresenceEntry } from '../connection/handler.ts'
 import type { WireEntry } from './presence-message.ts'
 import { getOrAdd } from './subscriptions.ts'
 
-/** Told of each entry that comes, goes or changes, with what was there before. */
-export type OnChange = (topic: string, id: string, before: PresenceEntry | undefined) => void
+/** What a replica tells its owner. */
+export interface ReplicaOwner {
+  /** An entry came, went or changed: with what was there before. */
+  changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void
+  /** The first entry of a topic came. */
+  topicOpened (replica: Replica, topic: string): void
+  /** The last entry of a topic went. */
+  topicClosed (replica: Replica, topic: string): void
+}
+
+/** Bytes that several replicas may take together. */
+export class Budget {
+  readonly #max: number
+  used = 0
+
+  constructor (max: number) {
+    this.#max = max
+  }
+
+  /** False, and nothing is taken, when it is more than is left. A negative number gives back. */
+  take (bytes: number): boolean {
+    if (bytes > 0 && this.used + bytes > this.#max) return false
+    this.used += bytes
+    return true
+  }
+
+  /** There is room again for more than a few. */
+  get hasRoom (): boolean {
+    return this.used < this.#max * 7 / 8
+  }
+}
 
 interface Kept {
   readonly entry: PresenceEntry
   readonly bytes: number
 }
 
-/** What one node has told of who is with it; for this node, what is. */
+/** What an entry takes beside its JSON: the objects, and its places in maps. */
+const OVERHEAD_BYTES = 128
+
+/** The entries of one node: what that node has told, or for this node what is tracked here. */
 export class Replica {
   version = 0
   /** Ticks since it was last heard of. */
   silentTicks = 0
   /** Whether it was asked for all since the last tick. */
   asked = false
+  /** Some of its entries found no room. */
+  isIncomplete = false
   /** Of its entries, as JSON. */
   bytes = 0
   readonly #topics = new Map<string, Map<string, Kept>>()
-  readonly #changed: OnChange
+  readonly #owner: ReplicaOwner
+  readonly #budget: Budget
   /** Parts of a snapshot, in their order, until the last has come. */
-  #arriving: { readonly version: number, readonly parts: number, next: number, bytes: number, readonly entries: WireEntry[] } | undefined
+  #arriving: { readonly version: number, readonly parts: number, next: number, bytes: number, cost: number, readonly entries: WireEntry[] } | undefined
 
-  constructor (changed: OnChange) {
-    this.#changed = changed
+  constructor (owner: ReplicaOwner, budget: Budget) {
+    this.#owner = owner
+    this.#budget = budget
   }
 
   of (topic: string): PresenceEntry[] {
@@ -37,22 +73,33 @@ export class Replica {
     return this.#topics.get(topic)?.get(id)?.entry
   }
 
+  /** Bytes of JSON of one entry, 0 when there is none. */
+  bytesOf (topic: string, id: string): number {
+    return this.#topics.get(topic)?.get(id)?.bytes ?? 0
+  }
+
   * entries (): Iterable<WireEntry> {
     for (const [topic, entries] of this.#topics) {
       for (const { entry: { key, address, meta } } of entries.values()) yield [topic, key, address, meta]
     }
   }
 
+  /** Without room for it, the replica is incomplete. */
   set (entry: WireEntry): void {
     const [topic, key, address, meta] = entry
     const id = idOf(key, address)
-    const entries = getOrAdd(this.#topics, topic, () => new Map<string, Kept>())
-    const before = entries.get(id)
+    const before = this.#topics.get(topic)?.get(id)
     if (before !== undefined && isDeepStrictEqual(before.entry.meta, meta)) return
     const bytes = sizeOf(entry)
+    if (!this.#budget.take(bytes - (before?.bytes ?? -OVERHEAD_BYTES))) {
+      this.isIncomplete = true
+      return
+    }
+    const entries = getOrAdd(this.#topics, topic, () => new Map<string, Kept>())
+    if (entries.size === 0) this.#owner.topicOpened(this, topic)
     entries.set(id, { entry: Object.freeze({ key, meta, address }), bytes })
     this.bytes += bytes - (before?.bytes ?? 0)
-    this.#changed(topic, id, before?.entry)
+    this.#owner.changed(this, topic, id, before?.entry)
   }
 
   delete (topic: string, id: string): void {
@@ -60,31 +107,44 @@ export class Replica {
     const before = entries?.get(id)
     if (entries === undefined || before === undefined) return
     entries.delete(id)
-    if (entries.size === 0) this.#topics.delete(topic)
     this.bytes -= before.bytes
-    this.#changed(topic, id, before.entry)
+    this.#budget.take(-before.bytes - OVERHEAD_BYTES)
+    if (entries.size === 0) {
+      this.#topics.delete(topic)
+      this.#owner.topicClosed(this, topic)
+    }
+    this.#owner.changed(this, topic, id, before.entry)
   }
 
   /** One part of a snapshot; what it holds counts when all have come, one after the other. */
   takePart (version: number, part: number, parts: number, entries: readonly WireEntry[], maxBytes: number): void {
-    if (part === 0) this.#arriving = { version, parts, next: 0, bytes: 0, entries: [] }
-    const arriving = this.#arriving
-    if (arriving === undefined || arriving.version !== version || arriving.parts !== parts || arriving.next !== part || arriving.bytes > maxBytes) {
-      this.#arriving = undefined
-      return
+    if (part === 0) {
+      this.#forgetArriving()
+      this.#arriving = { version, parts, next: 0, bytes: 0, cost: 0, entries: [] }
     }
+    const arriving = this.#arriving
+    if (arriving === undefined) return
+    if (arriving.version !== version || arriving.parts !== parts || arriving.next !== part || arriving.bytes > maxBytes) return this.#forgetArriving()
     arriving.next++
     for (const entry of entries) {
+      const bytes = sizeOf(entry)
+      if (!this.#budget.take(bytes + OVERHEAD_BYTES)) {
+        this.isIncomplete = true
+        return this.#forgetArriving()
+      }
       arriving.entries.push(entry)
-      arriving.bytes += sizeOf(entry)
+      arriving.bytes += bytes
+      arriving.cost += bytes + OVERHEAD_BYTES
     }
     if (arriving.next !== parts) return
-    this.#arriving = undefined
+    this.#forgetArriving()
     this.version = version
+    this.isIncomplete = false
     this.#replace(arriving.entries)
   }
 
   clear (): void {
+    this.#forgetArriving()
     this.#replace([])
   }
 
@@ -92,6 +152,11 @@ export class Replica {
   reset (): void {
     this.version = 0
     this.clear()
+  }
+
+  #forgetArriving (): void {
+    this.#budget.take(-(this.#arriving?.cost ?? 0))
+    this.#arriving = undefined
   }
 
   #replace (entries: readonly WireEntry[]): void {

@@ -47,9 +47,16 @@ export class Subscriptions<Prepared> {
     this.#owner = owner
   }
 
-  /** Each of them, once. */
-  all (): Iterable<Subscriber<Prepared>> {
-    return this.#bySubscriber.keys()
+  isSubscribed (subscriber: Subscriber<Prepared>): boolean {
+    return this.#bySubscriber.has(subscriber)
+  }
+
+  has (name: string, subscriber: Subscriber<Prepared>): boolean {
+    return this.#topics.get(name)?.groups.get(subscriber.group)?.has(subscriber) === true
+  }
+
+  * topicsOf (subscriber: Subscriber<Prepared>): Iterable<string> {
+    for (const { name } of this.#bySubscriber.get(subscriber) ?? []) yield name
   }
 
   /** The subscribers of a topic, by group. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import type { Teardown } from './server.ts'
 
 const START_TIMEOUT_MS = 15_000
 
-interface Program {
+export interface Program {
   readonly name: string
   /** For a port of 127.0.0.1 and a folder of its own. */
   readonly args: (port: number, folder: string) => readonly string[]
@@ -19,7 +19,7 @@ interface Program {
   readonly taken: RegExp
 }
 
-const REDIS: Program = {
+export const REDIS: Program = {
   name: 'redis-server',
   args: (port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
   ready: /Ready to accept connections/,
@@ -56,7 +56,7 @@ export class Broker {
     const killAtExit = (): void => { child.kill('SIGKILL') }
     process.once('exit', killAtExit)
     child.once('exit', () => process.off('exit', killAtExit))
-    await untilReady(child, this.#program)
+    await untilPrinted(child, this.#program)
   }
 
   /** SIGTERM. Resolves when it is gone. */
@@ -73,6 +73,15 @@ export class Broker {
   async restart (): Promise<void> {
     await this.kill()
     await this.start()
+  }
+
+  /** Reads its configuration once more. Resolves when it has printed that. */
+  async reload (done: RegExp): Promise<void> {
+    const child = this.#child
+    if (child === undefined) throw new Error(`${this.#program.name} is not running`)
+    const printed = untilPrinted(child, { name: this.#program.name, ready: done })
+    child.kill('SIGHUP')
+    await printed
   }
 
   freeze (): void {
@@ -110,10 +119,12 @@ export async function createRedis (t: Teardown): Promise<Broker> {
   return createBroker(t, REDIS)
 }
 
-async function startBroker (t: Teardown, program: Program, prepare?: (folder: string) => Promise<void>): Promise<Broker> {
+/** Started for one test, killed when that ends. A string is what stands in `sentinel.conf` of its folder. */
+export async function startBroker (t: Teardown, program: Program, prepare?: string | ((folder: string) => Promise<void>)): Promise<Broker> {
   for (let attempt = 1; ; attempt++) {
     const broker = await createBroker(t, program)
-    await prepare?.(broker.folder)
+    if (typeof prepare === 'string') await writeFile(join(broker.folder, 'sentinel.conf'), prepare)
+    else await prepare?.(broker.folder)
     try {
       await broker.start()
       return broker
@@ -134,14 +145,14 @@ async function createBroker (t: Teardown, program: Program): Promise<Broker> {
   return broker
 }
 
-async function untilReady (child: ChildProcess, { name, ready }: Program): Promise<void> {
+async function untilPrinted (child: ChildProcess, { name, ready }: Pick<Program, 'name' | 'ready'>): Promise<void> {
   const printed: string[] = []
   await new Promise<void>((resolve, reject) => {
     const fail = (why: string) => (): void => {
       clearTimeout(timer)
       reject(new Error(`${name} ${why}:\n${printed.join('\n')}`))
     }
-    const timer = setTimeout(fail(`did not start within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const timer = setTimeout(fail(`did not print ${ready} within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
     child.once('error', reject)
     // Not `exit`: what it printed before it ended comes until `close`.
     child.once('close', fail('ended'))
@@ -157,7 +168,7 @@ async function untilReady (child: ChildProcess, { name, ready }: Program): Promi
   })
 }
 
-async function findFreePort (): Promise<number> {
+export async function findFreePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -94,7 +94,7 @@ function declareRoute (app: TestServer['app'], path: string, websocketOptions: W
 export interface Answering {
   push (messages: unknown): unknown
   stop (reason: 'normal', code: number, messages: unknown): unknown
-  send (info: unknown): unknown
+  post (info: unknown): unknown
   pause (): void
   resume (): void
 }

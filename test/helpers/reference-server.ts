@@ -89,7 +89,7 @@ class Reference implements Answering {
     this.#close('normal', code)
   }
 
-  send (info: unknown): void {
+  post (info: unknown): void {
     setImmediate(() => this.#do(() => this.push(info)))
   }
 

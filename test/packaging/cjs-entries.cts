@@ -2,7 +2,7 @@ import Fastify = require('fastify')
 import websock = require('fastify-websock')
 import nats = require('fastify-websock/nats')
 import redis = require('fastify-websock/redis')
-import testing = require('fastify-websock/testing')
+import testing = require('fastify-websock/testing/engines')
 import { exchange } from './exchange.cjs'
 
 async function main (): Promise<void> {

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import websock, { type Engine } from 'fastify-websock'
 import { natsEngine, type NatsConnection } from 'fastify-websock/nats'
 import { redisEngine, type IoredisClient, type NodeRedisClient } from 'fastify-websock/redis'
-import { engineConformance, MemoryNetwork, skipReason, type EngineHarness } from 'fastify-websock/testing'
+import { engineConformance, MemoryNetwork, skipReason, type EngineHarness } from 'fastify-websock/testing/engines'
 import { exchange } from './exchange.cjs'
 
 const network = new MemoryNetwork()

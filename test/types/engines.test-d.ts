@@ -2,12 +2,12 @@
 import type { NatsConnection } from '@nats-io/transport-node'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
-import { createClient, createCluster } from 'redis'
+import { createClient, createCluster, createSentinel } from 'redis'
 import { createClient as createClient5 } from 'redis5'
 import type { Engine } from '../../src/index.ts'
-import { natsEngine } from '../../src/pubsub/nats-engine.ts'
-import { redisEngine } from '../../src/pubsub/redis-engine.ts'
-import { MemoryNetwork } from '../../src/testing/index.ts'
+import { natsEngine } from '../../src/engines/nats-engine.ts'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 
 redisEngine(createClient()) satisfies Engine
 redisEngine(createClient({ RESP: 2 }), { sharded: true })
@@ -21,9 +21,8 @@ natsEngine({} as NatsConnection) satisfies Engine
 natsEngine({} as NatsConnection, { prefix: 'app' })
 new MemoryNetwork().createEngine() satisfies Engine
 
-// @ts-expect-error -- a cluster has no connection to be duplicated for subscriptions
 redisEngine(createCluster({ rootNodes: [] }))
-// @ts-expect-error -- nor has this one
+redisEngine(createSentinel({ name: 'main', sentinelRootNodes: [] }))
 redisEngine(new Cluster([]))
 // @ts-expect-error -- a promise of a client
 redisEngine(createClient().connect())

@@ -74,6 +74,8 @@ class Node {
   constructor (readonly name: string, tellNodes: (body: unknown) => void) {
     this.presence = new Presence({
       node: name,
+      hasEngine: true,
+      presenceIncomplete: () => {},
       tellNodes,
       presenceChanged: ({ topic, joins, leaves }) => {
         const id = ({ key, address }: PresenceEntry): string => `${topic} ${key} ${address}`
@@ -317,3 +319,40 @@ async function take (cluster: Cluster, step: Step): Promise<void> {
     case 'turn': await turn()
   }
 }
+
+void t.test('one connection has a budget; a replaced entry costs its difference, and what ends is given back', async (t) => {
+  const presence = new Presence({ node: 'n', hasEngine: false, tellNodes: () => {}, presenceChanged: () => {}, presenceIncomplete: () => {} })
+  const track = (key: string, length: number): void => presence.track('r', key, 'x'.repeat(length), 'n.1', 1_000)
+  track('a', 400)
+  track('b', 400)
+  t.throws(() => track('c', 400), { code: 'FST_WEBSOCK_UNTRACKABLE', message: /maxPresenceBytes/ })
+  track('a', 500)
+  track('a', 400)
+  t.throws(() => track('a', 700), { code: 'FST_WEBSOCK_UNTRACKABLE' })
+  presence.track('r', 'a', 'x'.repeat(900), 'n.2', 1_000)
+  presence.untrack('r', 'b', 'n.1')
+  presence.untrack('r', 'b', 'n.1')
+  track('c', 400)
+  presence.leave('n.1')
+  track('d', 900)
+  for (let n = 0; n < 1_500; n++) presence.track('r', `key ${n}`, 'x'.repeat(8_000), `n.${n + 10}`)
+  t.equal(presence.of('r').length, 1_502, 'without an engine the node has no total')
+})
+
+void t.test('what other nodes tell is bounded in total, and told again when there is room', async (t) => {
+  let incomplete = 0
+  const asked: unknown[] = []
+  const presence = new Presence({ node: 'n', hasEngine: true, tellNodes: (message) => { if (message.type === 'ask') asked.push(message.of) }, presenceChanged: () => {}, presenceIncomplete: () => { incomplete++ } })
+  const meta = 'x'.repeat(8_000)
+  const tell = (node: string, version: number): void => {
+    const joins = Array.from({ length: 100 }, (_, i) => [`t${i}`, `${version}`, `${node}.1`, meta])
+    presence.receive(node, { type: 'delta', version, joins, leaves: [] })
+  }
+  for (let node = 0; node < 20; node++) for (let version = 1; version <= 10; version++) tell(`x${node}`, version)
+  const count = Array.from({ length: 100 }, (_, i) => presence.of(`t${i}`).length).reduce((a, b) => a + b)
+  t.ok(count > 7_500 && count * 8_000 < 64 * 1024 * 1024, `${count} entries of 8 kB`)
+  t.ok(incomplete > 0)
+  for (let node = 0; node < 5; node++) presence.receive(`x${node}`, { type: 'bye' })
+  presence.receive('x19', { type: 'beat', version: 10, hello: false })
+  t.same(asked, ['x19'])
+})

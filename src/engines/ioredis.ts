@@ -1,0 +1,122 @@
+import type { ConnectionEvents, ConnectionState, RedisConnection, RedisServer, RedisServers } from './redis-server.ts'
+
+/** A client of `ioredis` 5 or 6, with or without sentinels, or a `Cluster`: what tells one from the other. */
+export interface IoredisClient {
+  ssubscribe (...args: never[]): unknown
+  duplicate (...args: never[]): object
+}
+
+/** Of a client, what is used here. */
+interface Client {
+  readonly status: string
+  readonly options: { readonly host?: string, readonly port?: number }
+  duplicate (override: typeof OVERRIDE): Client
+  connect (): Promise<unknown>
+  disconnect (): void
+  on (event: string, listener: (...args: never[]) => void): unknown
+  call (name: string, ...args: string[]): Promise<unknown>
+  publish (channel: string, message: Buffer): Promise<unknown>
+  spublish (channel: string, message: Buffer): Promise<unknown>
+  subscribe (channel: string): Promise<unknown>
+  unsubscribe (channel: string): Promise<unknown>
+  ssubscribe (channel: string): Promise<unknown>
+  sunsubscribe (channel: string): Promise<unknown>
+}
+
+interface Cluster {
+  readonly isCluster: true
+  /** By slot the addresses of its servers, the master first. */
+  readonly slots: ReadonlyArray<readonly string[] | undefined>
+  duplicate (startupNodes: readonly never[], override: { readonly lazyConnect: true }): Cluster
+  connect (): Promise<unknown>
+  disconnect (): void
+  on (event: 'error', listener: () => void): unknown
+  nodes (role: 'master'): readonly Client[]
+}
+
+const OVERRIDE = {
+  lazyConnect: true,
+  // What cannot be sent is rejected, not kept for later.
+  enableOfflineQueue: false,
+  // What was sent is not sent once more by the next connection: Redis may have it, and it would come twice.
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  enableAutoPipelining: false,
+  // It is put before the channel of the sharded commands, and not of the others.
+  keyPrefix: ''
+} as const
+
+/** The servers that a client of `ioredis` leads to, or undefined when it is no such client. */
+export function findIoredis (given: unknown, isSharded: boolean): RedisServers | undefined {
+  const { ssubscribe, duplicate, isCluster } = (given ?? {}) as Partial<IoredisClient & Cluster>
+  if (typeof ssubscribe !== 'function' || typeof duplicate !== 'function') return undefined
+  if (isCluster === true) return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
+  // One with sentinels asks them anew for each connection.
+  const server = serverOf(given as Client, isSharded, () => true)
+  return { kind: 'one', find: async () => [server] }
+}
+
+async function findMasters (template: Cluster, isSharded: boolean): Promise<readonly RedisServer[]> {
+  const cluster = template.duplicate([], { lazyConnect: true })
+  let reason: unknown
+  cluster.on('error', ((error: unknown) => { reason = error }) as () => void)
+  try {
+    await cluster.connect()
+    const owners = Array.from(cluster.slots, (addresses) => addresses?.[0])
+    return cluster.nodes('master').map((node) => {
+      const address = `${node.options.host}:${node.options.port}`
+      return serverOf(node, isSharded, (slot) => owners[slot] === address)
+    })
+  } catch (error) {
+    throw reason ?? error
+  } finally {
+    cluster.disconnect()
+  }
+}
+
+function serverOf (template: Client, isSharded: boolean, has: (slot: number) => boolean): RedisServer {
+  return { has, connect: (events) => new IoredisConnection(template.duplicate(OVERRIDE), isSharded, events) }
+}
+
+class IoredisConnection implements RedisConnection {
+  readonly #client: Client
+  readonly #isSharded: boolean
+  #isClosed = false
+
+  constructor (client: Client, isSharded: boolean, { change, receive, moved }: ConnectionEvents) {
+    this.#client = client
+    this.#isSharded = isSharded
+    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) => receive(channel.toString(), payload))
+    for (const event of ['connect', 'ready', 'close', 'end', 'error']) client.on(event, change)
+    client.on('moved', moved)
+    // Tries again by itself, as `retryStrategy` says; `error` and `end` have told.
+    client.connect().catch(() => {})
+  }
+
+  get state (): ConnectionState {
+    const { status } = this.#client
+    if (this.#isClosed || (status !== 'ready' && status !== 'connect')) return 'away'
+    return status === 'ready' ? 'ready' : 'connected'
+  }
+
+  publish (channel: string, payload: Buffer): Promise<unknown> {
+    return this.#isSharded ? this.#client.spublish(channel, payload) : this.#client.publish(channel, payload)
+  }
+
+  subscribe (channel: string): Promise<unknown> {
+    return this.#isSharded ? this.#client.ssubscribe(channel) : this.#client.subscribe(channel)
+  }
+
+  unsubscribe (channel: string): Promise<unknown> {
+    return this.#isSharded ? this.#client.sunsubscribe(channel) : this.#client.unsubscribe(channel)
+  }
+
+  ask (name: string, ...args: string[]): Promise<unknown> {
+    return this.#client.call(name, ...args)
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#client.disconnect()
+  }
+}

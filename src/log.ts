@@ -1,0 +1,76 @@
+export type LogLevel = 'error' | 'warn' | 'info'
+
+export interface LogFields {
+  readonly err?: unknown
+  readonly [name: string]: unknown
+}
+
+/** Of a logger, what the library's own lines need. */
+export interface LogTarget {
+  error (fields: object, text: string): unknown
+  warn (fields: object, text: string): unknown
+  info (fields: object, text: string): unknown
+}
+
+/** Gives the logger. A function, because making a child logger may throw. */
+export type Log = () => LogTarget
+
+/**
+ * Writes one of the library's own lines. The only way in which the library logs.
+ *
+ * Never throws and never rejects: not for an error whose getters throw, a serializer, a logger or a child logger that fails.
+ * What the logger cannot take is described in `problem` in place of `err`; when that fails, too, the text goes alone.
+ */
+export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: string): void {
+  const { err, ...others } = fields
+  const attempts: ReadonlyArray<() => object> = [
+    () => 'err' in fields ? { ...others, err: reasonOf(err) } : others,
+    () => 'err' in fields ? { ...others, problem: describe(err) } : others,
+    () => ({})
+  ]
+  for (const attempt of attempts) {
+    try {
+      const written = log()[level](attempt(), text)
+      if (isThenable(written)) Promise.resolve(written).catch(() => {})
+      return
+    } catch {
+      // The next one asks less of the logger.
+    }
+  }
+}
+
+/** A child logger, or its parent when it cannot be made. */
+export function childOf<L> (parent: L & { child (bindings: Record<string, unknown>): L }, bindings: Record<string, unknown>): L {
+  try {
+    return parent.child(bindings)
+  } catch {
+    return parent
+  }
+}
+
+/** What was thrown, as a field of a log line: an object as it is, anything else as text, because loggers leave out undefined and symbols. */
+export function reasonOf (thrown: unknown): unknown {
+  return typeof thrown === 'object' && thrown !== null ? thrown : textOf(() => String(thrown))
+}
+
+function describe (thrown: unknown): string {
+  if (typeof thrown !== 'object' || thrown === null) return textOf(() => String(thrown))
+  const { name, code, message } = {
+    name: textOf(() => String((thrown as Error).name ?? 'Error')),
+    code: textOf(() => String((thrown as { code?: unknown }).code ?? '')),
+    message: textOf(() => String((thrown as Error).message ?? ''))
+  }
+  return `${name}${code === '' ? '' : ` ${code}`}: ${message}`.slice(0, 1024)
+}
+
+function textOf (read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return '(cannot be read)'
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

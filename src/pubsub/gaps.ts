@@ -1,0 +1,49 @@
+import type { News } from '../connection/handler.ts'
+
+/**
+ * Subscribers that have missed publications and have yet to be told. Each one is told once for an outage, when all its topics
+ * are in force: what it reads from a database then misses nothing.
+ */
+export class Gaps<S extends { announce (news: News): unknown }> {
+  readonly #since = new Map<S, number>()
+  readonly #isBehind: (subscriber: S) => boolean
+  #isScheduled = false
+
+  /** `isBehind`: whether a topic of this subscriber is not in force. */
+  constructor (isBehind: (subscriber: S) => boolean) {
+    this.#isBehind = isBehind
+  }
+
+  /** `since`: in ms of `performance.now()`. */
+  add (subscriber: S, since: number): void {
+    this.#since.set(subscriber, Math.min(since, this.#since.get(subscriber) ?? Infinity))
+  }
+
+  has (subscriber: S): boolean {
+    return this.#since.has(subscriber)
+  }
+
+  delete (subscriber: S): void {
+    this.#since.delete(subscriber)
+  }
+
+  /** Tells each one whose topics are all in force. */
+  tell (): void {
+    const now = performance.now()
+    for (const [subscriber, since] of this.#since) {
+      if (this.#isBehind(subscriber)) continue
+      this.#since.delete(subscriber)
+      subscriber.announce({ type: 'gap', info: { ms: Math.ceil(now - since) } })
+    }
+  }
+
+  /** The same, later in this turn of the event loop, once. */
+  tellSoon (): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.tell()
+    })
+  }
+}

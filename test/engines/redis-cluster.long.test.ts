@@ -1,0 +1,26 @@
+import t from 'tap'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { runConformance } from '../helpers/conformance.ts'
+import { testClusterFailOver, testSentinelFailOver } from '../helpers/fail-over.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { CLUSTER_CLIENTS } from '../helpers/redis-topologies.ts'
+
+testClusterFailOver(t, / 5 /)
+testSentinelFailOver(t, / 5 /)
+
+for (const [name, create] of Object.entries(CLUSTER_CLIENTS)) {
+  for (const sharded of [false, true]) {
+    void t.test(`redisEngine with ${name} conforms, ${sharded ? 'sharded' : 'plain'}`, { skip: skipWithout('redis-server'), timeout: 600_000 }, async (t) => {
+      const cluster = await startRedisCluster(t)
+      runConformance(t, {
+        createEngine: () => redisEngine(create(cluster.ports), { sharded }),
+        restartBroker: () => cluster.restart(),
+        freezeBroker: () => cluster.freeze(),
+        thawBroker: () => cluster.thaw(),
+        allowOnly: (topic) => cluster.ask('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+        allowAll: () => cluster.ask('ACL', 'SETUSER', 'default', 'allchannels')
+      })
+    })
+  }
+}

@@ -1,0 +1,23 @@
+import t from 'tap'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import { EngineNode } from '../../src/testing/engines/node.ts'
+import { createRedis } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { testClusterFailOver, testSentinelFailOver } from '../helpers/fail-over.ts'
+import { CLUSTER_CLIENTS, NEWEST, SENTINEL_CLIENTS } from '../helpers/redis-topologies.ts'
+
+testClusterFailOver(t, NEWEST)
+testSentinelFailOver(t, NEWEST)
+
+void t.test('a cluster, or a sentinel, that cannot be found is told as down, with the reason', { skip: skipWithout('redis-server') }, async (t) => {
+  const { port } = await createRedis(t)
+  for (const [name, create] of Object.entries({ ...CLUSTER_CLIENTS, ...SENTINEL_CLIENTS })) {
+    const node = new EngineNode(redisEngine(create([port])))
+    t.teardown(() => node.stop())
+    await node.engine.start(node)
+    await node.until(() => node.turns.length > 0, `down of ${name}`)
+    t.same(node.turns, ['down'], name)
+    t.ok(node.reasons[0], name)
+    await node.stop()
+  }
+})

@@ -1,0 +1,3 @@
+import { testRedisEngine } from '../helpers/redis-conformance.ts'
+
+testRedisEngine('redis')
