@@ -15,7 +15,7 @@ export type { Ok, Push, Result, Stop } from './connection/result.ts'
 export type { Timer as WebsocketTimer } from './connection/timers.ts'
 export type { TypeToken } from './messages/typed.ts'
 export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
-export type { CheckOrigin } from './plugin/origin.ts'
+export type { CheckOrigin } from './upgrade/origin.ts'
 export type { ConnectionKey } from './plugin/residents.ts'
 export type {
   ContractOf, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,

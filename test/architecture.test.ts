@@ -27,8 +27,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   pubsub: { ours: [/^errors$/, /^diagnostics$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: { ours: [/^wire\//], others: [] },
   client: { ours: [/^wire\//], others: [] },
+  upgrade: { ours: [/^errors$/, /^connection\/turn$/], others: [NODE, /^type:(fastify|ws)$/] },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^diagnostics$/, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
+    ours: [/^wire\//, /^upgrade\//, /^errors$/, /^diagnostics$/, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
     others: [NODE, /^(type:)?(fastify|ws)$/, /^fastify-plugin$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
   index: { ours: [/^(?!client\/|testing\/)/], others: [] },

@@ -2,7 +2,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './guard.ts'
-import { upgradeRequired } from './handshake.ts'
+import { upgradeRequired } from '../upgrade/handshake.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
 import { isForeign, WebsocketRoute, type Host } from './route.ts'
 

@@ -7,13 +7,13 @@ import type { AnyHandler } from '../connection/handler.ts'
 import type { FrameBatch } from '../connection/frame-batch.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from '../upgrade/gate.ts'
 import { hasOwnHandler } from './guard.ts'
-import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
+import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
 import { Switch, toHeaderLines } from './switch.ts'
-import type { Upgrade } from './upgrade.ts'
+import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
 export interface Host {

@@ -5,10 +5,10 @@ import type { FastifyReply } from 'fastify'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { MIN_DEFLATED_BYTES } from '../connection/shared-frame.ts'
 import { FST_WEBSOCK_BAD_HANDSHAKE } from '../errors.ts'
-import type { Gate } from './gate.ts'
-import { restoreHandshake } from './handshake.ts'
+import type { Gate } from '../upgrade/gate.ts'
+import { restoreHandshake } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { Upgrade } from './upgrade.ts'
+import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** Pongs that a peer may leave unread before ws cuts it, without a close frame: 128 KiB of the largest. */
 const MAX_PENDING_PONGS = 1024

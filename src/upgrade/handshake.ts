@@ -4,10 +4,14 @@ import {
   FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_NO_SUBPROTOCOL, FST_WEBSOCK_ORIGIN_REFUSED,
   FST_WEBSOCK_UNSUPPORTED_VERSION, FST_WEBSOCK_UPGRADE_REQUIRED
 } from '../errors.ts'
-import type { ResolvedOptions } from './options.ts'
-import { isOriginAllowed } from './origin.ts'
+import { isOriginAllowed, type CheckOrigin } from './origin.ts'
 
-type HandshakeOptions = Pick<ResolvedOptions, 'checkOrigin' | 'subprotocols' | 'requireSubprotocol'>
+/** The options that a handshake is checked by. */
+export interface HandshakeOptions {
+  readonly checkOrigin: CheckOrigin
+  readonly subprotocols: readonly string[]
+  readonly requireSubprotocol: boolean
+}
 
 /** A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a function. */
 type Verdict = FastifyError | undefined | Promise<FastifyError | undefined>

@@ -5,6 +5,9 @@ import { atEndOfTurn, type Task } from '../connection/turn.ts'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
 
+/** The value of `Retry-After`, in seconds (RFC 9110 §10.2.3). */
+export const RETRY_AFTER_SECONDS = 5
+
 export interface UpgradeTimeouts {
   readonly upgradeTimeoutMs: number
   readonly closeTimeoutMs: number

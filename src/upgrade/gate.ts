@@ -4,8 +4,7 @@ import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
-import { RETRY_AFTER_SECONDS } from './residents.ts'
-import { Upgrade, type UpgradeTimeouts } from './upgrade.ts'
+import { RETRY_AFTER_SECONDS, Upgrade, type UpgradeTimeouts } from './upgrade.ts'
 
 const kUpgrade = Symbol('fastify-websock.upgrade')
 type Known = IncomingMessage & { [kUpgrade]?: Upgrade }
