@@ -27,10 +27,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   pubsub: { ours: [/^errors$/, /^diagnostics$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: { ours: [/^wire\//], others: [] },
   client: { ours: [/^wire\//], others: [] },
-  upgrade: { ours: [/^errors$/, /^connection\/turn$/], others: [NODE, /^type:(fastify|ws)$/] },
+  upgrade: { ours: [/^errors$/], others: [NODE, /^type:(fastify|ws)$/] },
   plugin: {
     ours: [/^wire\//, /^upgrade\//, /^errors$/, /^diagnostics$/, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
-    others: [NODE, /^(type:)?(fastify|ws)$/, /^fastify-plugin$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
+    others: [NODE, /^(type:)?(fastify|ws)$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
   index: { ours: [/^(?!client\/|testing\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }

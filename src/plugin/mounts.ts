@@ -2,7 +2,6 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './guard.ts'
-import { upgradeRequired } from '../upgrade/handshake.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
 import { isForeign, WebsocketRoute, type Host } from './route.ts'
 
@@ -35,8 +34,9 @@ export class RouteMounts {
       throw new FST_WEBSOCK_INVALID_HANDLER(`${String(declared.method)}:${declared.url}`, '', 'there, beside `websocketOptions`')
     }
     if (declared.websocketHandler !== undefined) {
-      if (declared.method === 'HEAD') answerHead(declared)
-      else this.#mount(instance, declared)
+      // Fastify makes a HEAD route of each GET route: nothing can be upgraded there.
+      if (declared.method !== 'HEAD') this.#mount(instance, declared)
+      if (!hasOwnHandler(declared)) hideFromDocuments(declared)
     }
     this.#handlers.set(declared, declared.handler)
   }
@@ -70,7 +70,7 @@ export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void
   instance.log.warn(`${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`)
 }
 
-/** Fastify makes a HEAD route of each GET route; nothing can be upgraded there. */
-function answerHead (declared: RouteOptions): void {
-  if (!hasOwnHandler(declared)) declared.handler = (request, reply) => { reply.send(upgradeRequired(request.raw)) }
+/** For @fastify/swagger: the route has no answer to a plain request. The application's own `hide` stands. */
+function hideFromDocuments (declared: RouteOptions): void {
+  declared.schema = { hide: true, ...declared.schema } as NonNullable<RouteOptions['schema']>
 }

@@ -16,6 +16,7 @@ import { checkHandshake } from '../upgrade/handshake.ts'
 import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
 import { resolveDrainOptions, resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
 import { Residents } from './residents.ts'
+import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
 
@@ -33,13 +34,13 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
   const residents = new Residents(options)
-  const gate = new Gate(instance.server, options)
+  const routes = new RouteTable(instance, guardRoutes(instance))
+  const gate = new Gate(instance.server, options, (request) => routes.isWebsocketRoute(request))
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<FrameBatch>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
   const host: Host = { gate, residents, topics, nextId: countFrom(node) }
   decorate(instance, options, host)
-  guardRoutes(instance)
   const mounts = new RouteMounts(options, host)
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
@@ -50,6 +51,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   let stopHeartbeat = (): void => {}
   instance.addHook('onReady', async () => {
     refuseForeign(instance, 1)
+    routes.build()
     mounts.compile()
     const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
     if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())

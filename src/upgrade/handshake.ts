@@ -74,6 +74,8 @@ export function agreeOnSubprotocol (headers: IncomingHttpHeaders, options: Hands
 
 /** 426 for a GET that asks for no WebSocket. */
 export function upgradeRequired ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
+  // HTTP/2 knows neither header, and Node throws (RFC 9113 §8.2.2).
+  if (httpVersion.startsWith('2')) return new FST_WEBSOCK_UPGRADE_REQUIRED()
   // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection header that is set, and
   // would keep a socket open whose client waits for its end.
   const closes = httpVersion !== '1.1' || hasToken(headers.connection, 'close')

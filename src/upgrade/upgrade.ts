@@ -1,7 +1,6 @@
 import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
-import type { FastifyError } from 'fastify'
-import { atEndOfTurn, type Task } from '../connection/turn.ts'
+import type { FastifyError, FastifyReply } from 'fastify'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
 
@@ -18,14 +17,12 @@ export interface UpgradeTimeouts {
  *
  * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
  */
-export class Upgrade implements Task {
+export class Upgrade {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
   /** Those that the handshake is about, as they came: a schema of the route's may convert those of the request, or remove what it does not name. */
   readonly headers: IncomingHttpHeaders
-  /** The route's handler was reached: the answer on its way is the 101. */
-  admitted = false
   subprotocol: string | null = null
   /** Header lines that hooks have set, for the 101. */
   headerLines: readonly string[] = []
@@ -33,6 +30,7 @@ export class Upgrade implements Task {
   smallWindow = false
   /** Why ws would not upgrade after all. */
   failure: Error | undefined
+  #admitted = false
   readonly #onEnd: () => void
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
@@ -55,21 +53,12 @@ export class Upgrade implements Task {
     this.#errorListeners = socket.listenerCount('error')
   }
 
-  /**
-   * To be called when hooks have had a first go at it. Most upgrades are over then, or at the end of the turn, and need neither a
-   * timer nor a listener; and without anything at that end the event loop need not ask for events without waiting.
-   */
+  /** Starts the time limit. Called after the synchronous hooks: many upgrades are over then. */
   watch (): void {
-    if (!this.#ended) atEndOfTurn(this)
-  }
-
-  endTurn (): void {
     if (this.#ended) return
     this.#watched = true
     if (this.socket.destroyed) return this.#end()
     this.socket.on('close', this.#end).on('drain', this.#drain)
-    // It may have come already.
-    if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
@@ -90,6 +79,34 @@ export class Upgrade implements Task {
     response.shouldKeepAlive = false
     // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of this one.
     response.once('finish', () => this.#hangUp())
+  }
+
+  /** The route's handler was reached: the answer that it sends now is the 101. */
+  admit (reply: FastifyReply): void {
+    this.#admitted = true
+    // Not by `reply.code`: an error finds its own status only where none was set.
+    reply.raw.statusCode = 101
+  }
+
+  /** The 101 did not come about, an error is answered. */
+  withdraw (reply: FastifyReply): void {
+    if (!this.#admitted) return
+    this.#admitted = false
+    if (reply.statusCode === 101) reply.raw.statusCode = 200
+  }
+
+  /** Tells, once, whether the answer on its way is the 101, and not that of an onSend hook. */
+  takeAdmission (reply: FastifyReply): boolean {
+    // A hook that has begun an answer by itself has set its status.
+    const admitted = this.#admitted && (reply.statusCode === 101 || reply.raw.headersSent)
+    this.#admitted = false
+    return admitted
+  }
+
+  /** What the 101 says. */
+  agree (subprotocol: string | null, headerLines: readonly string[]): void {
+    this.subprotocol = subprotocol
+    this.headerLines = headerLines
   }
 
   /** A route may give its hooks more time than the plugin does, or less: then counted from now. */
