@@ -1,5 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
+import { readCompilerOptions, type CompilerOptions } from './compiler-options.ts'
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './guard.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
@@ -18,6 +19,7 @@ export class RouteMounts {
   readonly #options: ResolvedOptions
   readonly #host: Host
   readonly #mounts = new Map<RouteOptions, Mount>()
+  #compilerOptions: CompilerOptions | undefined
   readonly #handlers = new WeakMap<RouteOptions, RouteOptions['handler']>()
 
   constructor (options: ResolvedOptions, host: Host) {
@@ -52,7 +54,7 @@ export class RouteMounts {
 
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
-    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host)
+    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host, this.#compilerOptions ?? {})
   }
 
   #mount (instance: FastifyInstance, declared: RouteOptions): void {
@@ -62,6 +64,7 @@ export class RouteMounts {
     if (declared.websocketOptions?.checkOrigin === false) warnOfAnyOrigin(instance, name)
     const route = new WebsocketRoute(name, declared, resolveRouteOptions(declared.websocketOptions, this.#options, name), this.#host)
     route.mount(declared)
+    if (declared.schema?.websocket !== undefined) this.#compilerOptions ??= readCompilerOptions(instance)
     this.#mounts.set(declared, { instance, declared, route })
   }
 }
