@@ -11,7 +11,7 @@ export const FST_WEBSOCK_NOT_REGISTERED = createError('FST_WEBSOCK_NOT_REGISTERE
 export const FST_WEBSOCK_ALREADY_REGISTERED = createError('FST_WEBSOCK_ALREADY_REGISTERED',
   'fastify-websock serves this server already: register it once', 500)
 export const FST_WEBSOCK_FOREIGN_PLUGIN = createError('FST_WEBSOCK_FOREIGN_PLUGIN',
-  '@fastify/websocket is registered already: leave that out, fastify-websock registers it itself and its `websocket: true` routes go on working', 500)
+  '@fastify/websocket is registered already: register fastify-websock first, before whatever registers that. It registers @fastify/websocket itself, and `websocket: true` routes go on working', 500)
 export const FST_WEBSOCK_UNKNOWN_OPTION = createError('FST_WEBSOCK_UNKNOWN_OPTION',
   'Unknown option `%s` %s. Known are: %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_OPTION = createError('FST_WEBSOCK_INVALID_OPTION',

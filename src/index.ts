@@ -17,7 +17,7 @@ export type { Topic, TopicTypes } from './connection/topic.ts'
 export type { Timer as WebsocketTimer } from './connection/timers.ts'
 export type { TypeToken } from './messages/typed.ts'
 export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
-export type { CheckOrigin } from './plugin/origin.ts'
+export type { CheckOrigin } from './upgrade/origin.ts'
 export type { ConnectionKey } from './plugin/residents.ts'
 export type {
   ContractOf, DefinedWebsocketRoute, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,

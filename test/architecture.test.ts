@@ -31,9 +31,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   pubsub: { ours: [/^errors$/, /^log$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: { ours: [/^wire\//], others: [] },
   client: { ours: [/^wire\//], others: [] },
+  upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/], others: [NODE, /^type:(fastify|ws)$/] },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
-    others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
+    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
+    others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
   index: { ours: [/^(?!client\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -39,13 +38,17 @@ void t.test('a request with more headers than Node reads is 431: the rest of its
 
 void t.test('an upgrade pipelined behind an answer that does not end is cut in time, and holds no close', async (t) => {
   for (const how of ['time', 'close'] as const) {
+    let entered = (): void => {}
+    const waiting = new Promise<void>((resolve) => { entered = resolve })
     const server = await startServer(t, (app) => {
-      app.get('/events', (_request, reply) => reply.type('text/event-stream').send(new PassThrough().on('close', () => {})))
+      app.get('/events', (_request, reply) => { entered(); reply.type('text/event-stream').send(new PassThrough().on('close', () => {})) })
       app.get('/ws', { websocketHandler: echo })
     }, { websock: { upgradeTimeoutMs: how === 'time' ? 200 : 60_000, closeTimeoutMs: 200 } })
     const raw = await connectRaw(t, server.port)
     raw.write('GET /events HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
-    await once(server.app.server, 'upgrade')
+    await waiting
+    // Both requests are in one packet, which Node reads in one go.
+    await turn()
     if (how === 'close') await server.app.close()
     await raw.ended
     t.notMatch(raw.text, /101 Switching/)

@@ -49,7 +49,7 @@ void t.test('@fastify/websocket registered by the application is refused at star
   }
   for (const [name, start] of Object.entries(cases)) {
     const { app } = buildApp(t)
-    await t.rejects(async () => { await start(app) }, { code: 'FST_WEBSOCK_FOREIGN_PLUGIN', statusCode: 500, message: /leave that out/ }, name)
+    await t.rejects(async () => { await start(app) }, { code: 'FST_WEBSOCK_FOREIGN_PLUGIN', statusCode: 500, message: /register fastify-websock first/ }, name)
   }
 })
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
 import type { Awaitable, TerminateReason } from './handler.ts'
 
@@ -43,6 +44,8 @@ export class Ending {
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
+      // One for each wait of a handler: many are no leak.
+      setMaxListeners(0, this.#abort.signal)
       if (this.begun) this.#abort.abort()
     }
     return this.#abort.signal

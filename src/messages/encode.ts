@@ -3,6 +3,7 @@ import type { Codec } from '../wire/codec.ts'
 import { MAX_CONTROL_BYTES, PingFrame, type OutgoingFrame } from '../wire/frame.ts'
 import { buildCheck, Mismatch } from './check.ts'
 import type { MessageCompilers } from './compilers.ts'
+import { buildCheckSendable } from './sendable.ts'
 import { TypeToken } from './typed.ts'
 import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
@@ -29,7 +30,7 @@ function buildWrite ({ schema, codec, json, compilers }: EncodeOptions): (messag
   if (schema === undefined) return toRawFrame
   const encode = schema instanceof TypeToken
     ? codec.encode
-    : json ? buildSerialize(schema, compilers.serializer) : buildStrippedEncode(schema, codec, compilers)
+    : json ? buildSerialize(schema, compilers) : buildStrippedEncode(schema, codec, compilers)
   return (message) => {
     let data: string | Uint8Array
     try {
@@ -55,11 +56,11 @@ function toRawFrame (message: unknown): OutgoingFrame {
   throw new FST_WEBSOCK_UNSENDABLE('without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }')
 }
 
-function buildSerialize (schema: object, compile: MessageCompilers['serializer']): (message: unknown) => string {
+function buildSerialize (schema: object, compilers: MessageCompilers): (message: unknown) => string {
   const union = findDiscriminatedUnion(schema)
-  if (union === undefined) return refuseNoJson(compile(schema))
+  if (union === undefined) return buildCheckedSerialize(schema, compilers)
   const { field } = union
-  const serializers = new Map([...union.members].map(([value, member]) => [value, compile(member)]))
+  const serializers = new Map([...union.members].map(([value, member]) => [value, buildCheckedSerialize(member, compilers)]))
   return (message) => {
     const value = readDiscriminant(message, field)
     const serialize = serializers.get(value ?? '')
@@ -68,10 +69,13 @@ function buildSerialize (schema: object, compile: MessageCompilers['serializer']
   }
 }
 
-/** fast-json-stringify makes the text `undefined` of these where a schema allows anything. */
-function refuseNoJson (serialize: (message: unknown) => string): (message: unknown) => string {
+/** Serializers of other kinds of schema (zod, say) check by themselves. */
+function buildCheckedSerialize (schema: object, { serializer, jsonSchema }: MessageCompilers): (message: unknown) => string {
+  const serialize = serializer(schema)
+  const check = jsonSchema ? buildCheckSendable(schema) : () => {}
   return (message) => {
-    if (message === undefined || typeof message === 'function' || typeof message === 'symbol') throw new TypeError(`${typeof message} is no JSON`)
+    if (message === undefined) throw new TypeError('undefined is no JSON')
+    check(message)
     return serialize(message)
   }
 }
@@ -92,8 +96,8 @@ function buildStripByValidator (schema: object, { validator }: MessageCompilers)
 }
 
 /** By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands for them meanwhile. */
-function buildStripBySerializer (schema: object, { serializer }: MessageCompilers): (message: unknown) => unknown {
-  const serialize = buildSerialize(schema, serializer)
+function buildStripBySerializer (schema: object, compilers: MessageCompilers): (message: unknown) => unknown {
+  const serialize = buildSerialize(schema, compilers)
   const mark = `bytes ${crypto.randomUUID()} `
   return (message) => {
     const kept: Uint8Array[] = []

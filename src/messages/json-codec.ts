@@ -1,5 +1,6 @@
 import { parse } from 'secure-json-parse'
 import type { TextCodec } from '../wire/codec.ts'
+import { checkAll } from './sendable.ts'
 
 export interface JsonCodecOptions {
   /** What a `__proto__` key does: Fastify's `onProtoPoisoning`. */
@@ -14,7 +15,8 @@ export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
     opcode: 'text',
     decode: (text) => (isSuspect(text) ? parse(text, null, options) : JSON.parse(text)) as unknown,
     encode: (message) => {
-      // Undefined for a function, a symbol or undefined, whatever lib.d.ts says.
+      checkAll(message)
+      // Undefined for undefined, whatever lib.d.ts says.
       const text = JSON.stringify(message) as string | undefined
       if (text === undefined) throw new TypeError(`${typeof message} is no JSON`)
       return text

@@ -10,14 +10,15 @@ import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { Host, WebsocketRoute } from './route.ts'
+import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options'>, { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>): Endpoint {
+export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options'>, { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>, compilerOptions: CompilerOptions): Endpoint {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
-  const compilers = buildMessageCompilers(instance, declared)
+  const compilers = buildMessageCompilers(instance, declared, compilerOptions)
   const json = options.codec === undefined
   const codec = options.codec ?? buildJsonCodec({
     protoAction: instance.initialConfig.onProtoPoisoning ?? 'error',
@@ -53,6 +54,8 @@ function readSchemas (declared: RouteOptions, route: string): { [K in 'receive' 
 }
 
 function checkSchema (schema: unknown, route: string, part: string): object | undefined {
+  // JSON Schema's own short forms.
+  if (typeof schema === 'boolean') return schema ? {} : { not: {} }
   if (schema === undefined || (typeof schema === 'object' && schema !== null)) return schema
   throw new FST_WEBSOCK_INVALID_SCHEMA(route, part, 'it is no object')
 }

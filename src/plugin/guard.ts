@@ -1,11 +1,18 @@
 import { subscribe } from 'node:diagnostics_channel'
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.ts'
+import { upgradeRequired } from '../upgrade/handshake.ts'
 
 const kGuarded = Symbol('fastify-websock.guarded')
 // In the global registry, because a process may hold this module twice (two versions of it, a test runner that loads it anew),
 // and then each copy guards every instance.
-const kUnmounted = Symbol.for('fastify-websock.unmounted')
+const kNoHandler = Symbol.for('fastify-websock.noHandler')
+
+/** A route and the URL of its onRoute hooks. That of its options changes when Fastify serves `/` of a prefix at two URLs. */
+export interface DeclaredRoute {
+  readonly url: string
+  readonly route: RouteOptions
+}
 
 type AnyRoute = Partial<RouteOptions> | undefined
 type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
@@ -21,13 +28,20 @@ subscribe('fastify.initialization', (message) => {
   if (Array.isArray(fastify.supportedMethods)) guardRoutes(fastify)
 })
 
-/** Lets the instance and its children declare routes that have only a `websocketHandler`. Does nothing the second time. */
-export function guardRoutes (instance: FastifyInstance): void {
-  if (kGuarded in instance) return
-  Object.defineProperty(instance, kGuarded, { value: true })
+/**
+ * Lets the instance and its children declare routes that have only a `websocketHandler`, and gives the list in which each
+ * GET route of theirs is written down from now on: where the first call was before this one, that call's.
+ */
+export function guardRoutes (instance: FastifyInstance): readonly DeclaredRoute[] {
+  const guarded = instance as FastifyInstance & { readonly [kGuarded]?: readonly DeclaredRoute[] }
+  if (guarded[kGuarded] !== undefined) return guarded[kGuarded]
+  const routes: DeclaredRoute[] = []
+  Object.defineProperty(instance, kGuarded, { value: routes })
+  instance.addHook('onRoute', (route) => { if ([route.method].flat().includes('GET')) routes.push({ url: route.url, route }) })
   wrap(instance, 'route', (route) => Array.isArray(route?.method) ? route.method : [route?.method ?? ''])
   wrap(instance, 'all', () => instance.supportedMethods)
   for (const method of instance.supportedMethods) wrap(instance, method.toLowerCase(), () => [method])
+  return routes
 }
 
 function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRoute) => readonly string[]): void {
@@ -39,17 +53,17 @@ function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRo
     const route = args[at] as AnyRoute
     if (typeof route === 'object' && route !== null && route.websocketHandler !== undefined) {
       checkRoute(this, route, methodsOf(route), String(name === 'route' ? route.url : args[0]))
-      if (route.handler === undefined && args[at + 1] === undefined) args[at] = { ...route, handler: unmounted }
+      if (route.handler === undefined && args[at + 1] === undefined) args[at] = { ...route, handler: refusePlain, [kNoHandler]: true }
     }
     return original.apply(this, args)
   }
 }
 
-/** Stands in for the handler that a route has not got; replaced when the route is mounted. */
-const unmounted = Object.assign(() => {}, { [kUnmounted]: true })
+/** Stands in for the handler that a route has not got. Another plugin may wrap it, and call it. */
+const refusePlain: RouteHandlerMethod = (request, reply) => reply.send(upgradeRequired(request.raw))
 
-export function hasOwnHandler ({ handler }: { readonly handler?: unknown }): boolean {
-  return typeof handler !== 'function' || !(kUnmounted in handler)
+export function hasOwnHandler (route: RouteOptions): boolean {
+  return !(kNoHandler in route)
 }
 
 function checkRoute (instance: FastifyInstance, route: AnyRoute, methods: readonly string[], url: string): void {

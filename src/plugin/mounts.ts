@@ -1,8 +1,8 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
+import { readCompilerOptions, type CompilerOptions } from './compiler-options.ts'
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './guard.ts'
-import { upgradeRequired } from './handshake.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
 import { isForeign, WebsocketRoute, type Host } from './route.ts'
 
@@ -19,6 +19,7 @@ export class RouteMounts {
   readonly #options: ResolvedOptions
   readonly #host: Host
   readonly #mounts = new Map<RouteOptions, Mount>()
+  #compilerOptions: CompilerOptions | undefined
   readonly #handlers = new WeakMap<RouteOptions, RouteOptions['handler']>()
 
   constructor (options: ResolvedOptions, host: Host) {
@@ -35,8 +36,9 @@ export class RouteMounts {
       throw new FST_WEBSOCK_INVALID_HANDLER(`${String(declared.method)}:${declared.url}`, '', 'there, beside `websocketOptions`')
     }
     if (declared.websocketHandler !== undefined) {
-      if (declared.method === 'HEAD') answerHead(declared)
-      else this.#mount(instance, declared)
+      // Fastify makes a HEAD route of each GET route: nothing can be upgraded there.
+      if (declared.method !== 'HEAD') this.#mount(instance, declared)
+      if (!hasOwnHandler(declared)) hideFromDocuments(declared)
     }
     this.#handlers.set(declared, declared.handler)
   }
@@ -52,7 +54,7 @@ export class RouteMounts {
 
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
-    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host)
+    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host, this.#compilerOptions ?? {})
   }
 
   #mount (instance: FastifyInstance, declared: RouteOptions): void {
@@ -62,6 +64,7 @@ export class RouteMounts {
     if (declared.websocketOptions?.checkOrigin === false) warnOfAnyOrigin(instance, name)
     const route = new WebsocketRoute(name, declared, resolveRouteOptions(declared.websocketOptions, this.#options, name), this.#host)
     route.mount(declared)
+    if (declared.schema?.websocket !== undefined) this.#compilerOptions ??= readCompilerOptions(instance)
     this.#mounts.set(declared, { instance, declared, route })
   }
 }
@@ -70,7 +73,7 @@ export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void
   instance.log.warn(`${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`)
 }
 
-/** Fastify makes a HEAD route of each GET route; nothing can be upgraded there. */
-function answerHead (declared: RouteOptions): void {
-  if (!hasOwnHandler(declared)) declared.handler = (request, reply) => { reply.send(upgradeRequired(request.raw)) }
+/** For @fastify/swagger: the route has no answer to a plain request. The application's own `hide` stands. */
+function hideFromDocuments (declared: RouteOptions): void {
+  declared.schema = { hide: true, ...declared.schema } as NonNullable<RouteOptions['schema']>
 }

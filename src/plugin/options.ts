@@ -4,7 +4,7 @@ import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../error
 import type { RateLimit } from '../connection/rate-limit.ts'
 import type { SlowPeerPolicy } from '../transport/send-queue.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
-import { parseAllowedOrigin, type CheckOrigin } from './origin.ts'
+import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
 import type { ConnectionKey } from './residents.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
@@ -235,7 +235,7 @@ function isBoolean (value: unknown): boolean {
 
 function isCheckOrigin (value: unknown): boolean {
   return typeof value === 'boolean' || typeof value === 'function' ||
-    (Array.isArray(value) && value.every((origin) => typeof origin === 'string' && parseAllowedOrigin(origin) !== undefined))
+    (Array.isArray(value) && value.every((origin) => typeof origin === 'string' && isOriginEntry(origin)))
 }
 
 function isTokenList (value: unknown): boolean {

@@ -13,12 +13,13 @@ import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
 import { drain } from './drain.ts'
-import { Gate } from './gate.ts'
+import { Gate } from '../upgrade/gate.ts'
 import { guardRoutes } from './guard.ts'
-import { checkHandshake } from './handshake.ts'
+import { checkHandshake } from '../upgrade/handshake.ts'
 import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
 import { resolveDrainOptions, resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
 import { Residents } from './residents.ts'
+import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
 
@@ -37,14 +38,14 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
 
   const residents = new Residents(options)
   const loop = new EventLoop()
-  const gate = new Gate(instance.server, options, loop)
+  const routes = new RouteTable(instance, guardRoutes(instance))
+  const gate = new Gate(instance.server, options, (request) => routes.isWebsocketRoute(request))
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<PreparedMessage>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
   const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
-  guardRoutes(instance)
   const mounts = new RouteMounts(options, host)
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
@@ -55,6 +56,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   let stopHeartbeat = (): void => {}
   instance.addHook('onReady', async () => {
     refuseForeign(instance, 1)
+    routes.build()
     mounts.compile()
     const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
     if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_INVALID_KEY, FST_WEBSOCK_TOO_MANY_CONNECTIONS, FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY } from '../errors.ts'
+import { RETRY_AFTER_SECONDS } from '../upgrade/upgrade.ts'
 
 /** How connections are counted together. */
 export interface ConnectionKey {
@@ -12,9 +13,6 @@ export interface ResidentsOptions {
   readonly maxConnections: number | undefined
   readonly maxConnectionsPerKey: number | ConnectionKey | undefined
 }
-
-/** What a client is told by `Retry-After`, in seconds (RFC 9110 §10.2.3). */
-export const RETRY_AFTER_SECONDS = 5
 
 /**
  * Every connection from its 101 until its `terminate` has settled and its socket is closed. What

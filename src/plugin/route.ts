@@ -8,13 +8,13 @@ import type { PubSub } from '../pubsub/pubsub.ts'
 import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
-import type { Gate } from './gate.ts'
+import type { Gate } from '../upgrade/gate.ts'
 import { hasOwnHandler } from './guard.ts'
-import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from './handshake.ts'
+import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
-import { agreeOnDeflate, switchProtocols, toHeaderLines } from './switch.ts'
-import type { Upgrade } from './upgrade.ts'
+import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switching-protocols.ts'
+import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
 export interface Host {
@@ -60,8 +60,13 @@ export class WebsocketRoute {
   mount (route: RouteOptions): void {
     const check = this.#check.bind(this)
     const upgrade = this.#upgrade.bind(this)
-    route.onRequest = [...listOf(route.onRequest), check]
-    route.onSend = [...listOf(route.onSend), upgrade] as NonNullable<RouteOptions['onSend']>
+    keepLast(route, 'onRequest', check)
+    keepLast(route, 'onSend', upgrade)
+    // A hook that fails at the 101 ends in an error handler, whose answer goes through the same onSend hooks.
+    route.onError = [...listOf(route.onError), (request, reply, _error, done) => {
+      this.#host.gate.find(request.raw)?.withdraw(reply)
+      done()
+    }]
     route.config = { ...route.config, [kRoute]: this } as NonNullable<RouteOptions['config']>
     route.handler = this.#buildHandler()
   }
@@ -75,7 +80,12 @@ export class WebsocketRoute {
       if (upgrade === undefined) return websocket.#handler?.call(this, request, reply)
       const refusal = admissionRefusal(request, upgrade.headers, websocket.options, websocket.#host.residents)
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
-      sendSwitch(reply, upgrade)
+      // `attachValidation` leaves it to the handler.
+      if (request.validationError !== undefined) return reply.send(request.validationError)
+      // The 101 goes through the onSend hooks like every answer: cookies and sessions are written there.
+      upgrade.admit(reply)
+      // Returned for the handler of another plugin around this one: what an async one gives, Fastify would send once more.
+      return reply.send()
     }
   }
 
@@ -94,10 +104,9 @@ export class WebsocketRoute {
 
   #upgrade (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error?: Error | null, payload?: unknown) => void): void {
     const upgrade = this.#host.gate.find(request.raw)
-    if (upgrade?.admitted !== true) return done(null, payload)
-    upgrade.admitted = false
-    // The client has gone, or was told that it took too long.
-    if (upgrade.over) {
+    if (upgrade?.takeAdmission(reply) !== true) return done(null, payload)
+    // The client has gone, or was told that it took too long, or a hook has begun an answer by itself and goes on with it.
+    if (upgrade.over || reply.raw.headersSent) {
       reply.hijack()
       return
     }
@@ -139,6 +148,11 @@ export function isForeign (route: { readonly websocket?: unknown, readonly wsHan
   return Boolean(route.websocket) || Boolean(route.wsHandler)
 }
 
+/** A route that upgrades: ours, or one of @fastify/websocket's. */
+export function isWebsocketRoute (route: RouteOptions): boolean {
+  return route.websocketHandler !== undefined || isForeign(route)
+}
+
 /** The websocket route that a request is for, or undefined. */
 export function findRoute (request: FastifyRequest): WebsocketRoute | undefined {
   return (request.routeOptions.config as { [kRoute]?: WebsocketRoute })[kRoute]
@@ -157,21 +171,6 @@ function withHeaders<E extends Error> (reply: FastifyReply, error: E | undefined
   const { headers } = (error ?? {}) as { headers?: Record<string, string> }
   if (headers !== undefined) reply.headers(headers)
   return error
-}
-
-/** The 101 goes through the onSend hooks like every answer: cookies and sessions are written there. */
-function sendSwitch (reply: FastifyReply, upgrade: Upgrade): void {
-  upgrade.admitted = true
-  // Not by `reply.code`: an error finds its own status only where none was set.
-  reply.raw.statusCode = 101
-  const send = reply.send.bind(reply)
-  // A hook that fails now ends in an error handler, whose answer goes through the same onSend hooks: it is not the 101 any more.
-  reply.send = (payload?: unknown) => {
-    upgrade.admitted = false
-    if (reply.statusCode === 101) reply.raw.statusCode = 200
-    return send(payload)
-  }
-  send()
 }
 
 function checkHandler (handler: unknown, route: string): asserts handler is AnyHandler {
@@ -198,4 +197,23 @@ function entriesOf (map: unknown, route: string, path: string): Array<[string, u
 
 function listOf<T> (hooks: T | T[] | undefined): T[] {
   return hooks === undefined ? [] : Array.isArray(hooks) ? hooks : [hooks]
+}
+
+/**
+ * Adds a hook behind all others of the route, also behind those that the onRoute hooks of other plugins add after this:
+ * Fastify reads the list when all plugins are loaded.
+ */
+function keepLast (route: RouteOptions, name: 'onRequest' | 'onSend', hook: unknown): void {
+  let hooks: unknown[] = [...listOf<unknown>(route[name])]
+  Object.defineProperty(route, name, {
+    enumerable: true,
+    configurable: true,
+    get: () => {
+      const others = hooks.filter((other) => other !== hook)
+      // The same list each time, because a plugin may push to it.
+      hooks.splice(0, hooks.length, ...others, hook)
+      return hooks
+    },
+    set: (given: unknown) => { hooks = [...listOf(given)] }
+  })
 }

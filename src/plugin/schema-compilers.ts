@@ -2,6 +2,7 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerCompiler from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifySchemaCompiler, RouteOptions } from 'fastify'
 import type { MessageCompilers, ValidateFunction } from '../messages/compilers.ts'
+import type { CompilerOptions } from './compiler-options.ts'
 
 type Compile = FastifySchemaCompiler<object>
 type CompileSerializer = (route: { schema: object, method: string, url: string, httpStatus: string }) => (message: unknown) => string
@@ -13,10 +14,10 @@ const HTTP_PART = 'body'
  * The compilers for a route's message schemas: its own, or the instance's, so that any type provider works.
  *
  * Fastify's default validator coerces, fills in defaults and removes what it does not know, which is right for query
- * strings and wrong for messages. One that is seen to do so is replaced by a strict Ajv over the same shared schemas;
- * who wants coercion gives the route a `validatorCompiler`.
+ * strings and wrong for messages. One that is seen to do so is replaced by Fastify's own over the same shared schemas and
+ * with the application's options (`given`), without these three. A route that wants them has its own `validatorCompiler`.
  */
-export function buildMessageCompilers (instance: FastifyInstance, route: RouteOptions): MessageCompilers {
+export function buildMessageCompilers (instance: FastifyInstance, route: RouteOptions, options: CompilerOptions): MessageCompilers {
   // Typed as always there; undefined until somebody sets it or a route needs it.
   const given = (route.validatorCompiler ?? instance.validatorCompiler) as Compile | undefined
   const jsonSchema = given === undefined || speaksJsonSchema(given)
@@ -29,11 +30,11 @@ export function buildMessageCompilers (instance: FastifyInstance, route: RouteOp
   return {
     jsonSchema,
     validator: (schema) => own === undefined
-      ? validate(strictAjvOf(instance), schema)
-      : retry(() => validate(own, schema), jsonSchema, () => validate(strictAjvOf(instance), schema)),
+      ? validate(strictAjvOf(instance, options), schema)
+      : retry(() => validate(own, schema), jsonSchema, () => validate(strictAjvOf(instance, options), schema)),
     serializer: (schema) => ownSerializer === undefined
-      ? serialize(defaultSerializerOf(instance), schema)
-      : retry(() => serialize(ownSerializer, schema), jsonSchema, () => serialize(defaultSerializerOf(instance), schema))
+      ? serialize(defaultSerializerOf(instance, options), schema)
+      : retry(() => serialize(ownSerializer, schema), jsonSchema, () => serialize(defaultSerializerOf(instance, options), schema))
   }
 }
 
@@ -55,19 +56,21 @@ const strictAjvs = new WeakMap<FastifyInstance, Compile>()
 const defaultSerializers = new WeakMap<FastifyInstance, CompileSerializer>()
 
 /** One for each context, when a schema first asks for it. */
-function strictAjvOf (instance: FastifyInstance): Compile {
+function strictAjvOf (instance: FastifyInstance, options: CompilerOptions): Compile {
   const { log } = instance
   // Its own logger is the console.
   const logger = { log: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log) }
+  const { customOptions, ...others } = (options.ajv ?? {}) as { customOptions?: object }
   const compile = strictAjvs.get(instance) ?? AjvCompiler()(instance.getSchemas() as never, {
-    customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false, logger }
+    ...others,
+    customOptions: { logger, ...customOptions, coerceTypes: false, useDefaults: false, removeAdditional: false }
   } as never) as unknown as Compile
   strictAjvs.set(instance, compile)
   return compile
 }
 
-function defaultSerializerOf (instance: FastifyInstance): CompileSerializer {
-  const compile = defaultSerializers.get(instance) ?? SerializerCompiler()(instance.getSchemas(), {}) as unknown as CompileSerializer
+function defaultSerializerOf (instance: FastifyInstance, options: CompilerOptions): CompileSerializer {
+  const compile = defaultSerializers.get(instance) ?? SerializerCompiler()(instance.getSchemas(), options.serializer ?? {}) as unknown as CompileSerializer
   defaultSerializers.set(instance, compile)
   return compile
 }

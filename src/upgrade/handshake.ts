@@ -4,10 +4,14 @@ import {
   FST_WEBSOCK_BAD_HANDSHAKE, FST_WEBSOCK_NO_SUBPROTOCOL, FST_WEBSOCK_ORIGIN_REFUSED,
   FST_WEBSOCK_UNSUPPORTED_VERSION, FST_WEBSOCK_UPGRADE_REQUIRED
 } from '../errors.ts'
-import type { ResolvedOptions } from './options.ts'
-import { isOriginAllowed } from './origin.ts'
+import { isOriginAllowed, type CheckOrigin } from './origin.ts'
 
-type HandshakeOptions = Pick<ResolvedOptions, 'checkOrigin' | 'subprotocols' | 'requireSubprotocol'>
+/** The options that a handshake is checked by. */
+export interface HandshakeOptions {
+  readonly checkOrigin: CheckOrigin
+  readonly subprotocols: readonly string[]
+  readonly requireSubprotocol: boolean
+}
 
 /** A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a function. */
 type Verdict = FastifyError | undefined | Promise<FastifyError | undefined>
@@ -62,6 +66,8 @@ export function agreeOnSubprotocol (headers: IncomingHttpHeaders, options: Hands
 
 /** 426 for a GET that asks for no WebSocket. */
 export function upgradeRequired ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
+  // HTTP/2 knows neither header, and Node throws (RFC 9113 §8.2.2).
+  if (httpVersion.startsWith('2')) return new FST_WEBSOCK_UPGRADE_REQUIRED()
   // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection header that is set, and
   // would keep a socket open whose client waits for its end.
   const closes = httpVersion !== '1.1' || hasToken(headers.connection, 'close')

@@ -1,9 +1,11 @@
 import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
-import type { FastifyError } from 'fastify'
-import type { EventLoop, TurnTask } from '../event-loop.ts'
+import type { FastifyError, FastifyReply } from 'fastify'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
+
+/** The value of `Retry-After`, in seconds (RFC 9110 §10.2.3). */
+export const RETRY_AFTER_SECONDS = 5
 
 export interface UpgradeTimeouts {
   readonly upgradeTimeoutMs: number
@@ -15,16 +17,14 @@ export interface UpgradeTimeouts {
  *
  * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
  */
-export class Upgrade implements TurnTask {
+export class Upgrade {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
   /** Those that the handshake is about, as they came: a schema of the route's may convert those of the request, or remove what it does not name. */
   readonly headers: IncomingHttpHeaders
-  /** The route's handler was reached: the answer on its way is the 101. */
-  admitted = false
+  #admitted = false
   readonly #onEnd: () => void
-  readonly #loop: EventLoop
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
   #timer: NodeJS.Timeout | undefined
@@ -35,33 +35,23 @@ export class Upgrade implements TurnTask {
   #guests: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
-  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, loop: EventLoop, onEnd: () => void) {
+  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, onEnd: () => void) {
     this.request = request
     this.socket = socket
     this.head = head
     this.headers = copyHandshake(request.headers)
     this.#onEnd = onEnd
-    this.#loop = loop
     this.#timeouts = timeouts
     socket.on('error', destroy)
     this.#errorListeners = socket.listenerCount('error')
   }
 
-  /**
-   * To be called when hooks have had a first go at it. Most upgrades are over then, or at the end of the turn, and need neither a
-   * timer nor a listener; and without anything at that end the event loop need not ask for events without waiting.
-   */
+  /** Starts the time limit. Called after the synchronous hooks: many upgrades are over then. */
   watch (): void {
-    if (!this.#ended) this.#loop.atEndOfTurn(this)
-  }
-
-  endTurn (): void {
     if (this.#ended) return
     this.#watched = true
     if (this.socket.destroyed) return this.#end()
     this.socket.on('close', this.#end).on('drain', this.#drain)
-    // It may have come already.
-    if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
@@ -82,6 +72,28 @@ export class Upgrade implements TurnTask {
     response.shouldKeepAlive = false
     // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of this one.
     response.once('finish', () => this.#hangUp())
+  }
+
+  /** The route's handler was reached: the answer that it sends now is the 101. */
+  admit (reply: FastifyReply): void {
+    this.#admitted = true
+    // Not by `reply.code`: an error finds its own status only where none was set.
+    reply.raw.statusCode = 101
+  }
+
+  /** The 101 did not come about, an error is answered. */
+  withdraw (reply: FastifyReply): void {
+    if (!this.#admitted) return
+    this.#admitted = false
+    if (reply.statusCode === 101) reply.raw.statusCode = 200
+  }
+
+  /** Tells, once, whether the answer on its way is the 101, and not that of an onSend hook. */
+  takeAdmission (reply: FastifyReply): boolean {
+    // A hook that has begun an answer by itself has set its status.
+    const admitted = this.#admitted && (reply.statusCode === 101 || reply.raw.headersSent)
+    this.#admitted = false
+    return admitted
   }
 
   /** A route may give its hooks more time than the plugin does, or less: then counted from now. */

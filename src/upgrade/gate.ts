@@ -1,18 +1,15 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { finished, type Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
-import type { EventLoop } from '../event-loop.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
-import { RETRY_AFTER_SECONDS } from './residents.ts'
-import { Upgrade, type UpgradeTimeouts } from './upgrade.ts'
-
-const kUpgrade = Symbol('fastify-websock.upgrade')
-type Known = IncomingMessage & { [kUpgrade]?: Upgrade }
+import { OtherListeners } from './other-listeners.ts'
+import { RETRY_AFTER_SECONDS, Upgrade, type UpgradeTimeouts } from './upgrade.ts'
 
 /**
- * The front door: every upgrade of the server comes through here first, and none is left standing.
+ * Receives every upgrade of the server. Those of websocket routes go to @fastify/websocket, which routes them; the others
+ * to the other 'upgrade' listeners of the server or, without any, back to HTTP. Each has its time limit.
  */
 export class Gate {
   /**
@@ -22,26 +19,29 @@ export class Gate {
   readonly door = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
-  readonly #loop: EventLoop
+  readonly #isRouted: (request: IncomingMessage) => boolean
+  readonly #others: OtherListeners
   readonly #open = new Set<Upgrade>()
+  readonly #upgrades = new WeakMap<IncomingMessage, Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
   /** Sockets of upgrades that wait for such an answer, each with its time limit. */
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   #closing = false
 
-  constructor (server: Server, timeouts: UpgradeTimeouts, loop: EventLoop) {
+  /** `isRouted` tells whether a request is for a websocket route. It is asked only where others listen. */
+  constructor (server: Server, timeouts: UpgradeTimeouts, isRouted: (request: IncomingMessage) => boolean) {
     this.#server = server
     this.#timeouts = timeouts
-    this.#loop = loop
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    this.#isRouted = isRouted
+    this.#others = new OtherListeners(server, timeouts, (request, socket, head) => {
       this.#afterAnswer(socket, () => this.#enter(request, socket, head))
     })
     this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#enterInjected(request, socket, head))
   }
 
   find (request: IncomingMessage): Upgrade | undefined {
-    return (request as Known)[kUpgrade]
+    return this.#upgrades.get(request)
   }
 
   /** The headers of a request as they came. */
@@ -63,6 +63,7 @@ export class Gate {
     this.#closing = true
     for (const socket of this.#waiting.keys()) this.#limit(socket, this.#timeouts.closeTimeoutMs)
     for (const upgrade of this.#open) refuseDraining(upgrade)
+    this.#others.close()
   }
 
   /**
@@ -94,8 +95,10 @@ export class Gate {
   }
 
   #enter (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const isWebsocket = isWebsocketUpgrade(request)
+    if (this.#others.present && !(isWebsocket && this.#isRouted(request))) return this.#others.handOver(request, socket, head)
     const whole = hasAllHeaders(this.#server, request)
-    if (whole && !isWebsocketUpgrade(request)) return replayAsHttp(this.#server, request, socket, head)
+    if (whole && !isWebsocket && !hasBody(request)) return replayAsHttp(this.#server, request, socket, head)
     const upgrade = this.#track(request, socket, head)
     if (!whole) upgrade.refuse(new FST_WEBSOCK_TOO_MANY_HEADERS())
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
@@ -110,6 +113,8 @@ export class Gate {
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.find(request) !== undefined) return
+    // Its streams do not close by themselves when both sides have ended, as a socket does.
+    finished(socket, () => socket.destroy())
     request.headers.host ??= 'localhost'
     // injectWS gives a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
@@ -117,8 +122,8 @@ export class Gate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () => this.#open.delete(upgrade))
-    ;(request as Known)[kUpgrade] = upgrade
+    const upgrade = new Upgrade(request, socket, head, this.#timeouts, () => this.#open.delete(upgrade))
+    this.#upgrades.set(request, upgrade)
     this.#open.add(upgrade)
     return upgrade
   }
@@ -136,6 +141,14 @@ function hasAllHeaders (server: Server, request: IncomingMessage): boolean {
   // Node's own default (lib/_http_common.js): 2 000 names and values.
   const most = server.maxHeadersCount ?? 1000
   return most === 0 || request.rawHeaders.length < most * 2
+}
+
+/**
+ * Tells whether Node has read a body for the request (Node 26). Then the request is answered as it is, and TCP is closed.
+ * Before, the body follows the head, unread.
+ */
+function hasBody ({ complete, readableLength }: IncomingMessage): boolean {
+  return !complete || readableLength > 0
 }
 
 /**

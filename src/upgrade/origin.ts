@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify'
  *
  * `true`: the origin's host must be the request's own (`request.hostname`, so `trustProxy` counts).
  * A list: `https://example.com`, or without the scheme `//example.com`, with a port or any; `//*.example.com` takes
- * the apex and any depth below. A function decides alone. `false`: everybody.
+ * the apex and any depth below. Origins that are no pages' can be listed as they are sent: `null`, `file://`, `app://MyApp`.
+ * A function decides alone. `false`: everybody.
  */
 export type CheckOrigin = boolean | readonly string[] | ((origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
 
@@ -25,13 +26,24 @@ export function isOriginAllowed (check: CheckOrigin, origin: string | undefined,
   if (origin === undefined || check === false) return true
   if (typeof check === 'function') return ask(check, origin, request)
   const url = parseUrl(origin)
-  if (url === undefined) return false
-  if (check === true) return url.hostname === parseUrl(`http://${request.hostname}`)?.hostname
-  return check.some((entry) => matches(url, parseAllowedOrigin(entry)))
+  if (check === true) return url !== undefined && url.hostname === parseUrl(`http://${request.hostname}`)?.hostname
+  return check.some((entry) => isSameOpaque(origin, entry) || (url !== undefined && matches(url, parseAllowedOrigin(entry))))
+}
+
+/** Tells whether `checkOrigin` may list it. */
+export function isOriginEntry (entry: string): boolean {
+  return OPAQUE.test(entry) || parseAllowedOrigin(entry) !== undefined
+}
+
+/** `null`, and a scheme without a host. */
+const OPAQUE = /^(null|[a-z][a-z0-9+.-]*:\/\/)$/i
+
+function isSameOpaque (origin: string, entry: string): boolean {
+  return OPAQUE.test(entry) && entry.toLowerCase() === origin.toLowerCase()
 }
 
 /** Reads one entry of a list. Undefined when it is none. */
-export function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
+function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
   const [, protocol, wildcard, rest] = /^([a-z][a-z0-9+.-]*:)?\/\/(\*\.)?([^/?#@*]+)$/i.exec(entry) ?? []
   if (rest === undefined) return undefined
   const url = parseUrl(`http://${rest}`)
@@ -58,10 +70,12 @@ function ask (check: Extract<CheckOrigin, (...args: never) => unknown>, origin: 
 
 function matches (origin: URL, allowed: AllowedOrigin | undefined): boolean {
   if (allowed === undefined) return false
+  // The URL class writes hosts in lower case only where it knows the scheme: not in app://MyApp.
+  const hostname = origin.hostname.toLowerCase()
   const port = origin.port === '' ? DEFAULT_PORTS[origin.protocol] : origin.port
   return (allowed.protocol === undefined || allowed.protocol === origin.protocol) &&
     (allowed.port === undefined || allowed.port === port) &&
-    (allowed.hostname === origin.hostname || (allowed.subdomains && origin.hostname.endsWith(`.${allowed.hostname}`)))
+    (allowed.hostname === hostname || (allowed.subdomains && hostname.endsWith(`.${allowed.hostname}`)))
 }
 
 /** An origin is scheme, host and port and nothing else (RFC 6454 §6.2); `null` is none. */

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+
+/** What the application gave Fastify for its default compilers. Filled in before `onReady`. */
+export interface CompilerOptions {
+  /** The option `ajv`. */
+  ajv?: object
+  /** The option `serializerOpts`. */
+  serializer?: object
+}
+
+/**
+ * Reads the options `ajv` and `serializerOpts` of the application.
+ *
+ * Nothing public gives them but Fastify's call of the factories in a schema controller, and it calls those only for a route
+ * with schemas. So a context of our own has such a route, hidden, with a method and a path that nobody asks for.
+ */
+export function readCompilerOptions (instance: FastifyInstance): CompilerOptions {
+  const read: CompilerOptions = {}
+  void instance.register(async (child) => {
+    child.setSchemaController({
+      compilersFactory: {
+        buildValidator: (_schemas: unknown, options: object) => {
+          read.ajv = options
+          return () => () => true
+        },
+        buildSerializer: (_schemas: unknown, options: object) => {
+          read.serializer = options
+          return () => () => ''
+        }
+      } as never
+    })
+    child.route({
+      method: 'TRACE',
+      url: `/${randomUUID()}`,
+      schema: { hide: true, querystring: {}, response: { 200: {} } } as object,
+      handler: (_request, reply) => { reply.callNotFound() }
+    })
+  })
+  return read
+}
