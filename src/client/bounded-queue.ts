@@ -1,0 +1,45 @@
+import type { QueueOptions } from './types.ts'
+
+export interface Sized {
+  /** In bytes. */
+  readonly size: number
+}
+
+/** First in, first out, bounded by count and bytes. */
+export class BoundedQueue<T extends Sized> {
+  readonly #options: Required<QueueOptions>
+  #items: T[] = []
+  #bytes = 0
+
+  constructor (options: QueueOptions = {}) {
+    this.#options = { maxMessages: 1024, maxBytes: 1_048_576, policy: 'refuse', ...options }
+  }
+
+  /** Returns what had to go to make room; undefined when the item was refused. */
+  add (item: T): T[] | undefined {
+    const { maxMessages, maxBytes, policy } = this.#options
+    const gone: T[] = []
+    if (item.size > maxBytes || maxMessages < 1) return
+    while (this.#items.length >= maxMessages || this.#bytes + item.size > maxBytes) {
+      if (policy === 'refuse') return
+      gone.push(this.#took(policy === 'drop-oldest' ? this.#items.shift() : this.#items.pop()) as T)
+    }
+    this.#items.push(item)
+    this.#bytes += item.size
+    return gone
+  }
+
+  shift (): T | undefined {
+    return this.#took(this.#items.shift())
+  }
+
+  remove (item: T): void {
+    const at = this.#items.indexOf(item)
+    if (at >= 0) this.#took(this.#items.splice(at, 1)[0])
+  }
+
+  #took (item: T | undefined): T | undefined {
+    this.#bytes -= item?.size ?? 0
+    return item
+  }
+}
