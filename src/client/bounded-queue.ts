@@ -11,8 +11,8 @@ export class BoundedQueue<T extends Sized> {
   #items: T[] = []
   #bytes = 0
 
-  constructor (options: QueueOptions = {}) {
-    this.#options = { maxMessages: 1024, maxBytes: 1_048_576, policy: 'refuse', ...options }
+  constructor (options?: QueueOptions) {
+    this.#options = { maxMessages: 1024, maxBytes: 1_000_000, policy: 'refuse', ...options }
   }
 
   /** Returns what had to go to make room; undefined when the item was refused. */

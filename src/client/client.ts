@@ -62,7 +62,7 @@ class WebsocketClient {
   readonly #readers = new Set<Reader>()
   // A server may send a message with the reference of one client to all of them.
   #lastRef = 0
-  readonly #refPrefix = Math.random().toString(36).slice(2)
+  readonly #refPrefix = Math.random().toString(36)
 
   constructor (url: Url | UrlFunction, options: Options) {
     const { onError, onOpen, queue, ping } = options
@@ -142,7 +142,7 @@ class WebsocketClient {
     try {
       for (;;) {
         const next = inbox.shift()
-        if (next !== undefined) yield next.message
+        if (next) yield next.message
         else if (!this.#readers.has(reader)) throw new ClientError('overflow', false)
         else if (this.#link.state.status === 'closed') return
         else await new Promise<void>((resolve) => { wake = resolve })
@@ -163,9 +163,9 @@ class WebsocketClient {
   }
 
   #post (letter: Letter): SendResult {
-    const { maxBufferedBytes = 16_777_216 } = this.#options
+    const { maxBufferedBytes = 16_000_000 } = this.#options
     const socket = this.#link.open
-    if (socket !== undefined) {
+    if (socket) {
       if (socket.bufferedAmount > maxBufferedBytes) return 'refused'
       write(letter, socket)
       return 'sent'
@@ -174,7 +174,7 @@ class WebsocketClient {
     letter.size = sizeOf(letter.data)
     const gone = this.#queue.add(letter)
     for (const { fail } of gone ?? []) fail('dropped')
-    return gone === undefined ? 'refused' : 'queued'
+    return gone ? 'queued' : 'refused'
   }
 
   #receive (raw: string | ArrayBuffer): void {

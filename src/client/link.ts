@@ -80,11 +80,10 @@ export class Link {
 
   /** The socket, as long as it takes data: none while the closing handshake goes on. */
   get open (): WebSocketLike | undefined {
-    return this.state.status === 'open' && this.#socket?.readyState === OPEN ? this.#socket : undefined
+    return this.#socket?.readyState === OPEN ? this.#socket : undefined
   }
 
   close (code: number, reason: string): void {
-    if (this.state.status === 'closed') return
     // Throws for a code that may not be sent, before anything has changed.
     this.#socket?.close(code, reason)
     this.#finish({ code, reason })
@@ -160,8 +159,8 @@ export class Link {
     const failure = {
       ...end, attempts: this.#failures, elapsedMs: now - this.#failedAt, opened: this.#openedAt > 0
     }
-    if (final || this.#guard(() => shouldReconnect(end)) !== true) return this.#finish(end)
-    if (this.#guard(() => isHopeless(failure, giveUp)) === true) {
+    if (final || !this.#guard(() => shouldReconnect(end))) return this.#finish(end)
+    if (this.#guard(() => isHopeless(failure, giveUp))) {
       return this.#finish({ ...end, reason: `gave up after ${this.#failures} attempts: ${end.reason}` })
     }
     // A function of the application's may have closed the client.

@@ -72,7 +72,7 @@ export interface Failure extends ConnectionEnd {
 export interface QueueOptions {
   /** Default: 1 024. */
   readonly maxMessages?: number
-  /** In bytes of UTF-8 or of the binary message. Default: 1 MiB. */
+  /** In bytes of UTF-8 or of the binary message. Default: 1 000 000. */
   readonly maxBytes?: number
   /**
    * What a message meets when the queue is full. Default: `refuse`.
@@ -149,7 +149,7 @@ export interface ClientOptions<C extends ClientContract, F extends string, R ext
   /** The codec of the route. Default: JSON over text frames. */
   readonly codec?: Codec
   readonly ping?: PingOptions<Outgoing<C>>
-  /** `send` refuses while more than this waits in the socket. Default: 16 MiB. */
+  /** `send` refuses while more than this waits in the socket. Default: 16 000 000. */
   readonly maxBufferedBytes?: number
   /** Bounds on what waits for a connection. */
   readonly queue?: QueueOptions
