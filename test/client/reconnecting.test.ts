@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { WebSocket } from 'ws'
+import { type WebSocket } from 'ws'
 import { connect as connectClient } from '../../src/client/index.ts'
 import { drawWaitMs } from '../../src/client/retry.ts'
 import type { ClientState, Failure } from '../../src/client/types.ts'
