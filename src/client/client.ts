@@ -73,7 +73,7 @@ class WebsocketClient {
       intervalMs: 30_000,
       timeoutMs: 10_000,
       ...ping,
-      send: () => { if (ping) this.#guard(() => this.#link.open?.send(this.#encode(ping.message()))) }
+      send: ping && (() => { this.#guard(() => this.#link.open?.send(this.#encode(ping.message()))) })
     }, {
       opened: () => {
         if (onOpen) this.#guard(onOpen)
@@ -182,7 +182,7 @@ class WebsocketClient {
     const data = typeof raw === 'string' ? raw : new Uint8Array(raw)
     let message: unknown
     try {
-      if ((data === raw) !== (codec.opcode === 'text')) throw new TypeError('Wrong opcode')
+      if ((data === raw) !== (codec.opcode === 'text')) throw new TypeError('Not a message')
       message = codec.decode(data as never)
     } catch (cause) {
       this.#guard(() => { throw new ClientError('undecodable', false, { cause }) })

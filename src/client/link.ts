@@ -133,7 +133,7 @@ export class Link {
     socket.onerror = () => {}
     socket.onclose = whileCurrent(({ code, reason }) => this.#end({ code, reason }))
     socket.onmessage = whileCurrent(({ data }) => {
-      this.#liveness.heard = true
+      this.#liveness.hear()
       this.#events.received(data)
     })
     socket.onopen = whileCurrent(() => {

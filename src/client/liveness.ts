@@ -7,18 +7,18 @@ const LATE_MS = 2000
 export interface Ping {
   readonly intervalMs: number
   readonly timeoutMs: number
-  readonly send: () => void
+  /** Without it only the timers are watched. */
+  readonly send: (() => void) | undefined
 }
 
 /** Watches an open connection, by pings of the application's and by timers that fire late. */
 export class Liveness {
-  /** Set whenever something has arrived. */
-  heard = false
   readonly #ping: Ping
   readonly #end: (reason: string) => void
   #timer: ReturnType<typeof setTimeout> | undefined
   #dueAt = 0
   #asked = false
+  #heard = false
 
   /** `end` is called for a connection that is not, or probably not, alive. */
   constructor (ping: Ping, end: (reason: string) => void) {
@@ -34,12 +34,18 @@ export class Liveness {
     clearTimeout(this.#timer)
   }
 
+  /** Something has arrived. */
+  hear (): void {
+    if (this.#asked) this.start()
+    this.#heard = true
+  }
+
   /** Looks after the connection. `woken`: because the page was shown or the network is back. */
   check (woken = false): void {
     const lateMs = Date.now() - this.#dueAt
     if (lateMs > ASLEEP_MS) this.#end('asleep')
-    else if (this.#asked && !this.heard && !woken && lateMs < LATE_MS) this.#end('no answer')
-    else if (this.heard && !woken) this.start()
+    else if (this.#asked && !woken && lateMs < LATE_MS) this.#end('no answer')
+    else if (!this.#ping.send || (this.#heard && !woken)) this.start()
     else {
       this.#ask(true, this.#ping.timeoutMs)
       this.#ping.send()
@@ -47,7 +53,7 @@ export class Liveness {
   }
 
   #ask (asked: boolean, ms: number): void {
-    this.heard = false
+    this.#heard = false
     this.#asked = asked
     this.#dueAt = Date.now() + ms
     this.stop()

@@ -211,6 +211,23 @@ void t.test('a ping is sent in silence, any message answers it, and without one 
   await until(client, 'open')
 })
 
+void t.test('without a ping, a quiet connection is left alone', async (t) => {
+  const server = await startScripted(t)
+  const { setTimeout } = globalThis
+  t.teardown(() => { globalThis.setTimeout = setTimeout })
+  let long = 0
+  const checked = defer<void>('three checks')
+  // The long waits of the client, 30 s between two looks, in milliseconds instead of seconds.
+  globalThis.setTimeout = ((call: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
+    if (ms === 30_000 && ++long === 4) checked.resolve()
+    return setTimeout(call, ms >= 10_000 ? ms / 500 : ms, ...args)
+  }) as typeof setTimeout
+  const client = connect(t, server.url, { connectTimeoutMs: 5000 })
+  await checked.promise
+  t.same(client.getSnapshot(), { status: 'open' })
+  t.equal(server.upgrades, 1)
+})
+
 void t.test('a ping whose message throws is reported', async (t) => {
   const server = await startScripted(t)
   const error = defer<unknown>('error')
