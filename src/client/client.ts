@@ -4,12 +4,12 @@ import { ClientError, type ClientErrorCode } from './client-error.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { Link } from './link.ts'
 import type {
-  Client, ClientContract, ClientOptions, ClientState, RequestOptions, SendResult, Url, UrlFunction,
+  Client, ClientContract, ClientOptions, ClientSide, ClientState, RequestOptions, SendResult, Url, UrlFunction,
   WebSocketLike
 } from './types.ts'
 
 type Data = string | Uint8Array<ArrayBuffer>
-type Options = ClientOptions<ClientContract, string, string>
+type Options = ClientOptions<ClientSide, string, string>
 type Fields = Readonly<Record<string, unknown>>
 type Listener = (message: unknown) => void
 
@@ -45,7 +45,7 @@ const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.str
  * Throws when there is no WebSocket. Whatever happens later is a state of the client.
  */
 export function connect<
-  C extends ClientContract = ClientContract, F extends string = 'event', R extends string = 'ref'
+  C extends ClientContract = ClientSide, F extends string = 'event', R extends string = 'ref'
 > (url: Url | UrlFunction, options: ClientOptions<C, F, R> = {}): Client<C, F, R> {
   // Inside, a message is unknown; the types of a contract hold outside.
   return new WebsocketClient(url, options as unknown as Options) as unknown as Client<C, F, R>

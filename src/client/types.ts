@@ -1,24 +1,30 @@
 import type { Codec } from '../wire/codec.ts'
 
 /** The messages of a route as its client sees them. */
-export interface ClientContract {
+export interface ClientSide {
   readonly send: unknown
   readonly receive: unknown
 }
 
-/** The contract of a route as the server sees it: what `ContractOf<typeof route>` gives. */
-interface ServerContract extends ClientContract {
-  readonly info: unknown
+/** The messages of a route by the names of the server: what `ContractOf<typeof route>` gives. */
+export interface ServerSide {
+  readonly Receive: unknown
+  readonly Send: unknown
 }
 
-/** The client's side of either: what a route receives is what its client sends. */
-type ClientSide<C extends ClientContract> =
-  C extends ServerContract ? { readonly send: C['receive'], readonly receive: C['send'] } : C
+/** Either of them. What a route receives is what its client sends. */
+export type ClientContract = ClientSide | ServerSide
+
+type Flipped<C> =
+  C extends ServerSide ? { readonly send: C['Receive'], readonly receive: C['Send'] }
+    // The contract with the names in lower case, told by `info` from one of the client's.
+    : C extends ClientSide & { readonly info: unknown } ? { readonly send: C['receive'], readonly receive: C['send'] }
+      : C extends ClientSide ? C : never
 
 /** What the client of this contract may send. */
-export type Outgoing<C extends ClientContract> = ClientSide<C>['send']
+export type Outgoing<C extends ClientContract> = Flipped<C>['send']
 /** What the client of this contract receives. */
-export type Incoming<C extends ClientContract> = ClientSide<C>['receive']
+export type Incoming<C extends ClientContract> = Flipped<C>['receive']
 
 /** The values that tell the messages of a union apart by their field `F`. */
 export type FieldValue<M, F extends string> =
