@@ -31,11 +31,11 @@ export async function until<S extends ClientState['status']> (client: TestClient
   })
 }
 
-/** A promise to be settled from elsewhere; rejects after 5 s. */
-export function defer<T> (what: string): { promise: Promise<T>, resolve: (value: T) => void } {
+/** A promise to be settled from elsewhere; rejects after `timeoutMs`. */
+export function defer<T> (what: string, timeoutMs = 5000): { promise: Promise<T>, resolve: (value: T) => void } {
   let resolve!: (value: T) => void
   const promise = new Promise<T>((_resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${what} within 5 s`)), 5000)
+    const timer = setTimeout(() => reject(new Error(`no ${what} within ${timeoutMs} ms`)), timeoutMs)
     resolve = (value) => { clearTimeout(timer); _resolve(value) }
   })
   return { promise, resolve }
