@@ -22,7 +22,7 @@ export class BoundedQueue<T extends Sized> {
     if (item.size > maxBytes || maxMessages < 1) return
     while (this.#items.length >= maxMessages || this.#bytes + item.size > maxBytes) {
       if (policy === 'refuse') return
-      gone.push(this.#took(policy === 'drop-oldest' ? this.#items.shift() : this.#items.pop()) as T)
+      gone.push(this.#take(policy === 'drop-oldest' ? 0 : -1) as T)
     }
     this.#items.push(item)
     this.#bytes += item.size
@@ -30,15 +30,17 @@ export class BoundedQueue<T extends Sized> {
   }
 
   shift (): T | undefined {
-    return this.#took(this.#items.shift())
+    return this.#take(0)
   }
 
   remove (item: T): void {
     const at = this.#items.indexOf(item)
-    if (at >= 0) this.#took(this.#items.splice(at, 1)[0])
+    if (at >= 0) this.#take(at)
   }
 
-  #took (item: T | undefined): T | undefined {
+  /** Takes an item by its index, or from the end by -1. */
+  #take (at: number): T | undefined {
+    const [item] = this.#items.splice(at, 1)
     this.#bytes -= item?.size ?? 0
     return item
   }

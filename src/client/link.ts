@@ -58,7 +58,7 @@ export class Link {
     url: Url | UrlFunction, options: LinkOptions, ping: Ping, events: LinkEvents, guard: Guard
   ) {
     const { WebSocket = environment.WebSocket } = options
-    if (!WebSocket) throw new TypeError('No global WebSocket: pass one')
+    if (!WebSocket) throw new TypeError('No WebSocket: pass one')
     this.#url = url
     this.#options = { ...options, WebSocket }
     this.#events = events
@@ -140,9 +140,10 @@ export class Link {
       clearTimeout(this.#timer)
       this.#openedAt = Date.now()
       this.#liveness.start()
-      this.state = { status: 'open' }
+      const open = this.state = { status: 'open' }
       this.#events.opened()
-      this.#events.changed()
+      // `onOpen` may have closed the client.
+      if (this.state === open) this.#events.changed()
     })
   }
 

@@ -88,7 +88,10 @@ export interface QueueOptions {
 }
 
 export interface RequestOptions {
-  /** From the call to the answer, waiting for a connection included. Default: 10 000. */
+  /**
+   * From the call to the answer, waiting for a connection included. Default: 10 000.
+   * Like each time here at most 2 147 483 647, the longest that timers take.
+   */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }

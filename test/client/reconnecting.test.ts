@@ -172,6 +172,17 @@ void t.test('an aborted signal closes the client, and nothing stays with a signa
   t.equal(getEventListeners(long.signal, 'abort').length, 0)
 })
 
+void t.test('a client that is closed by its own onOpen is told once to be closed', async (t) => {
+  const server = await startScripted(t)
+  const client = connect(t, server.url, { onOpen: () => client.close(4000, 'enough') })
+  const states: string[] = []
+  client.subscribe(({ status }) => { states.push(status) })
+  client.send({ event: 'say' })
+  await until(client, 'closed')
+  t.same(states, ['connecting', 'closed'])
+  t.same(server.received, [])
+})
+
 void t.test('a wrong close code throws and changes nothing', async (t) => {
   const server = await startScripted(t)
   const client = connect(t, server.url)

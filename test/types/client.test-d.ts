@@ -21,6 +21,8 @@ const route = withTypeProvider<TypeBoxTypeProvider>().defineWebsocketRoute({ sch
 interface Said { event: 'said', text: string }
 interface Nicks { event: 'nicks', ref: string, nicks: string[] }
 
+void route
+
 async function check (client: Client<ContractOf<typeof route>>): Promise<void> {
   expectType<SendResult>()(client.send({ event: 'say', text: 'x' }))
   // @ts-expect-error -- what the server sends
