@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -8,6 +8,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml'
 }
+
+// One file without imports, so that pages load it as it is.
+const CLIENT = join(dirname(require.resolve('fastify-websock/package.json')), 'dist/client/index.mjs')
 
 /** The pages, read once: there are few, and nothing outside of their folder can be asked for. */
 export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folder }) => {
@@ -21,6 +24,7 @@ export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folde
         .send(files.get(name))
     })
   }
+  files.set('client.js', readFileSync(CLIENT))
   for (const name of files.keys()) serve(`/pages/${name}`, name)
   serve('/', 'index.html')
   serve('/connection-timer', 'connection-timer.html')

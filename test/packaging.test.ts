@@ -59,12 +59,18 @@ void t.test('the package', async (t) => {
     const { stdout } = await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir]).catch((error: { stdout: string }) => error)
     t.equal(stdout, '')
     const styles = (await readdir(fixtures)).filter((name) => /^(esm|cjs)-/.test(name)).map((name) => name.replace(/ts$/, 'js'))
-    t.same(styles.sort(), ['cjs-entries.cjs', 'cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-default.mjs', 'esm-entries.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
+    t.same(styles.sort(), ['cjs-client.cjs', 'cjs-entries.cjs', 'cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-client.mjs', 'esm-default.mjs', 'esm-entries.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
     await Promise.all(styles.map(async (style) => {
       const { stdout } = await run(process.execPath, [join(dir, 'out', style)])
       t.equal(stdout, '"HI"', style)
     }))
   })
+})
+
+void t.test('client.d.mts gives the names of src/client/index.ts, all of them and no other', async (t) => {
+  const source = await readFile(join(root, 'src/client/index.ts'), 'utf8')
+  const declared = await readFile(join(root, 'client.d.mts'), 'utf8')
+  for (const kind of ['type', ''] as const) t.same(exportedNames(declared, kind), exportedNames(source, kind))
 })
 
 void t.test('index.d.ts and index.js give the names of src/index.ts, all of them and no other', async (t) => {
@@ -90,9 +96,18 @@ async function pack (dir: string, { files }: Manifest): Promise<string> {
   const copied = ['package.json', ...files.filter((name) => name !== 'dist'), ...top.filter((name) => /^(LICENSE|README)/.test(name))]
   for (const name of copied.filter((name) => top.includes(name))) await cp(join(root, name), join(stage, name))
   await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')])
+  await run(join(modules, '.bin/esbuild'), [...await clientBuild(), `--outfile=${join(stage, 'dist/client/index.mjs')}`])
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], stage)
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   return join(dir, filename)
+}
+
+/** What `npm run build:client` gives to esbuild, but for where it puts the file. */
+async function clientBuild (): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const [command, ...args] = (scripts['build:client'] ?? '').split(' ')
+  if (command !== 'esbuild') throw new Error(`not esbuild: ${command}`)
+  return args.filter((arg) => !arg.startsWith('--outfile='))
 }
 
 /** What `npm install` would do, without the network: nothing but what the package names can be found. */

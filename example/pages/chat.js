@@ -1,7 +1,7 @@
+import { connect } from './client.js'
 import { createConnectionPanel, describeClose } from './connection-panel.js'
 import { buildEndpointUrl, fillFromQuery } from './endpoint-url.js'
 import { buildElement, buildTime, createEntryList } from './entry-list.js'
-import { ReconnectingSocket } from './reconnecting-socket.js'
 
 const form = document.querySelector('#connection')
 const sayForm = document.querySelector('#say')
@@ -13,14 +13,6 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
 // Those here by name. A set, because `here` and `joined` may both tell of the same person.
 const here = new Set()
 let me = ''
-
-const panel = createConnectionPanel({
-  form,
-  connectButton: document.querySelector('#join'),
-  disconnectButton: document.querySelector('#leave'),
-  actionButton: document.querySelector('#send'),
-  firstStop: textField
-})
 
 const handlers = {
   said ({ from, text, at }) {
@@ -49,34 +41,33 @@ const handlers = {
   }
 }
 
-const socket = new ReconnectingSocket({
-  onState: panel.showState,
-  onMessage (data) {
-    const message = JSON.parse(data)
-    if (Object.hasOwn(handlers, message.event)) handlers[message.event](message)
+const getClient = createConnectionPanel({
+  form,
+  disconnectButton: document.querySelector('#leave'),
+  actionButton: document.querySelector('#send'),
+  firstStop: textField,
+  open () {
+    const room = document.querySelector('#room').value.trim()
+    me = document.querySelector('#nick').value.trim()
+    messages.clear()
+    const client = connect(buildEndpointUrl(`/ws/chat/${encodeURIComponent(room)}`, { nick: me }))
+    for (const [event, handler] of Object.entries(handlers)) client.on(event, handler)
+    return client
   },
-  onClose (event, wasOpen) {
-    panel.showClose(event, wasOpen)
-    if (wasOpen) note(Date.now(), '', `connection closed: ${describeClose(event)}`)
+  onEnd (end, wasOpen) {
+    if (wasOpen) note(Date.now(), '', `connection closed: ${describeClose(end)}`)
     here.clear()
     showHere()
   }
 })
 
 fillFromQuery(form)
-form.addEventListener('submit', (event) => {
-  event.preventDefault()
-  const room = document.querySelector('#room').value.trim()
-  me = document.querySelector('#nick').value.trim()
-  messages.clear()
-  socket.connect(buildEndpointUrl(`/ws/chat/${encodeURIComponent(room)}`, { nick: me }))
-})
-document.querySelector('#leave').addEventListener('click', () => socket.disconnect())
 sayForm.addEventListener('submit', (event) => {
   event.preventDefault()
   const text = textField.value
   // What could not be sent stays in the field; it is shown when it comes back as `said`.
-  if (text.trim() !== '' && socket.send(JSON.stringify({ event: 'say', text }))) textField.value = ''
+  const client = getClient()
+  if (text.trim() !== '' && client && client.send({ event: 'say', text }) !== 'refused') textField.value = ''
   textField.focus()
 })
 

@@ -1,7 +1,7 @@
+import { connect } from './client.js'
 import { createConnectionPanel, describeClose } from './connection-panel.js'
 import { buildEndpointUrl, fillFromQuery } from './endpoint-url.js'
 import { buildElement, buildTime, createEntryList } from './entry-list.js'
-import { ReconnectingSocket } from './reconnecting-socket.js'
 
 const form = document.querySelector('#connection')
 const nameField = document.querySelector('#name')
@@ -17,38 +17,24 @@ const timeFormat = new Intl.DateTimeFormat(undefined, {
 
 const directionWords = { up: '↑ sent', down: '↓ received', note: '· note' }
 
-const panel = createConnectionPanel({
+// This endpoint speaks plain text.
+const codec = { opcode: 'text', encode: (text) => text, decode: (text) => text }
+
+const getClient = createConnectionPanel({
   form,
-  connectButton: document.querySelector('#connect'),
   disconnectButton: document.querySelector('#disconnect'),
   actionButton: requestButton,
-  firstStop: requestButton
-})
-
-const socket = new ReconnectingSocket({
-  onState (change) {
-    panel.showState(change)
-    if (change.state === 'connected') write('note', 'connected')
-  },
-  onMessage (data) {
-    write('down', typeof data === 'string' ? data : `binary, ${data.size} bytes`)
-  },
-  onClose (event, wasOpen) {
-    panel.showClose(event, wasOpen)
-    write('note', `${wasOpen ? 'closed' : 'attempt failed'}: ${describeClose(event)}`)
-  }
+  firstStop: requestButton,
+  open: () => connect(buildUrl(), { codec, onMessage: (text) => write('down', text) }),
+  onOpen: () => write('note', 'connected'),
+  onEnd: (end, wasOpen) => write('note', `${wasOpen ? 'closed' : 'attempt failed'}: ${describeClose(end)}`)
 })
 
 fillFromQuery(form)
 showUrl()
 form.addEventListener('input', showUrl)
-form.addEventListener('submit', (event) => {
-  event.preventDefault()
-  socket.connect(buildUrl())
-})
-document.querySelector('#disconnect').addEventListener('click', () => socket.disconnect())
 requestButton.addEventListener('click', () => {
-  if (socket.send('request_timer')) write('up', 'request_timer')
+  if (getClient().send('request_timer') !== 'refused') write('up', 'request_timer')
 })
 
 function buildUrl () {

@@ -1,8 +1,9 @@
+import { connect } from './client.js'
+import { createStateLine } from './connection-panel.js'
 import { buildEndpointUrl } from './endpoint-url.js'
 import { buildElement, buildTime, createEntryList } from './entry-list.js'
-import { ReconnectingSocket } from './reconnecting-socket.js'
 
-const stateLine = document.querySelector('#state')
+const showState = createStateLine()
 const gameList = document.querySelector('#games')
 const count = document.querySelector('#count')
 const talk = createEntryList(document.querySelector('#talk'))
@@ -29,23 +30,15 @@ const handlers = {
   }
 }
 
-const socket = new ReconnectingSocket({
-  onState ({ state }) {
-    stateLine.dataset.state = state
-    stateLine.querySelector('.word').textContent = state
-    // What is online is told anew.
-    if (state !== 'connected') games.clear()
-    showGames()
-  },
-  onMessage (data) {
-    const message = JSON.parse(data)
-    if (Object.hasOwn(handlers, message.event)) handlers[message.event](message)
-  },
-  onClose () {}
-})
-
 document.querySelector('#socket-url').textContent = buildEndpointUrl('/socket')
-socket.connect(buildEndpointUrl('/ws/gossip'))
+const client = connect(buildEndpointUrl('/ws/gossip'))
+for (const [event, handler] of Object.entries(handlers)) client.on(event, handler)
+client.subscribe((state) => {
+  showState(state)
+  // What is online is told anew.
+  if (state.status !== 'open') games.clear()
+  showGames()
+})
 
 function showGames () {
   const entries = [...games.values()].sort((a, b) => a.display_name.localeCompare(b.display_name)).map(buildGame)

@@ -1,0 +1,225 @@
+import type { Codec } from '../wire/codec.ts'
+import { BoundedQueue, type Sized } from './bounded-queue.ts'
+import { ClientError, type ClientErrorCode } from './client-error.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { Link } from './link.ts'
+import type {
+  Client, ClientContract, ClientOptions, ClientSide, ClientState, RequestOptions, SendResult, Url, UrlFunction,
+  WebSocketLike
+} from './types.ts'
+
+type Data = string | Uint8Array<ArrayBuffer>
+type Options = ClientOptions<ClientSide, string, string>
+type Fields = Readonly<Record<string, unknown>>
+type Listener = (message: unknown) => void
+
+/** A message on its way out. */
+interface Letter extends Sized {
+  readonly data: Data
+  /** Of `data`, once it has to wait. */
+  size: number
+  sent: boolean
+  /** Told when it will not be sent; a request also when it will not be answered. */
+  readonly fail: (code: ClientErrorCode) => void
+}
+
+/** A request that waits for its answer. */
+interface Pending {
+  readonly letter: Letter
+  readonly resolve: (answer: unknown) => void
+}
+
+interface Received extends Sized {
+  readonly message: unknown
+}
+
+/** An async iteration. */
+type Reader = (item?: Received) => void
+
+const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.stringify }
+
+/**
+ * Connects, and connects again, until it is closed or gives up.
+ *
+ * `url`: an address, or a function that is called for each attempt.
+ * Throws when there is no WebSocket. Whatever happens later is a state of the client.
+ */
+export function connect<
+  C extends ClientContract = ClientSide, F extends string = 'event', R extends string = 'ref'
+> (url: Url | UrlFunction, options: ClientOptions<C, F, R> = {}): Client<C, F, R> {
+  // Inside, a message is unknown; the types of a contract hold outside.
+  return new WebsocketClient(url, options as unknown as Options) as unknown as Client<C, F, R>
+}
+
+class WebsocketClient {
+  readonly #options: Options
+  readonly #guard: Guard
+  readonly #link: Link
+  readonly #queue: BoundedQueue<Letter>
+  readonly #listeners = new Map<unknown, Set<Listener>>()
+  readonly #subscribers = new Set<(state: ClientState) => void>()
+  readonly #pending = new Map<unknown, Pending>()
+  readonly #readers = new Set<Reader>()
+  // A server may send a message with the reference of one client to all of them.
+  #lastRef = 0
+  readonly #refPrefix = Math.random().toString(36)
+
+  constructor (url: Url | UrlFunction, options: Options) {
+    const { onError, onOpen, queue, ping } = options
+    this.#options = options
+    this.#guard = createGuard(onError)
+    this.#queue = new BoundedQueue(queue)
+    this.#link = new Link(url, options, {
+      intervalMs: 30_000,
+      timeoutMs: 10_000,
+      ...ping,
+      send: ping && (() => { this.#guard(() => this.#link.open?.send(this.#encode(ping.message()))) })
+    }, {
+      opened: () => {
+        if (onOpen) this.#guard(onOpen)
+        for (let socket, letter; (socket = this.#link.open) && (letter = this.#queue.shift());) {
+          write(letter, socket)
+        }
+      },
+      received: (data) => this.#receive(data as string | ArrayBuffer),
+      changed: () => this.#tell()
+    }, this.#guard)
+    this.#link.start()
+  }
+
+  readonly getSnapshot = (): ClientState => this.#link.state
+
+  readonly subscribe = (subscriber: (state: ClientState) => void): (() => void) => {
+    this.#guard(() => subscriber(this.getSnapshot()))
+    return add(this.#subscribers, subscriber)
+  }
+
+  readonly on = (value: unknown, listener: Listener): (() => void) => {
+    const listeners = this.#listeners.get(value) ?? new Set()
+    this.#listeners.set(value, listeners)
+    return add(listeners, listener)
+  }
+
+  readonly send = (message: unknown): SendResult => this.#post(
+    this.#letter(message, () => { this.#guard(() => this.#options.onDrop?.(message)) })
+  )
+
+  readonly request = (message: Fields, options: RequestOptions = {}): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const { timeoutMs = 10_000, signal } = options
+      const field = this.#options.ref ?? 'ref'
+      const ref = message[field] ?? this.#refPrefix + ++this.#lastRef
+      signal?.throwIfAborted()
+      if (this.#pending.has(ref)) throw new ClientError('refused', false)
+      const settle = <T>(how: (value: T) => void) => (value: T): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+        this.#pending.delete(ref)
+        this.#queue.remove(letter)
+        how(value)
+      }
+      const abort = settle(() => reject(signal?.reason))
+      const fail = settle((code: ClientErrorCode) => reject(new ClientError(code, letter.sent)))
+      const letter = this.#letter({ ...message, [field]: ref }, fail)
+      const timer = setTimeout(fail, timeoutMs, 'timeout')
+      signal?.addEventListener('abort', abort)
+      this.#pending.set(ref, { letter, resolve: settle(resolve) })
+      if (this.#post(letter) === 'refused') letter.fail('refused')
+    })
+
+  readonly close = (code = 1000, reason = ''): void => this.#link.close(code, reason)
+
+  async * [Symbol.asyncIterator] (): AsyncGenerator<unknown, void, undefined> {
+    const inbox = new BoundedQueue<Received>(this.#options.iteration)
+    let wake = (): void => {}
+    // Called with a message, or without one when the client is closed.
+    const reader: Reader = (item) => {
+      // What does not fit ends the iteration, after what did.
+      if (item && !inbox.add(item)) this.#readers.delete(reader)
+      wake()
+    }
+    this.#readers.add(reader)
+    try {
+      for (;;) {
+        const next = inbox.shift()
+        if (next) yield next.message
+        else if (!this.#readers.has(reader)) throw new ClientError('overflow', false)
+        else if (this.#link.state.status === 'closed') return
+        else await new Promise<void>((resolve) => { wake = resolve })
+      }
+    } finally {
+      this.#readers.delete(reader)
+    }
+  }
+
+  #letter (message: unknown, fail: Letter['fail']): Letter {
+    return { data: this.#encode(message), size: 0, sent: false, fail }
+  }
+
+  #encode (message: unknown): Data {
+    const data = (this.#options.codec ?? JSON_CODEC).encode(message) as Data | undefined
+    if (data === undefined) throw new TypeError('Not a message')
+    return data
+  }
+
+  #post (letter: Letter): SendResult {
+    const { maxBufferedBytes = 16_000_000 } = this.#options
+    const socket = this.#link.open
+    if (socket) {
+      if (socket.bufferedAmount > maxBufferedBytes) return 'refused'
+      write(letter, socket)
+      return 'sent'
+    }
+    if (this.#link.state.status === 'closed') return 'refused'
+    letter.size = sizeOf(letter.data)
+    const gone = this.#queue.add(letter)
+    for (const { fail } of gone ?? []) fail('dropped')
+    return gone ? 'queued' : 'refused'
+  }
+
+  #receive (raw: string | ArrayBuffer): void {
+    const { codec = JSON_CODEC, field = 'event', ref = 'ref', onMessage } = this.#options
+    const data = typeof raw === 'string' ? raw : new Uint8Array(raw)
+    let message: unknown
+    try {
+      if ((data === raw) !== (codec.opcode === 'text')) throw new TypeError('Not a message')
+      message = codec.decode(data as never)
+    } catch (cause) {
+      this.#guard(() => { throw new ClientError('undecodable', false, { cause }) })
+      return
+    }
+    const fields = message as Fields | null | undefined
+    this.#pending.get(fields?.[ref])?.resolve(message)
+    for (const reader of this.#readers) reader({ message, size: sizeOf(data) })
+    if (onMessage) this.#guard(() => onMessage(message))
+    for (const listener of [...this.#listeners.get(fields?.[field]) ?? []]) this.#guard(() => listener(message))
+  }
+
+  /** Hands out a new state, and settles what it means the end of. */
+  #tell (): void {
+    const { status } = this.getSnapshot()
+    for (const { letter } of this.#pending.values()) if (letter.sent && status !== 'open') letter.fail('lost')
+    if (status === 'closed') {
+      for (let letter; (letter = this.#queue.shift());) letter.fail('closed')
+      for (const reader of this.#readers) reader()
+    }
+    for (const subscriber of [...this.#subscribers]) this.#guard(() => subscriber(this.getSnapshot()))
+  }
+}
+
+/** Adds a listener; the same one twice is two. Returns what takes it away. */
+function add<T> (listeners: Set<(value: T) => void>, listener: (value: T) => void): () => void {
+  const own = (value: T): void => listener(value)
+  listeners.add(own)
+  return () => { listeners.delete(own) }
+}
+
+function write (letter: Letter, socket: WebSocketLike): void {
+  letter.sent = true
+  socket.send(letter.data)
+}
+
+/** In bytes; of a string as UTF-8. */
+function sizeOf (data: Data): number {
+  return new Blob([data]).size
+}

@@ -1,0 +1,194 @@
+import type { Guard } from './guard.ts'
+import { Liveness, type Ping } from './liveness.ts'
+import { ABNORMAL, NORMAL, drawWaitMs, isHopeless, isRetryable } from './retry.ts'
+import type {
+  ClientState, ConnectionEnd, LinkOptions, Url, UrlFunction, WebSocketConstructor, WebSocketLike
+} from './types.ts'
+
+// A connection that lasted this long was a good one: the next wait is short again.
+const HELD_MS = 5000
+const OPEN = 1
+
+/** Names that browsers have and Node has not. */
+interface Environment {
+  readonly WebSocket?: WebSocketConstructor
+  readonly document?: { readonly hidden: boolean }
+  addEventListener? (
+    type: string, listener: (event: { type: string }) => void, options: { signal: AbortSignal }
+  ): void
+}
+
+const environment: Environment = globalThis as Environment
+
+interface Socket extends WebSocketLike {
+  binaryType: string
+  onopen: (event: unknown) => void
+  onerror: () => void
+  onmessage: (event: { readonly data: unknown }) => void
+  onclose: (event: ConnectionEnd) => void
+}
+
+export interface LinkEvents {
+  /** The connection can be written to; listeners of the state do not know yet. */
+  readonly opened: () => void
+  readonly received: (data: unknown) => void
+  readonly changed: () => void
+}
+
+/** One WebSocket at a time, and the waits between them. */
+export class Link {
+  /** Replaced, never changed. */
+  state: ClientState = { status: 'connecting', attempt: 1 }
+  readonly #url: Url | UrlFunction
+  readonly #options: LinkOptions & { readonly WebSocket: WebSocketConstructor }
+  readonly #events: LinkEvents
+  readonly #guard: Guard
+  readonly #liveness: Liveness
+  /** Aborted when the client is closed: takes its listeners away. */
+  readonly #life = new AbortController()
+  #socket: Socket | undefined
+  /** Of the attempt, and of the connection that came of it: what it is not identical with is over. */
+  #attempt: AbortController | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #failures = 0
+  #failedAt = 0
+  #openedAt = 0
+
+  constructor (
+    url: Url | UrlFunction, options: LinkOptions, ping: Ping, events: LinkEvents, guard: Guard
+  ) {
+    const { WebSocket = environment.WebSocket } = options
+    if (!WebSocket) throw new TypeError('No WebSocket: pass one')
+    this.#url = url
+    this.#options = { ...options, WebSocket }
+    this.#events = events
+    this.#guard = guard
+    this.#liveness = new Liveness(ping, this.#fail)
+  }
+
+  /** Begins. Apart from the constructor, because events may come at once. */
+  start (): void {
+    const { signal } = this.#options
+    const abort = (): void => this.close(NORMAL, 'aborted')
+    const whileAlive = { signal: this.#life.signal }
+    signal?.addEventListener('abort', abort, whileAlive)
+    environment.addEventListener?.('online', this.#wake, whileAlive)
+    environment.addEventListener?.('visibilitychange', this.#wake, whileAlive)
+    if (signal?.aborted) abort()
+    else this.#connect()
+  }
+
+  /** The socket, as long as it takes data: none while the closing handshake goes on. */
+  get open (): WebSocketLike | undefined {
+    return this.#socket?.readyState === OPEN ? this.#socket : undefined
+  }
+
+  close (code: number, reason: string): void {
+    // Throws for a code that may not be sent, before anything has changed.
+    this.#socket?.close(code, reason)
+    this.#finish({ code, reason })
+  }
+
+  readonly #wake = ({ type }: { type: string }): void => {
+    if (type === 'online') this.#failures = 0
+    else if (environment.document?.hidden) return
+    if (this.state.status === 'waiting') this.#connect()
+    else if (this.state.status === 'open') this.#liveness.check(true)
+  }
+
+  #connect (): void {
+    const attempt = this.#attempt = new AbortController()
+    const { connectTimeoutMs = 10_000 } = this.#options
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.#fail, connectTimeoutMs, 'timeout')
+    this.#set({ status: 'connecting', attempt: this.#failures + 1 })
+    void this.#open(attempt)
+  }
+
+  async #open (attempt: AbortController): Promise<void> {
+    const url = this.#url
+    try {
+      // The caller of `connect` has its client before a function of its own is called.
+      await Promise.resolve()
+      if (attempt !== this.#attempt) return
+      const found = typeof url === 'function' ? await url({ signal: attempt.signal }) : url
+      if (attempt !== this.#attempt) return
+      const { WebSocket, protocols } = this.#options
+      this.#listen(new WebSocket(found, protocols) as Socket)
+    } catch (error) {
+      // An address that is not one today is none tomorrow, unless a function makes them.
+      if (attempt === this.#attempt) {
+        this.#end({ code: ABNORMAL, reason: 'failed', error }, typeof url !== 'function')
+      }
+    }
+  }
+
+  #listen (socket: Socket): void {
+    this.#socket = socket
+    // A socket that was left behind may still speak; ws throws where nobody listens to an error.
+    const whileCurrent = <E>(listener: (event: E) => void) => (event: E): void => {
+      if (socket === this.#socket) listener(event)
+    }
+    socket.binaryType = 'arraybuffer'
+    socket.onerror = () => {}
+    socket.onclose = whileCurrent(({ code, reason }) => this.#end({ code, reason }))
+    socket.onmessage = whileCurrent(({ data }) => {
+      this.#liveness.hear()
+      this.#events.received(data)
+    })
+    socket.onopen = whileCurrent(() => {
+      clearTimeout(this.#timer)
+      this.#openedAt = Date.now()
+      this.#liveness.start()
+      const open = this.state = { status: 'open' }
+      this.#events.opened()
+      // `onOpen` may have closed the client.
+      if (this.state === open) this.#events.changed()
+    })
+  }
+
+  readonly #fail = (reason: string): void => this.#end({ code: ABNORMAL, reason })
+
+  /** An attempt failed, or a connection ended: waits for the next, unless there is to be none. */
+  #end (end: ConnectionEnd, final = false): void {
+    const { shouldReconnect = isRetryable, giveUp } = this.#options
+    const wasOpen = this.state.status === 'open'
+    const now = Date.now()
+    this.#release()
+    if (wasOpen && now - this.#openedAt >= HELD_MS) this.#failures = 0
+    if (this.#failures++ === 0) this.#failedAt = now
+    const failure = {
+      ...end, attempts: this.#failures, elapsedMs: now - this.#failedAt, opened: this.#openedAt > 0
+    }
+    if (final || !this.#guard(() => shouldReconnect(end))) return this.#finish(end)
+    if (this.#guard(() => isHopeless(failure, giveUp))) {
+      return this.#finish({ ...end, reason: `gave up after ${this.#failures} attempts: ${end.reason}` })
+    }
+    // A function of the application's may have closed the client.
+    if (this.state.status === 'closed') return
+    const waitMs = drawWaitMs(this.#failures, end.code, this.#options)
+    this.#timer = setTimeout(() => this.#connect(), waitMs)
+    this.#set({ status: 'waiting', until: now + waitMs, ...end })
+  }
+
+  #finish (end: ConnectionEnd): void {
+    if (this.state.status === 'closed') return
+    this.#release()
+    this.#life.abort()
+    this.#set({ status: 'closed', ...end })
+  }
+
+  #release (): void {
+    const socket = this.#socket
+    clearTimeout(this.#timer)
+    this.#liveness.stop()
+    this.#attempt?.abort()
+    this.#socket = this.#attempt = undefined
+    socket?.close()
+  }
+
+  #set (state: ClientState): void {
+    this.state = state
+    this.#events.changed()
+  }
+}
