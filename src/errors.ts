@@ -24,6 +24,8 @@ export const FST_WEBSOCK_INVALID_HANDLER = createError('FST_WEBSOCK_INVALID_HAND
   'Route %s: `websocketHandler%s` must be %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_SCHEMA = createError('FST_WEBSOCK_INVALID_SCHEMA',
   'Route %s: `schema.websocket.%s` cannot be compiled: %s', 500)
+export const FST_WEBSOCK_UNDESCRIBABLE = createError('FST_WEBSOCK_UNDESCRIBABLE',
+  'Route %s cannot be described in an AsyncAPI document: %s', 500)
 
 // ── before the 101
 export const FST_WEBSOCK_UPGRADE_REQUIRED = createError('FST_WEBSOCK_UPGRADE_REQUIRED',
