@@ -24,6 +24,7 @@ async function main (): Promise<void> {
       version: '0.1.0',
       description: 'A connection timer, a chat, Gossip (a network of games) and an echo.'
     },
+    tags: [{ name: 'demo', description: 'Small examples' }, { name: 'gossip', description: 'A network of games' }],
     routePrefix: '/docs'
   })
   await app.register(connectionTimer)

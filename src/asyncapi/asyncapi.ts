@@ -30,7 +30,8 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
     const current = document ?? buildDocument(routes, options)
     if (wanted.yaml !== true) return current
     if (document === undefined) return toYaml(current)
-    return yaml ??= toYaml(current)
+    yaml ??= toYaml(current)
+    return yaml
   }) as AsyncApi)
   if (options.routePrefix !== undefined) await servePage(instance, options.routePrefix)
 }

@@ -128,6 +128,7 @@ function modernise (schema: SchemaObject, copy: Record<string, unknown>, convert
 
 /** A copy of what JSON can hold; undefined when that is nothing. */
 export function toJson (value: unknown): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
   const text = JSON.stringify(value, (_key, item: unknown) => typeof item === 'bigint' ? Number(item) : item) as string | undefined
   return text === undefined ? undefined : JSON.parse(text) as unknown
 }

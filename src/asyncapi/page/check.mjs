@@ -132,7 +132,9 @@ function isOfType (value, type) {
     case 'object': return isObject(value)
     case 'integer': return Number.isInteger(value)
     case 'number': return typeof value === 'number'
-    default: return typeof value === type
+    case 'string': return typeof value === 'string'
+    case 'boolean': return typeof value === 'boolean'
+    default: return true
   }
 }
 

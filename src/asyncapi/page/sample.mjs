@@ -27,11 +27,7 @@ export function sample (given, model, depth = 0) {
     const kind = sample(simplest(kinds, model), model, depth + 1)
     return isObject(kind) && schema.properties !== undefined ? { ...sampleObject(schema, model, depth), ...kind } : kind
   }
-  if (Array.isArray(schema.allOf)) {
-    const parts = [{ ...schema, allOf: undefined }, ...schema.allOf].filter((part) => typeOf(model.resolve(part)) !== undefined)
-    const values = parts.map((part) => sample(part, model, depth + 1))
-    return values.every(isObject) ? Object.assign({}, ...values) : values.at(-1) ?? null
-  }
+  if (Array.isArray(schema.allOf)) return sampleAll([{ ...schema, allOf: undefined }, ...schema.allOf.map((part) => model.resolve(part))], model, depth)
   switch (typeOf(schema)) {
     case 'object': return sampleObject(schema, model, depth)
     case 'array': return sampleList(schema, model, depth)
@@ -40,6 +36,16 @@ export function sample (given, model, depth = 0) {
     case 'boolean': return false
     default: return null
   }
+}
+
+/** An object with the fields of all parts; or else what the last part says. */
+function sampleAll (parts, model, depth) {
+  const typed = parts.filter((part) => typeOf(part) !== undefined)
+  if (!typed.every((part) => typeOf(part) === 'object')) return sample(typed.at(-1), model, depth + 1)
+  return sampleObject({
+    properties: Object.assign({}, ...typed.map(({ properties }) => properties)),
+    required: typed.flatMap(({ required = [] }) => required)
+  }, model, depth)
 }
 
 /** Of a recursive union, the kind that ends. */

@@ -114,7 +114,7 @@ export function constraintsOf (schema) {
     schema.uniqueItems === true ? 'all different' : '',
     typeof schema.format === 'string' ? schema.format : '',
     typeof schema.pattern === 'string' ? `matches ${schema.pattern}` : '',
-    isObject(schema.items) ? constraintsOf(schema.items) : '',
+    isObject(schema.items) && constraintsOf(schema.items) !== '' ? `each ${constraintsOf(schema.items)}` : '',
     'default' in schema ? `default ${JSON.stringify(schema.default)}` : ''
   ].filter((text) => text !== '').join(', ')
 }
