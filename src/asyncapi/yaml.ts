@@ -17,7 +17,8 @@ function write (value: unknown, indent: string): string {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined)
     return entries.length === 0 ? ' {}' : writeMap(entries, indent)
   }
-  return typeof value === 'string' ? ` ${writeString(value, indent)}` : ` ${String(value)}`
+  // A text by itself has no indent: its lines could be marks of a document.
+  return typeof value === 'string' ? ` ${writeString(value, indent || undefined)}` : ` ${String(value)}`
 }
 
 function writeList (items: readonly unknown[], indent: string): string {

@@ -58,7 +58,10 @@ void t.test('a route says its address, handshake, messages, security and texts',
   const { document } = await describe(t, (app) => app.register(async (child) => {
     child.get('/rooms/:room', {
       schema: {
-        summary: 'A room', description: 'Talk.', tags: ['chat'], security: [{ session: [] }, { oauth: ['talk'] }],
+        summary: 'A room',
+        description: 'Talk.',
+        tags: ['chat'],
+        security: [{ session: [] }, { oauth: ['talk'] }],
         params: Type.Object({ room: Type.String({ minLength: 1, description: 'its name', examples: ['lobby'] }) }),
         querystring: Type.Object({ since: Type.Optional(Type.Integer()), limit: Type.Integer({ default: 5 }), nick: Type.String() }),
         headers: Type.Object({ 'x-version': Type.String() }),
@@ -80,7 +83,10 @@ void t.test('a route says its address, handshake, messages, security and texts',
   t.match(document, { asyncapi: '3.1.0', info: { title: 'Rooms', version: '2.0.0', tags: [{ name: 'chat' }] } })
   const channel = document.channels['v1.rooms.room']!
   t.match(channel, {
-    address: '/v1/rooms/{room}', title: 'A room', description: 'Talk.', tags: [{ name: 'chat', description: 'All that talks' }],
+    address: '/v1/rooms/{room}',
+    title: 'A room',
+    description: 'Talk.',
+    tags: [{ name: 'chat', description: 'All that talks' }],
     parameters: { room: { description: 'its name', examples: ['lobby'], 'x-schema': { type: 'string', minLength: 1 } } }
   })
   const { query, headers } = channel.bindings.ws

@@ -108,10 +108,10 @@ void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, 
     tags: [{ name: 'x', description: MARKUP }],
     routePrefix: '/docs'
   })
-  const Odd = { $id: MARKUP, type: 'object', title: MARKUP, description: MARKUP, properties: { [MARKUP]: { type: 'string', description: MARKUP, default: MARKUP, enum: [MARKUP] }, event: { const: MARKUP } }, required: ['event'], examples: [{ event: MARKUP }] }
+  const Odd = { $id: 'x', type: 'object', title: MARKUP, description: MARKUP, properties: { [MARKUP]: { type: 'string', description: MARKUP, default: MARKUP, enum: [MARKUP] }, event: { const: MARKUP } }, required: ['event'], examples: [{ event: MARKUP }] }
   app.get('/:odd/*', {
     schema: { summary: MARKUP, description: `${MARKUP}\n\n\`${MARKUP}\``, tags: [MARKUP, 'x'], params: { type: 'object', properties: { odd: { type: 'string', enum: [MARKUP] } } }, querystring: { type: 'object', properties: { q: { type: 'string', examples: [MARKUP] } } }, websocket: { receive: Odd, send: Odd } },
-    websocketHandler: { handleIn: (_message, _state, ws) => ws.push({ event: MARKUP }) }
+    websocketHandler: { handleIn: (_message: unknown, _state: unknown, ws: any) => ws.push({ event: MARKUP }) }
   } as never)
   const { http } = await listen(app)
   const { page, problems } = await openPage(t, http('/docs'))
