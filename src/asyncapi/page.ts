@@ -22,7 +22,7 @@ export async function servePage (instance: FastifyInstance, prefix: string): Pro
     app.get('/', hidden, (request, reply) => {
       reply.header('content-security-policy', contentSecurityPolicy(instance.asyncapi()))
       send(request, reply, TYPES['.html'] as string, (files.get('index.html') as string)
-        .replaceAll('{{base}}', baseOf(request.url, app.prefix)).replaceAll('{{prefix}}', app.prefix))
+        .replaceAll('{{base}}', escapeAttribute(baseOf(request.url))).replaceAll('{{prefix}}', escapeAttribute(app.prefix)))
     })
     for (const [name, text] of files) {
       if (name === 'index.html') continue
@@ -40,8 +40,13 @@ export async function servePage (instance: FastifyInstance, prefix: string): Pro
 }
 
 /** Relative, because a proxy may have put the server below another path: with a slash at the end or without. */
-function baseOf (url: string, prefix: string): string {
-  return /^[^?#]*\/(?:[?#]|$)/.test(url) ? './' : `./${prefix.split('/').at(-1) ?? ''}/`
+function baseOf (url: string): string {
+  const [path = ''] = url.split(/[?#]/)
+  return path.endsWith('/') ? './' : `./${path.split('/').at(-1) as string}/`
+}
+
+function escapeAttribute (text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
 }
 
 /** Always looked up anew by browsers, and sent only when it has changed. */

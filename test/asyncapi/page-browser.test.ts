@@ -101,7 +101,7 @@ void t.test('raw channels take text and bytes, and a parameter may be left out',
 })
 
 void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, async (t) => {
-  const { app } = buildApp(t)
+  const { app } = buildApp(t, { fastify: { routerOptions: { maxParamLength: 500 } } })
   await app.register(websock)
   await app.register(asyncapi, {
     info: { title: MARKUP, version: MARKUP, description: MARKUP, contact: { name: MARKUP, url: 'javascript:document.title="owned"' }, license: { name: MARKUP, url: 'https://example.com/"onmouseover="x' } },

@@ -17,7 +17,7 @@ async function fetchPage (app: App, url: string): Promise<{ status: number, html
 
 void t.test('the page and its files are served, with a slash at the end, without, and below a prefix', async (t) => {
   for (const [routePrefix, parent, urls] of [
-    ['/docs', '', ['/docs', '/docs/', '/docs?a=/', '/docs/?a']], ['/a/docs/', '/v1', ['/v1/a/docs', '/v1/a/docs/']], ['/', '/root', ['/root/', '/root']], ['/', '', ['/']]
+    ['/docs', '', ['/docs', '/docs/', '/docs?a=/', '/docs/?a']], ['/a/docs/', '/v1', ['/v1/a/docs', '/v1/a/docs/']], ['/', '/root', ['/root/', '/root']], ['/', '', ['/']], ['/docs', '/:tenant', ['/a/docs', '/a%22%3Cb/docs/']], ['/', '/:tenant', ['/a%22%3E']]
   ] as const) {
     const { app } = buildApp(t)
     await app.register(websock)

@@ -88,7 +88,8 @@ function parameterField (name, parameter) {
   const initial = parameter.default ?? parameter.examples?.[0] ?? ''
   const choices = parameter.enum
   if (choices !== undefined) return choiceField(name, choices, initial || (optional ? '' : choices[0]), optional)
-  return textField(name, { initial, required: !optional, note: constraintsOf(parameter['x-schema']) || (optional ? 'may be left out' : '') })
+  // A wildcard may be empty.
+  return textField(name, { initial, required: !optional && parameter['x-wildcard'] !== true, note: constraintsOf(parameter['x-schema']) || (optional ? 'may be left out' : '') })
 }
 
 function queryField (name, schema, required, model) {
