@@ -6,7 +6,7 @@ const { plugins } = neostandard
 module.exports = [
   ...neostandard({ ts: true, ignores: ['dist/**', 'example/dist/**', '.tap/**', 'test/types/mistakes/**'] }),
   {
-    files: ['example/pages/*.js'],
+    files: ['example/pages/*.js', 'src/asyncapi/page/*.mjs'],
     languageOptions: { globals: require('globals').browser }
   },
   {

@@ -1,16 +1,19 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-const Nick = Type.String({ minLength: 1, maxLength: 32 })
+const Nick = Type.String({ minLength: 1, maxLength: 32, description: 'a name in the room', examples: ['ann'] })
 const At = Type.Integer({ description: 'milliseconds since 1970' })
 
 const ToServer = Type.Union([
-  Type.Object({ event: Type.Literal('say'), text: Type.String({ minLength: 1, maxLength: 2000 }) })
+  Type.Object(
+    { event: Type.Literal('say'), text: Type.String({ minLength: 1, maxLength: 2000 }) },
+    { title: 'Say something to everybody in the room', examples: [{ event: 'say', text: 'Hello!' }] }
+  )
 ])
 const ToClient = Type.Union([
-  Type.Object({ event: Type.Literal('said'), from: Nick, text: Type.String(), at: At }),
-  Type.Object({ event: Type.Literal('joined'), nick: Nick, at: At }),
-  Type.Object({ event: Type.Literal('left'), nick: Nick, at: At }),
-  Type.Object({ event: Type.Literal('here'), nicks: Type.Array(Nick) })
+  Type.Object({ event: Type.Literal('said'), from: Nick, text: Type.String(), at: At }, { title: 'Somebody said something' }),
+  Type.Object({ event: Type.Literal('joined'), nick: Nick, at: At }, { title: 'Somebody came' }),
+  Type.Object({ event: Type.Literal('left'), nick: Nick, at: At }, { title: 'Somebody left' }),
+  Type.Object({ event: Type.Literal('here'), nicks: Type.Array(Nick) }, { title: 'Who is in the room: the first message' })
 ])
 
 /** A chat: what one says goes straight to all sockets in the room, on every node when there is an engine. */
@@ -19,7 +22,10 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/ws/chat/:room', {
     schema: {
-      params: Type.Object({ room: Type.String({ minLength: 1, maxLength: 64 }) }),
+      summary: 'A chat with rooms',
+      description: 'A message goes to everybody in the room, the sender too. A room is there while somebody is in it.',
+      tags: ['demo'],
+      params: Type.Object({ room: Type.String({ minLength: 1, maxLength: 64, examples: ['lobby'] }) }),
       querystring: Type.Object({ nick: Nick }),
       websocket: { receive: ToServer, send: ToClient }
     },

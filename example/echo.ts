@@ -5,6 +5,7 @@ const MIB = 1024 * 1024
 /** Sends back each message as it came: for conformance suites, so with room for their largest cases. */
 export const echo: FastifyPluginAsync = async (app) => {
   app.get('/ws/echo', {
+    schema: { summary: 'Sends back each message as it came', tags: ['demo'] },
     websocketOptions: {
       compress: true,
       maxMessageBytes: 16 * MIB,

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import websock from 'fastify-websock'
+import { asyncapi } from 'fastify-websock/asyncapi'
 import { chat } from './chat.ts'
 import { connectionTimer } from './connection-timer/connection-timer.ts'
 import { echo } from './echo.ts'
@@ -17,6 +18,15 @@ async function main (): Promise<void> {
   const cluster = await openCluster(process.env)
   await app.register(websock, { ...(cluster && { engine: cluster.engine }) })
   app.addHook('onClose', async () => cluster?.close())
+  await app.register(asyncapi, {
+    info: {
+      title: 'The example server of fastify-websock',
+      version: '0.1.0',
+      description: 'A connection timer, a chat, Gossip (a network of games) and an echo.'
+    },
+    tags: [{ name: 'demo', description: 'Small examples' }, { name: 'gossip', description: 'A network of games' }],
+    routePrefix: '/docs'
+  })
   await app.register(connectionTimer)
   await app.register(echo)
   await app.register(chat)
@@ -36,6 +46,7 @@ async function main (): Promise<void> {
   ${at}/connection-timer
   ${at}/chat
   ${at}/gossip
+  ${at}/docs
   ${ws}/ws/connection_timer/NAME?everyMs=15000
   ${ws}/ws/chat/ROOM?nick=NICK
   ${ws}/ws/echo

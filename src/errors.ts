@@ -26,6 +26,8 @@ export const FST_WEBSOCK_UNHANDLED = createError('FST_WEBSOCK_UNHANDLED',
   'Route %s: %s', 500)
 export const FST_WEBSOCK_INVALID_SCHEMA = createError('FST_WEBSOCK_INVALID_SCHEMA',
   'Route %s: `schema.websocket.%s` cannot be compiled: %s', 500)
+export const FST_WEBSOCK_UNDESCRIBABLE = createError('FST_WEBSOCK_UNDESCRIBABLE',
+  'Route %s cannot be described in an AsyncAPI document: %s', 500)
 
 // ── before the 101
 export const FST_WEBSOCK_UPGRADE_REQUIRED = createError('FST_WEBSOCK_UPGRADE_REQUIRED',

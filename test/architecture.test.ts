@@ -29,14 +29,17 @@ const RULES: Readonly<Record<string, Rule>> = {
   messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: { ours: [/^errors$/, /^log$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
-  asyncapi: { ours: [/^wire\//], others: [] },
+  asyncapi: {
+    ours: [/^wire\//, /^errors$/, /^messages\//, /^plugin\/route$/, /^connection\/handler$/],
+    others: [NODE, /^type:fastify$/, /^fastify-plugin$/]
+  },
   client: { ours: [/^wire\//], others: [] },
   upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/], others: [NODE, /^type:(fastify|ws)$/] },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//, /^asyncapi\//],
+    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
-  index: { ours: [/^(?!client\/|testing\/|engines\/)/], others: [] },
+  index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
@@ -55,7 +58,7 @@ void t.test('nothing is imported in a circle at run time', async (t) => {
 
 void t.test('no file but the entries only hands on what others export', async (t) => {
   const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
-  t.same(barrels.filter((file) => !/^(index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(file)), [])
+  t.same(barrels.filter((file) => !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(file)), [])
 })
 
 void t.test('a file has 400 lines at most', async (t) => {
@@ -82,6 +85,9 @@ void t.test('the rules of this test refuse what they should', async (t) => {
     { from: 'messages/receive.ts', to: 'connection/connection', typeOnly: false },
     { from: 'client/client.ts', to: 'node:events', typeOnly: false },
     { from: 'plugin/plugin.ts', to: 'client/client', typeOnly: false },
+    { from: 'plugin/plugin.ts', to: 'asyncapi/asyncapi', typeOnly: false },
+    { from: 'asyncapi/document.ts', to: 'plugin/plugin', typeOnly: false },
+    { from: 'index.ts', to: 'asyncapi/index', typeOnly: false },
     { from: 'index.ts', to: 'testing/index', typeOnly: false }
   ]
   t.same(refused.filter(isAllowed).map(show), [])

@@ -43,7 +43,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   codec: {
     taken: [{ opcode: 'text', decode, encode }, { opcode: 'binary', decode, encode }],
     refused: [null, true, 'json', {}, decode, { opcode: 'text', decode }, { opcode: 'text', encode }, { decode, encode }, { opcode: 'ping', decode, encode }, { opcode: 1, decode, encode }, { opcode: 'text', decode: 'x', encode }],
-    words: /^an object with opcode \("text" or "binary"\), decode and encode$/
+    words: /^an object with opcode \("text" or "binary"\), decode and encode, and perhaps a contentType$/
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,

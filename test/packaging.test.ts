@@ -97,6 +97,7 @@ async function pack (dir: string, { files }: Manifest): Promise<string> {
   for (const name of copied.filter((name) => top.includes(name))) await cp(join(root, name), join(stage, name))
   await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')])
   await run(join(modules, '.bin/esbuild'), [...await clientBuild(), `--outfile=${join(stage, 'dist/client/index.mjs')}`])
+  await run(process.execPath, [join(root, 'scripts/copy-page.js'), join(stage, 'dist')])
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], stage)
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   return join(dir, filename)

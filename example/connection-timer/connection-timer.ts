@@ -7,8 +7,14 @@ const PATH = '/ws/connection_timer'
 export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
   app.get(`${PATH}/:name?`, {
     schema: {
-      params: Type.Object({ name: Type.Optional(Type.String()) }),
-      querystring: Type.Object({ everyMs: Type.Integer({ minimum: 50, maximum: 3_600_000, default: 15_000 }) }),
+      summary: 'How long a client has been connected',
+      description: 'To the text `request_timer` the server answers with the seconds since the connection began. ' +
+        'It says them unasked, too, each `everyMs` milliseconds. Other messages are ignored.',
+      tags: ['demo'],
+      params: Type.Object({ name: Type.Optional(Type.String({ description: 'what to call the connection', examples: ['ann'] })) }),
+      querystring: Type.Object({
+        everyMs: Type.Integer({ minimum: 50, maximum: 3_600_000, default: 15_000, description: 'milliseconds between two alerts' })
+      }),
       websocket: { info: typed<'alert'>() }
     },
     websocketHandler: {

@@ -39,7 +39,14 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
   announceDisconnections(app.websock, network, onlineForMs)
 
   app.get('/socket', {
-    schema: { websocket: { receive: FromGameSchema, send: ToGameSchema, info: InfoSchema } },
+    schema: {
+      summary: 'Gossip: a network of games',
+      description: 'The protocol of gossip.haus and grapevine.haus. A game sends `authenticate` first; ' +
+        'then it says who plays, talks on channels and tells, and answers each `heartbeat`.\n\n' +
+        'An answer has the `ref` of the request, where that had one.',
+      tags: ['gossip'],
+      websocket: { receive: FromGameSchema, send: ToGameSchema, info: InfoSchema }
+    },
     websocketOptions: {
       maxMessageBytes: MAX_FRAME_BYTES,
       maxBufferedBytes: MAX_BUFFERED_BYTES,

@@ -18,9 +18,9 @@ const Game = Type.Object({
 })
 
 const ToPageSchema = Type.Union([
-  Type.Object({ event: Type.Literal('talk'), channel: Type.String(), game: Type.String(), name: Type.String(), message: Type.String(), at: Type.Integer() }),
-  Type.Object({ event: Type.Literal('online'), games: Type.Array(Game) }),
-  Type.Object({ event: Type.Literal('offline'), games: Type.Array(Type.String()) })
+  Type.Object({ event: Type.Literal('talk'), channel: Type.String(), game: Type.String(), name: Type.String(), message: Type.String(), at: Type.Integer() }, { title: 'A player talks on a channel' }),
+  Type.Object({ event: Type.Literal('online'), games: Type.Array(Game) }, { title: 'Games that came or have changed' }),
+  Type.Object({ event: Type.Literal('offline'), games: Type.Array(Type.String()) }, { title: 'Games that left' })
 ])
 export type ToPage = Static<typeof ToPageSchema>
 
@@ -31,7 +31,11 @@ type Shown = ReadonlyMap<string, string>
 export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
   const look = createLook(network)
   app.get('/ws/gossip', {
-    schema: { websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() } },
+    schema: {
+      summary: 'What happens in the network of games, for the page at /gossip',
+      tags: ['gossip'],
+      websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() }
+    },
     // The first look has all games in it, and takes its time on a slow line.
     websocketOptions: { slowPeer: 'wait' },
     websocketHandler: {

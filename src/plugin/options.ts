@@ -140,7 +140,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   checkOrigin: { words: 'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"', fits: isCheckOrigin },
   subprotocols: { words: 'a list of tokens (RFC 9110 §5.6.2)', fits: isTokenList },
   requireSubprotocol: { words: 'a boolean', fits: isBoolean },
-  codec: { words: 'an object with opcode ("text" or "binary"), decode and encode', fits: isCodec },
+  codec: { words: 'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType', fits: isCodec },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: { words: 'a boolean', fits: isBoolean },
   heartbeatIntervalMs: integer(0, DAY),
@@ -243,8 +243,9 @@ function isTokenList (value: unknown): boolean {
 }
 
 function isCodec (value: unknown): boolean {
-  const { opcode, decode, encode } = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
-  return (opcode === 'text' || opcode === 'binary') && typeof decode === 'function' && typeof encode === 'function'
+  const { opcode, contentType, decode, encode } = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
+  return (opcode === 'text' || opcode === 'binary') && typeof decode === 'function' && typeof encode === 'function' &&
+    (contentType === undefined || typeof contentType === 'string')
 }
 
 function isEngine (value: unknown): boolean {

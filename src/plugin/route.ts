@@ -155,7 +155,12 @@ export function isWebsocketRoute (route: RouteOptions): boolean {
 
 /** The websocket route that a request is for, or undefined. */
 export function findRoute (request: FastifyRequest): WebsocketRoute | undefined {
-  return (request.routeOptions.config as { [kRoute]?: WebsocketRoute })[kRoute]
+  return routeOf(request.routeOptions.config)
+}
+
+/** The websocket route that a route's `config` belongs to, or undefined. */
+export function routeOf (config: unknown): WebsocketRoute | undefined {
+  return (config as { [kRoute]?: WebsocketRoute } | undefined)?.[kRoute]
 }
 
 /** Draining, limits, then the subprotocol: why this request may not be upgraded now, or undefined. */

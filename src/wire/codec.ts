@@ -9,6 +9,8 @@ import type { RawMessage } from './frame.ts'
 export interface Codec {
   /** The opcode that its frames have; a message of the other one is refused. */
   readonly opcode: RawMessage['opcode']
+  /** The media type of its messages, for documents: `application/msgpack`. */
+  readonly contentType?: string
   /** `data` is a string when `opcode` is `text`, bytes when it is `binary`. */
   readonly decode: (data: never) => unknown
   readonly encode: (message: unknown) => string | Uint8Array

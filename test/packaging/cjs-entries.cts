@@ -1,5 +1,6 @@
 import Fastify = require('fastify')
 import websock = require('fastify-websock')
+import api = require('fastify-websock/asyncapi')
 import nats = require('fastify-websock/nats')
 import redis = require('fastify-websock/redis')
 import testing = require('fastify-websock/testing/engines')
@@ -8,6 +9,7 @@ import { exchange } from './exchange.cjs'
 async function main (): Promise<void> {
   const app = Fastify()
   await app.register(websock, { engine: new testing.MemoryNetwork().createEngine() })
+  await app.register(api.asyncapi)
   app.get('/echo', {
     schema: { websocket: { receive: websock.typed<string>(), send: websock.typed<string>() } },
     websocketHandler: { handleIn: (message, _state, ws) => ws.push(message.toUpperCase()) }

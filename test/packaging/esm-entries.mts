@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import websock, { type Engine } from 'fastify-websock'
+import { asyncapi, type AsyncApiDocument } from 'fastify-websock/asyncapi'
 import { natsEngine, type NatsConnection } from 'fastify-websock/nats'
 import { redisEngine, type IoredisClient, type NodeRedisClient } from 'fastify-websock/redis'
 import { engineConformance, MemoryNetwork, skipReason, type EngineHarness } from 'fastify-websock/testing/engines'
@@ -13,6 +14,9 @@ for (const { run } of runnable) await run(harness)
 const engine: Engine = network.createEngine()
 const app = Fastify()
 await app.register(websock, { engine })
+await app.register(asyncapi, { info: { title: 'Packed' }, routePrefix: '/docs' })
+// @ts-expect-error -- no such option
+void (() => app.register(asyncapi, { title: 'Packed' }))
 app.get('/echo', {
   schema: { websocket: { receive: websock.typed<string>(), send: websock.typed<string>() } },
   websocketHandler: { handleIn: (message, _state, ws) => ws.push(message.toUpperCase()) }
@@ -22,5 +26,9 @@ void (() => redisEngine(undefined as unknown as NodeRedisClient | IoredisClient,
 // @ts-expect-error -- not a connection
 void (() => natsEngine({}) satisfies Engine)
 void (undefined as NatsConnection | undefined)
+app.addHook('onReady', async () => {
+  const document: AsyncApiDocument = app.asyncapi()
+  if (document.channels['echo'] === undefined || !app.asyncapi({ yaml: true }).startsWith('asyncapi: ')) throw new Error('the document is not whole')
+})
 if (runnable.length < 10) throw new Error('the suite is not whole')
 await exchange(app)
