@@ -180,7 +180,7 @@ void t.test('CVE-2021-32640, CVE-2020-7662, GHSA-5v72-xg48-5rpm: a long or odd h
     { name: 'Sec-WebSocket-Extensions', value: `a${' '.repeat(100_000)}b`, status: 400 },
     { name: 'Origin', value: `http://${'a.'.repeat(50_000)}example`, status: 403 },
     ...['constructor', '__proto__', 'toString; constructor=1', 'permessage-deflate; __proto__', 'permessage-deflate; constructor'].map((value) =>
-      ({ name: 'Sec-WebSocket-Extensions', value, status: value.startsWith('permessage') ? 400 : 101 }))
+      ({ name: 'Sec-WebSocket-Extensions', value, status: 101 }))
   ]
   for (const { name, value, status } of rows) {
     const raw = await connectRaw(t, server.port)

@@ -12,10 +12,20 @@ const fixtures = join(__dirname, 'packaging')
 // What a consumer has beside what the package brings; the rest must be in its `dependencies`.
 const CONSUMER = ['fastify', '@types/node']
 
+interface Target {
+  types?: string
+  default: string | Target
+}
+
+/** The types of an entry for `require`, as node10 resolves it. */
+function typesOf ({ types, default: fallback }: Target): string | undefined {
+  return types ?? (typeof fallback === 'object' ? fallback.types : undefined)
+}
+
 interface Manifest {
   files: string[]
   dependencies: Record<string, string>
-  exports: Record<string, string | { types: string }>
+  exports: Record<string, string | Target>
   typesVersions: { '*': Record<string, string[]> }
 }
 
@@ -50,7 +60,7 @@ void t.test('the package', async (t) => {
       t.equal(stdout, '', resolution)
     }
     const { exports, typesVersions } = manifest
-    const entries = Object.entries(exports).flatMap(([name, target]) => typeof target === 'object' && name !== '.' ? [[name.slice(2), [target.types]]] : [])
+    const entries = Object.entries(exports).flatMap(([name, target]) => typeof target === 'object' && name !== '.' ? [[name.slice(2), [typesOf(target)]]] : [])
     t.same(typesVersions['*'], Object.fromEntries(entries), 'the same files for node10 as for the others')
   })
 

@@ -52,7 +52,7 @@ void t.test('the table of errors has each code with its status, and no other', a
 })
 
 void t.test('the table of options has each option with its default, and no other', async (t) => {
-  const SIZES: Record<string, number> = { '1 MiB': 1024 * 1024 }
+  const SIZES: Record<string, number> = { '1 MiB': 1024 * 1024, '64 KiB': 64 * 1024 }
   const documented = new Map<string, string>()
   for (const [names = '', defaults = ''] of tableUnder('Options')) {
     const split = [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name as string)

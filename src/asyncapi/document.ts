@@ -1,4 +1,5 @@
 import { FST_WEBSOCK_UNDESCRIBABLE } from '../errors.ts'
+import { routeOf } from '../plugin/route.ts'
 import { describeChannel, type DeclaredRoute, type DescribedChannel } from './channel.ts'
 import type { AsyncApiOptions } from './options.ts'
 import { indexShared, SchemaBook } from './schema-book.ts'
@@ -45,7 +46,9 @@ export function buildDocument (routes: readonly DeclaredRoute[], options: AsyncA
 
 function addRoute (draft: Draft, route: DeclaredRoute['route'], shared: ReturnType<typeof indexShared>): void {
   const { options, book } = draft
-  const given: DescribedRoute = { schema: route.schema ?? {}, url: route.url, route }
+  // Without a `hide` that is ours, for @fastify/swagger.
+  const own = { ...route.schema, hide: routeOf(route.config)?.hidden ?? route.schema?.hide === true }
+  const given: DescribedRoute = { schema: own, url: route.url, route }
   const { schema, url } = options.transform?.(given) ?? given
   if (schema.hide === true || options.hide?.(given) === true) return
   const described = describeChannel({ route, schema, url, shared, book })

@@ -30,10 +30,16 @@ export function readCompilerOptions (instance: FastifyInstance): CompilerOptions
         }
       } as never
     })
+    // A compiler that the application has set is used as it is, and may know no JSON Schema.
+    const { validatorCompiler, serializerCompiler } = child as Partial<FastifyInstance>
     child.route({
       method: 'TRACE',
       url: `/${randomUUID()}`,
-      schema: { hide: true, querystring: {}, response: { 200: {} } } as object,
+      schema: {
+        hide: true,
+        ...validatorCompiler === undefined && { querystring: {} },
+        ...serializerCompiler === undefined && { response: { 200: {} } }
+      } as object,
       handler: (_request, reply) => { reply.callNotFound() }
     })
   })

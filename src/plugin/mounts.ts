@@ -73,7 +73,10 @@ export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void
   instance.log.warn(`${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`)
 }
 
-/** For @fastify/swagger: the route has no answer to a plain request. The application's own `hide` stands. */
+/**
+ * For @fastify/swagger: the route has no answer to a plain request. The application's own `hide` stands, and
+ * `WebsocketRoute.hidden` has it.
+ */
 function hideFromDocuments (declared: RouteOptions): void {
   declared.schema = { hide: true, ...declared.schema } as NonNullable<RouteOptions['schema']>
 }

@@ -42,6 +42,8 @@ const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handle
 export class WebsocketRoute {
   readonly name: string
   readonly options: ResolvedOptions
+  /** The application hides the route from documents. */
+  readonly hidden: boolean
   readonly #host: Host
   readonly #handler: RouteHandlerMethod | undefined
   /** Set before the server is ready, when the schemas are compiled. */
@@ -52,6 +54,7 @@ export class WebsocketRoute {
     if (isForeign(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
     checkHandler(route.websocketHandler, name)
     this.options = options
+    this.hidden = (route.schema as { hide?: unknown } | undefined)?.hide === true
     this.#host = host
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
   }

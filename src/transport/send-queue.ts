@@ -5,7 +5,7 @@ import { deflateMessage } from '../protocol/deflate.ts'
 import { FIRST_BYTES, RSV1 } from '../protocol/frame-header.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { PreparedBatch } from './prepared-batch.ts'
-import { MIN_DEFLATED_BYTES, type PreparedMessage } from './prepared-message.ts'
+import { MIN_DEFLATED_BYTES, PreparedMessage } from './prepared-message.ts'
 import { MAX_BATCH_BYTES, type BatchWriter, type WriteBatcher } from './write-batcher.ts'
 
 /**
@@ -106,7 +106,9 @@ export class SendQueue implements BatchWriter, TickTask {
    */
   send (frame: OutgoingFrame): boolean {
     if (!this.#open || (!this.#waits && this.#isOverfull() && this.#meetSlowPeer(1))) return false
-    this.#add(frame)
+    // Behind broadcasts that wait for the peer.
+    if (this.#held !== undefined) this.#keep(new PreparedMessage(frame))
+    else this.#add(frame)
     return true
   }
 
@@ -136,8 +138,15 @@ export class SendQueue implements BatchWriter, TickTask {
   /** Sends the last frame, behind all that was taken. */
   close (payload: Uint8Array): void {
     if (!this.#open) return
+    this.#takeHeld()
     this.#addFrame(FIRST_BYTES.close, payload)
-    this.#sharing.batcher.flush()
+    this.end()
+  }
+
+  /** Writes all that was taken, and takes nothing any more. */
+  end (): void {
+    if (this.#open) this.#takeHeld()
+    this.flush()
     this.stop()
   }
 
@@ -146,11 +155,8 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#open = false
     this.#broadcasts = this.#held = undefined
     this.#heldBytes = 0
-    this.stopWaiting()
+    this.#resolveWaiters(false)
   }
-
-  /** Nobody is to wait for the peer any more. */
-  stopWaiting (): void { this.#resolveWaiters(false) }
 
   /** Writes what waits for the end of this tick. */
   flush (): void {
@@ -165,6 +171,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   endTick (): void {
     this.#scheduled = false
+    if (!this.#open) return
     const broadcasts = this.#broadcasts
     const isSlow = this.#isSlow || (broadcasts !== undefined && !this.#waits && this.#isBehind())
     if (!isSlow) return this.flush()
@@ -238,11 +245,16 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #broadcast (message: PreparedMessage): void {
+    const own = this.#sharing.batcher.lengthOf(this) > 0
+    // The first of a tick is judged at its end: most often it is the only one.
+    if (!this.#waits && (own || this.#scheduled) && this.#isOverfull()) this.#refuseBroadcast()
+    else this.#take(message)
+  }
+
+  #take (message: PreparedMessage): void {
     const frame = message.frame(this.#windowBits)
     const { batcher } = this.#sharing
     const own = batcher.lengthOf(this) > 0
-    // The first of a tick is judged at its end: most often it is the only one.
-    if ((own || this.#scheduled) && this.#isOverfull()) return this.#refuseBroadcast()
     const isSocket = this.socket instanceof Socket
     if (own && this.#broadcasts === undefined && isSocket) return batcher.addFramed(this, frame.bytes)
     if (isSocket && this.#broadcasts !== undefined && this.#broadcasts.length + frame.bytes.length > MAX_BATCH_BYTES) this.flush()
@@ -265,14 +277,22 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #hold (message: PreparedMessage): void {
-    this.#held ??= []
     const { maxMailboxLength, maxMailboxBytes } = this.#limits
-    if (this.#held.length >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes) {
-      return this.#owner.broadcastRefused()
-    }
-    this.#held.push(message)
+    const isFull = (this.#held?.length ?? 0) >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes
+    if (isFull) this.#owner.broadcastRefused()
+    else this.#keep(message)
+  }
+
+  #keep (message: PreparedMessage): void {
+    (this.#held ??= []).push(message)
     this.#heldBytes += message.frame(this.#windowBits).bytes.length
     this.#awaitWrite()
+  }
+
+  #takeHeld (): void {
+    for (const message of this.#held ?? []) this.#take(message)
+    this.#held = undefined
+    this.#heldBytes = 0
   }
 
   /** Sends held broadcasts while there is room. */
@@ -282,7 +302,7 @@ export class SendQueue implements BatchWriter, TickTask {
     while (sent < held.length && !this.#isOverfull()) {
       const message = held[sent++] as PreparedMessage
       this.#heldBytes -= message.frame(this.#windowBits).bytes.length
-      this.#broadcast(message)
+      this.#take(message)
     }
     this.#held = sent < held.length ? held.slice(sent) : undefined
   }

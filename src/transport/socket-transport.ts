@@ -71,6 +71,8 @@ export class SocketTransport implements FrameSink {
     this.queue = new SendQueue(socket, owner, owner.limits, sharing, windowBits)
     this.#parser = new FrameParser(this)
     ;(socket as Known)[kTransport] = this
+    // TLS sockets of a server would end their side with the peer's: behind its FIN there may be answers.
+    socket.allowHalfOpen = true
     // The HTTP server may have set a time limit, and the application that small packets are to wait.
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay()
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
@@ -97,8 +99,7 @@ export class SocketTransport implements FrameSink {
 
   /** Sends FIN behind all that was taken. */
   endWriting (): void {
-    this.queue.flush()
-    this.queue.stop()
+    this.queue.end()
     if (!this.#socket.writableEnded) this.#socket.end()
     this.#destroyWhenFinished()
   }

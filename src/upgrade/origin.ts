@@ -35,8 +35,8 @@ export function isOriginEntry (entry: string): boolean {
   return OPAQUE.test(entry) || parseAllowedOrigin(entry) !== undefined
 }
 
-/** `null`, and a scheme without a host. */
-const OPAQUE = /^(null|[a-z][a-z0-9+.-]*:\/\/)$/i
+/** `null`, and a scheme without a host: not that of a page, which always has one. */
+const OPAQUE = /^(null|(?!https?:|wss?:)[a-z][a-z0-9+.-]*:\/\/)$/i
 
 function isSameOpaque (origin: string, entry: string): boolean {
   return OPAQUE.test(entry) && entry.toLowerCase() === origin.toLowerCase()

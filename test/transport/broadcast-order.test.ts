@@ -1,7 +1,6 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketContext } from '../../src/index.ts'
-import { gatherCrowd } from '../helpers/crowd.ts'
 import { FUZZ_SEED, pick, randomFrom, type Random } from '../helpers/random.ts'
 import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
@@ -118,7 +117,6 @@ const short = (lines: string[]): string[] => lines.map((line) => line.length > 4
 
 void t.test('broadcasts that wait for the end of a tick come as if they had not', async (t) => {
   const server = await startTables(t)
-  const crowd = await gatherCrowd(t)
   const counts = { trials: 0, frames: 0, closed: 0 }
   for (let n = Number(ONLY ?? 0); n < (ONLY === undefined ? TRIALS : Number(ONLY) + 1); n++) {
     const random = randomFrom(FUZZ_SEED * 17 + n)
@@ -133,8 +131,6 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
       clients.push(client.write(handshake(`/${kind}/${encodeURIComponent(name)}?topics=${topics}`, kind === 'compressed' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_no_context_takeover; client_no_context_takeover' } : {})))
       await client.until(() => client.frames().length === 1)
     }
-    // So that answers wait for the end of their turn, in every second one.
-    if (n % 2 === 0) await crowd.work()
     const [sender, seat] = [clients[0] as RawClient, table.seats[0] as Seat]
     const closes = random(3) === 0
     sender.write(Buffer.concat([...buildChunk(random, name, long), ...closes ? [closeFrame(1000)] : []]))
