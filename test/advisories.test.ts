@@ -296,5 +296,5 @@ void t.test('SECURITY.md names only tests, options and defaults that there are',
 function show (value: unknown): string {
   if (value === undefined || value === 0) return 'off'
   if (typeof value !== 'number') return `\`${typeof value === 'string' ? `'${value}'` : String(value)}\``
-  return value === 1024 * 1024 ? '1 MiB' : String(value).replace(/(?=(\d{3})+$)\B/g, ' ')
+  return value === 1024 * 1024 ? '1 MiB' : value === 64 * 1024 ? '64 KiB' : String(value).replace(/(?=(\d{3})+$)\B/g, ' ')
 }

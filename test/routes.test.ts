@@ -78,7 +78,7 @@ void t.test('a class instance is a handler, with its methods and its `this`', as
     terminate (reason: { type: string }, state: unknown): void { this.ends.push(`${reason.type} ${String(state)}`) }
   }
   const handler = new Handler()
-  const server = await startServer(t, (app) => { app.get('/class', { schema: { websocket: { receive: typed<unknown>() } }, websocketHandler: handler as unknown as WebsocketHandler }) })
+  const server = await startServer(t, (app) => { app.get('/class', { schema: { websocket: { receive: typed<unknown>() } }, websocketHandler: handler as never }) })
   t.equal(await ask(t, server.url('/class'), '"hi"'), 'from the class')
   const client = await connect(t, server.url('/class'))
   client.close(1000)

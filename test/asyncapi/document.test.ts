@@ -169,7 +169,7 @@ void t.test('what is wrong is said at start', async (t) => {
     [() => {}, { refResolver: {} }, { code: 'FST_WEBSOCK_INVALID_OPTION', message: /buildLocalReference/ }],
     [(app) => { app.get('/', { schema: { security: [{ nobody: [] }] }, websocketHandler: {} }) }, {}, { code: 'FST_WEBSOCK_UNDESCRIBABLE', message: /GET:\/.*nobody.*securitySchemes/ }],
     [(app) => {
-      app.get('/', { schema: { websocket: { receive: { $ref: 'nowhere#' } } }, validatorCompiler: () => () => true, websocketHandler: {} } as never)
+      app.get('/', { schema: { websocket: { receive: { $ref: 'nowhere#' } } }, validatorCompiler: () => () => true, websocketHandler: { handleIn () {} } } as never)
     }, {}, { code: 'FST_WEBSOCK_UNDESCRIBABLE', message: /nowhere#.*addSchema/ }]
   ]
   for (const [routes, options, error] of cases) await t.rejects(describe(t, routes, options), error, JSON.stringify(options))
