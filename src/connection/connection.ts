@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { TickTask } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
+import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
@@ -57,7 +58,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this, endpoint.limits, endpoint.sharing.loop)
-    this.#transport = new SocketTransport(peer.socket, this, endpoint.sharing, peer.windowBits)
+    this.#transport = new SocketTransport(peer.socket, this, peer.windowBits)
     this.#gate = new ReadGate(this.#transport)
   }
 
@@ -70,6 +71,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get subprotocol (): string | null { return this.peer.subprotocol }
   get group (): Endpoint { return this.#endpoint }
   get limits (): ConnectionLimits { return this.#endpoint.limits }
+  get sharing (): WriteSharing { return this.#endpoint.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#gate.held }
   get busy (): boolean { return this.#mailbox.busy }

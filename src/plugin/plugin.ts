@@ -39,7 +39,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const residents = new Residents(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, guardRoutes(instance))
-  const gate = new Gate(instance.server, options, (request) => routes.isWebsocketRoute(request))
+  const gate = new Gate(instance.server, options, loop, (request) => routes.isWebsocketRoute(request))
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<PreparedMessage>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })

@@ -27,6 +27,14 @@ export interface FrameSink {
   fail (code: number, problem: string): void
 }
 
+/** A message of which not all fragments have come. */
+interface FragmentedMessage {
+  readonly opcode: number
+  readonly isCompressed: boolean
+  readonly fragments: GrowingBuffer
+  count: number
+}
+
 /** Fragments of at least this size fill a message; more of them than that close 1008. */
 const MIN_FRAGMENT_BYTES = 64
 const MIN_MAX_FRAGMENTS = 16_384
@@ -46,11 +54,7 @@ export class FrameParser {
   #frameBytes = 0
   /** Bytes of that frame that have been counted. */
   #counted = 0
-  /** The fragments of a message, and its opcode: 0 while there is none. */
-  #fragments: GrowingBuffer | undefined
-  #opcode = 0
-  #compressed = false
-  #fragmentCount = 0
+  #message: FragmentedMessage | undefined
 
   constructor (sink: FrameSink) {
     this.#sink = sink
@@ -61,7 +65,8 @@ export class FrameParser {
 
   stop (): void {
     this.#stopped = true
-    this.#frame = this.#fragments = undefined
+    this.#frame = undefined
+    this.#message = undefined
   }
 
   /** Not to be called by what the sink does. */
@@ -78,7 +83,7 @@ export class FrameParser {
     while (bytes.length - at >= 2 && !this.#stopped) {
       const first = bytes[at] as number
       const second = bytes[at + 1] as number
-      const isPlain = (first === 0x81 || first === 0x82) && second >= 0x80 && this.#opcode === 0
+      const isPlain = (first === 0x81 || first === 0x82) && second >= 0x80 && this.#message === undefined
       if (!isPlain && !this.#checkHeader(first, second)) return bytes.length
       let length = second & 0x7f
       let payloadAt = at + 6
@@ -146,9 +151,9 @@ export class FrameParser {
     if ((first & 0x30) !== 0) return 'RSV2 or RSV3 is set'
     if ((first & RSV1) !== 0 && !(this.#sink.inflates && isDataOpcode(opcode))) return 'RSV1 is set'
     if (second < 0x80) return 'a frame that is not masked'
-    if (isDataOpcode(opcode)) return this.#opcode === 0 ? undefined : 'a message within a message'
+    if (isDataOpcode(opcode)) return this.#message === undefined ? undefined : 'a message within a message'
     if (opcode === OPCODES.continuation) {
-      return this.#opcode === 0 ? 'a continuation of no message' : undefined
+      return this.#message === undefined ? 'a continuation of no message' : undefined
     }
     if (opcode < OPCODES.close || opcode > OPCODES.pong) return `the opcode ${opcode}`
     if ((first & FIN) === 0) return 'a control frame that is fragmented'
@@ -158,10 +163,10 @@ export class FrameParser {
   /** False, and the parser has failed, when a message would be too long with this frame. */
   #checkLength (first: number, length: number): boolean {
     const opcode = first & 0x0f
-    const compressed = opcode === OPCODES.continuation ? this.#compressed : (first & RSV1) !== 0
+    const isCompressed = opcode === OPCODES.continuation ? this.#message?.isCompressed === true : (first & RSV1) !== 0
     const { maxMessageBytes } = this.#sink.limits
-    const most = compressed ? maxDeflatedBytes(maxMessageBytes) : maxMessageBytes
-    if ((this.#fragments?.length ?? 0) + length <= most) return true
+    const most = isCompressed ? maxDeflatedBytes(maxMessageBytes) : maxMessageBytes
+    if ((this.#message?.fragments.length ?? 0) + length <= most) return true
     this.#failTooBig()
     return false
   }
@@ -182,22 +187,17 @@ export class FrameParser {
 
   #takeFragment (first: number, bytes: Buffer, from: number, to: number): void {
     const { maxMessageBytes } = this.#sink.limits
-    if (this.#opcode === 0) {
-      this.#opcode = first & 0x0f
-      this.#compressed = (first & RSV1) !== 0
-      this.#fragments = new GrowingBuffer()
-    }
-    const fragments = this.#fragments as GrowingBuffer
-    fragments.append(bytes, from, to, maxDeflatedBytes(maxMessageBytes))
+    const message = (this.#message ??= {
+      opcode: first & 0x0f, isCompressed: (first & RSV1) !== 0, fragments: new GrowingBuffer(), count: 0
+    })
+    message.fragments.append(bytes, from, to, maxDeflatedBytes(maxMessageBytes))
     const most = Math.max(MIN_MAX_FRAGMENTS, Math.ceil(maxMessageBytes / MIN_FRAGMENT_BYTES))
-    if (++this.#fragmentCount > most) {
+    if (++message.count > most) {
       return this.#fail(closeCodes.policyViolation, `a message of more than ${most} fragments`)
     }
     if ((first & FIN) === 0) return
-    const opcode = this.#opcode
-    this.#opcode = this.#fragmentCount = 0
-    this.#fragments = undefined
-    this.#deliver(opcode, this.#compressed, fragments.view())
+    this.#message = undefined
+    this.#deliver(message.opcode, message.isCompressed, message.fragments.view())
   }
 
   #takeControl (opcode: number, payload: Buffer): void {

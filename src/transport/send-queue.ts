@@ -23,6 +23,8 @@ export interface SendQueueLimits {
 }
 
 export interface SendQueueOwner {
+  readonly limits: SendQueueLimits
+  readonly sharing: WriteSharing
   /** `slowPeer: 'close'`: more than `maxBufferedBytes` wait already. May be called again. */
   slowPeer (bufferedBytes: number): void
   /** `slowPeer: 'wait'`: a broadcast finds that as many wait as may. */
@@ -55,10 +57,8 @@ export class SendQueue implements BatchWriter, TickTask {
   droppedMessages = 0
   readonly socket: Duplex
   readonly #owner: SendQueueOwner
-  readonly #limits: SendQueueLimits
-  readonly #sharing: WriteSharing
   /** Of permessage-deflate, where that was agreed on. */
-  readonly #windowBits: number | undefined
+  readonly windowBits: number | undefined
   #open = true
   #broadcasts: PreparedBatch | undefined
   #scheduled = false
@@ -74,15 +74,10 @@ export class SendQueue implements BatchWriter, TickTask {
   #waiters: Array<(drained: boolean) => void> | undefined
   #onWriteSent: (() => void) | undefined
 
-  constructor (
-    socket: Duplex, owner: SendQueueOwner, limits: SendQueueLimits, sharing: WriteSharing,
-    windowBits: number | undefined
-  ) {
+  constructor (socket: Duplex, owner: SendQueueOwner, windowBits: number | undefined) {
     this.socket = socket
     this.#owner = owner
-    this.#limits = limits
-    this.#sharing = sharing
-    this.#windowBits = windowBits
+    this.windowBits = windowBits
   }
 
   /** Frames are taken: neither side has closed, and the socket can be written to. */
@@ -90,7 +85,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** Bytes that were taken and have not left. */
   get bufferedBytes (): number {
-    return this.socket.writableLength + this.#sharing.batcher.lengthOf(this) +
+    return this.socket.writableLength + this.#owner.sharing.batcher.lengthOf(this) +
       (this.#broadcasts?.length ?? 0) + this.#heldBytes
   }
 
@@ -160,7 +155,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** Writes what waits for the end of this tick. */
   flush (): void {
-    const { batcher } = this.#sharing
+    const { batcher } = this.#owner.sharing
     const broadcasts = this.#broadcasts
     this.#broadcasts = undefined
     if (batcher.lengthOf(this) > 0) {
@@ -198,20 +193,20 @@ export class SendQueue implements BatchWriter, TickTask {
     })
   }
 
-  get #waits (): boolean { return this.#limits.slowPeer === 'wait' }
+  get #waits (): boolean { return this.#owner.limits.slowPeer === 'wait' }
 
   get #isHalfEmpty (): boolean {
     const bytes = this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD
-    return bytes * 2 <= this.#limits.maxBufferedBytes
+    return bytes * 2 <= this.#owner.limits.maxBufferedBytes
   }
 
   /** More waits for the peer than may. */
   #isBehind (): boolean {
-    return this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD > this.#limits.maxBufferedBytes
+    return this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD > this.#owner.limits.maxBufferedBytes
   }
 
   #isOverfull (): boolean {
-    const { maxBufferedBytes } = this.#limits
+    const { maxBufferedBytes } = this.#owner.limits
     if (this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD <= maxBufferedBytes) return false
     // What waits for the end of its tick does not wait for the peer. Other streams than sockets may
     // run somebody's code when they are written to.
@@ -221,20 +216,20 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** True: these messages are not to be sent. */
   #meetSlowPeer (count: number): true {
-    if (this.#limits.slowPeer === 'drop') this.droppedMessages += count
+    if (this.#owner.limits.slowPeer === 'drop') this.droppedMessages += count
     else this.#owner.slowPeer(this.bufferedBytes)
     return true
   }
 
   #add ({ opcode, data }: OutgoingFrame): void {
-    const deflates = this.#windowBits !== undefined && opcode !== 'ping' &&
+    const deflates = this.windowBits !== undefined && opcode !== 'ping' &&
       Buffer.byteLength(data) >= MIN_DEFLATED_BYTES
-    if (deflates) this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, this.#windowBits))
+    if (deflates) this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, this.windowBits))
     else this.#addFrame(FIRST_BYTES[opcode], data)
   }
 
   #addFrame (firstByte: number, data: string | Uint8Array): void {
-    const { batcher } = this.#sharing
+    const { batcher } = this.#owner.sharing
     const broadcasts = this.#broadcasts
     if (broadcasts !== undefined) {
       this.#broadcasts = undefined
@@ -245,15 +240,15 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #broadcast (message: PreparedMessage): void {
-    const own = this.#sharing.batcher.lengthOf(this) > 0
+    const own = this.#owner.sharing.batcher.lengthOf(this) > 0
     // The first of a tick is judged at its end: most often it is the only one.
     if (!this.#waits && (own || this.#scheduled) && this.#isOverfull()) this.#refuseBroadcast()
     else this.#take(message)
   }
 
   #take (message: PreparedMessage): void {
-    const frame = message.frame(this.#windowBits)
-    const { batcher } = this.#sharing
+    const frame = message.frame(this.windowBits)
+    const { batcher } = this.#owner.sharing
     const own = batcher.lengthOf(this) > 0
     const isSocket = this.socket instanceof Socket
     if (own && this.#broadcasts === undefined && isSocket) return batcher.addFramed(this, frame.bytes)
@@ -263,7 +258,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #refuseBroadcast (): void {
-    if (this.#limits.slowPeer === 'drop') this.droppedMessages++
+    if (this.#owner.limits.slowPeer === 'drop') this.droppedMessages++
     else {
       this.#isSlow = true
       this.#schedule()
@@ -273,11 +268,11 @@ export class SendQueue implements BatchWriter, TickTask {
   #schedule (): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#sharing.loop.atEndOfTick(this)
+    this.#owner.sharing.loop.atEndOfTick(this)
   }
 
   #hold (message: PreparedMessage): void {
-    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
     const isFull = (this.#held?.length ?? 0) >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes
     if (isFull) this.#owner.broadcastRefused()
     else this.#keep(message)
@@ -285,7 +280,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   #keep (message: PreparedMessage): void {
     (this.#held ??= []).push(message)
-    this.#heldBytes += message.frame(this.#windowBits).bytes.length
+    this.#heldBytes += message.frame(this.windowBits).bytes.length
     this.#awaitWrite()
   }
 
@@ -301,7 +296,7 @@ export class SendQueue implements BatchWriter, TickTask {
     let sent = 0
     while (sent < held.length && !this.#isOverfull()) {
       const message = held[sent++] as PreparedMessage
-      this.#heldBytes -= message.frame(this.#windowBits).bytes.length
+      this.#heldBytes -= message.frame(this.windowBits).bytes.length
       this.#take(message)
     }
     this.#held = sent < held.length ? held.slice(sent) : undefined

@@ -4,7 +4,7 @@ import { FST_WEBSOCK_PROTOCOL_ERROR } from '../errors.ts'
 import { buildClosePayload } from '../protocol/close-payload.ts'
 import { FrameParser, type FrameSink } from '../protocol/frame-parser.ts'
 import { closeCodes } from '../wire/close-codes.ts'
-import { SendQueue, type SendQueueLimits, type SendQueueOwner, type WriteSharing } from './send-queue.ts'
+import { SendQueue, type SendQueueLimits, type SendQueueOwner } from './send-queue.ts'
 
 export interface TransportLimits extends SendQueueLimits {
   readonly maxMessageBytes: number
@@ -48,10 +48,8 @@ type Known = Duplex & { [kTransport]: SocketTransport }
  */
 export class SocketTransport implements FrameSink {
   readonly queue: SendQueue
-  readonly inflates: boolean
   readonly #socket: Duplex
   readonly #owner: TransportOwner
-  readonly #sharing: WriteSharing
   readonly #parser: FrameParser
   #closeSent = false
   #ended = false
@@ -63,12 +61,10 @@ export class SocketTransport implements FrameSink {
   #unread: Buffer[] | undefined
 
   /** To be called in the tick of the 101, so that no byte is lost. `windowBits`: of permessage-deflate. */
-  constructor (socket: Duplex, owner: TransportOwner, sharing: WriteSharing, windowBits: number | undefined) {
+  constructor (socket: Duplex, owner: TransportOwner, windowBits: number | undefined) {
     this.#socket = socket
     this.#owner = owner
-    this.#sharing = sharing
-    this.inflates = windowBits !== undefined
-    this.queue = new SendQueue(socket, owner, owner.limits, sharing, windowBits)
+    this.queue = new SendQueue(socket, owner, windowBits)
     this.#parser = new FrameParser(this)
     ;(socket as Known)[kTransport] = this
     // TLS sockets of a server would end their side with the peer's: behind its FIN there may be answers.
@@ -79,6 +75,7 @@ export class SocketTransport implements FrameSink {
   }
 
   get limits (): TransportLimits { return this.#owner.limits }
+  get inflates (): boolean { return this.queue.windowBits !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
   pause (): void {
@@ -152,12 +149,12 @@ export class SocketTransport implements FrameSink {
       return
     }
     this.#reading = true
-    this.#sharing.batcher.beginRead()
+    this.#owner.sharing.batcher.beginRead()
     try {
       for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) this.#parse(next)
     } finally {
       this.#reading = false
-      this.#sharing.batcher.endRead()
+      this.#owner.sharing.batcher.endRead()
     }
   }
 

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import { finished, type Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
+import type { EventLoop } from '../event-loop.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
 import { OtherListeners } from './other-listeners.ts'
@@ -19,6 +20,7 @@ export class Gate {
   readonly door = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
+  readonly #loop: EventLoop
   readonly #isRouted: (request: IncomingMessage) => boolean
   readonly #others: OtherListeners
   readonly #open = new Set<Upgrade>()
@@ -30,9 +32,10 @@ export class Gate {
   #closing = false
 
   /** `isRouted` tells whether a request is for a websocket route. It is asked only where others listen. */
-  constructor (server: Server, timeouts: UpgradeTimeouts, isRouted: (request: IncomingMessage) => boolean) {
+  constructor (server: Server, timeouts: UpgradeTimeouts, loop: EventLoop, isRouted: (request: IncomingMessage) => boolean) {
     this.#server = server
     this.#timeouts = timeouts
+    this.#loop = loop
     this.#isRouted = isRouted
     this.#others = new OtherListeners(server, timeouts, (request, socket, head) => {
       this.#afterAnswer(socket, () => this.#enter(request, socket, head))
@@ -122,7 +125,7 @@ export class Gate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const upgrade = new Upgrade(request, socket, head, this.#timeouts, () => this.#open.delete(upgrade))
+    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () => this.#open.delete(upgrade))
     this.#upgrades.set(request, upgrade)
     this.#open.add(upgrade)
     return upgrade

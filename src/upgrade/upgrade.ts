@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
+import type { EventLoop, TurnTask } from '../event-loop.ts'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
 
@@ -17,7 +18,7 @@ export interface UpgradeTimeouts {
  *
  * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
  */
-export class Upgrade {
+export class Upgrade implements TurnTask {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
@@ -25,6 +26,7 @@ export class Upgrade {
   readonly headers: IncomingHttpHeaders
   #admitted = false
   readonly #onEnd: () => void
+  readonly #loop: EventLoop
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
   #timer: NodeJS.Timeout | undefined
@@ -35,23 +37,33 @@ export class Upgrade {
   #guests: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
-  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, onEnd: () => void) {
+  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, loop: EventLoop, onEnd: () => void) {
     this.request = request
     this.socket = socket
     this.head = head
     this.headers = copyHandshake(request.headers)
     this.#onEnd = onEnd
+    this.#loop = loop
     this.#timeouts = timeouts
     socket.on('error', destroy)
     this.#errorListeners = socket.listenerCount('error')
   }
 
-  /** Starts the time limit. Called after the synchronous hooks: many upgrades are over then. */
+  /**
+   * Starts the time limit at the end of this turn. Most upgrades are over then, and need neither a timer
+   * nor a listener.
+   */
   watch (): void {
+    if (!this.#ended) this.#loop.atEndOfTurn(this)
+  }
+
+  endTurn (): void {
     if (this.#ended) return
     this.#watched = true
     if (this.socket.destroyed) return this.#end()
     this.socket.on('close', this.#end).on('drain', this.#drain)
+    // It may have come already.
+    if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 

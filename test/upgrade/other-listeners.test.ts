@@ -9,6 +9,7 @@ import t from 'tap'
 import { WebSocketServer } from 'ws'
 import websock, { type WebsocketHandler } from '../../src/index.ts'
 import { ask, refused } from '../helpers/client.ts'
+import { until } from '../helpers/differential.ts'
 import { connectRaw, exchange, handshake } from '../helpers/raw.ts'
 import { buildApp, listen, type App, type Teardown } from '../helpers/server.ts'
 
@@ -182,30 +183,29 @@ void t.test('an upgrade that every listener ignores is destroyed, after its time
 
 void t.test('one that is answered in time stays, and a reset harms nothing', async (t) => {
   const { app } = buildApp(t)
-  await app.register(websock, { upgradeTimeoutMs: 30 })
-  const answered: Duplex[] = []
-  const seen: Array<() => void> = []
-  const gone = new Promise<void>((resolve) => {
-    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
-      if (request.url === '/reset') socket.on('close', resolve)
-    })
-  })
+  await app.register(websock, { upgradeTimeoutMs: 300 })
+  const sockets = new Map<string, Duplex>()
+  const closed: string[] = []
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
-    answered.push(socket)
-    for (const resolve of seen) resolve()
-    if (request.url === '/kept') socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n')
+    const url = String(request.url)
+    sockets.set(url, socket)
+    socket.on('close', () => closed.push(url))
+    if (url === '/kept') socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n')
   })
   app.get('/ws', { websocketHandler: ours })
   const server = await listen(app)
   const kept = (await connectRaw(t, server.port)).write(handshake('/kept'))
+  await kept.until(({ text }) => text.endsWith('\r\n\r\n'))
   const ignored = (await connectRaw(t, server.port)).write(handshake('/ignored'))
   await ignored.ended
-  answered[0]?.write('still here')
+  sockets.get('/kept')?.write('still here')
   await kept.until(({ text }) => text.endsWith('still here'))
   const reset = (await connectRaw(t, server.port)).write(handshake('/reset'))
-  await new Promise<void>((resolve) => { if (answered.length === 3) resolve(); else seen.push(resolve) })
+  await until(() => sockets.has('/reset'), 'the listener is not called')
   reset.socket.resetAndDestroy()
-  await gone
+  await until(() => closed.includes('/reset'), 'the socket is not closed')
+  t.same(closed, ['/ignored', '/reset'])
   t.equal(await ask(t, server.url('/ws'), 'hi'), 'ours hi')
-  kept.socket.destroy()
+  // It is the listener's: nobody else ends it.
+  sockets.get('/kept')?.destroy()
 })
