@@ -140,9 +140,11 @@ void t.test('a letter is let go of when it has been handled, though others wait 
   const gc = runInNewContext('gc') as () => void
   const go: Array<() => void> = []
   const mailbox = new Mailbox<Letter & { payload: object }>({
+    limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9 },
+    sharing: { loop: new EventLoop() },
     holdReading: () => {},
     deliver: () => new Promise((resolve) => { go.push(resolve) })
-  }, { maxMailboxLength: 100, maxMailboxBytes: 1e9 }, new EventLoop())
+  })
   const payloads = Array.from({ length: 10 }, () => {
     const payload = { some: 'bytes' }
     mailbox.post({ bytes: 1, payload })

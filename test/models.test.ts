@@ -104,6 +104,8 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
   const log: string[] = []
   let finish: () => void = () => {}
   const mailbox: Mailbox<Scripted> = new Mailbox<Scripted>({
+    limits: { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes },
+    sharing: { loop: new EventLoop() },
     deliver (letter) {
       log.push(`starts ${letter.n}`)
       actInside(mailbox, log, letter)
@@ -112,7 +114,7 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
       return new Promise<void>((resolve) => { finish = () => { end(); resolve() } })
     },
     holdReading: (full) => log.push(full ? 'full' : 'read on')
-  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes }, new EventLoop())
+  })
   return { mailbox, log, finish: () => finish() }
 }
 

@@ -16,7 +16,6 @@ import { childOf, writeLog } from '../log.ts'
 import { writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { RateLimiter } from './rate-limit.ts'
-import { ReadGate } from './read-gate.ts'
 import { Ref } from './ref.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
 import { Timers, type Timer } from './timers.ts'
@@ -37,7 +36,6 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   droppedInfos = 0
   readonly #endpoint: Endpoint
   readonly #transport: SocketTransport
-  readonly #gate: ReadGate
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #ending: Ending
@@ -54,12 +52,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endpoint = endpoint
     this.peer = peer
     const { rateLimit } = endpoint.limits
-    this.#limiter = rateLimit && new RateLimiter(rateLimit, () => this.#gate.hold('rateLimit', false))
+    this.#limiter = rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
-    this.#mailbox = new Mailbox(this, endpoint.limits, endpoint.sharing.loop)
+    this.#mailbox = new Mailbox(this)
     this.#transport = new SocketTransport(peer.socket, this, peer.windowBits)
-    this.#gate = new ReadGate(this.#transport)
   }
 
   /** `init` is letter number one. */
@@ -73,7 +70,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get limits (): ConnectionLimits { return this.#endpoint.limits }
   get sharing (): WriteSharing { return this.#endpoint.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
-  get readingHeld (): boolean { return this.#gate.held }
+  get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
@@ -84,7 +81,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   count (frames: number, bytes: number): void {
     const verdict = this.#limiter?.judge(frames, bytes)
-    if (verdict === 'wait') this.#gate.hold('rateLimit', true)
+    if (verdict === 'wait') this.#transport.hold('rateLimit', true)
     else if (verdict === 'close') this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
   }
 
@@ -177,8 +174,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     })
   }
 
-  pause (): void { this.#gate.hold('handler', true) }
-  resume (): void { this.#gate.hold('handler', false) }
+  pause (): void { this.#transport.hold('handler', true) }
+  resume (): void { this.#transport.hold('handler', false) }
 
   subscribe (topic: string): void {
     if (!this.#ending.begun) this.#endpoint.topics.subscribe(topic, this)
@@ -220,7 +217,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   // ── the mailbox
 
-  holdReading (full: boolean): void { this.#gate.hold('mailbox', full) }
+  holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
     try {
@@ -334,7 +331,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#timers?.endAll()
     this.#limiter?.stop()
     this.#endpoint.topics.leave(this)
-    this.#gate.release()
+    this.#transport.release()
   }
 }
 

@@ -12,6 +12,8 @@ export interface MailboxLimits {
 }
 
 export interface MailboxOwner<L extends Letter> {
+  readonly limits: MailboxLimits
+  readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTurn'> }
   /** Handles one letter; must not throw or reject. A promise is waited for, and nothing else starts meanwhile. */
   deliver (letter: L): Promise<void> | void
   /** True: a mark is reached, stop reading. False: read on. */
@@ -23,8 +25,6 @@ export interface MailboxOwner<L extends Letter> {
  */
 export class Mailbox<L extends Letter> implements TurnTask {
   readonly #owner: MailboxOwner<L>
-  readonly #limits: MailboxLimits
-  readonly #loop: EventLoop
   /** Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and absent almost always. */
   #letters: Array<L | undefined> | undefined
   #head = 0
@@ -37,10 +37,8 @@ export class Mailbox<L extends Letter> implements TurnTask {
   #full = false
   #closed = false
 
-  constructor (owner: MailboxOwner<L>, limits: MailboxLimits, loop: EventLoop) {
+  constructor (owner: MailboxOwner<L>) {
     this.#owner = owner
-    this.#limits = limits
-    this.#loop = loop
   }
 
   /** Letters that wait, those included that wait for the end of this turn. The one being handled does not count. */
@@ -69,13 +67,13 @@ export class Mailbox<L extends Letter> implements TurnTask {
    * runs inside its sender. False, and nothing kept, when the mailbox is full or closed: by count, and for letters with bytes by those.
    */
   offer (letter: L): boolean {
-    if (this.#closed || this.length >= this.#limits.maxMailboxLength) return false
-    if (letter.bytes > 0 && this.#bytes + this.#stagedBytes >= this.#limits.maxMailboxBytes) return false
+    if (this.#closed || this.length >= this.#owner.limits.maxMailboxLength) return false
+    if (letter.bytes > 0 && this.#bytes + this.#stagedBytes >= this.#owner.limits.maxMailboxBytes) return false
     this.#stagedBytes += letter.bytes
     if (this.#staged !== undefined) this.#staged.push(letter)
     else {
       this.#staged = [letter]
-      this.#loop.atEndOfTurn(this)
+      this.#owner.sharing.loop.atEndOfTurn(this)
     }
     return true
   }
@@ -92,7 +90,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
     }
     this.#posted = 0
     this.#staged = staged.length > due && !this.#closed ? staged.slice(due) : undefined
-    if (this.#staged !== undefined) this.#loop.atEndOfTurn(this)
+    if (this.#staged !== undefined) this.#owner.sharing.loop.atEndOfTurn(this)
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
@@ -113,7 +111,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
     if (this.#letters === undefined) this.#letters = [letter]
     else this.#letters.push(letter)
     this.#bytes += letter.bytes
-    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
     if (!this.#full && (this.#queued >= maxMailboxLength || this.#bytes >= maxMailboxBytes)) {
       this.#full = true
       this.#owner.holdReading(true)
@@ -152,7 +150,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
       this.#letters = letters.slice(this.#head)
       this.#head = 0
     }
-    const { maxMailboxLength, maxMailboxBytes } = this.#limits
+    const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
     if (this.#full && this.#queued * 2 <= maxMailboxLength && this.#bytes * 2 <= maxMailboxBytes) {
       this.#full = false
       this.#owner.holdReading(false)

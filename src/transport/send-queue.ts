@@ -39,6 +39,12 @@ export interface WriteSharing {
   readonly batcher: WriteBatcher
 }
 
+/** Pongs behind bytes that wait: batched, and written. */
+interface UnreadPongs {
+  batched: number
+  written: number
+}
+
 /** What a write costs that waits, besides its bytes: two buffers and two entries of Node's queue. */
 const WRITE_OVERHEAD = 256
 
@@ -68,11 +74,8 @@ export class SendQueue implements BatchWriter, TickTask {
   #heldBytes = 0
   /** Writes that were made while others waited, and wait themselves. */
   #waitingWrites = 0
-  /** Pongs that were batched behind bytes that wait, and those of them that were written. */
-  #batchedPongs = 0
-  #unreadPongs = 0
+  #pongs: UnreadPongs | undefined
   #waiters: Array<(drained: boolean) => void> | undefined
-  #onWriteSent: (() => void) | undefined
 
   constructor (socket: Duplex, owner: SendQueueOwner, windowBits: number | undefined) {
     this.socket = socket
@@ -115,8 +118,11 @@ export class SendQueue implements BatchWriter, TickTask {
   /** Answers a ping (RFC 6455 §5.5.3), however much waits. */
   pong (data: Buffer): void {
     if (!this.#open) return
-    if (this.socket.writableLength > 0) this.#batchedPongs++
-    if (this.#batchedPongs + this.#unreadPongs > MAX_UNREAD_PONGS) return this.#owner.pongsUnread()
+    if (this.socket.writableLength > 0) {
+      const pongs = (this.#pongs ??= { batched: 0, written: 0 })
+      pongs.batched++
+      if (pongs.batched + pongs.written > MAX_UNREAD_PONGS) return this.#owner.pongsUnread()
+    }
     this.#addFrame(FIRST_BYTES.pong, data)
   }
 
@@ -326,15 +332,14 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** Gives the callback of a write that waits. One that the kernel takes at once needs none. */
   #countWrite (always = false): (() => void) | undefined {
-    const pongs = this.#batchedPongs
-    this.#batchedPongs = 0
+    const pongs = this.#pongs
+    const batched = pongs?.batched ?? 0
+    if (pongs !== undefined) pongs.batched = 0
     if (!always && this.socket.writableLength === 0) return undefined
     this.#waitingWrites++
-    this.#onWriteSent ??= () => this.#writeSent()
-    if (pongs === 0) return this.#onWriteSent
-    this.#unreadPongs += pongs
+    if (pongs !== undefined) pongs.written += batched
     return () => {
-      this.#unreadPongs -= pongs
+      if (pongs !== undefined) pongs.written -= batched
       this.#writeSent()
     }
   }

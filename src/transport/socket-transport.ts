@@ -11,6 +11,9 @@ export interface TransportLimits extends SendQueueLimits {
   readonly closeTimeoutMs: number
 }
 
+/** Who may hold the socket from being read. */
+const HOLDERS = { mailbox: 1, handler: 2, rateLimit: 4 } as const
+
 /** Who is told what comes over a transport. None of these throws. */
 export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
@@ -51,6 +54,8 @@ export class SocketTransport implements FrameSink {
   readonly #socket: Duplex
   readonly #owner: TransportOwner
   readonly #parser: FrameParser
+  #holds = 0
+  #released = false
   #closeSent = false
   #ended = false
   /** Bytes that came after our close frame. */
@@ -78,12 +83,24 @@ export class SocketTransport implements FrameSink {
   get inflates (): boolean { return this.queue.windowBits !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
-  pause (): void {
+  /** Somebody holds the socket from being read. */
+  get held (): boolean { return this.#holds !== 0 && !this.#released }
+
+  /** Holds the socket from being read, or lets go of it. It is read as long as nobody holds it. */
+  hold (by: keyof typeof HOLDERS, on: boolean): void {
+    const before = this.#holds
+    this.#holds = on ? before | HOLDERS[by] : before & ~HOLDERS[by]
+    if (this.#released || (before === 0) === (this.#holds === 0)) return
     // Behind the peer's close frame only its FIN is to be read.
-    if (!this.#parser.stopped) this.#socket.pause()
+    if (!on) this.#socket.resume()
+    else if (!this.#parser.stopped) this.#socket.pause()
   }
 
-  resume (): void { this.#socket.resume() }
+  /** Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen. */
+  release (): void {
+    this.#released = true
+    if (this.#holds !== 0) this.#socket.resume()
+  }
 
   /** Sends a close frame behind all that was taken. Nothing happens when one has been sent. */
   close (code: number, reason: string): void {

@@ -11,12 +11,14 @@ function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbere
   const marks: Array<[boolean, number]> = []
   const ends: Array<() => void> = []
   const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
+    limits: { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes },
+    sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       handled.push(n)
       return new Promise<void>((resolve) => ends.push(resolve))
     },
     holdReading: (full) => marks.push([full, mailbox.length])
-  }, { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes }, new EventLoop())
+  })
   return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
 }
 
@@ -75,13 +77,15 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
   const seen = { last: -1, ordered: true }
   let release = (): void => {}
   const mailbox = new Mailbox<Numbered>({
+    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 },
+    sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       seen.ordered &&= n === seen.last + 1
       seen.last = n
       return n === 0 ? new Promise<void>((resolve) => { release = resolve }) : undefined
     },
     holdReading: () => {}
-  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 }, new EventLoop())
+  })
   for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
   release()
   await turn()
@@ -91,13 +95,15 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
 void t.test('a million letters offered in one turn take no longer each than a few', async (t) => {
   const seen = { last: -1, ordered: true, length: 0 }
   const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
+    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 },
+    sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       seen.ordered &&= n === seen.last + 1
       seen.last = n
       if (n === 499_999) seen.length = mailbox.length
     },
     holdReading: () => {}
-  }, { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 }, new EventLoop())
+  })
   for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n, bytes: 0 })
   t.equal(mailbox.length, 1_000_000)
   await turn()
