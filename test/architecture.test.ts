@@ -26,7 +26,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
   transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:net$/, /^type:node:stream$/] },
   connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
-  messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
+  messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|letter|result)$/], others: [/^secure-json-parse$/] },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: { ours: [/^errors$/, /^log$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: {

@@ -11,7 +11,9 @@ import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Tick } from './letter.ts'
+import {
+  CALLBACK_NAMES, callbackOf, callHandler, createMessage, isFromPeer, passGuard, type ConnectionLetter, type Tick
+} from './letter.ts'
 import { childOf, writeLog } from '../log.ts'
 import { writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
@@ -87,13 +89,13 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   receiveText (text: string, bytes: number): void {
     this.messagesRead++
-    this.#mailbox.post({ type: 'message', bytes, data: text })
+    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
     const kept = this.#mailbox.busy ? copyOfSmall(data) : data
-    this.#mailbox.post({ type: 'message', bytes: data.length, data: kept })
+    this.#mailbox.post(createMessage(this.#endpoint, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
@@ -223,7 +225,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
-      this.#apply(letter, result)
+      if (this.#apply(letter, result) && this.#passesGuard(letter)) return this.deliver(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
@@ -232,13 +234,19 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
+    let passes = false
     try {
-      this.#apply(letter, await result)
+      passes = this.#apply(letter, await result) && this.#passesGuard(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
     clearTimeout(this.#initTimer)
-    await this.#afterCallback()
+    await (passes ? this.deliver(letter) : this.#afterCallback())
+  }
+
+  /** True when a message has passed its guard. Not when this side has ended the connection meanwhile. */
+  #passesGuard (letter: ConnectionLetter): boolean {
+    return passGuard(letter) && !this.#mailbox.dropped
   }
 
   #limitInit (): void {
@@ -250,8 +258,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     }, initTimeoutMs)
   }
 
-  /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
-  #apply (letter: ConnectionLetter, value: unknown): void {
+  /**
+   * The only reader of results. Throws before anything is sent or kept when any part of one is
+   * impossible. True for a result that sends nothing and ends nothing.
+   */
+  #apply (letter: ConnectionLetter, value: unknown): boolean {
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
@@ -260,10 +271,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
     else if (frames !== undefined) queue.send(frames)
-    if (stopped === undefined) return
+    if (stopped === undefined) return result === undefined || result.type === 'ok'
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+    return false
   }
 
   #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame | OutgoingFrame[] | undefined {
@@ -273,7 +285,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
-    this.report(error, CALLBACK_NAMES[letter.type])
+    this.report(error, callbackOf(letter))
     this.#endWithError(error, closeCodes.internalError)
   }
 

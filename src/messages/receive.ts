@@ -1,4 +1,5 @@
 import type { AnyHandler, InvalidMessage } from '../connection/handler.ts'
+import type { GuardedMessage } from '../connection/letter.ts'
 import { stop } from '../connection/result.ts'
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
@@ -10,6 +11,7 @@ import { readDiscriminant } from './union.ts'
 type AnyCallback = NonNullable<AnyHandler['handleIn']>
 type AnyContext = Parameters<AnyCallback>[2]
 export type Receive = (data: string | Buffer, state: unknown, ws: AnyContext) => unknown
+export type ReceiveGuarded = (letter: GuardedMessage, state: unknown, ws: AnyContext) => unknown
 
 export interface ReceiveOptions {
   readonly handler: AnyHandler
@@ -25,6 +27,23 @@ export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receiv
   return (data, state, ws) => {
     const message = read(data, codec, check)
     return message instanceof Invalid ? refuse(message, handler, state, ws) : dispatch(message, state, ws)
+  }
+}
+
+/**
+ * Builds the same for a route with a `guard`; undefined for one without. Called twice for a message:
+ * for its guard, and for its callback when the guard let it pass.
+ */
+export function buildReceiveGuarded ({ handler, codec, check }: ReceiveOptions): ReceiveGuarded | undefined {
+  if (handler.guard === undefined) return undefined
+  const dispatch = buildDispatch(handler)
+  return (letter, state, ws) => {
+    if (letter.step === 'callback') return dispatch(letter.message, state, ws)
+    const message = check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
+    if (message instanceof Invalid) return refuse(message, handler, state, ws)
+    letter.message = message
+    letter.step = 'guard'
+    return handler.guard?.(message as never, state, ws)
   }
 }
 

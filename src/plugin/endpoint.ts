@@ -7,7 +7,7 @@ import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
 import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
-import { buildReceive } from '../messages/receive.ts'
+import { buildReceive, buildReceiveGuarded } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { Host, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
@@ -34,6 +34,7 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     handler,
     limits: options,
     receive: buildReceive({ handler, codec, check }),
+    receiveGuarded: buildReceiveGuarded({ handler, codec, check }),
     encode,
     prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,
