@@ -2,6 +2,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
+import { messageOf } from '../foreign-value.ts'
 import { PreparedMessage } from '../transport/prepared-message.ts'
 import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
@@ -78,7 +79,7 @@ function named<T> (route: string, part: string, build: () => T): T {
   try {
     return build()
   } catch (cause) {
-    const error = new FST_WEBSOCK_INVALID_SCHEMA(route, part, cause instanceof Error ? cause.message : String(cause))
+    const error = new FST_WEBSOCK_INVALID_SCHEMA(route, part, messageOf(cause))
     throw Object.assign(error, { cause })
   }
 }

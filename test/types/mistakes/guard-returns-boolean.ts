@@ -21,5 +21,8 @@ app.get('/', {
 })
 
 /*
-TODO
+18:5 No overload matches this call.
+  The last overload gave the following error.
+    Type '(_message: NoInfer<{ event: "say"; text: string; } | { event: "leave"; }>, state: { admin: boolean; }) => boolean' is not assignable to type 'Callback<{ event: "say"; text: string; } | { event: "leave"; }, { event: "said"; text: string; }, unknown, any>'.
+      Type 'boolean' is not assignable to type 'CallbackResult<any>'.
 */

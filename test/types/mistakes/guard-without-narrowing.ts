@@ -25,5 +25,6 @@ app.get('/', {
 })
 
 /*
-TODO
+17:45 Property 'text' does not exist on type '{ event: "say"; text: string; } | { event: "leave"; }'.
+  Property 'text' does not exist on type '{ event: "leave"; }'.
 */
