@@ -15,6 +15,7 @@ import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Ti
 import { childOf, writeLog } from '../log.ts'
 import { writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
+import { WaitingNews, type NewsLetter } from './news.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
 import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
@@ -45,7 +46,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
-  #infoRefused = false
+  #refused: 'infos' | 'broadcasts' | undefined
+  #news: WaitingNews | undefined
 
   /** To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost. */
   constructor (endpoint: Endpoint, peer: Peer) {
@@ -108,7 +110,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#ending.begin({ type: 'remote', code, reason }, this.#mailbox.busy)
+    this.#begin({ type: 'remote', code, reason }, this.#mailbox.busy)
   }
 
   closed (): void {
@@ -120,7 +122,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  broadcastRefused (): void { this.#refuseInfo() }
+  broadcastRefused (): void { this.#refuseInfo('broadcasts') }
 
   pongsUnread (): void {
     const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
@@ -130,36 +132,50 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   // ── what comes from inside
 
   /** Puts an info into the mailbox; false when it was not taken. */
-  offer (info: unknown): boolean { return this.#offer({ type: 'info', bytes: 0, info }) }
-
-  /** The same for what the library has to tell. False also when the handler does not want to know. */
-  announce (news: News): boolean {
-    return this.#endpoint.handler[CALLBACK_NAMES[news.type]] !== undefined && this.#offer({ ...news, bytes: 0 })
-  }
+  offer (info: unknown): boolean { return this.#offer({ type: 'info', info }) }
 
   #offer (letter: ConnectionLetter): boolean {
     if (this.#ending.begun) return false
     if (this.#mailbox.offer(letter)) return true
-    this.#refuseInfo()
+    this.#refuseInfo('infos')
     return false
   }
 
+  /** Tells the handler what the library has to tell; false when it cannot be told, or does not want to know. */
+  announce (news: News): boolean {
+    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) return false
+    this.#news ??= new WaitingNews()
+    const letter = this.#news.add(news)
+    return letter === undefined || this.#mailbox.offer(letter)
+  }
+
+  #takeNews (letter: NewsLetter): void {
+    this.#news?.delete(letter)
+    if (this.#news?.isEmpty === true) this.#news = undefined
+  }
+
   /** Ends the connection at the end of the tick: no handler runs within the call that offers an info. */
-  #refuseInfo (): void {
+  #refuseInfo (what: 'infos' | 'broadcasts'): void {
     if (this.limits.infoOverflow === 'drop') {
-      if (++this.droppedInfos > 1) return
-      writeLog(() => this.#context.log, 'warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
-    } else if (!this.#infoRefused) {
-      this.#infoRefused = true
+      if (++this.droppedInfos === 1) this.#warnOfFullMailbox(what, 'infos are dropped')
+    } else if (this.#refused === undefined) {
+      this.#refused = what
       this.#endpoint.sharing.loop.atEndOfTick(this)
     }
   }
 
   endTick (): void {
     if (this.#ending.begun) return
-    const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
-    writeLog(() => this.#context.log, 'warn', { err: error }, 'the mailbox is full: the connection is closed')
+    const error = this.#warnOfFullMailbox(this.#refused ?? 'infos', 'the connection is closed')
     this.#endWithError(error, closeCodes.tryAgainLater)
+  }
+
+  #warnOfFullMailbox (what: 'infos' | 'broadcasts', consequence: string): Error {
+    const error = new FST_WEBSOCK_MAILBOX_FULL(what === 'infos'
+      ? `${this.limits.maxMailboxInfos} infos wait, as many as \`maxMailboxInfos\` allows`
+      : 'broadcasts that wait for a slow reader reach `maxMailboxLength` or `maxMailboxBytes`')
+    writeLog(() => this.#context.log, 'warn', { err: error }, `the mailbox is full: ${consequence}`)
+    return error
   }
 
   broadcast (message: PreparedMessage): void { this.#transport.queue.broadcast(message) }
@@ -168,7 +184,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
   postInterval (info: unknown, ms: number): Timer {
-    const tick: Tick = { type: 'tick', bytes: 0, info, waiting: false }
+    const tick: Tick = { type: 'tick', info, waiting: false }
     return this.#openTimers().every(ms, () => {
       if (!tick.waiting) tick.waiting = this.#offer(tick)
     })
@@ -220,6 +236,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
+    if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
@@ -303,6 +320,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   terminate (reason: TerminateReason): Awaitable<void> {
     // After the peer's FIN there was still something to send.
     if (reason.type === 'remote') this.#transport.endWriting()
+    return this.#mailbox.enter(this.#callTerminate, this, reason)
+  }
+
+  #callTerminate (reason: TerminateReason): Awaitable<void> {
     return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
   }
 
@@ -323,7 +344,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (first) this.#release()
     if (close === 'cut') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#ending.begin(reason, busy)
+    if (first) this.#begin(reason, busy)
+  }
+
+  /** In the async context of the connection: listeners of the signal are called. */
+  #begin (reason: TerminateReason, busy: boolean): void {
+    this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
   /** Lets go of all that a connection has while it is open. */

@@ -1,8 +1,9 @@
 import type { ControlFrame } from '../wire/frame.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { InitArgs, InitContext, News } from './handler.ts'
+import type { InitArgs, InitContext } from './handler.ts'
 import type { Letter } from './mailbox.ts'
+import type { NewsLetter } from './news.ts'
 
 /** The info of an interval. One letter serves all its ticks: it is not posted again while it waits. */
 export interface Tick extends Letter {
@@ -13,12 +14,12 @@ export interface Tick extends Letter {
 
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
-  | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
-  | { readonly type: 'message', readonly data: string | Buffer }
-  | { readonly type: 'control', readonly frame: ControlFrame }
+  | { readonly type: 'init', readonly bytes: 0, readonly args: InitArgs<unknown, unknown, unknown> }
+  | { readonly type: 'message', readonly bytes: number, readonly data: string | Buffer }
+  | { readonly type: 'control', readonly bytes: number, readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
   | Tick
-  | News
+  | NewsLetter
 )
 
 /** The callback that each is for. */
