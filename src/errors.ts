@@ -67,7 +67,7 @@ export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESS
 export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERROR',
   'The client broke the protocol: %s', 400)
 export const FST_WEBSOCK_MAILBOX_FULL = createError('FST_WEBSOCK_MAILBOX_FULL',
-  'The mailbox holds %s letters and takes no more infos', 503)
+  'The mailbox is full: %s. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"', 503)
 export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
   'The client reads too slowly: %s bytes wait to be sent', 503)
 export const FST_WEBSOCK_RATE_LIMITED = createError('FST_WEBSOCK_RATE_LIMITED',

@@ -1,27 +1,28 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
-import type { TickTask } from '../event-loop.ts'
+import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
-import type { OutgoingFrame } from '../wire/frame.ts'
 import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { HeldBroadcasts } from './held-broadcasts.ts'
 import {
-  CALLBACK_NAMES, callbackOf, callHandler, createMessage, isFromPeer, passGuard, type ConnectionLetter, type Tick
+  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer, passGuard, type ConnectionLetter, type Tick
 } from './letter.ts'
-import { childOf, writeLog } from '../log.ts'
+import { childOf, type Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
+import { Membership } from './membership.ts'
+import { WaitingNews, type NewsLetter } from './news.ts'
+import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
 import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
+import { Tasks, type TasksOwner } from './tasks.ts'
 import { Timers, type Timer } from './timers.ts'
 
 /**
@@ -32,12 +33,11 @@ import { Timers, type Timer } from './timers.ts'
  * into its caller. Its parts know it as their owner, and it has no closures: there may be a hundred
  * thousand.
  */
-export class Connection implements Beating, EndingOwner, MailboxOwner<ConnectionLetter>, TickTask, TransportOwner {
+export class Connection implements Beating, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner, TransportOwner {
   readonly peer: Peer
   readonly pulse = new Pulse()
   /** Whole data messages so far. */
   messagesRead = 0
-  droppedInfos = 0
   readonly #endpoint: Endpoint
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
@@ -46,13 +46,13 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   readonly #limiter: RateLimiter | undefined
   #timers: Timers | undefined
   #initTimer: NodeJS.Timeout | undefined
-  #heldBroadcasts: HeldBroadcasts | undefined
-  /** Tasks of `ws.run` that have not settled. */
-  #tasks = 0
+  #membership: Membership | undefined
+  #overflow: Overflow | undefined
+  #tasks: Tasks | undefined
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
-  #infoRefused = false
+  #news: WaitingNews | undefined
 
   /** To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost. */
   constructor (endpoint: Endpoint, peer: Peer) {
@@ -78,11 +78,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get sharing (): WriteSharing { return this.#endpoint.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
-  get busy (): boolean { return this.#mailbox.busy || this.#tasks > 0 }
+  get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
-  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes + (this.#heldBroadcasts?.bytes ?? 0) }
+  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0) }
   get server (): FastifyInstance { return this.#endpoint.server }
+  get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
   // ── what comes over the transport
@@ -116,7 +117,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#ending.begin({ type: 'remote', code, reason }, this.busy)
+    this.#begin({ type: 'remote', code, reason }, this.busy)
   }
 
   closed (): void {
@@ -128,7 +129,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  messageRefused (): void { this.#refuseInfo() }
+  messageRefused (): void { this.#refuse('messages') }
 
   pongsUnread (): void {
     const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
@@ -138,41 +139,34 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   // ── what comes from inside
 
   /** Puts an info into the mailbox; false when it was not taken. */
-  offer (info: unknown): boolean { return this.#offer({ type: 'info', bytes: 0, info }) }
-
-  /** The same for what the library has to tell. False also when the handler does not want to know. */
-  announce (news: News): boolean {
-    return this.#endpoint.handler[CALLBACK_NAMES[news.type]] !== undefined && this.#offer({ ...news, bytes: 0 })
-  }
+  offer (info: unknown): boolean { return this.#offer({ type: 'info', info }) }
 
   #offer (letter: ConnectionLetter): boolean {
     if (this.#ending.begun) return false
     if (this.#mailbox.offer(letter)) return true
-    this.#refuseInfo()
+    this.#refuse('infos')
     return false
   }
 
-  /** Ends the connection at the end of the tick: no handler runs within the call that offers an info. */
-  #refuseInfo (): void {
-    if (this.limits.infoOverflow === 'drop') {
-      if (++this.droppedInfos > 1) return
-      writeLog(() => this.#context.log, 'warn', { letters: this.#mailbox.length }, 'the mailbox is full: infos are dropped')
-    } else if (!this.#infoRefused) {
-      this.#infoRefused = true
-      this.#endpoint.sharing.loop.atEndOfTick(this)
-    }
+  /** Tells the handler what the library has to tell; false when it cannot be told, or does not want to know. */
+  announce (news: News): boolean {
+    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) return false
+    this.#news ??= new WaitingNews()
+    const letter = this.#news.add(news)
+    return letter === undefined || this.#mailbox.offer(letter)
   }
 
-  endTick (): void {
-    if (this.#ending.begun) return
-    const error = new FST_WEBSOCK_MAILBOX_FULL(this.#mailbox.length)
-    writeLog(() => this.#context.log, 'warn', { err: error }, 'the mailbox is full: the connection is closed')
-    this.#endWithError(error, closeCodes.tryAgainLater)
+  #takeNews (letter: NewsLetter): void {
+    this.#news?.delete(letter)
+    if (this.#news?.isEmpty === true) this.#news = undefined
   }
+
+  get logOf (): Log { return () => this.#context.log }
+
+  #refuse (what: 'infos' | 'messages'): void { (this.#overflow ??= new Overflow(this)).refuse(what) }
 
   broadcast (message: PreparedMessage, topic: string): void {
-    if (this.#heldBroadcasts?.holds(topic) === true) this.#heldBroadcasts.add(message)
-    else this.#transport.queue.broadcast(message)
+    if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
   }
 
   /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
@@ -187,11 +181,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      const frames = this.#encode(messages)
-      if (!Array.isArray(frames)) return queue.sendAside(frames)
-      let sent = true
-      for (const frame of frames) sent = queue.sendAside(frame) && sent
-      return sent
+      return queue.sendAside(encodeMessages(messages, this.#endpoint.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -213,20 +203,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   /** Starts a task beside the mailbox. `terminate` waits for it. */
   run (task: (signal: AbortSignal) => unknown): void {
     if (this.#ending.begun) return
-    this.#tasks++
-    void this.#runTask(task)
+    this.#tasks ??= new Tasks(this)
+    void this.#mailbox.enter(this.#tasks.run, this.#tasks, task)
   }
 
-  async #runTask (task: (signal: AbortSignal) => unknown): Promise<void> {
-    try {
-      await task(this.signal)
-    } catch (error) {
-      // Once aborted, a task may end by the error of its signal.
-      if (!this.signal.aborted || error !== this.signal.reason) this.#failAside(error, 'ws.run')
-    }
-    this.#tasks--
-    if (!this.#mailbox.busy) this.#endWork()
-  }
+  taskFailed (error: unknown): void { this.#failAside(error, 'ws.run') }
+  tasksEnded (): void { if (!this.#mailbox.busy) this.#endWork() }
 
   #failAside (error: unknown, by: string): void {
     this.report(error, by)
@@ -235,7 +217,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
   postInterval (info: unknown, ms: number): Timer {
-    const tick: Tick = { type: 'tick', bytes: 0, info, waiting: false }
+    const tick: Tick = { type: 'tick', info, waiting: false }
     return this.#openTimers().every(ms, () => {
       if (!tick.waiting) tick.waiting = this.#offer(tick)
     })
@@ -244,23 +226,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   pause (): void { this.#transport.hold('handler', true) }
   resume (): void { this.#transport.hold('handler', false) }
 
-  subscribe (topic: string): void {
-    if (this.#ending.begun) return
-    this.#endpoint.topics.subscribe(topic, this)
-    if (this.callbackRuns) (this.#heldBroadcasts ??= new HeldBroadcasts(this.limits.maxBufferedBytes)).hold(topic)
-  }
-
-  unsubscribe (topic: string): void { this.#endpoint.topics.unsubscribe(topic, this) }
-  subscriptionReady (topic: string): Promise<boolean> { return this.#endpoint.topics.subscriptionReady(topic, this) }
-
-  publishToOthers (topic: string, info: unknown): void { this.#endpoint.topics.publish(topic, info, { except: this.id }) }
-  broadcastToOthers (topic: string, message: unknown): void { this.#endpoint.topics.broadcast(topic, message, { except: this.id }) }
-
-  track (topic: string, key: string, meta: unknown): void {
-    if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id, this.#endpoint.limits.maxPresenceBytes)
-  }
-
-  untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
+  get membership (): Membership { return (this.#membership ??= new Membership(this)) }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
   createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
@@ -295,10 +261,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
+    if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
-      if (this.#apply(letter, result) && this.#passesGuard(letter)) return this.deliver(letter)
+      if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) return this.deliver(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
@@ -309,17 +276,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (letter.type === 'init') this.#limitInit()
     let passes = false
     try {
-      passes = this.#apply(letter, await result) && this.#passesGuard(letter)
+      passes = this.#apply(letter, await result) && passGuard(letter, this.#mailbox.dropped)
     } catch (error) {
       this.#fail(letter, error)
     }
     clearTimeout(this.#initTimer)
     await (passes ? this.deliver(letter) : this.#afterCallback())
-  }
-
-  /** True when a message has passed its guard. Not when this side has ended the connection meanwhile. */
-  #passesGuard (letter: ConnectionLetter): boolean {
-    return passGuard(letter) && !this.#mailbox.dropped
   }
 
   #limitInit (): void {
@@ -342,33 +304,17 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     const { queue } = this.#transport
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends = queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? this.#encode(messages) : undefined
+    const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
     else if (frames !== undefined) queue.send(frames)
-    if (this.#heldBroadcasts !== undefined) this.#sendHeldBroadcasts()
+    this.#membership?.sendHeld(queue)
     if (stopped === undefined) return result === undefined || result.type === 'ok'
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
     return false
-  }
-
-  #encode (messages: unknown): OutgoingFrame | OutgoingFrame[] {
-    if (!Array.isArray(messages)) return this.#endpoint.encode(messages)
-    // Not map, which passes over holes: they would be found when half of the list is sent.
-    return Array.from(messages, (message: unknown) => this.#endpoint.encode(message))
-  }
-
-  #sendHeldBroadcasts (): void {
-    const { messages, refused } = this.#heldBroadcasts as HeldBroadcasts
-    const { queue } = this.#transport
-    this.#heldBroadcasts = undefined
-    for (const message of messages) queue.broadcast(message)
-    if (refused === 0) return
-    if (this.limits.slowPeer === 'drop') queue.droppedMessages += refused
-    else this.slowPeer(this.bufferedBytes)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
@@ -384,7 +330,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   /** `terminate` may run when nothing else of this connection does. */
   #endWork (): void {
-    if (this.#ending.begun && this.#tasks === 0 && this.#mailbox.length === 0) this.#ending.workEnded()
+    if (this.#ending.begun && this.#tasks?.running !== true && this.#mailbox.length === 0) this.#ending.workEnded()
   }
 
   async #waitForPeer (): Promise<void> {
@@ -404,8 +350,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
 
   get running (): string | undefined {
-    if (this.callbackRuns) return 'the running callback'
-    return this.#tasks > 0 ? 'a task of ws.run' : undefined
+    return this.callbackRuns ? 'the running callback' : this.#tasks?.running === true ? 'a task of ws.run' : undefined
   }
 
   dropLetters (): void { this.#mailbox.close() }
@@ -413,6 +358,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   terminate (reason: TerminateReason): Awaitable<void> {
     // After the peer's FIN there was still something to send.
     if (reason.type === 'remote') this.#transport.endWriting()
+    return this.#mailbox.enter(this.#callTerminate, this, reason)
+  }
+
+  #callTerminate (reason: TerminateReason): Awaitable<void> {
     return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
   }
 
@@ -433,23 +382,20 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (first) this.#release()
     if (close === 'cut') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#ending.begin(reason, busy)
+    if (first) this.#begin(reason, busy)
+  }
+
+  /** In the async context of the connection: listeners of the signal are called. */
+  #begin (reason: TerminateReason, busy: boolean): void {
+    this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
   /** Lets go of all that a connection has while it is open. */
   #release (): void {
     this.#timers?.endAll()
     this.#limiter?.stop()
-    this.#heldBroadcasts = undefined
+    this.#membership?.dropHeld()
     this.#endpoint.topics.leave(this)
     this.#transport.release()
   }
-}
-
-/** A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of that. */
-function copyOfSmall (data: Buffer): Buffer {
-  if (data.length * 2 >= data.buffer.byteLength) return data
-  const copy = Buffer.allocUnsafeSlow(data.length)
-  data.copy(copy)
-  return copy
 }

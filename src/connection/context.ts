@@ -66,31 +66,31 @@ export class ConnectionContext implements AnyContext {
   }
 
   get subscribe (): (topic: string | Topic) => void {
-    return (this.#parts.subscribe ??= (topic) => this.#connection.subscribe(nameOfTopic(topic)))
+    return (this.#parts.subscribe ??= (topic) => this.#connection.membership.subscribe(nameOfTopic(topic)))
   }
 
   get unsubscribe (): (topic: string | Topic) => void {
-    return (this.#parts.unsubscribe ??= (topic) => this.#connection.unsubscribe(nameOfTopic(topic)))
+    return (this.#parts.unsubscribe ??= (topic) => this.#connection.membership.unsubscribe(nameOfTopic(topic)))
   }
 
   get subscriptionReady (): (topic: string | Topic) => Promise<boolean> {
-    return (this.#parts.subscriptionReady ??= (topic) => this.#connection.subscriptionReady(nameOfTopic(topic)))
+    return (this.#parts.subscriptionReady ??= (topic) => this.#connection.membership.subscriptionReady(nameOfTopic(topic)))
   }
 
   get broadcast (): (topic: string | Topic, message: unknown) => void {
-    return (this.#parts.broadcast ??= (topic, message) => this.#connection.broadcastToOthers(nameOfTopic(topic), message))
+    return (this.#parts.broadcast ??= (topic, message) => this.#connection.membership.broadcast(nameOfTopic(topic), message))
   }
 
   get publish (): (topic: string | Topic, info: unknown) => void {
-    return (this.#parts.publish ??= (topic, info) => this.#connection.publishToOthers(nameOfTopic(topic), info))
+    return (this.#parts.publish ??= (topic, info) => this.#connection.membership.publish(nameOfTopic(topic), info))
   }
 
   get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
-    return (this.#parts.track ??= (topic, key, meta) => this.#connection.track(nameOfTopic(topic), key, meta))
+    return (this.#parts.track ??= (topic, key, meta) => this.#connection.membership.track(nameOfTopic(topic), key, meta))
   }
 
   get untrack (): (topic: string | Topic, key: string) => void {
-    return (this.#parts.untrack ??= (topic, key) => this.#connection.untrack(nameOfTopic(topic), key))
+    return (this.#parts.untrack ??= (topic, key) => this.#connection.membership.untrack(nameOfTopic(topic), key))
   }
 
   get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }

@@ -1,9 +1,10 @@
-import type { ControlFrame } from '../wire/frame.ts'
+import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
 import { warnOnce } from './log.ts'
-import type { InitArgs, InitContext, News } from './handler.ts'
+import type { InitArgs, InitContext } from './handler.ts'
 import type { Letter } from './mailbox.ts'
+import type { NewsLetter } from './news.ts'
 
 /** The info of an interval. One letter serves all its ticks: it is not posted again while it waits. */
 export interface Tick extends Letter {
@@ -27,13 +28,13 @@ export interface GuardedMessage extends Letter {
 
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
-  | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
-  | { readonly type: 'message', readonly data: string | Buffer }
-  | { readonly type: 'control', readonly frame: ControlFrame }
+  | { readonly type: 'init', readonly bytes: 0, readonly args: InitArgs<unknown, unknown, unknown> }
+  | { readonly type: 'message', readonly bytes: number, readonly data: string | Buffer }
+  | { readonly type: 'control', readonly bytes: number, readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
   | GuardedMessage
   | Tick
-  | News
+  | NewsLetter
 )
 
 /** The callback that each is for. */
@@ -62,9 +63,9 @@ export function callbackOf (letter: ConnectionLetter): string {
   return letter.type === 'guarded' && letter.step === 'guard' ? 'guard' : CALLBACK_NAMES[letter.type]
 }
 
-/** True when the guard of this message has run, and its callback is next. */
-export function passGuard (letter: ConnectionLetter): boolean {
-  if (letter.type !== 'guarded' || letter.step !== 'guard') return false
+/** True when the guard of this message has run, and its callback is next. `ended`: by this side, meanwhile. */
+export function passGuard (letter: ConnectionLetter, ended: boolean): boolean {
+  if (ended || letter.type !== 'guarded' || letter.step !== 'guard') return false
   letter.step = 'callback'
   return true
 }
@@ -96,4 +97,19 @@ function callHandleInfo (info: unknown, endpoint: Endpoint, state: unknown, cont
   const { handler } = endpoint
   if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)
   warnOnce(endpoint, () => context.log, 'info')
+}
+
+/** A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of that. */
+export function copyOfSmall (data: Buffer): Buffer {
+  if (data.length * 2 >= data.buffer.byteLength) return data
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  data.copy(copy)
+  return copy
+}
+
+/** Encodes one message, or a list. Throws before anything is sent when one of them cannot be. */
+export function encodeMessages (messages: unknown, encode: Endpoint['encode']): OutgoingFrame | OutgoingFrame[] {
+  if (!Array.isArray(messages)) return encode(messages)
+  // Not map, which passes over holes: they would be found when half of the list is sent.
+  return Array.from(messages, (message: unknown) => encode(message))
 }

@@ -1,14 +1,19 @@
+import { AsyncContext } from '../async-context.ts'
 import type { EventLoop, TurnTask } from '../event-loop.ts'
 
 export interface Letter {
-  /** Payload bytes that this letter keeps in memory. */
-  readonly bytes: number
+  /** Payload bytes of a frame. Letters from inside have none. */
+  readonly bytes?: number
+  /** The library's own news, which is always taken. Other letters from inside are infos. */
+  readonly isNews?: true
 }
 
-/** Marks at which reading stops: letters that wait, and bytes that they hold. It starts again at half of both. */
 export interface MailboxLimits {
+  /** Frames that wait, and their bytes: reading stops at these marks, and starts again at half of both. */
   readonly maxMailboxLength: number
   readonly maxMailboxBytes: number
+  /** Infos that wait: more are refused. */
+  readonly maxMailboxInfos: number
 }
 
 export interface MailboxOwner<L extends Letter> {
@@ -22,32 +27,32 @@ export interface MailboxOwner<L extends Letter> {
 
 /**
  * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once, without a promise.
+ *
+ * Letters are handled in the async context in which the mailbox was made: it is entered once for all that are handled in a row.
  */
-export class Mailbox<L extends Letter> implements TurnTask {
+export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask {
   readonly #owner: MailboxOwner<L>
   /** Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and absent almost always. */
   #letters: Array<L | undefined> | undefined
   #head = 0
+  /** Of the letters that wait: frames, their bytes, and infos. */
+  #frames = 0
   #bytes = 0
-  /** Those that were offered in this turn; at its end the first `#posted` of them have been posted. */
+  #infos = 0
+  /** Those that were offered in this turn: they are put behind the others at its end. */
   #staged: L[] | undefined
-  #posted = 0
-  #stagedBytes = 0
   #busy = false
   #full = false
   #closed: false | 'retained' | 'dropped' = false
 
   constructor (owner: MailboxOwner<L>) {
+    super()
     this.#owner = owner
   }
 
   /** Letters that wait, those included that wait for the end of this turn. The one being handled does not count. */
   get length (): number {
-    return this.#queued + (this.#staged === undefined ? 0 : this.#staged.length - this.#posted)
-  }
-
-  get #queued (): number {
-    return this.#letters === undefined ? 0 : this.#letters.length - this.#head
+    return (this.#letters === undefined ? 0 : this.#letters.length - this.#head) + (this.#staged?.length ?? 0)
   }
 
   /** A callback is running. */
@@ -60,21 +65,23 @@ export class Mailbox<L extends Letter> implements TurnTask {
     return this.#closed === 'dropped'
   }
 
-  /** Takes what came over the wire. Never refuses: reading stops instead, and one read more may follow. */
-  post (letter: L): void {
+  /** Takes a frame. Never refuses: reading stops instead, and one read more may follow. */
+  post (letter: L & { readonly bytes: number }): void {
     if (this.#closed) return
     if (this.#busy) this.#enqueue(letter)
-    else this.#run(letter)
+    else this.enter(this.#run, this, letter)
   }
 
   /**
    * Takes a letter from inside. It stands behind everything that this turn of the event loop reads, and never
-   * runs inside its sender. False, and nothing kept, when the mailbox is full or closed: by count, and for letters with bytes by those.
+   * runs inside its sender. False, and nothing kept, when the mailbox is closed, or full of infos and this is one.
    */
   offer (letter: L): boolean {
-    if (this.#closed || this.length >= this.#owner.limits.maxMailboxLength) return false
-    if (letter.bytes > 0 && this.#bytes + this.#stagedBytes >= this.#owner.limits.maxMailboxBytes) return false
-    this.#stagedBytes += letter.bytes
+    if (this.#closed) return false
+    if (letter.isNews !== true) {
+      if (this.#infos >= this.#owner.limits.maxMailboxInfos) return false
+      this.#infos++
+    }
     if (this.#staged !== undefined) this.#staged.push(letter)
     else {
       this.#staged = [letter]
@@ -84,18 +91,12 @@ export class Mailbox<L extends Letter> implements TurnTask {
   }
 
   endTurn (): void {
-    const staged = this.#staged ?? []
-    // They count as waiting until each is posted; what is offered meanwhile has the next turn. Not by shift, which moves all
-    // of a long list each time.
-    const due = staged.length
-    while (this.#posted < due && !this.#closed) {
-      const letter = staged[this.#posted++] as L
-      this.#stagedBytes -= letter.bytes
-      this.post(letter)
-    }
-    this.#posted = 0
-    this.#staged = staged.length > due && !this.#closed ? staged.slice(due) : undefined
-    if (this.#staged !== undefined) this.#owner.sharing.loop.atEndOfTurn(this)
+    const staged = this.#staged
+    this.#staged = undefined
+    if (staged === undefined) return
+    if (this.#letters === undefined) this.#letters = staged
+    else for (const letter of staged) this.#letters.push(letter)
+    if (!this.#busy) this.enter(this.#runNext, this, undefined)
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
@@ -109,21 +110,31 @@ export class Mailbox<L extends Letter> implements TurnTask {
     this.#closed = 'retained'
     this.#staged = undefined
     const letters = this.#letters?.slice(this.#head) as L[] | undefined
-    const kept = letters?.filter(isKept) ?? []
-    this.#letters = kept.length > 0 ? kept : undefined
-    this.#head = 0
-    this.#bytes = kept.reduce((bytes, letter) => bytes + letter.bytes, 0)
+    this.#letters = undefined
+    this.#head = this.#frames = this.#bytes = this.#infos = 0
+    for (const letter of letters ?? []) if (isKept(letter)) this.#add(letter)
   }
 
   #enqueue (letter: L): void {
-    if (this.#letters === undefined) this.#letters = [letter]
-    else this.#letters.push(letter)
-    this.#bytes += letter.bytes
+    this.#add(letter)
     const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
-    if (!this.#full && (this.#queued >= maxMailboxLength || this.#bytes >= maxMailboxBytes)) {
+    if (!this.#full && (this.#frames >= maxMailboxLength || this.#bytes >= maxMailboxBytes)) {
       this.#full = true
       this.#owner.holdReading(true)
     }
+  }
+
+  #add (letter: L): void {
+    if (this.#letters === undefined) this.#letters = [letter]
+    else this.#letters.push(letter)
+    this.#count(letter, 1)
+  }
+
+  #count ({ bytes, isNews }: L, by: 1 | -1): void {
+    if (bytes !== undefined) {
+      this.#frames += by
+      this.#bytes += by * bytes
+    } else if (isNews !== true) this.#infos += by
   }
 
   #run (first: L): void {
@@ -131,7 +142,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
     for (let letter: L | undefined = first; letter !== undefined; letter = this.#shift()) {
       const running = this.#owner.deliver(letter)
       if (running !== undefined) {
-        void running.then(() => this.#runNext())
+        void running.then(() => this.enter(this.#runNext, this, undefined))
         return
       }
     }
@@ -150,7 +161,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
     if (letters === undefined || letter === undefined) return undefined
     // Handled, it must not be kept until the array goes.
     letters[this.#head++] = undefined
-    this.#bytes -= letter.bytes
+    this.#count(letter, -1)
     if (this.#head === letters.length) {
       this.#letters = undefined
       this.#head = 0
@@ -159,7 +170,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
       this.#head = 0
     }
     const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
-    if (this.#full && this.#queued * 2 <= maxMailboxLength && this.#bytes * 2 <= maxMailboxBytes) {
+    if (this.#full && this.#frames * 2 <= maxMailboxLength && this.#bytes * 2 <= maxMailboxBytes) {
       this.#full = false
       this.#owner.holdReading(false)
     }

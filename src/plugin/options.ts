@@ -27,11 +27,13 @@ export interface WebsocketOptions {
   readonly heartbeatTimeoutMs?: number
   /** No data message for this long closes 1000, in ms: 0 (off) to 1 week. Default 0. */
   readonly idleTimeoutMs?: number
-  /** Letters that may wait before reading stops, and beyond which infos are not taken: 1 to 1 048 576. Default 1 024. */
+  /** Frames that may wait before reading stops: 1 to 1 048 576. It starts again at half. Default 1 024. */
   readonly maxMailboxLength?: number
-  /** Bytes in letters that may wait before reading stops: 1 to 1 GiB. Default 1 MiB. */
+  /** Bytes of frames that may wait before reading stops: 1 to 1 GiB. It starts again at half. Default 1 MiB. */
   readonly maxMailboxBytes?: number
-  /** What an info meets in a full mailbox: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
+  /** Infos that may wait, whatever frames do: 1 to 16 777 216. One more meets `infoOverflow`. Default 16 384. */
+  readonly maxMailboxInfos?: number
+  /** What an info beyond `maxMailboxInfos` meets: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
   readonly infoOverflow?: 'close' | 'drop'
   /** Bytes of JSON that the presence entries of one connection have in all: 1 to 8 MiB. Default 64 KiB. */
   readonly maxPresenceBytes?: number
@@ -103,6 +105,7 @@ const DEFAULTS = {
   idleTimeoutMs: 0,
   maxMailboxLength: 1024,
   maxMailboxBytes: MIB,
+  maxMailboxInfos: 16_384,
   infoOverflow: 'close',
   maxPresenceBytes: 64 * 1024,
   maxBufferedBytes: MIB,
@@ -148,6 +151,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   idleTimeoutMs: integer(0, 7 * DAY),
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
+  maxMailboxInfos: integer(1, 16_777_216),
   infoOverflow: { words: '"close" or "drop"', fits: (value) => value === 'close' || value === 'drop' },
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),

@@ -12,6 +12,7 @@ import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
+import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
 import { Gate } from '../upgrade/gate.ts'
 import { guardRoutes } from './guard.ts'
@@ -71,6 +72,7 @@ function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, 
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, topics)
     },
+    connections: new WebsocketConnections(residents),
     subscribe: (topic, listener) => topics.listen(nameOfTopic(topic), listener),
     unsubscribe: (topic, listener) => topics.unlisten(nameOfTopic(topic), listener),
     subscriptionReady: (topic) => topics.subscriptionReady(nameOfTopic(topic)),

@@ -10,12 +10,15 @@ import type { Topic } from '../connection/topic.ts'
 import type { TopicListener } from '../pubsub/listener.ts'
 import type { TypeToken } from '../messages/typed.ts'
 import type { RawMessage } from '../wire/frame.ts'
+import type { WebsocketConnections } from './connections.ts'
 import type { DrainOptions, WebsocketOptions } from './options.ts'
 
 /** `app.websock` */
 export interface Websock {
   /** A ref from an address that `ref.address` gave. Its `post` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
+  /** The open connections of this process: `size`, `countByRoute()`, and `for (const { id, route, ref } of app.websock.connections)`. */
+  readonly connections: WebsocketConnections
   /**
    * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's
    * own call when that is here, unless that is a listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.

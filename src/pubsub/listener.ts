@@ -1,3 +1,4 @@
+import { AsyncContext } from '../async-context.ts'
 import type { GapInfo, News, PresenceDiff } from '../connection/handler.ts'
 import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
@@ -37,8 +38,11 @@ export class ListenerCalls {
 
 const LISTENERS = {}
 
-/** A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by. */
-export class Listener implements Subscriber<unknown> {
+/**
+ * A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by. It is called in the async
+ * context of its first subscription, and not in the publisher's.
+ */
+export class Listener extends AsyncContext implements Subscriber<unknown> {
   /** No address: nothing leaves it out. */
   readonly id = 'listener'
   readonly group = LISTENERS
@@ -48,6 +52,7 @@ export class Listener implements Subscriber<unknown> {
   readonly #log: Log
 
   constructor (listener: TopicListener<never>, calls: ListenerCalls, log: Log) {
+    super()
     this.#listener = listener
     this.#calls = calls
     this.#log = log
@@ -69,7 +74,7 @@ export class Listener implements Subscriber<unknown> {
   #call (callback: () => unknown): void {
     try {
       // Also what is no promise of this realm: a `then` that throws is caught here, too.
-      const result = callback() as { then?: unknown } | undefined
+      const result = this.enter(callback, undefined, undefined) as { then?: unknown } | undefined
       if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
         Promise.resolve(result).catch((error: unknown) => this.#report(error))
       }

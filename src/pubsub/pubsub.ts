@@ -171,7 +171,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   close (address: string, code: number, reason: string): boolean {
     if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
       const connection = this.#find(address)
-      connection?.close(code, reason)
+      connection?.closeSoon(code, reason)
       return connection !== undefined
     }
     return this.#bridge.send(NODE + nodeOf(address), this.#encode('close', [code, reason], address) as Buffer, false)
@@ -263,7 +263,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
       return true
     }
     if (kind !== 'close' || !isCloseFrame(body)) return false
-    connection?.close(body[0], body[1])
+    connection?.closeSoon(body[0], body[1])
     return true
   }
 

@@ -22,7 +22,8 @@ export interface Subscriber<Prepared> {
 
 /** A subscriber that has an address. */
 export interface Addressee<Prepared> extends Subscriber<Prepared> {
-  close (code: number, reason: string): void
+  /** Ends it at the end of the tick. */
+  closeSoon (code: number, reason: string): void
 }
 
 export interface SubscriptionsOwner {

@@ -111,12 +111,14 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * The same for a message that is no callback's result: with `wait`, those that find the peer behind
+   * The same for messages that are no callback's result: with `wait`, those that find the peer behind
    * wait like broadcasts do, and are counted with them.
    */
-  sendAside (frame: OutgoingFrame): boolean {
-    const mustWait = this.#open && this.#waits && (this.#held !== undefined || this.#isOverfull())
-    return mustWait ? this.#hold(new PreparedMessage(frame)) : this.send(frame)
+  sendAside (frames: OutgoingFrame | readonly OutgoingFrame[]): boolean {
+    if (!Array.isArray(frames)) return this.#sendAside(frames as OutgoingFrame)
+    let sent = true
+    for (const frame of frames as readonly OutgoingFrame[]) sent = this.#sendAside(frame) && sent
+    return sent
   }
 
   /** Sends a ping of our own, however much waits. */
@@ -234,6 +236,11 @@ export class SendQueue implements BatchWriter, TickTask {
     if (this.#owner.limits.slowPeer === 'drop') this.droppedMessages += count
     else this.#owner.slowPeer(this.bufferedBytes)
     return true
+  }
+
+  #sendAside (frame: OutgoingFrame): boolean {
+    const mustWait = this.#open && this.#waits && (this.#held !== undefined || this.#isOverfull())
+    return mustWait ? this.#hold(new PreparedMessage(frame)) : this.send(frame)
   }
 
   #add ({ opcode, data }: OutgoingFrame): void {

@@ -160,7 +160,7 @@ void t.test('infos beyond the mark close the connection 1013, or are dropped and
   const server = await startServer(t, (app) => {
     for (const infoOverflow of ['close', 'drop'] as const) {
       app.get(`/${infoOverflow}`, {
-        websocketOptions: { infoOverflow, maxMailboxLength: 4 },
+        websocketOptions: { infoOverflow, maxMailboxInfos: 4 },
         websocketHandler: {
           handleIn: async (_message, _state, ws) => {
             const taken = [1, 2, 3, 4, 5, 6].map((info) => ws.post(info))

@@ -188,7 +188,7 @@ void t.test('a mailbox that overflows while a callback runs closes 1013 and term
         return ws.stop('normal', 4000, 'unsent' as never)
       })
     }
-  }, { maxMailboxLength: 10 })
+  }, { maxMailboxInfos: 10 })
   const raw = await endings.open(t)
   raw.write(text('flood'))
   await endings.until('ends')

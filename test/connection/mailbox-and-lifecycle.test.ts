@@ -1,5 +1,5 @@
 import t from 'tap'
-import { deepStrictEqual, strictEqual } from 'node:assert'
+import { deepStrictEqual } from 'node:assert'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Mailbox, type Letter } from '../../src/connection/mailbox.ts'
@@ -8,8 +8,11 @@ import { live, World } from '../helpers/lifecycle.ts'
 import type { Op } from '../helpers/lifecycle-model.ts'
 import { runs } from '../helpers/random.ts'
 
+/** How a letter comes to a mailbox: a frame, an info, or the library's own news. */
+type Coming = { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
+
 /** What a callback does while it runs, before it ends. */
-type Inside = { readonly type: 'post' | 'offer', readonly bytes: number } | { readonly type: 'close' }
+type Inside = Coming | { readonly type: 'close' } | { readonly type: 'retain' }
 
 interface Scripted extends Letter {
   readonly n: number
@@ -17,16 +20,28 @@ interface Scripted extends Letter {
   readonly inside: readonly Inside[]
 }
 
+type Frame = Scripted & { readonly bytes: number }
+
 type Command =
-  | { readonly type: 'post' | 'offer', readonly bytes: number, readonly async: boolean, readonly inside: readonly Inside[] }
+  | (Coming & { readonly async: boolean, readonly inside: readonly Inside[] })
   | { readonly type: 'flood', readonly length: number }
-  | { readonly type: 'finish' | 'turn' | 'close' }
+  | { readonly type: 'finish' | 'turn' | 'close' | 'retain' }
+
+interface Limits {
+  readonly maxMailboxLength: number
+  readonly maxMailboxBytes: number
+  readonly maxMailboxInfos: number
+}
 
 interface Subject {
-  post: (letter: Scripted) => void
+  post: (letter: Frame) => void
   offer: (letter: Scripted) => boolean
   close: () => void
+  retain: (isKept: (letter: Scripted) => boolean) => void
 }
+
+const isFrame = (letter: Scripted): letter is Frame => letter.bytes !== undefined
+const isInfo = (letter: Scripted): boolean => !isFrame(letter) && letter.isNews !== true
 
 /** What the mailbox promises, with a plain array and no care for speed. */
 class MailboxModel implements Subject {
@@ -37,43 +52,50 @@ class MailboxModel implements Subject {
   full = false
   closed = false
 
-  constructor (readonly maxLength: number, readonly maxBytes: number, readonly onDeliver: (letter: Scripted) => void) {}
+  constructor (readonly limits: Limits, readonly onDeliver: (letter: Scripted) => void) {}
 
   get length (): number { return this.waiting.length + this.staged.length }
-  get bytes (): number { return this.waiting.reduce((sum, { bytes }) => sum + bytes, 0) }
+  get frames (): number { return this.waiting.filter(isFrame).length }
+  get bytes (): number { return this.waiting.filter(isFrame).reduce((sum, { bytes }) => sum + bytes, 0) }
+  get infos (): number { return [...this.waiting, ...this.staged].filter(isInfo).length }
 
-  post (letter: Scripted): void {
+  post (letter: Frame): void {
     if (this.closed) return
     if (this.running === undefined) return this.#start(letter)
     this.waiting.push(letter)
-    if (!this.full && (this.waiting.length >= this.maxLength || this.bytes >= this.maxBytes)) this.#mark(true)
+    if (!this.full && (this.frames >= this.limits.maxMailboxLength || this.bytes >= this.limits.maxMailboxBytes)) this.#mark(true)
   }
 
   offer (letter: Scripted): boolean {
-    if (this.closed || this.length >= this.maxLength) return false
-    if (letter.bytes > 0 && this.bytes + this.staged.reduce((sum, { bytes }) => sum + bytes, 0) >= this.maxBytes) return false
+    if (this.closed || (isInfo(letter) && this.infos >= this.limits.maxMailboxInfos)) return false
     this.staged.push(letter)
     return true
   }
 
-  close (): void {
+  close (): void { this.retain(() => false) }
+
+  retain (isKept: (letter: Scripted) => boolean): void {
     this.closed = true
-    this.waiting = []
+    this.waiting = this.waiting.filter(isKept)
     this.staged = []
   }
 
   finish (): void {
     this.log.push(`ends ${this.running?.n ?? ''}`)
     this.running = undefined
-    const next = this.waiting.shift()
-    if (next === undefined) return
-    if (this.full && this.waiting.length <= this.maxLength / 2 && this.bytes <= this.maxBytes / 2) this.#mark(false)
-    this.#start(next)
+    this.#next()
   }
 
   turn (): void {
-    // They wait until each is posted; what is offered meanwhile has the next turn.
-    for (let due = this.staged.length; due > 0; due--) this.post(this.staged.shift() as Scripted)
+    this.waiting.push(...this.staged.splice(0))
+    if (this.running === undefined) this.#next()
+  }
+
+  #next (): void {
+    const next = this.waiting.shift()
+    if (next === undefined) return
+    if (this.full && this.frames <= this.limits.maxMailboxLength / 2 && this.bytes <= this.limits.maxMailboxBytes / 2) this.#mark(false)
+    this.#start(next)
   }
 
   #start (letter: Scripted): void {
@@ -93,18 +115,24 @@ class MailboxModel implements Subject {
 function actInside (subject: Subject, log: string[], { n, inside }: Scripted): void {
   inside.forEach((action, i) => {
     if (action.type === 'close') return subject.close()
-    const letter = { n: n * 10 + i, bytes: action.bytes, async: false, inside: [] }
-    if (action.type === 'post') subject.post(letter)
+    if (action.type === 'retain') return subject.retain(isFrame)
+    const letter = letterOf(action, { n: n * 10 + i, async: false, inside: [] })
+    if (isFrame(letter)) subject.post(letter)
     else log.push(`offers ${letter.n} ${String(subject.offer(letter))}`)
   })
 }
 
+function letterOf (coming: Coming, { n, async, inside }: Omit<Scripted, 'bytes' | 'isNews'>): Scripted {
+  if (coming.type === 'frame') return { n, async, inside, bytes: coming.bytes }
+  return coming.type === 'news' ? { n, async, inside, isNews: true } : { n, async, inside }
+}
+
 /** The real one, with the same log. */
-function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<Scripted>, log: string[], finish: () => void } {
+function buildMailbox (limits: Limits): { mailbox: Mailbox<Scripted>, log: string[], finish: () => void } {
   const log: string[] = []
   let finish: () => void = () => {}
   const mailbox: Mailbox<Scripted> = new Mailbox<Scripted>({
-    limits: { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes },
+    limits,
     sharing: { loop: new EventLoop() },
     deliver (letter) {
       log.push(`starts ${letter.n}`)
@@ -118,23 +146,27 @@ function buildMailbox (maxLength: number, maxBytes: number): { mailbox: Mailbox<
   return { mailbox, log, finish: () => finish() }
 }
 
-const bytes = fc.integer({ min: 0, max: 40 })
+const coming: fc.Arbitrary<Coming> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('frame' as const), bytes: fc.integer({ min: 0, max: 40 }) }) },
+  { weight: 4, arbitrary: fc.constant({ type: 'info' as const }) },
+  { weight: 1, arbitrary: fc.constant({ type: 'news' as const }) }
+)
 const inside: fc.Arbitrary<readonly Inside[]> = fc.array(fc.oneof(
-  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('post', 'offer'), bytes }) },
-  { weight: 1, arbitrary: fc.constant({ type: 'close' as const }) }
+  { weight: 6, arbitrary: coming },
+  { weight: 1, arbitrary: fc.constantFrom({ type: 'close' as const }, { type: 'retain' as const }) }
 ), { maxLength: 3, size: 'xsmall' })
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ type: fc.constantFrom('post', 'offer'), bytes, async: fc.boolean(), inside }) },
+  { weight: 10, arbitrary: fc.tuple(coming, fc.boolean(), inside).map(([how, async, inside]) => ({ ...how, async, inside })) },
   { weight: 6, arbitrary: fc.constant({ type: 'finish' as const }) },
   { weight: 4, arbitrary: fc.constant({ type: 'turn' as const }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('flood'), length: fc.integer({ min: 1, max: 2500 }) }) },
-  { weight: 1, arbitrary: fc.constant({ type: 'close' as const }) }
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('close', 'retain') }) }
 )
 
-/** Carries out the commands on both; gives how often they were full. */
-async function compareMailboxes (maxLength: number, maxBytes: number, commands: readonly Command[]): Promise<number> {
-  const { mailbox, log, finish } = buildMailbox(maxLength, maxBytes)
-  const model: MailboxModel = new MailboxModel(maxLength, maxBytes, (letter) => actInside(model, model.log, letter))
+/** Carries out the commands on both; gives how often reading stopped and infos were refused. */
+async function compareMailboxes (limits: Limits, commands: readonly Command[]): Promise<{ full: number, refused: number }> {
+  const { mailbox, log, finish } = buildMailbox(limits)
+  const model: MailboxModel = new MailboxModel(limits, (letter) => actInside(model, model.log, letter))
   const end = async (): Promise<void> => {
     if (model.running === undefined) return
     finish()
@@ -144,11 +176,17 @@ async function compareMailboxes (maxLength: number, maxBytes: number, commands: 
   }
   const carryOut = async (one: Command, n: number): Promise<void> => {
     switch (one.type) {
-      case 'post':
-        mailbox.post({ n, ...one })
-        return model.post({ n, ...one })
-      case 'offer':
-        return strictEqual(mailbox.offer({ n, ...one }), model.offer({ n, ...one }), `offer ${n}`)
+      case 'frame': case 'info': case 'news': {
+        const letter = letterOf(one, { ...one, n })
+        if (isFrame(letter)) {
+          mailbox.post(letter)
+          return model.post(letter)
+        }
+        const taken = mailbox.offer(letter)
+        if (!taken) log.push(`offers ${n} false`)
+        if (!model.offer(letter)) model.log.push(`offers ${n} false`)
+        return
+      }
       case 'flood':
         for (let i = 0; i < one.length; i++) {
           const letter = { n: n * 10_000 + i, bytes: i % 2, async: i % 700 === 0, inside: [] }
@@ -160,14 +198,17 @@ async function compareMailboxes (maxLength: number, maxBytes: number, commands: 
       case 'turn':
         await turn()
         return model.turn()
-      case 'close':
-        mailbox.close()
-        model.close()
+      case 'close': case 'retain':
+        for (const one of [mailbox, model]) one.retain(isFrame)
+        if (one.type === 'close') for (const one of [mailbox, model]) one.close()
     }
   }
-  let full = 0
+  const seen = { full: 0, refused: 0 }
   const agree = (): void => {
-    full += log.filter((line) => line === 'full').length
+    for (const line of log) {
+      if (line === 'full') seen.full++
+      if (line.endsWith(' false') && !model.closed) seen.refused++
+    }
     deepStrictEqual(log.splice(0), model.log.splice(0))
     deepStrictEqual({ length: mailbox.length, busy: mailbox.busy }, { length: model.length, busy: model.running !== undefined })
   }
@@ -183,22 +224,26 @@ async function compareMailboxes (maxLength: number, maxBytes: number, commands: 
     agree()
   }
   deepStrictEqual(model.waiting, [])
-  return full
+  return seen
 }
 
 void t.test('whatever is done to a mailbox, it does what an array would', async (t) => {
   const settings = runs(3000)
+  const seen = { full: 0, refused: 0 }
   let commands = 0
-  let full = 0
-  await fc.assert(fc.asyncProperty(
-    fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 200 }), fc.array(command, { maxLength: 40, size: 'max' }),
-    async (maxLength, maxBytes, list) => {
-      commands += list.length
-      full += await compareMailboxes(maxLength, maxBytes, list)
-    }
-  ), settings)
-  t.ok(full > 0 || settings.numRuns < 100, 'some of them were full')
-  t.comment(`${settings.numRuns} mailboxes, full ${full} times, ${commands} commands, seed ${settings.seed}`)
+  const limits = fc.record({
+    maxMailboxLength: fc.integer({ min: 1, max: 12 }),
+    maxMailboxBytes: fc.integer({ min: 1, max: 200 }),
+    maxMailboxInfos: fc.integer({ min: 1, max: 6 })
+  })
+  await fc.assert(fc.asyncProperty(limits, fc.array(command, { maxLength: 40, size: 'max' }), async (one, list) => {
+    commands += list.length
+    const { full, refused } = await compareMailboxes(one, list)
+    seen.full += full
+    seen.refused += refused
+  }), settings)
+  t.ok((seen.full > 0 && seen.refused > 0) || settings.numRuns < 100, 'some of them were full')
+  t.comment(`${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ${commands} commands, seed ${settings.seed}`)
 })
 
 const script = fc.record({

@@ -11,7 +11,7 @@ function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbere
   const marks: Array<[boolean, number]> = []
   const ends: Array<() => void> = []
   const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
-    limits: { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes },
+    limits: { maxMailboxLength: maxLength, maxMailboxBytes: maxBytes, maxMailboxInfos: 3 },
     sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       handled.push(n)
@@ -43,29 +43,34 @@ void t.test('reading stops at a mark and starts again at half of both', async (t
   }
 })
 
-void t.test('letters from inside are refused at the mark, those that wait for the end of the turn included', async (t) => {
-  const { mailbox, handled, next } = build(3, 1_000_000)
-  const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n, bytes: 0 }))
-  t.same(offers, [true, true, true, false])
+void t.test('infos are refused beyond their own mark; frames and news neither make one fail nor are refused', async (t) => {
+  const { mailbox, handled, marks, next } = build(2, 1_000_000)
+  const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))
+  t.same(offers, [true, true, true, false], 'those that wait for the end of the turn count')
   t.same(handled, [], 'none runs inside its sender')
   await turn()
   t.same(handled, [0])
   t.equal(mailbox.length, 2)
-  t.equal(mailbox.offer({ n: 4, bytes: 0 }), true)
-  t.equal(mailbox.offer({ n: 5, bytes: 0 }), false)
-  mailbox.post({ n: 6, bytes: 0 })
-  t.equal(mailbox.offer({ n: 7, bytes: 0 }), false, 'what came over the wire counts too, and is never refused')
+  for (const n of [10, 11, 12, 13]) mailbox.post({ n, bytes: 0 })
+  t.same(marks, [[true, 4]], 'reading stops, for frames alone')
+  t.equal(mailbox.offer({ n: 4 }), true, 'frames that wait do not count')
+  t.equal(mailbox.offer({ n: 5 }), false)
+  t.equal(mailbox.offer({ n: 6, isNews: true }), true, 'news is always taken')
+  t.equal(mailbox.offer({ n: 7 }), false)
+  await next()
+  t.equal(mailbox.offer({ n: 8 }), true, 'and does not count')
   while (mailbox.busy) await next()
-  t.same(handled, [0, 1, 2, 6, 4])
+  t.same(handled, [0, 1, 2, 10, 11, 12, 13, 4, 6, 8])
+  t.same(marks.map(([full]) => full), [true, false])
 })
 
 void t.test('a closed mailbox takes nothing and hands out nothing more', async (t) => {
   const { mailbox, handled, next } = build(10, 1_000_000)
-  mailbox.offer({ n: 9, bytes: 0 })
+  mailbox.offer({ n: 9 })
   for (let n = 0; n < 3; n++) mailbox.post({ n, bytes: 1 })
   mailbox.close()
   mailbox.post({ n: 3, bytes: 1 })
-  t.equal(mailbox.offer({ n: 4, bytes: 0 }), false)
+  t.equal(mailbox.offer({ n: 4 }), false)
   t.equal(mailbox.busy, true, 'the running callback goes on')
   await next()
   t.equal(mailbox.busy, false)
@@ -77,7 +82,7 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
   const seen = { last: -1, ordered: true }
   let release = (): void => {}
   const mailbox = new Mailbox<Numbered>({
-    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000 },
+    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000, maxMailboxInfos: 1 },
     sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       seen.ordered &&= n === seen.last + 1
@@ -95,7 +100,7 @@ void t.test('a million letters that wait do not cost the stack, and keep their o
 void t.test('a million letters offered in one turn take no longer each than a few', async (t) => {
   const seen = { last: -1, ordered: true, length: 0 }
   const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({
-    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1 },
+    limits: { maxMailboxLength: 1, maxMailboxBytes: 1, maxMailboxInfos: 1_000_000 },
     sharing: { loop: new EventLoop() },
     deliver: ({ n }) => {
       seen.ordered &&= n === seen.last + 1
@@ -104,7 +109,7 @@ void t.test('a million letters offered in one turn take no longer each than a fe
     },
     holdReading: () => {}
   })
-  for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n, bytes: 0 })
+  for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n })
   t.equal(mailbox.length, 1_000_000)
   await turn()
   t.same(seen, { last: 999_999, ordered: true, length: 500_000 })

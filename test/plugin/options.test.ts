@@ -52,6 +52,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   idleTimeoutMs: integer(0, 7 * DAY),
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
+  maxMailboxInfos: integer(1, 16_777_216),
   infoOverflow: { taken: ['close', 'drop'], refused: [null, '', 'wait', 'Close', true, ['close']], words: /^"close" or "drop"$/ },
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),

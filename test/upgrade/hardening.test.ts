@@ -140,7 +140,7 @@ void t.test('a letter is let go of when it has been handled, though others wait 
   const gc = runInNewContext('gc') as () => void
   const go: Array<() => void> = []
   const mailbox = new Mailbox<Letter & { payload: object }>({
-    limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9 },
+    limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9, maxMailboxInfos: 100 },
     sharing: { loop: new EventLoop() },
     holdReading: () => {},
     deliver: () => new Promise((resolve) => { go.push(resolve) })

@@ -1,0 +1,88 @@
+import type { PreparedMessage } from '../transport/prepared-message.ts'
+import type { SendQueue } from '../transport/send-queue.ts'
+import type { Connection } from './connection.ts'
+
+/** Broadcasts that wait for the result of the running callback. */
+interface Held {
+  readonly topics: Set<string>
+  readonly messages: PreparedMessage[]
+  bytes: number
+  /** Broadcasts that found `maxBufferedBytes` held. */
+  refused: number
+}
+
+/**
+ * What one connection has to do with topics. Made for those that have.
+ *
+ * Broadcasts on a topic that the running callback has subscribed to are held until the messages of its
+ * result have been sent, so that a snapshot in the result comes first.
+ */
+export class Membership {
+  readonly #connection: Connection
+  #held: Held | undefined
+
+  constructor (connection: Connection) {
+    this.#connection = connection
+  }
+
+  get heldBytes (): number { return this.#held?.bytes ?? 0 }
+
+  subscribe (topic: string): void {
+    const { ending, callbackRuns, group } = this.#connection
+    if (ending) return
+    group.topics.subscribe(topic, this.#connection)
+    if (!callbackRuns) return
+    this.#held ??= { topics: new Set(), messages: [], bytes: 0, refused: 0 }
+    this.#held.topics.add(topic)
+  }
+
+  unsubscribe (topic: string): void { this.#connection.group.topics.unsubscribe(topic, this.#connection) }
+
+  subscriptionReady (topic: string): Promise<boolean> {
+    return this.#connection.group.topics.subscriptionReady(topic, this.#connection)
+  }
+
+  /** To everybody else on the topic. */
+  publish (topic: string, info: unknown): void {
+    this.#connection.group.topics.publish(topic, info, { except: this.#connection.id })
+  }
+
+  /** To everybody else on the topic. */
+  broadcast (topic: string, message: unknown): void {
+    this.#connection.group.topics.broadcast(topic, message, { except: this.#connection.id })
+  }
+
+  track (topic: string, key: string, meta: unknown): void {
+    const { ending, group, id, limits } = this.#connection
+    if (!ending) group.topics.track(topic, key, meta, id, limits.maxPresenceBytes)
+  }
+
+  untrack (topic: string, key: string): void {
+    this.#connection.group.topics.untrack(topic, key, this.#connection.id)
+  }
+
+  /** True when this broadcast has to wait. */
+  hold (message: PreparedMessage, topic: string): boolean {
+    const held = this.#held
+    if (held?.topics.has(topic) !== true) return false
+    if (held.bytes >= this.#connection.limits.maxBufferedBytes) held.refused++
+    else {
+      held.messages.push(message)
+      held.bytes += message.frame(undefined).bytes.length
+    }
+    return true
+  }
+
+  /** The result of the callback has been sent. */
+  sendHeld (queue: SendQueue): void {
+    const held = this.#held
+    if (held === undefined) return
+    this.#held = undefined
+    for (const message of held.messages) queue.broadcast(message)
+    if (held.refused === 0) return
+    if (this.#connection.limits.slowPeer === 'drop') queue.droppedMessages += held.refused
+    else this.#connection.slowPeer(held.bytes)
+  }
+
+  dropHeld (): void { this.#held = undefined }
+}

@@ -1,0 +1,52 @@
+import { FST_WEBSOCK_MAILBOX_FULL } from '../errors.ts'
+import type { EventLoop, TickTask } from '../event-loop.ts'
+import { writeLog, type Log } from '../log.ts'
+import { closeCodes } from '../wire/close-codes.ts'
+
+export interface OverflowOwner {
+  readonly limits: { readonly infoOverflow: 'close' | 'drop', readonly maxMailboxInfos: number }
+  readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTick'> }
+  readonly logOf: Log
+  /** It ends already. */
+  readonly ending: boolean
+  /** `infoOverflow: 'close'`: to be ended with that close code. */
+  failed (error: Error, code: number): void
+}
+
+/** What found the mailbox full: infos, or messages that wait for a slow reader (`slowPeer: 'wait'`). */
+type Refused = 'infos' | 'messages'
+
+/** What becomes of infos that find the mailbox full (`infoOverflow`). Made for the first of a connection. */
+export class Overflow implements TickTask {
+  /** Left out so far (`infoOverflow: 'drop'`). */
+  dropped = 0
+  readonly #owner: OverflowOwner
+  #refused: Refused | undefined
+
+  constructor (owner: OverflowOwner) {
+    this.#owner = owner
+  }
+
+  /** With `close`, the connection is ended at the end of the tick: no handler runs within the call that offers an info. */
+  refuse (what: Refused): void {
+    if (this.#owner.limits.infoOverflow === 'drop') {
+      if (++this.dropped === 1) this.#warn(what, 'infos are dropped')
+    } else if (this.#refused === undefined) {
+      this.#refused = what
+      this.#owner.sharing.loop.atEndOfTick(this)
+    }
+  }
+
+  endTick (): void {
+    if (this.#owner.ending) return
+    this.#owner.failed(this.#warn(this.#refused ?? 'infos', 'the connection is closed'), closeCodes.tryAgainLater)
+  }
+
+  #warn (what: Refused, consequence: string): Error {
+    const error = new FST_WEBSOCK_MAILBOX_FULL(what === 'infos'
+      ? `${this.#owner.limits.maxMailboxInfos} infos wait, as many as \`maxMailboxInfos\` allows`
+      : 'messages that wait for a slow reader reach `maxMailboxLength` or `maxMailboxBytes`')
+    writeLog(this.#owner.logOf, 'warn', { err: error }, `the mailbox is full: ${consequence}`)
+    return error
+  }
+}
