@@ -2,7 +2,7 @@ import createError from '@fastify/error'
 
 /*
  * Every error this library makes: code, text, HTTP status. README.md has a row for each,
- * and test/readme.test.ts holds the two against each other.
+ * and test/docs/readme.test.ts holds the two against each other.
  */
 
 // ── at start
@@ -56,6 +56,8 @@ export const FST_WEBSOCK_UPGRADE_TIMEOUT = createError('FST_WEBSOCK_UPGRADE_TIME
 // ── after the 101
 export const FST_WEBSOCK_INVALID_RESULT = createError('FST_WEBSOCK_INVALID_RESULT',
   'A callback must return nothing, ws.ok(), ws.push() or ws.stop(), got %s', 500, TypeError)
+export const FST_WEBSOCK_NO_SUCH_METHOD = createError('FST_WEBSOCK_NO_SUCH_METHOD',
+  '`ws` of a callback has no %s(): %s', 500, TypeError)
 export const FST_WEBSOCK_UNSENDABLE = createError('FST_WEBSOCK_UNSENDABLE',
   'Cannot be sent: %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESSAGE',

@@ -1,6 +1,7 @@
 import type { ControlFrame } from '../wire/frame.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
+import { warnOnce } from './log.ts'
 import type { InitArgs, InitContext, News } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 
@@ -39,15 +40,22 @@ export function isFromPeer ({ type }: ConnectionLetter): boolean {
 }
 
 /** Calls it, and gives what it returns. */
-export function callHandler (letter: ConnectionLetter, { handler, receive }: Endpoint, state: unknown, context: ConnectionContext): unknown {
+export function callHandler (letter: ConnectionLetter, endpoint: Endpoint, state: unknown, context: ConnectionContext): unknown {
+  const { handler, receive } = endpoint
   switch (letter.type) {
     case 'message': return receive(letter.data, state, context)
-    case 'info': return handler.handleInfo?.(letter.info, state, context)
+    case 'info': return callHandleInfo(letter.info, endpoint, state, context)
     case 'tick':
       letter.waiting = false
-      return handler.handleInfo?.(letter.info, state, context)
+      return callHandleInfo(letter.info, endpoint, state, context)
     case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
     case 'control': return handler.handleControl?.(letter.frame, state, context)
     case 'init': return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)
   }
+}
+
+function callHandleInfo (info: unknown, endpoint: Endpoint, state: unknown, context: ConnectionContext): unknown {
+  const { handler } = endpoint
+  if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)
+  warnOnce(endpoint, () => context.log, 'info')
 }

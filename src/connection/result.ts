@@ -80,7 +80,8 @@ function codeOf (reason: StopReason): number {
   return closeCodes.internalError
 }
 
-function checkDetail (detail: CloseDetail): CloseFrame {
+/** Throws FST_WEBSOCK_UNSENDABLE for a code or a reason that no close frame may have. */
+export function checkDetail (detail: CloseDetail): CloseFrame {
   const [code, reason = '']: readonly unknown[] = Array.isArray(detail) ? detail : [detail]
   if (typeof code !== 'number' || !isSendableCode(code)) {
     throw new FST_WEBSOCK_UNSENDABLE(`close code ${describe(code)} is not one of 1000-1003, 1007-1014, 3000-4999`)

@@ -31,6 +31,8 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   return {
     url: declared.url,
+    server: instance,
+    warned: new Set(),
     handler,
     limits: options,
     receive: buildReceive({ handler, codec, check }),
@@ -39,7 +41,6 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     checkInfo,
     topics,
     sharing,
-    post: (address, info) => topics.post(address, info),
     onSocketClosed: (connection) => residents.socketClosed(connection),
     onGone: (connection) => residents.moveOut(connection)
   }
