@@ -6,19 +6,22 @@ import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
+import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import { HeldBroadcasts } from './held-broadcasts.ts'
-import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Tick } from './letter.ts'
+import {
+  CALLBACK_NAMES, callbackOf, callHandler, createMessage, isFromPeer, passGuard, type ConnectionLetter, type Tick
+} from './letter.ts'
 import { childOf, writeLog } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
-import { checkResult, isThenable, resolveStop, stop, type CloseFrame } from './result.ts'
+import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
 import { Timers, type Timer } from './timers.ts'
 
 /**
@@ -92,13 +95,13 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   receiveText (text: string, bytes: number): void {
     this.messagesRead++
-    this.#mailbox.post({ type: 'message', bytes, data: text })
+    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
     const kept = this.#mailbox.busy ? copyOfSmall(data) : data
-    this.#mailbox.post({ type: 'message', bytes: data.length, data: kept })
+    this.#mailbox.post(createMessage(this.#endpoint, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
@@ -184,8 +187,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
+      const frames = this.#encode(messages)
+      if (!Array.isArray(frames)) return queue.sendAside(frames)
       let sent = true
-      for (const frame of this.#encode(messages)) sent = queue.sendAside(frame) && sent
+      for (const frame of frames) sent = queue.sendAside(frame) && sent
       return sent
     } catch (error) {
       this.#failAside(error, 'ws.send')
@@ -293,7 +298,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
-      this.#apply(letter, result)
+      if (this.#apply(letter, result) && this.#passesGuard(letter)) return this.deliver(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
@@ -302,13 +307,19 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
+    let passes = false
     try {
-      this.#apply(letter, await result)
+      passes = this.#apply(letter, await result) && this.#passesGuard(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
     clearTimeout(this.#initTimer)
-    await this.#afterCallback()
+    await (passes ? this.deliver(letter) : this.#afterCallback())
+  }
+
+  /** True when a message has passed its guard. Not when this side has ended the connection meanwhile. */
+  #passesGuard (letter: ConnectionLetter): boolean {
+    return passGuard(letter) && !this.#mailbox.dropped
   }
 
   #limitInit (): void {
@@ -320,8 +331,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     }, initTimeoutMs)
   }
 
-  /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
-  #apply (letter: ConnectionLetter, value: unknown): void {
+  /**
+   * The only reader of results. Throws before anything is sent or kept when any part of one is
+   * impossible. True for a result that sends nothing and ends nothing.
+   */
+  #apply (letter: ConnectionLetter, value: unknown): boolean {
     if (!this.#context.resultReturned(value)) this.warn('result')
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
@@ -331,17 +345,20 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     const frames = sends ? this.#encode(messages) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
-    if (frames !== undefined) for (const frame of frames) queue.send(frame)
+    if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
+    else if (frames !== undefined) queue.send(frames)
     if (this.#heldBroadcasts !== undefined) this.#sendHeldBroadcasts()
-    if (stopped === undefined) return
+    if (stopped === undefined) return result === undefined || result.type === 'ok'
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+    return false
   }
 
-  #encode (messages: unknown): OutgoingFrame[] {
+  #encode (messages: unknown): OutgoingFrame | OutgoingFrame[] {
+    if (!Array.isArray(messages)) return this.#endpoint.encode(messages)
     // Not map, which passes over holes: they would be found when half of the list is sent.
-    return Array.isArray(messages) ? Array.from(messages, (message: unknown) => this.#endpoint.encode(message)) : [this.#endpoint.encode(messages)]
+    return Array.from(messages, (message: unknown) => this.#endpoint.encode(message))
   }
 
   #sendHeldBroadcasts (): void {
@@ -356,7 +373,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   #fail (letter: ConnectionLetter, error: unknown): void {
     this.#context.resultReturned(undefined)
-    this.report(error, CALLBACK_NAMES[letter.type])
+    this.report(error, callbackOf(letter))
     this.#endWithError(error, closeCodes.internalError)
   }
 

@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
+import type { GuardedMessage } from './letter.ts'
 import type { MailboxLimits } from './mailbox.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { RefTarget } from './ref.ts'
@@ -49,6 +50,11 @@ export interface Endpoint {
   readonly limits: ConnectionLimits
   /** Decodes and validates one data message and calls the callback that it is for. */
   readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
+  /**
+   * In place of `receive` on a route with a `guard`: first decodes, validates and calls the guard,
+   * then, for a message that passed, the callback.
+   */
+  readonly receiveGuarded: ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for one that many get. */

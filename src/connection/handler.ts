@@ -255,7 +255,7 @@ export type WebsocketHandlerObject<Params, Query, Headers, Receive, Send, Info, 
   | HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
 
 interface HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State>
-  extends Callbacks<Params, Query, Headers, Send, Info, State> {
+  extends Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** In place of `handleIn` for a message whose discriminating field has that value. */
   readonly on?: EventMap<Receive, Send, Info, State>
   /** Once per whole data message. */
@@ -263,18 +263,23 @@ interface HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State
 }
 
 interface HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
-  extends Callbacks<Params, Query, Headers, Send, Info, State> {
+  extends Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** Called for a message by the value of its discriminating field: one callback for each value. */
   readonly on?: FullEventMap<Receive, Send, Info, State>
   readonly handleIn?: never
 }
 
 // Plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
-interface Callbacks<Params, Query, Headers, Send, Info, State> {
+interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** Once, right after the 101, before anything else. Write it first: the state has the type that is returned here. */
   readonly init?: (
     args: NoInfer<InitArgs<Params, Query, Headers>>, ws: NoInfer<InitContext<Send, Info>>
   ) => InitResult<State>
+  /**
+   * Before the callback of each valid message. Nothing or `ws.ok(state)`: the callback is called, with that
+   * state. `ws.push` or `ws.stop`: that is the answer, and the callback is not called.
+   */
+  readonly guard?: Callback<Receive, Send, Info, State>
   /** A message that could not be taken. Without it the connection is closed 1007 or 1008. */
   readonly handleInvalid?: Callback<InvalidMessage, Send, Info, State>
   /** A ping or pong was seen; the pong to a ping has been sent already. */
