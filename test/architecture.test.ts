@@ -36,7 +36,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/]
   },
   client: { ours: [/^wire\//], others: [] },
-  upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [NODE, /^type:(fastify|ws)$/] },
+  upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
   plugin: {
     ours: [/^wire\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]

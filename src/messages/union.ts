@@ -16,8 +16,15 @@ const HARMLESS = new Set(['anyOf', 'oneOf', '$id', '$schema', 'title', 'descript
 export function membersOf (schema: object): readonly object[] {
   const { anyOf, oneOf } = schema as { anyOf?: unknown, oneOf?: unknown }
   const members: unknown = anyOf ?? oneOf
-  if (!Array.isArray(members) || (anyOf !== undefined && oneOf !== undefined) || Object.keys(schema).some((key) => !HARMLESS.has(key))) return []
-  return members as readonly object[]
+  if (!Array.isArray(members) || (anyOf !== undefined && oneOf !== undefined)) return []
+  const isHarmless = (key: string): boolean => HARMLESS.has(key) || (key === 'required' && members.every((member) => requiresAll(member, schema)))
+  return Object.keys(schema).every(isHarmless) ? members as readonly object[] : []
+}
+
+/** OpenAPI's `discriminator` asks for `required` beside the union. It adds nothing where each member requires the same. */
+function requiresAll (member: unknown, { required }: ObjectSchema): boolean {
+  const own = (member as ObjectSchema | null)?.required ?? []
+  return Array.isArray(required) && required.every((name) => own.includes(name as string))
 }
 
 /**

@@ -213,18 +213,34 @@ function listOf<T> (hooks: T | T[] | undefined): T[] {
 /**
  * Adds a hook behind all others of the route, also behind those that the onRoute hooks of other plugins add after this:
  * Fastify reads the list when all plugins are loaded.
+ *
+ * A plugin may also replace each hook of the list with a wrapper (@fastify/otel does). Then the wrapper stays in its
+ * place and lets the request pass, and the hook is added behind the list again.
  */
-function keepLast (route: RouteOptions, name: 'onRequest' | 'onSend', hook: unknown): void {
+function keepLast (route: RouteOptions, name: 'onRequest' | 'onSend', hook: (...args: never[]) => unknown): void {
   let hooks: unknown[] = [...listOf<unknown>(route[name])]
+  let current = (): void => {}
+  const build = () => function own (this: unknown, ...args: unknown[]): void {
+    if (own === current) hook.apply(this, args as never[])
+    else letPass(args)
+  }
   Object.defineProperty(route, name, {
     enumerable: true,
     configurable: true,
     get: () => {
-      const others = hooks.filter((other) => other !== hook)
+      if (!hooks.includes(current)) current = build()
+      const others = hooks.filter((other) => other !== current)
       // The same list each time, because a plugin may push to it.
-      hooks.splice(0, hooks.length, ...others, hook)
+      hooks.splice(0, hooks.length, ...others, current)
       return hooks
     },
     set: (given: unknown) => { hooks = [...listOf(given)] }
   })
+}
+
+/** Calls the `done` of a hook. An onSend hook has a payload in front of it. */
+function letPass (args: readonly unknown[]): void {
+  const done = args.at(-1) as (error?: null, payload?: unknown) => void
+  if (args.length === 4) done(null, args[2])
+  else done()
 }

@@ -8,6 +8,15 @@ import type { CompilerOptions } from './compiler-options.ts'
 type Compile = FastifySchemaCompiler<object>
 type CompileSerializer = (route: { schema: object, method: string, url: string, httpStatus: string }) => (message: unknown) => string
 
+interface AjvFormats {
+  readonly addFormat: (name: string, format: unknown) => unknown
+}
+
+interface AjvOptions {
+  readonly customOptions?: { readonly formats?: object }
+  readonly onCreate?: (ajv: AjvFormats) => void
+}
+
 // Compilers that tell parts apart coerce all but this one (TypeBox's), or know no others than Fastify's four.
 const HTTP_PART = 'body'
 
@@ -22,7 +31,8 @@ export function buildMessageCompilers (instance: FastifyInstance, route: RouteOp
   // Typed as always there; undefined until somebody sets it or a route needs it.
   const given = (route.validatorCompiler ?? instance.validatorCompiler) as Compile | undefined
   const jsonSchema = given === undefined || speaksJsonSchema(given)
-  const own = route.validatorCompiler === undefined && given !== undefined && jsonSchema && alters(given) ? undefined : given
+  const replaced = route.validatorCompiler === undefined && given !== undefined && jsonSchema && (alters(given) || losesFormats(given, options))
+  const own = replaced ? undefined : given
   const validate = (compile: Compile, schema: object): ValidateFunction =>
     compile({ schema, method: 'GET', url: route.url, httpPart: HTTP_PART }) as ValidateFunction
   const serialize = (compile: CompileSerializer, schema: object): (message: unknown) => string =>
@@ -61,9 +71,13 @@ function strictAjvOf (instance: FastifyInstance, options: CompilerOptions): Comp
   const { log } = instance
   // Its own logger is the console.
   const logger = { log: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log) }
-  const { customOptions, ...others } = (options.ajv ?? {}) as { customOptions?: object }
+  const { customOptions, onCreate, ...others } = (options.ajv ?? {}) as AjvOptions
   const compile = strictAjvs.get(instance) ?? AjvCompiler()(instance.getSchemas() as never, {
     ...others,
+    onCreate: (ajv: AjvFormats) => {
+      for (const [name, format] of Object.entries(customOptions?.formats ?? {})) ajv.addFormat(name, format)
+      onCreate?.(ajv)
+    },
     customOptions: { logger, ...customOptions, coerceTypes: false, useDefaults: false, removeAdditional: false }
   } as never) as unknown as Compile
   strictAjvs.set(instance, compile)
@@ -74,6 +88,15 @@ function defaultSerializerOf (instance: FastifyInstance, options: CompilerOption
   const compile = defaultSerializers.get(instance) ?? SerializerCompiler()(instance.getSchemas(), options.serializer ?? {}) as unknown as CompileSerializer
   defaultSerializers.set(instance, compile)
   return compile
+}
+
+/**
+ * Tells whether a compiler is Fastify's own and the application has formats: it puts those of ajv-formats in place of
+ * the application's of the same name. It can be told by nothing but its name.
+ */
+function losesFormats (compile: Compile, options: CompilerOptions): boolean {
+  const { customOptions } = (options.ajv ?? {}) as AjvOptions
+  return customOptions?.formats !== undefined && compile.name === 'bound buildValidatorFunction'
 }
 
 /** Tells whether a compiler's functions change what they check, by trying one for each way to. */

@@ -18,6 +18,23 @@ void t.test('messages are compiled with the options of the application, whatever
   }
 })
 
+void t.test('formats of the application stand in front of those of Fastify', async (t) => {
+  const strict = { coerceTypes: false, useDefaults: false, removeAdditional: false }
+  for (const others of [{}, strict]) {
+    for (const withHttp of [true, false]) {
+      const server = await startServer(t, (app) => {
+        if (withHttp) app.get('/other', { schema: { querystring: { type: 'object' } } } as never, () => ({}))
+        app.get('/ws', {
+          schema: { websocket: { receive: { type: 'object', properties: { to: { type: 'string', format: 'email' } } }, send: { type: 'boolean' } } },
+          websocketHandler: { handleIn: (_message: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push(true), handleInvalid: (_problem: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push(false) }
+        } as never)
+      }, { fastify: { ajv: { customOptions: { ...others, formats: { email: /@corp\.example$/ } } } } as never })
+      t.equal(await ask(t, server.url('/ws'), '{"to":"a@corp.example"}'), 'true')
+      t.equal(await ask(t, server.url('/ws'), '{"to":"a@evil.example"}'), 'false')
+    }
+  }
+})
+
 void t.test('what JSON cannot hold is an error wherever a message would have it', async (t) => {
   const values: Record<string, unknown> = { fn: () => {}, symbol: Symbol('s'), nested: { a: [() => {}] }, hole: [undefined], json: { toJSON: () => undefined }, good: { a: undefined, b: [null] } }
   for (const v of [{}, { type: 'object', additionalProperties: true }, { anyOf: [{}] }]) {

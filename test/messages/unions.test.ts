@@ -34,6 +34,17 @@ async function judge (t: Test, server: TestServer, verdicts: ReadonlyArray<reado
   }
 }
 
+void t.test('`required` and OpenAPI\'s `discriminator` may stand beside a union, also in strict mode', async (t) => {
+  const union = { type: 'object', required: ['event'], discriminator: { propertyName: 'event' }, oneOf: [Say, Leave] }
+  await judge(t, await startJudge(t, union), [
+    [{ event: 'leave' }, 'ok'],
+    [{ event: 'dance' }, 'message/event must be one of say, leave'],
+    [{ text: 'a' }, 'message/event must be one of say, leave']
+  ])
+  const more = { required: ['event', 'text'], oneOf: [Say, Leave] }
+  await judge(t, await startJudge(t, more), [[{ event: 'leave' }, 'message must have required property \'text\'']])
+})
+
 void t.test('callbacks under `on` are called by the discriminating field, the rest goes to handleIn', async (t) => {
   const server = await startServer(t, (app) => {
     const schema = { websocket: { receive: Type.Union([Say, Leave, Turn]) } }

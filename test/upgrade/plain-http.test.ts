@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -88,7 +89,10 @@ void t.test('fifty such requests and a websocket share one connection, without a
   for (const event of ['data', 'end', 'close', 'error', 'drain', 'timeout']) t.ok(socket.listenerCount(event) < 5, `${socket.listenerCount(event)} for ${event}`)
 })
 
-void t.test('requests pipelined behind one that asks for another upgrade are answered in order', async (t) => {
+// From 22.21 on Node keeps such a request in HTTP by itself, and reads nothing behind it: also without us.
+const skip = 'shouldUpgradeCallback' in createServer() && 'this Node answers the first of them only'
+
+void t.test('requests pipelined behind one that asks for another upgrade are answered in order', { skip }, async (t) => {
   const server = await start(t)
   const client = await connectRaw(t, server.port)
   client.write(Buffer.concat([h2c('GET /page', ['X-N: 1']), h2c('GET /page', ['X-N: 2']), post({}), Buffer.from('GET /page HTTP/1.1\r\nHost: a\r\nX-N: 3\r\n\r\n')]))
