@@ -92,8 +92,8 @@ export class RedisConnections {
       silent: () => this.#startAnew(new Error('Redis does not answer'), RETRY_MS)
     })
     const member: Member = { server, role, liveness, state: 'away', provedAt: performance.now(), epoch: undefined, connection: undefined as never }
-    this.#members.push(member)
     this.#open(member)
+    this.#members.push(member)
   }
 
   #open (member: Member): void {

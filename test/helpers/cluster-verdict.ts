@@ -5,7 +5,10 @@ export interface Verdict {
   expected: number
   missing: number
   twice: number
+  /** Publications of the time when all was well that came after a later one of their publisher. */
   outOfOrder: number
+  /** The same of other times: a broker that stood still, or was cut off, may deliver what its publisher counts as lost. */
+  late: number
   received: number
   /** Publications that were missed while something was wrong, times those who missed them. */
   lost: number
@@ -15,18 +18,18 @@ export interface Verdict {
 
 /** Holds what each session received against what it should have. */
 export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'sessions' | 'windows' | 'ends'>): Verdict {
-  const verdict: Verdict = { expected: 0, missing: 0, twice: 0, outOfOrder: 0, received: 0, lost: 0, untold: 0 }
+  const verdict: Verdict = { expected: 0, missing: 0, twice: 0, outOfOrder: 0, late: 0, received: 0, lost: 0, untold: 0 }
   const blamed = new Map<number, Set<string>>()
   for (let topic = 0; topic < TOPICS; topic++) {
     const readers = sessions.filter((session) => session.topic === topic)
     const published = readPublished(readers)
     for (const session of readers) {
-      const seen = judgeOrder(session, verdict)
+      const seen = judgeOrder(session, windows, verdict)
       for (const publication of published) {
         const { from, n, at } = publication
         if (at < session.readyAt || at > session.closedAt - MARGIN_MS) continue
         const isMissing = !seen.has(`${from} ${n}`)
-        const window = windows.find(({ from, to }) => at >= from && at <= to)
+        const window = windowOf(at, windows)
         if (window !== undefined && session.readyAt <= window.from && session.closedAt >= window.to) {
           verdict.expected++
           if (isMissing) verdict.missing++
@@ -45,17 +48,22 @@ export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'session
 }
 
 /** All that came to it. */
-function judgeOrder ({ received }: Session, verdict: Verdict): Set<string> {
+function judgeOrder ({ received }: Session, windows: readonly Window[], verdict: Verdict): Set<string> {
   const last = new Map<number, number>()
   const seen = new Set<string>()
-  for (const { from, n } of received) {
+  for (const { from, n, at } of received) {
+    const before = last.get(from) ?? 0
     if (seen.has(`${from} ${n}`)) verdict.twice++
-    else if (n < (last.get(from) ?? 0)) verdict.outOfOrder++
+    else if (n < before) verdict[windowOf(at, windows) === undefined ? 'late' : 'outOfOrder']++
     seen.add(`${from} ${n}`)
-    last.set(from, n)
+    last.set(from, Math.max(n, before))
   }
   verdict.received += received.length
   return seen
+}
+
+function windowOf (at: number, windows: readonly Window[]): Window | undefined {
+  return windows.find(({ from, to }) => at >= from && at <= to)
 }
 
 function wasTold ({ gaps }: Session, at: number): boolean {

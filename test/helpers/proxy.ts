@@ -29,6 +29,11 @@ export class Proxy {
   /** New connections are taken, and lead nowhere. */
   isClosed = false
 
+  /** What clients send is not read any more: the buffers in between become full. */
+  stall (): void {
+    for (const { client } of this.#links) client.pause()
+  }
+
   /** Ends all connections that there are, as a network does. */
   cut (): void {
     for (const link of this.#links) link.destroy()
