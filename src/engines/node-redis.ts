@@ -33,7 +33,7 @@ interface Cluster extends Finder {
 interface Sentinel extends Finder {
   duplicate (overrides: { readonly clientSideCache: undefined, readonly reserveClient: false }): Sentinel
   /** Gives the client of the present master. No other method does, and this one is not documented. */
-  _execute?<T>(isReadonly: false, task: (client: Client) => Promise<T>): Promise<T>
+  _execute<T>(isReadonly: false, task: (client: Client) => Promise<T>): Promise<T>
 }
 
 interface Finder {
@@ -78,11 +78,10 @@ function findMasters (template: Cluster, isSharded: boolean): Promise<readonly R
   })
 }
 
-function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
-  return whileConnected(template.duplicate({ clientSideCache: undefined, reserveClient: false }), async (sentinel) => {
-    if (sentinel._execute === undefined) throw new Error(UNKNOWN_VERSION)
-    return [await sentinel._execute(false, async (client) => serverOf(client, isSharded, () => true))]
-  })
+async function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
+  if (!hasMethods(template, '_execute')) throw new Error(UNKNOWN_VERSION)
+  return whileConnected(template.duplicate({ clientSideCache: undefined, reserveClient: false }), async (sentinel) =>
+    [await sentinel._execute(false, async (client) => serverOf(client, isSharded, () => true))])
 }
 
 async function whileConnected<F extends Finder, T> (finder: F, task: (finder: F) => Promise<T>): Promise<T> {
