@@ -29,13 +29,15 @@ export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'session
         const { from, n, at } = publication
         if (at < session.readyAt || at > session.closedAt - MARGIN_MS) continue
         const isMissing = !seen.has(`${from} ${n}`)
+        const isTold = isMissing && wasTold(session, at)
         const window = windowOf(at, windows)
-        if (window !== undefined && session.readyAt <= window.from && session.closedAt >= window.to) {
+        // A node that was told of a gap was not up, though nothing was done to it: the machine may have been busy for too long.
+        if (window !== undefined && !isTold && session.readyAt <= window.from && session.closedAt >= window.to) {
           verdict.expected++
           if (isMissing) verdict.missing++
         } else if (isMissing) {
           verdict.lost++
-          if (!wasTold(session, at) && !diedWithIt(publication, ends)) blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
+          if (!isTold && !diedWithIt(publication, ends)) blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
         }
       }
     }
