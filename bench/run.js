@@ -37,7 +37,8 @@ async function main () {
   const seconds = Math.round((performance.now() - startedAt) / 1000)
   if (json) console.log(JSON.stringify({ machine, quick: mode.quick, seconds, tables, failures, summary }, null, 2))
   if (summary.length > 0) print(`\n${formatSummary(summary)}`)
-  if (tables.length > 0) print(`\n${formatNoise(tables)}`)
+  const measured = tables.filter(({ rows }) => rows.length > 0)
+  if (measured.length > 0) print(`\n${formatNoise(measured)}`)
   print(`${seconds} s${mode.quick ? ' with --quick: a smoke test, not a measurement' : ''}`)
 }
 

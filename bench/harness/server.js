@@ -14,27 +14,29 @@ const QUIET_CPU = 0.05
 const QUIET_STEP_MS = 100
 const QUIET_TIMEOUT_MS = 15_000
 
-/** One server of one peer. */
+/** One server of one peer: a process, or several nodes. */
 class Server {
-  #child
+  #children
   target
 
-  constructor (child, target) {
-    this.#child = child
+  constructor (children, target) {
+    this.#children = children
     this.target = target
   }
 
-  usage () {
-    return this.#child.ask('usage')
+  /** Of all its processes. */
+  async usage () {
+    const usages = await Promise.all(this.#children.map((child) => child.ask('usage')))
+    return { cpuMicroseconds: usages.reduce((sum, usage) => sum + usage.cpuMicroseconds, 0), atMs: usages[0].atMs }
   }
 
   memory () {
-    return this.#child.ask('memory')
+    return this.#children[0].ask('memory')
   }
 
   /** Subscribes all of its connections, where that is its task. */
   subscribe () {
-    return this.#child.ask('subscribe')
+    return this.#children[0].ask('subscribe')
   }
 
   /** Resolves when the server has nothing more to do: connections of the last slice are let go of, for example. */
@@ -49,23 +51,28 @@ class Server {
     throw new Error('the server is not quiet where it should be')
   }
 
-  stop () {
-    return this.#child.stop()
+  async stop () {
+    await Promise.all(this.#children.map((child) => child.stop()))
   }
 }
 
-/** Rejects with the reason when the peer is not installed, or cannot start. */
-async function startServer ({ server, options, runtime = 'node', socketIo = false }) {
+/**
+ * `nodes`: the options of each process, in addition to those of all; the first one takes orders, the last one has the
+ * connections. Rejects with the reason when the peer is not installed, or cannot start.
+ */
+async function startServer ({ server, options, runtime = 'node', socketIo = false, nodes = [{}] }) {
   if (runtime === 'bun' && !existsSync(BUN)) throw new Error('Bun is not installed')
-  const parameters = [join(BENCH, 'servers/main.js'), server, JSON.stringify(options)]
-  const child = runtime === 'bun' ? new Child(BUN, parameters) : new Child(process.execPath, ['--expose-gc', ...parameters])
+  const children = nodes.map((node) => {
+    const parameters = [join(BENCH, 'servers/main.js'), server, JSON.stringify({ ...options, ...node })]
+    return runtime === 'bun' ? new Child(BUN, parameters) : new Child(process.execPath, ['--expose-gc', ...parameters])
+  })
   try {
-    const { port } = await child.ready()
+    const ports = (await Promise.all(children.map((child) => child.ready()))).map(({ port }) => port)
     // Not from the start: the servers of a table start together, and have both cores for it.
-    await child.pin(SERVER_CORE)
-    return new Server(child, { port, socketIo, path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/ws' })
+    for (const child of children) await child.pin(SERVER_CORE)
+    return new Server(children, { port: ports.at(-1), orderPort: ports[0], socketIo, path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/ws' })
   } catch (error) {
-    await child.stop()
+    await Promise.all(children.map((child) => child.stop()))
     throw error
   }
 }

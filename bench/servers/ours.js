@@ -11,16 +11,26 @@ const { subscribeEach } = require('./topics')
 const { Type } = createRequire(join(__dirname, '../../package.json'))('typebox')
 
 /** This package, as its README says. */
-async function start ({ task, asynchronous = false, plugin = {}, checkout = join(__dirname, '../..') }, commands) {
+async function start ({ task, asynchronous = false, plugin = {}, redisPort, role, checkout = join(__dirname, '../..') }, commands) {
   const requireOfOurs = createRequire(join(checkout, 'package.json'))
   const Fastify = requireOfOurs('fastify')
   const websock = requireOfOurs('./index.js')
   const app = Fastify()
   app.decorateRequest('user', '')
-  await app.register(websock, plugin)
-  app.get('/ws', TASKS[task]({ app, asynchronous, commands }))
+  await app.register(websock, redisPort === undefined ? plugin : { ...plugin, engine: createEngine(requireOfOurs, redisPort) })
+  app.get('/ws', TASKS[task]({ app, asynchronous, commands, role }))
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
+  if (role === 'receives') {
+    app.websock.subscribe('all', {})
+    await app.websock.subscriptionReady('all')
+  }
   return app.server.address().port
+}
+
+function createEngine (requireOfOurs, port) {
+  const { createClient } = requireOfOurs('redis')
+  const { redisEngine } = requireOfOurs('./dist/engines/redis-engine.js')
+  return redisEngine(createClient({ socket: { host: '127.0.0.1', port } }).on('error', () => {}))
 }
 
 const Say = Type.Object({ type: Type.Literal('say'), id: Type.Integer(), text: Type.String() })
@@ -70,6 +80,11 @@ const TASKS = {
       handleInfo: (message, _state, ws) => ws.push(message)
     }
   }),
+
+  across ({ app, role }) {
+    const { init, handleIn } = buildFanOut((text) => app.websock.broadcast('all', text))
+    return { websocketHandler: role === 'receives' ? { init } : { handleIn } }
+  },
 
   subscribe ({ commands }) {
     const connections = new Map()

@@ -9,6 +9,7 @@ module.exports = [
   require('./idle-memory'),
   require('./timers'),
   require('./fan-out'),
+  require('./two-nodes'),
   require('./subscriptions'),
   require('./quiet-beside-flood')
 ]

@@ -46,6 +46,14 @@ const FAN_OUT_ROWS = [
   ...rowsFor('fanOut', [{ ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
 ]
 
+const TWO_NODES = [{ role: 'orders' }, { role: 'receives' }]
+const SOCKET_IO_WITH_REDIS = { ...SOCKET_IO, name: 'socket.io, Redis adapter', nodes: TWO_NODES }
+const ACROSS_ROWS = rowsFor('across', [
+  SOCKET_IO_WITH_REDIS,
+  { ...SOCKET_IO_WITH_REDIS, name: 'socket.io, Redis adapter, again (A/A)', noise: true },
+  { ...OURS, nodes: TWO_NODES, options: SELDOM_PINGED }
+])
+
 const SUBSCRIPTION_ROWS = rowsFor('subscribe', [BARE_WS, BARE_WS_AGAIN, OURS, SOCKET_IO])
 
 const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
@@ -59,4 +67,4 @@ const IDLE_ROWS = rowsFor('idle', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
 const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, OURS])
 
-module.exports = { BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, SUBSCRIPTION_ROWS, TIMER_ROWS }
+module.exports = { ACROSS_ROWS, BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, SUBSCRIPTION_ROWS, TIMER_ROWS }

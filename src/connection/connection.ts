@@ -249,9 +249,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   /** Ends because the server does. */
-  shutDown (code: number): void {
-    this.#end({ type: 'shutdown' }, { code, reason: '' })
-  }
+  shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
 
   /** Ends without a close frame, or breaks off waiting for the peer's. */
   cut (): void { this.#end({ type: 'shutdown' }, 'cut') }

@@ -27,7 +27,7 @@ interface Cluster {
   readonly isCluster: true
   /** By slot the addresses of its servers, the master first. */
   readonly slots: ReadonlyArray<readonly string[] | undefined>
-  duplicate (startupNodes: readonly never[], override: { readonly lazyConnect: true }): Cluster
+  duplicate (startupNodes: readonly never[], override: typeof CLUSTER_OVERRIDE): Cluster
   connect (): Promise<unknown>
   disconnect (): void
   on (event: 'error', listener: () => void): unknown
@@ -46,6 +46,12 @@ const OVERRIDE = {
   keyPrefix: ''
 } as const
 
+const CLUSTER_OVERRIDE = {
+  lazyConnect: true,
+  // It would try again by itself, and `connect` would not settle meanwhile. The engine tries again.
+  clusterRetryStrategy: () => null
+} as const
+
 /** The servers that a client of `ioredis` leads to, or undefined when it is no such client. */
 export function findIoredis (given: unknown, isSharded: boolean): RedisServers | undefined {
   const { ssubscribe, duplicate, isCluster } = (given ?? {}) as Partial<IoredisClient & Cluster>
@@ -57,7 +63,7 @@ export function findIoredis (given: unknown, isSharded: boolean): RedisServers |
 }
 
 async function findMasters (template: Cluster, isSharded: boolean): Promise<readonly RedisServer[]> {
-  const cluster = template.duplicate([], { lazyConnect: true })
+  const cluster = template.duplicate([], CLUSTER_OVERRIDE)
   let reason: unknown
   cluster.on('error', ((error: unknown) => { reason = error }) as () => void)
   try {

@@ -40,6 +40,7 @@ const MIB = 1024 * 1024
 const RETRY_MS = 500
 // A server takes lines of 4 096 bytes (`max_control_line`), in which there is more than the subject.
 const MAX_SUBJECT_LENGTH = 1024
+const SOCKET_IS_HIDDEN = ', and this version of its client hides its socket: until the system gives the connection up, which may take minutes, it may not connect again'
 const RULES = {
   prefix: (value: unknown) => typeof value === 'string' && value.length <= 128 && /^[\w-]+(\.[\w-]+)*$/.test(value)
     ? undefined
@@ -58,6 +59,13 @@ export function natsEngine (connection: NatsConnection, options: NatsEngineOptio
     throw new FST_WEBSOCK_INVALID_CLIENT('natsEngine', 'a connection of `@nats-io/transport-node`', inspect(connection, { depth: 0 }).slice(0, 80))
   }
   return new NatsEngine(connection, prefix)
+}
+
+/** The socket of a connection, which no documented property leads to; undefined when it is not where it was in version 3. */
+function socketOf (connection: NatsConnection): { destroy (): void } | undefined {
+  const { protocol } = connection as { protocol?: { transport?: { socket?: { destroy?: unknown } } } }
+  const socket = protocol?.transport?.socket
+  return typeof socket?.destroy === 'function' ? socket as { destroy (): void } : undefined
 }
 
 /** A call that the server has yet to confirm. */
@@ -225,16 +233,16 @@ class NatsEngine implements Engine {
   #hangUp (): void {
     this.#liveness.heard()
     if (!this.#link.isUp) return
-    this.#lose(new Error('NATS does not answer'))
+    const hint = socketOf(this.#connection) === undefined ? SOCKET_IS_HIDDEN : ''
+    this.#lose(new Error(`NATS does not answer${hint}`))
     this.#retry = setTimeout(() => this.#reconnect(), RETRY_MS).unref()
   }
 
   #reconnect (): void {
     if (this.#link.isUp) return
     this.#connection.reconnect().catch(() => {})
-    // It waits until the socket has taken all, which it does not where the other end is gone.
-    const { socket } = (this.#connection as { protocol?: { transport?: { socket?: { destroy (): void } } } }).protocol?.transport ?? {}
-    socket?.destroy()
+    // `reconnect` waits until the socket has taken all, which it does not where the other end is gone.
+    socketOf(this.#connection)?.destroy()
   }
 
   #lose (reason?: unknown): void {

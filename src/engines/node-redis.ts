@@ -32,7 +32,7 @@ interface Cluster extends Finder {
 
 interface Sentinel extends Finder {
   duplicate (overrides: { readonly clientSideCache: undefined, readonly reserveClient: false }): Sentinel
-  /** Gives the client of the present master. No other method does. */
+  /** Gives the client of the present master. No other method does, and this one is not documented. */
   _execute<T>(isReadonly: false, task: (client: Client) => Promise<T>): Promise<T>
 }
 
@@ -51,17 +51,24 @@ const OVERRIDES = {
   clientSideCache: undefined
 } as const
 
+const CLIENT_METHODS = ['getPubSubListeners', 'sendCommand'] as const
+/** What the engine uses of a cluster and of sentinels is in part not documented, and may be gone in a version to come. */
+const UNKNOWN_VERSION = 'This version of `redis` does not lead to the clients of its servers: use one that is named in docs/operating.md, or `ioredis`'
+
 /** The servers that a client of `redis` leads to, or undefined when it is no such client. */
 export function findNodeRedis (given: unknown, isSharded: boolean): RedisServers | undefined {
-  const has = (...names: readonly string[]): boolean => names.every((name) => typeof (given as Record<string, unknown> | null | undefined)?.[name] === 'function')
-  if (!has('sSubscribe', 'duplicate')) return undefined
-  if (has('getPubSubListeners', 'sendCommand')) {
+  if (!hasMethods(given, 'sSubscribe', 'duplicate')) return undefined
+  if (hasMethods(given, ...CLIENT_METHODS)) {
     const server = serverOf(given as Client, isSharded, () => true)
     return { kind: 'one', find: async () => [server] }
   }
-  if (has('nodeClient')) return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
-  if (has('getMasterNode', '_execute')) return { kind: 'sentinel', find: () => findMaster(given as Sentinel, isSharded) }
+  if (hasMethods(given, 'nodeClient')) return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
+  if (hasMethods(given, 'getMasterNode')) return { kind: 'sentinel', find: () => findMaster(given as Sentinel, isSharded) }
   return undefined
+}
+
+function hasMethods (given: unknown, ...names: readonly string[]): boolean {
+  return names.every((name) => typeof (given as Record<string, unknown> | null | undefined)?.[name] === 'function')
 }
 
 function findMasters (template: Cluster, isSharded: boolean): Promise<readonly RedisServer[]> {
@@ -71,7 +78,8 @@ function findMasters (template: Cluster, isSharded: boolean): Promise<readonly R
   })
 }
 
-function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
+async function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
+  if (!hasMethods(template, '_execute')) throw new Error(UNKNOWN_VERSION)
   return whileConnected(template.duplicate({ clientSideCache: undefined, reserveClient: false }), async (sentinel) =>
     [await sentinel._execute(false, async (client) => serverOf(client, isSharded, () => true))])
 }
@@ -90,7 +98,9 @@ async function whileConnected<F extends Finder, T> (finder: F, task: (finder: F)
   }
 }
 
+/** Throws when it has not what is needed here. */
 function serverOf (template: Client, isSharded: boolean, has: (slot: number) => boolean): RedisServer {
+  if (!hasMethods(template, 'duplicate', ...CLIENT_METHODS)) throw new Error(UNKNOWN_VERSION)
   return { has, connect: (events) => new NodeRedisConnection(duplicate(template), isSharded, events) }
 }
 

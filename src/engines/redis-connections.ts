@@ -80,7 +80,9 @@ export class RedisConnections {
     if (this.#events === undefined) return
     // Publications reach all servers of a cluster, unless they are sharded.
     const used = this.#isSharded ? servers : [servers[Math.floor(Math.random() * servers.length)] as RedisServer]
-    for (const server of used) for (const role of ['publisher', 'subscriber'] as const) this.#add(server, role)
+    this.#unlessRefused(() => {
+      for (const server of used) for (const role of ['publisher', 'subscriber'] as const) this.#add(server, role)
+    })
   }
 
   #add (server: RedisServer, role: Member['role']): void {
@@ -90,8 +92,8 @@ export class RedisConnections {
       silent: () => this.#startAnew(new Error('Redis does not answer'), RETRY_MS)
     })
     const member: Member = { server, role, liveness, state: 'away', provedAt: performance.now(), epoch: undefined, connection: undefined as never }
-    this.#members.push(member)
     this.#open(member)
+    this.#members.push(member)
   }
 
   #open (member: Member): void {
@@ -127,11 +129,22 @@ export class RedisConnections {
 
   /** The lost one connects again by itself. The others may have subscriptions that nobody wants any more. */
   #replaceOthers (lost: Member): void {
-    for (const member of this.#members) {
-      if (member === lost) continue
-      member.liveness.stop()
-      member.connection.close()
-      this.#open(member)
+    this.#unlessRefused(() => {
+      for (const member of this.#members) {
+        if (member === lost) continue
+        member.liveness.stop()
+        member.connection.close()
+        this.#open(member)
+      }
+    })
+  }
+
+  /** The user's client may refuse to be duplicated: that is for the log, and not for the process. */
+  #unlessRefused (connect: () => void): void {
+    try {
+      connect()
+    } catch (error) {
+      this.#startAnew(error, RETRY_MS)
     }
   }
 

@@ -1,4 +1,4 @@
-import { createClient } from 'redis'
+import { createClient, createSentinel } from 'redis'
 import t from 'tap'
 import { redisEngine, type RedisEngineOptions } from '../../src/engines/redis-engine.ts'
 import { EngineNode } from '../../src/testing/engines/node.ts'
@@ -53,6 +53,23 @@ for (const kind of REDIS_CLIENTS) {
       await node.until(() => node.turns.length > 0, 'down')
       t.same(node.turns, ['down'])
       t.match(node.reasons, [{ message: /NOAUTH/ }])
+    })
+
+    await t.test('is down while a password is refused that was changed, with the reason, and up when it is taken again', async (t) => {
+      const broker = await startRedis(t)
+      const admin = await connectAdmin(t, broker.port)
+      const node = await startNode(t, kind.create(broker.port))
+      await node.engine.subscribe('topic')
+      await admin.ask('CONFIG', 'SET', 'requirepass', 'changed')
+      await admin.ask('CLIENT', 'KILL', 'SKIPME', 'yes', 'TYPE', 'pubsub')
+      await node.until(() => node.turns.length === 2, 'down')
+      await t.rejects(node.engine.publish('topic', Uint8Array.of(1)), { code: 'FST_WEBSOCK_ENGINE_DOWN' })
+      await admin.ask('CONFIG', 'SET', 'requirepass', '')
+      await node.until(() => node.turns.length === 3, 'up')
+      await node.engine.subscribe('topic')
+      await node.engine.publish('topic', Uint8Array.of(2))
+      await node.until(() => node.received.length === 1, 'a publication')
+      t.same(node.turns, ['up', 'down', 'up'])
     })
 
     await t.test('is down when either connection is lost, and up when it is back', async (t) => {
@@ -149,6 +166,33 @@ void t.test('what is no client of Redis, or no option, is refused by name', asyn
   ]
   for (const [code, message, given, options] of cases) t.throws(() => redisEngine(given as typeof client, options as RedisEngineOptions), { code, message })
   redisEngine(client, { sharded: false, prefix: '' })
+})
+
+void t.test('a client of a version that does not have what the engine uses is told as down, with the reason, and ends nothing', async (t) => {
+  const nothing = (): void => {}
+  const sentinel = createSentinel({ name: 'main', sentinelRootNodes: [] })
+  Object.defineProperty(sentinel, '_execute', { value: undefined })
+  const cluster = {
+    sSubscribe: nothing,
+    nodeClient: nothing,
+    duplicate: () => ({ on: nothing, connect: async () => {}, destroy: nothing, slots: [], masters: [{ address: 'a' }], nodeClient: async () => ({ duplicate: nothing }) })
+  }
+  const refusing = { sSubscribe: nothing, getPubSubListeners: nothing, sendCommand: nothing, duplicate: () => { throw new Error('is not duplicated') } }
+  const refusingIoredis = { ssubscribe: nothing, duplicate: refusing.duplicate }
+  for (const [client, reason] of [
+    [sentinel, /This version of `redis` does not lead to the clients of its servers/],
+    [cluster, /This version of `redis` does not lead to the clients of its servers/],
+    [refusing, /is not duplicated/],
+    [refusingIoredis, /is not duplicated/]
+  ] as const) {
+    const node = new EngineNode(redisEngine(client))
+    t.teardown(() => node.stop())
+    await node.engine.start(node)
+    await node.until(() => node.turns.length > 0, 'down')
+    t.match(node.reasons[0], { message: reason })
+    await node.stop()
+    t.same(node.turns, ['down'])
+  }
 })
 
 /** Up; stopped when the test ends. */

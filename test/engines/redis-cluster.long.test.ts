@@ -3,8 +3,8 @@ import { redisEngine } from '../../src/engines/redis-engine.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { runConformance } from '../helpers/conformance.ts'
 import { testClusterFailOver, testSentinelFailOver } from '../helpers/fail-over.ts'
-import { startRedisCluster } from '../helpers/redis-cluster.ts'
-import { CLUSTER_CLIENTS } from '../helpers/redis-topologies.ts'
+import { startRedisCluster, startSentinels } from '../helpers/redis-cluster.ts'
+import { CLUSTER_CLIENTS, SENTINEL_CLIENTS } from '../helpers/redis-topologies.ts'
 
 testClusterFailOver(t, / 5 /)
 testSentinelFailOver(t, / 5 /)
@@ -23,4 +23,18 @@ for (const [name, create] of Object.entries(CLUSTER_CLIENTS)) {
       })
     })
   }
+}
+
+for (const [name, create] of Object.entries(SENTINEL_CLIENTS)) {
+  void t.test(`redisEngine with ${name} conforms`, { skip: skipWithout('redis-server'), timeout: 600_000 }, async (t) => {
+    const sentinels = await startSentinels(t)
+    runConformance(t, {
+      createEngine: () => redisEngine(create([sentinels.sentinel.port])),
+      restartBroker: () => sentinels.restart(),
+      freezeBroker: () => sentinels.freeze(),
+      thawBroker: () => sentinels.thaw(),
+      allowOnly: (topic) => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+      allowAll: () => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'allchannels')
+    })
+  })
 }

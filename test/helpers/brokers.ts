@@ -84,6 +84,10 @@ export class Broker {
     await printed
   }
 
+  signal (signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
   freeze (): void {
     this.#child?.kill('SIGSTOP')
   }

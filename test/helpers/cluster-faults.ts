@@ -1,71 +1,90 @@
 import { WebSocket } from 'ws'
 import { until } from './cluster.ts'
+import { createPath, type FaultyBroker, type FaultyPath } from './faulty-brokers.ts'
 import { startServerProcess, type ServerProcess } from './server-process.ts'
 import type { Teardown } from './server.ts'
 
 export const TOPICS = 10
+/** Near a fault nobody can tell whether a publication was before it. */
+export const MARGIN_MS = 300
+/** The library promises that a silent broker is noticed within so long. */
+const NOTICED_MS = 10_000
 
 /** What a node published, as it came. */
-interface Publication {
+export interface Publication {
+  /** The process id of the node. */
   readonly from: number
   readonly n: number
   readonly at: number
 }
 
 /** One connection of one client: what reached it, and when it was there. */
-class Session {
+export class Session {
   readonly topic: number
   readonly socket: WebSocket
   readonly name: string
+  readonly node: ServerProcess
   readonly received: Publication[] = []
-  gaps = 0
+  /** From when to when it was told that publications may have been missed. */
+  readonly gaps: Window[] = []
+  isReady = false
+  /** From here on it is to be told of all. */
   readyAt = Infinity
   closedAt = Infinity
 
-  constructor (url: string, topic: number, name: string) {
+  constructor (node: ServerProcess, topic: number, name: string) {
+    this.node = node
     this.topic = topic
     this.name = name
-    this.socket = new WebSocket(`${url}/${topic}?name=${name}`, { perMessageDeflate: false })
+    this.socket = new WebSocket(`ws://127.0.0.1:${node.port}/${topic}?name=${name}`, { perMessageDeflate: false })
     this.socket.on('error', () => {}).on('close', () => { this.closedAt = Date.now() })
     this.socket.on('message', (data: Buffer) => {
       const text = data.toString()
-      if (text === 'ready') this.readyAt = Date.now()
-      else if (text === 'gap') this.gaps++
+      if (text === 'ready') this.isReady = true
+      else if (text.startsWith('gap ')) this.gaps.push({ from: Number(text.slice('gap '.length)), to: Date.now() })
       else this.received.push(JSON.parse(text) as Publication)
     })
   }
 
-  get open (): boolean { return this.readyAt < Infinity && this.closedAt === Infinity }
+  get open (): boolean { return this.isReady && this.closedAt === Infinity }
 }
 
-/** From when to when nothing was wrong anywhere. */
-interface Window {
+/** From when to when. */
+export interface Window {
   readonly from: number
   readonly to: number
 }
 
-/** Near a fault nobody can tell whether a publication was before it. */
-const MARGIN_MS = 300
+/** The end of a node: when, and how many publications it knew to be lost. */
+export interface NodeEnd {
+  readonly pid: number
+  readonly at: number
+  readonly lost: number
+}
 
-/** Processes at one broker, with clients, that are killed, stopped and left without their broker. */
+/** Processes at one broker, with clients, that are killed, stopped, cut off and left without their broker. */
 export class FaultyCluster {
   readonly sessions: Session[] = []
+  /** When nothing was wrong anywhere. */
   readonly windows: Window[] = []
   readonly nodes: ServerProcess[] = []
+  readonly ends: NodeEnd[] = []
   readonly #t: Teardown
-  readonly #env: Readonly<Record<string, string>>
+  readonly #broker: FaultyBroker
+  readonly #paths: FaultyPath[] = []
   readonly #clients: number
   #openedAt = 0
 
-  constructor (t: Teardown, broker: { name: string, port: number }, clients: number) {
+  constructor (t: Teardown, broker: FaultyBroker, clients: number) {
     this.#t = t
-    this.#env = { BROKER: broker.name, BROKER_PORT: `${broker.port}` }
+    this.#broker = broker
     this.#clients = clients
     t.teardown(() => { for (const { socket } of this.sessions) socket.terminate() })
   }
 
   async start (count: number): Promise<void> {
-    while (this.nodes.length < count) this.nodes.push(await this.#startNode())
+    while (this.#paths.length < count) this.#paths.push(await createPath(this.#t, this.#broker))
+    for (const index of this.#paths.keys()) this.nodes.push(await this.#startNode(index))
     await this.settle()
   }
 
@@ -73,32 +92,33 @@ export class FaultyCluster {
   async settle (): Promise<void> {
     const here = new Set(this.sessions.filter(({ closedAt }) => closedAt === Infinity).map(({ name }) => name))
     for (let n = 0; n < this.#clients; n++) {
-      const { port } = this.nodes[n % this.nodes.length] as ServerProcess
-      if (!here.has(`c${n}`)) this.sessions.push(new Session(`ws://127.0.0.1:${port}`, Math.floor(n / this.nodes.length) % TOPICS, `c${n}`))
+      const node = this.nodes[n % this.nodes.length] as ServerProcess
+      if (!here.has(`c${n}`)) this.sessions.push(new Session(node, Math.floor(n / this.nodes.length) % TOPICS, `c${n}`))
     }
     await until(() => this.#open.length === this.#clients, 'all clients are connected')
-    while (!(await Promise.all(this.nodes.map((node) => node.ask<boolean>('is ready')))).every(Boolean));
+    await untilAnswered(async () => (await this.#askAll<boolean>('is ready')).every(Boolean), 'all nodes are ready')
     this.#openedAt = Date.now() + MARGIN_MS
+    for (const session of this.#open) session.readyAt = Math.min(session.readyAt, this.#openedAt)
   }
 
   /** Lets the cluster work for so long. */
   async run (ms: number): Promise<void> {
-    const end = Date.now() + ms
-    await until(() => Date.now() >= end, 'time passes')
+    await new Promise((resolve) => setTimeout(resolve, ms))
   }
 
   /** Ends the window, kills a node without a word, and starts another in its place. */
-  async kill (index: number): Promise<void> {
+  async killNode (index: number): Promise<void> {
     this.#closeWindow()
     const node = this.nodes[index] as ServerProcess
+    await this.#noteEnd(node)
     node.child.kill('SIGKILL')
     await node.exited
-    this.nodes[index] = await this.#startNode()
+    this.nodes[index] = await this.#startNode(index)
     await this.settle()
   }
 
   /** Ends the window, and lets a node stand still for so long. */
-  async pause (index: number, ms: number): Promise<void> {
+  async pauseNode (index: number, ms: number): Promise<void> {
     this.#closeWindow()
     const { child } = this.nodes[index] as ServerProcess
     child.kill('SIGSTOP')
@@ -107,28 +127,48 @@ export class FaultyCluster {
     await this.settle()
   }
 
-  /** Ends the window, and does something to the broker. Resolves when each client has been told that there was a gap. */
-  async without (restart: () => Promise<void>): Promise<void> {
+  /**
+   * Ends the window, and lets nothing pass between a node and the broker until the node has noticed, and for so long.
+   * Rejects when it does not notice in time, and when presence is not right meanwhile.
+   */
+  async cutOff (index: number, ms: number): Promise<number> {
     this.#closeWindow()
-    const before = new Map(this.#open.map((session) => [session, session.gaps]))
-    await restart()
-    await until(() => [...before].every(([session, gaps]) => session.gaps > gaps), 'each client is told of the gap')
+    const [node, path] = [this.nodes[index] as ServerProcess, this.#paths[index] as FaultyPath]
+    const before = this.#countGaps(({ node: its }) => its === node)
+    const from = Date.now()
+    path.blackHole()
+    await untilAnswered(async () => !await node.ask<boolean>('is ready'), 'the node that is cut off is not ready')
+    const noticedMs = Date.now() - from
+    if (noticedMs > NOTICED_MS) throw new Error(`noticed after ${noticedMs} ms`)
+    const isOn = (session: Session): boolean => session.node === node
+    for (const each of this.nodes) await this.#untilPresent(each, this.#open.filter((session) => isOn(session) === (each === node)))
+    await this.run(Math.max(0, from + ms - Date.now()))
+    path.heal()
+    await this.#untilTold(before)
+    await this.settle()
+    return noticedMs
+  }
+
+  /** Ends the window, and does something to the broker. Where it loses something, resolves when each client has been told of a gap. */
+  async withBroker (happen: (broker: FaultyBroker) => Promise<void>, losesAll: boolean): Promise<void> {
+    this.#closeWindow()
+    const before = this.#countGaps(() => true)
+    await happen(this.#broker)
+    if (losesAll) await this.#untilTold(before)
     await this.settle()
   }
 
   /** Resolves with how long it took until each node saw who is there, and nobody else. */
   async presenceIsRight (): Promise<number> {
     const from = Date.now()
-    const expected = this.#open.map(({ name }) => name).sort().join()
-    while (!(await Promise.all(this.nodes.map((node) => node.ask<string[]>('presence')))).every((keys) => keys.join() === expected)) {
-      if (Date.now() - from > 15_000) throw new Error('presence is still not right')
-    }
+    for (const node of this.nodes) await this.#untilPresent(node, this.#open)
     return Date.now() - from
   }
 
   async stop (): Promise<void> {
     this.#closeWindow()
     await Promise.all(this.nodes.map(async (node) => {
+      await this.#noteEnd(node)
       await node.ask('stop')
       await node.exited
     }))
@@ -137,67 +177,39 @@ export class FaultyCluster {
 
   get #open (): Session[] { return this.sessions.filter(({ open }) => open) }
 
+  #askAll<T> (question: string): Promise<T[]> {
+    return Promise.all(this.nodes.map((node) => node.ask<T>(question)))
+  }
+
+  async #untilPresent (node: ServerProcess, sessions: readonly Session[]): Promise<void> {
+    const expected = sessions.map(({ name }) => name).sort().join()
+    await untilAnswered(async () => (await node.ask<string[]>('presence')).join() === expected, 'presence is right')
+  }
+
+  #countGaps (isMeant: (session: Session) => boolean): Map<Session, number> {
+    return new Map(this.#open.filter(isMeant).map((session) => [session, session.gaps.length]))
+  }
+
+  async #untilTold (before: ReadonlyMap<Session, number>): Promise<void> {
+    await until(() => [...before].every(([{ gaps }, count]) => gaps.length > count), 'each client is told of the gap')
+  }
+
+  async #noteEnd (node: ServerProcess): Promise<void> {
+    const lost = await node.ask<number>('lost')
+    this.ends.push({ pid: node.child.pid ?? 0, at: Date.now(), lost })
+  }
+
   #closeWindow (): void {
     this.windows.push({ from: this.#openedAt, to: Date.now() - MARGIN_MS })
   }
 
-  async #startNode (): Promise<ServerProcess> {
-    return startServerProcess(this.#t, 'cluster-node.js', [], this.#env)
+  async #startNode (index: number): Promise<ServerProcess> {
+    return startServerProcess(this.#t, 'cluster-node.js', [], this.#paths[index]?.env)
   }
 }
 
-export interface Verdict {
-  /** Publications of the time when all was well, times those who were to receive them. */
-  expected: number
-  missing: number
-  twice: number
-  outOfOrder: number
-  received: number
-}
-
-/** Holds what each session received against what it should have. */
-export function judge ({ sessions, windows }: Pick<FaultyCluster, 'sessions' | 'windows'>): Verdict {
-  const verdict: Verdict = { expected: 0, missing: 0, twice: 0, outOfOrder: 0, received: 0 }
-  for (let topic = 0; topic < TOPICS; topic++) {
-    const readers = sessions.filter((session) => session.topic === topic)
-    const published = readPublished(readers)
-    for (const session of readers) {
-      const last = new Map<number, number>()
-      const seen = new Set<string>()
-      for (const { from, n } of session.received) {
-        if (seen.has(`${from} ${n}`)) verdict.twice++
-        else if (n < (last.get(from) ?? 0)) verdict.outOfOrder++
-        seen.add(`${from} ${n}`)
-        last.set(from, n)
-      }
-      verdict.received += session.received.length
-      for (const { from, n, at } of published) {
-        const window = windows.find(({ from, to }) => at >= from && at <= to)
-        if (window === undefined || session.readyAt > window.from || session.closedAt < window.to) continue
-        verdict.expected++
-        if (!seen.has(`${from} ${n}`)) verdict.missing++
-      }
-    }
-  }
-  return verdict
-}
-
-/** All publications on a topic that somebody received, and those between two of them that nobody did. */
-function readPublished (readers: readonly Session[]): Publication[] {
-  const byNode = new Map<number, Map<number, Publication>>()
-  for (const publication of readers.flatMap(({ received }) => received)) {
-    const known = byNode.get(publication.from) ?? new Map<number, Publication>()
-    byNode.set(publication.from, known.set(publication.n, publication))
-  }
-  return [...byNode].flatMap(([from, known]) => {
-    const numbers = [...known.keys()]
-    const all: Publication[] = []
-    let at = 0
-    for (let n = Math.min(...numbers); n <= Math.max(...numbers); n++) {
-      // One that nobody received was published after the one before it.
-      at = known.get(n)?.at ?? at
-      all.push({ from, n, at })
-    }
-    return all
-  })
+/** Resolves when it is answered with true; rejects after 20 s. */
+async function untilAnswered (ask: () => Promise<boolean>, words: string): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!await ask()) if (Date.now() > deadline) throw new Error(`still not: ${words}`)
 }

@@ -115,6 +115,23 @@ export class RedisSentinels {
     return Number((await this.#admin.ask<string[]>('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main'))[1])
   }
 
+  /** Of the master and the replica. */
+  async ask (t: Teardown, ...command: string[]): Promise<void> {
+    for (const { port } of [this.master, this.replica]) await (await connectAdmin(t, port)).ask(...command)
+  }
+
+  /** Restarts the master. The sentinel does not see it, and lets it be the master. */
+  async restart (): Promise<void> {
+    this.sentinel.freeze()
+    await this.master.restart()
+    this.sentinel.thaw()
+    await this.#admin.until(() => this.masterPort(), (port) => port === this.master.port)
+  }
+
+  freeze (): void { for (const broker of [this.sentinel, this.replica, this.master]) broker.freeze() }
+
+  thaw (): void { for (const broker of [this.master, this.replica, this.sentinel]) broker.thaw() }
+
   async untilReplicaIsKnown (): Promise<void> {
     await this.#admin.until(() => this.#admin.ask<unknown[]>('SENTINEL', 'REPLICAS', 'main'), (replicas) => replicas.length === 1 && !/s_down|disconnected/.test(JSON.stringify(replicas)), 30_000)
   }

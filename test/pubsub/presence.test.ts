@@ -356,3 +356,21 @@ void t.test('what other nodes tell is bounded in total, and told again when ther
   presence.receive('x19', { type: 'beat', version: 10, hello: false })
   t.same(asked, ['x19'])
 })
+
+void t.test('looking up a topic costs no more with 1 000 nodes than with one', async (t) => {
+  const presence = new Presence({ node: 'n', hasEngine: true, tellNodes: () => {}, presenceChanged: () => {}, presenceIncomplete: () => {} })
+  const tell = (node: string, topic: string): void => { presence.receive(node, { type: 'delta', version: 1, joins: [[topic, 'key', `${node}.1`, null]], leaves: [] }) }
+  const lookUp = (): number => {
+    const from = performance.now()
+    for (let n = 0; n < 20_000; n++) presence.of('r')
+    return performance.now() - from
+  }
+  tell('x', 'r')
+  lookUp()
+  const alone = Math.min(lookUp(), lookUp())
+  for (let n = 0; n < 1_000; n++) tell(`x${n}`, `topic ${n}`)
+  const among = Math.min(lookUp(), lookUp())
+  t.equal(presence.of('r').length, 1)
+  t.equal(presence.of('topic 999').length, 1)
+  t.ok(among < 50 * alone, `${among} ms among 1 000 nodes, ${alone} ms with one`)
+})

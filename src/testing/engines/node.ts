@@ -41,6 +41,13 @@ export class EngineNode implements EngineListener {
     }))
   }
 
+  /** Resolves at the first `up`. A `down` before it, of a broker that could not be reached at once, is forgotten. */
+  async becomeUp (): Promise<void> {
+    await this.until(() => this.turns.at(-1) === 'up', 'up')
+    for (const told of [this.turns, this.reasons, this.silentMs]) told.length = 0
+    this.turns.push('up')
+  }
+
   /** Stops the engine, once: again is as once. */
   async stop (): Promise<void> {
     this.#stopped ??= this.engine.stop()
@@ -84,7 +91,7 @@ export async function withNodes (harness: EngineHarness, count: number, run: (..
   try {
     while (nodes.length < count) nodes.push(new EngineNode(await harness.createEngine()))
     await withDeadline('start', Promise.all(nodes.map((node) => node.engine.start(node))))
-    for (const node of nodes) await node.until(() => node.turns.length > 0, 'up')
+    for (const node of nodes) await node.becomeUp()
     await run(...nodes)
   } finally {
     await Promise.all(nodes.map((node) => node.stop()))

@@ -19,12 +19,12 @@ export const stopCases: readonly EngineCase[] = [
   {
     name: 'stop settles what is under way, and the listener is told nothing after it',
     run: (harness) => withNodes(harness, 3, async (publisher, subscriber, witness) => {
-      await Promise.all([subscriber.engine.subscribe('stopped'), witness.engine.subscribe('stopped')])
+      await Promise.all([subscriber.engine.subscribe('stopped'), subscriber.engine.subscribe('ended'), witness.engine.subscribe('stopped')])
       const noise = countUp(200).map((i) => publisher.engine.publish('stopped', encode([i])))
       const calls = [
         ...countUp(20).map((i) => subscriber.engine.subscribe(`more ${i}`)),
         ...countUp(20).map((i) => subscriber.engine.publish('stopped', encode([1000 + i]))),
-        subscriber.engine.unsubscribe('stopped')
+        subscriber.engine.unsubscribe('ended')
       ]
       await subscriber.stop()
       const told = [subscriber.received.length, subscriber.turns.length]

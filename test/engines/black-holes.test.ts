@@ -1,0 +1,103 @@
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node'
+import t, { type Test } from 'tap'
+import { natsEngine } from '../../src/engines/nats-engine.ts'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import type { Engine } from '../../src/pubsub/engine.ts'
+import { EngineNode } from '../../src/testing/engines/node.ts'
+import { startNats, startRedis } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { startProxy, type Proxy as TcpProxy } from '../helpers/proxy.ts'
+import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
+import type { Teardown } from '../helpers/server.ts'
+
+/** The library promises that a silent broker is noticed within so long. */
+const NOTICED_MS = 10_000
+const MIB = 1024 * 1024
+
+// Most of the time they wait.
+t.jobs = 9
+
+for (const { name, create } of REDIS_CLIENTS) {
+  for (const role of ['publisher', 'subscriber'] as const) {
+    void t.test(`over ${name}, a black hole on the ${role}'s connection is noticed, and the engine is up when the path is back`, { skip: skipWithout('redis-server') }, async (t) => {
+      const broker = await startRedis(t)
+      const admin = await connectAdmin(t, broker.port)
+      const proxy = await startProxy(t, broker.port)
+      const node = await startNode(t, redisEngine(create(proxy.port)))
+      const lines = (await admin.ask<string>('CLIENT', 'LIST')).split('\n').filter((line) => (role === 'subscriber') === / sub=1 /.test(line))
+      await assertNoticed(t, node, proxy, (port) => lines.some((line) => line.includes(` addr=127.0.0.1:${port} `)))
+    })
+  }
+}
+
+void t.test('over NATS, a black hole is noticed, and the engine is up when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
+  const broker = await startNats(t)
+  const proxy = await startProxy(t, broker.port)
+  const node = await startNode(t, natsEngine(await open(t, proxy.port)))
+  await assertNoticed(t, node, proxy)
+})
+
+void t.test('over NATS, a black hole that the socket is full before is noticed, and the engine connects again when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
+  const broker = await startNats(t)
+  const proxy = await startProxy(t, broker.port)
+  const node = await startNode(t, natsEngine(await open(t, proxy.port)))
+  proxy.stall()
+  // More than the buffers of the system take.
+  const published = Promise.allSettled(Array.from({ length: 32 }, () => node.engine.publish('topic', new Uint8Array(MIB))))
+  await assertNoticed(t, node, proxy)
+  t.ok((await published).every(({ status }) => status === 'rejected'))
+})
+
+void t.test('over NATS, a client that hides its socket is told so in the reason, and the engine is up when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
+  const broker = await startNats(t)
+  const proxy = await startProxy(t, broker.port)
+  const connection = await open(t, proxy.port)
+  const node = await startNode(t, natsEngine(hideInternals(connection)))
+  await assertNoticed(t, node, proxy)
+  t.match(node.reasons[0], { message: /NATS does not answer, and this version of its client hides its socket/ })
+})
+
+/** Down within 10 s, with the time, and up again when the proxy lets through. */
+async function assertNoticed (t: Test, node: EngineNode, proxy: TcpProxy, isMeant?: (port: number) => boolean): Promise<void> {
+  proxy.isClosed = true
+  proxy.blackHole(isMeant)
+  const from = performance.now()
+  await node.until(() => node.turns.length === 2, 'down')
+  const ms = performance.now() - from
+  t.same(node.turns, ['up', 'down'])
+  t.ok(ms <= NOTICED_MS, `noticed after ${Math.round(ms)} ms`)
+  t.ok((node.silentMs[0] ?? 0) >= ms - 1, `silent for ${node.silentMs[0]} ms, noticed after ${Math.round(ms)} ms`)
+  t.match(node.reasons[0], { message: /does not answer/ })
+  proxy.isClosed = false
+  proxy.cut()
+  await node.until(() => node.turns.length === 3, 'up')
+  await node.engine.subscribe('topic')
+  await node.engine.publish('topic', Uint8Array.of(1))
+  await node.until(() => node.received.length === 1, 'a publication')
+}
+
+async function startNode (t: Teardown, engine: Engine): Promise<EngineNode> {
+  const node = new EngineNode(engine)
+  t.teardown(() => node.stop())
+  await node.engine.start(node)
+  await node.until(() => node.turns.length > 0, 'up')
+  await node.engine.subscribe('topic')
+  return node
+}
+
+async function open (t: Teardown, port: number, options: NodeConnectionOptions = {}): Promise<NatsConnection> {
+  const connection = await connect({ port, maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreClusterUpdates: true, ...options })
+  t.teardown(() => connection.close())
+  return connection
+}
+
+/** The same with what is documented alone. */
+function hideInternals (connection: NatsConnection): NatsConnection {
+  return new Proxy(connection, {
+    get: (target, name) => {
+      if (name === 'protocol') return undefined
+      const value = Reflect.get(target, name) as unknown
+      return typeof value === 'function' ? value.bind(target) as unknown : value
+    }
+  })
+}

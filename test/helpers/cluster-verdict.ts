@@ -1,0 +1,98 @@
+import { MARGIN_MS, TOPICS, type FaultyCluster, type NodeEnd, type Publication, type Session, type Window } from './cluster-faults.ts'
+
+export interface Verdict {
+  /** Publications of the time when all was well, times those who were to receive them. */
+  expected: number
+  missing: number
+  twice: number
+  /** Publications of the time when all was well that came after a later one of their publisher. */
+  outOfOrder: number
+  /** The same of other times: a broker that stood still, or was cut off, may deliver what its publisher counts as lost. */
+  late: number
+  received: number
+  /** Publications that were missed while something was wrong, times those who missed them. */
+  lost: number
+  /** Of those: neither was the receiver told of a gap, nor does the publisher count it as lost. */
+  untold: number
+}
+
+/** Holds what each session received against what it should have. */
+export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'sessions' | 'windows' | 'ends'>): Verdict {
+  const verdict: Verdict = { expected: 0, missing: 0, twice: 0, outOfOrder: 0, late: 0, received: 0, lost: 0, untold: 0 }
+  const blamed = new Map<number, Set<string>>()
+  for (let topic = 0; topic < TOPICS; topic++) {
+    const readers = sessions.filter((session) => session.topic === topic)
+    const published = readPublished(readers)
+    for (const session of readers) {
+      const seen = judgeOrder(session, windows, verdict)
+      for (const publication of published) {
+        const { from, n, at } = publication
+        if (at < session.readyAt || at > session.closedAt - MARGIN_MS) continue
+        const isMissing = !seen.has(`${from} ${n}`)
+        const isTold = isMissing && wasTold(session, at)
+        const window = windowOf(at, windows)
+        // A node that was told of a gap was not up, though nothing was done to it: the machine may have been busy for too long.
+        if (window !== undefined && !isTold && session.readyAt <= window.from && session.closedAt >= window.to) {
+          verdict.expected++
+          if (isMissing) verdict.missing++
+        } else if (isMissing) {
+          verdict.lost++
+          if (!isTold && !diedWithIt(publication, ends)) blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
+        }
+      }
+    }
+  }
+  for (const [pid, publications] of blamed) {
+    const lost = ends.find((end) => end.pid === pid)?.lost ?? 0
+    verdict.untold += Math.max(0, publications.size - lost)
+  }
+  return verdict
+}
+
+/** All that came to it. */
+function judgeOrder ({ received }: Session, windows: readonly Window[], verdict: Verdict): Set<string> {
+  const last = new Map<number, number>()
+  const seen = new Set<string>()
+  for (const { from, n, at } of received) {
+    const before = last.get(from) ?? 0
+    if (seen.has(`${from} ${n}`)) verdict.twice++
+    else if (n < before) verdict[windowOf(at, windows) === undefined ? 'late' : 'outOfOrder']++
+    seen.add(`${from} ${n}`)
+    last.set(from, Math.max(n, before))
+  }
+  verdict.received += received.length
+  return seen
+}
+
+function windowOf (at: number, windows: readonly Window[]): Window | undefined {
+  return windows.find(({ from, to }) => at >= from && at <= to)
+}
+
+function wasTold ({ gaps }: Session, at: number): boolean {
+  return gaps.some((gap: Window) => at >= gap.from - MARGIN_MS && at <= gap.to)
+}
+
+/** What a node published just before it was killed may not have left it. */
+function diedWithIt ({ from, at }: Publication, ends: readonly NodeEnd[]): boolean {
+  return ends.some((end) => end.pid === from && at > end.at - MARGIN_MS)
+}
+
+/** All publications on a topic that somebody received, and those between two of them that nobody did. */
+function readPublished (readers: readonly Session[]): Publication[] {
+  const byNode = new Map<number, Map<number, Publication>>()
+  for (const publication of readers.flatMap(({ received }) => received)) {
+    const known = byNode.get(publication.from) ?? new Map<number, Publication>()
+    byNode.set(publication.from, known.set(publication.n, publication))
+  }
+  return [...byNode].flatMap(([from, known]) => {
+    const numbers = [...known.keys()]
+    const all: Publication[] = []
+    let at = 0
+    for (let n = Math.min(...numbers); n <= Math.max(...numbers); n++) {
+      // One that nobody received was published after the one before it.
+      at = known.get(n)?.at ?? at
+      all.push({ from, n, at })
+    }
+    return all
+  })
+}
