@@ -74,6 +74,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get busy (): boolean { return this.#mailbox.busy }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
+  /** Why it ends, once it does. */
+  get endReason (): TerminateReason | undefined { return this.#ending.reason }
+  /** What the callbacks have made of it. */
+  get state (): unknown { return this.#state }
+  /** Letters that wait. */
+  get waiting (): number { return this.#mailbox.length }
   get bufferedBytes (): number { return this.#transport.queue.bufferedBytes }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
@@ -194,7 +200,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
-    this.#timers ??= new Timers()
+    this.#timers ??= new Timers(this.sharing.loop.clock)
     if (this.#ending.begun) this.#timers.endAll()
     return this.#timers
   }
