@@ -2,7 +2,7 @@ import createError from '@fastify/error'
 
 /*
  * Every error this library makes: code, text, HTTP status. README.md has a row for each,
- * and test/readme.test.ts holds the two against each other.
+ * and test/docs/readme.test.ts holds the two against each other.
  */
 
 // ── at start

@@ -13,12 +13,9 @@ export class InvalidClosing {
   constructor (readonly code: number, readonly problem: string) {}
 }
 
-/** Reads the payload of a close frame (RFC 6455 §5.5.1, §7.4). */
+/** Reads the payload of a close frame, which has not one byte (RFC 6455 §5.5.1, §7.4). */
 export function readClosePayload (payload: Buffer): Closing | InvalidClosing {
   if (payload.length === 0) return { code: closeCodes.noCode, reason: '' }
-  if (payload.length === 1) {
-    return new InvalidClosing(closeCodes.protocolError, 'a close frame with one byte of payload')
-  }
   const code = payload.readUInt16BE()
   if (!isSendableCode(code)) {
     return new InvalidClosing(closeCodes.protocolError, `a close frame with the code ${code}`)

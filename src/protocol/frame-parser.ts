@@ -157,6 +157,7 @@ export class FrameParser {
     }
     if (opcode < OPCODES.close || opcode > OPCODES.pong) return `the opcode ${opcode}`
     if ((first & FIN) === 0) return 'a control frame that is fragmented'
+    if (opcode === OPCODES.close && second === 0x80 + 1) return 'a close frame with one byte of payload'
     return second > 0x80 + 125 ? 'a control frame with more than 125 bytes' : undefined
   }
 

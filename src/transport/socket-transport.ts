@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { finished, type Duplex } from 'node:stream'
 import { FST_WEBSOCK_PROTOCOL_ERROR } from '../errors.ts'
 import { buildClosePayload } from '../protocol/close-payload.ts'
 import { FrameParser, type FrameSink } from '../protocol/frame-parser.ts'
@@ -58,6 +58,7 @@ export class SocketTransport implements FrameSink {
   #released = false
   #closeSent = false
   #ended = false
+  #writingEnded = false
   /** Bytes that came after our close frame. */
   #bytesAfterClose = 0
   #timer: NodeJS.Timeout | undefined
@@ -114,7 +115,10 @@ export class SocketTransport implements FrameSink {
   /** Sends FIN behind all that was taken. */
   endWriting (): void {
     this.queue.end()
-    if (!this.#socket.writableEnded) this.#socket.end()
+    if (!this.#writingEnded) {
+      this.#writingEnded = true
+      this.#socket.end()
+    }
     this.#destroyWhenFinished()
   }
 
@@ -180,7 +184,6 @@ export class SocketTransport implements FrameSink {
     this.#startTimer()
     this.#peerEnded(closeCodes.abnormal, '')
     if (this.#closeSent) this.endWriting()
-    this.#destroyWhenFinished()
   }
 
   /** The socket has failed: 'close' follows, and what has been read is parsed then. */
@@ -226,18 +229,18 @@ export class SocketTransport implements FrameSink {
     this.#ended = true
     this.#parser.stop()
     this.#owner.peerEnded(code, reason)
+    this.#destroyWhenFinished()
   }
 
   #startTimer (): void {
     this.#timer ??= setTimeout(destroy, this.limits.closeTimeoutMs, this.#socket)
   }
 
-  /** A socket of Node's closes when both sides have ended; other streams may not. */
+  /** A socket of Node's closes when both sides have ended. Other streams may not: Duplexify, of injectWS. */
   #destroyWhenFinished (): void {
     const socket = this.#socket
-    if (socket instanceof Socket || !this.#ended || !socket.writableEnded) return
-    if (socket.writableFinished) socket.destroy()
-    else socket.once('finish', () => socket.destroy())
+    if (socket instanceof Socket || !this.#ended || !this.#writingEnded) return
+    finished(socket, { readable: false }, () => socket.destroy())
   }
 }
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
-import { finished, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 import type { EventLoop } from '../event-loop.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
@@ -116,8 +116,6 @@ export class Gate {
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.find(request) !== undefined) return
-    // Its streams do not close by themselves when both sides have ended, as a socket does.
-    finished(socket, () => socket.destroy())
     request.headers.host ??= 'localhost'
     // injectWS gives a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])

@@ -198,7 +198,10 @@ export function buildScript (random: Random, tls = false): Script {
   const stuck = rough === undefined && random(30) === 0
   const faultAt = random(3) === 0 ? -1 : random(24)
   const frames: Buffer[] = []
-  for (let left = random(24), at = 0; left >= 0; left--, at++) frames.push(...at === faultAt ? fault(random, small) : good(random, small, stuck ? STUCK_LETTERS : rough === 'handler' ? ROUGH_LETTERS : hasty ? HASTY_LETTERS : LETTERS))
+  const letters = [...rough === 'handler' ? ROUGH_LETTERS : hasty ? HASTY_LETTERS : LETTERS, ...stuck ? ['B', 'B', 'B'] : []]
+  for (let left = random(24), at = 0; left >= 0; left--, at++) {
+    frames.push(...at === faultAt ? fault(random, small) : good(random, small, letters))
+  }
   return { chunks: chunksOf(random, frames), eager: rough === undefined && random(4) === 0, hasty, small, stuck, rough }
 }
 
@@ -255,18 +258,23 @@ const TEXTS = ['hello', 'grüß dich', '€uro', '😀', '\0', '\uFEFFx', '{"a":
 // What waits for a turn may be overtaken by a FIN.
 const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z', 'W']
 const LETTERS = [...HASTY_LETTERS, 'I', 'A']
-const STUCK_LETTERS = [...LETTERS, 'B', 'B', 'B']
 const ROUGH_LETTERS = [...HASTY_LETTERS, 'D', 'E']
 
 function messageOf (random: Random, opcode: number, small: boolean, letters: readonly string[]): Buffer {
   const length = pick(random, small ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300] : [0, 1, 3, 20, 124, 125, 126, 127, 128, 1000, random(30) === 0 ? 65_535 : 60, random(30) === 0 ? 65_536 : 61, random(4000)])
   const letter = pick(random, letters)
-  if (opcode === 2) return Buffer.concat([Buffer.from(letter), noise(random, length)]).subarray(0, length)
+  if (opcode === 2) return binaryOf(letter, noise(random, length))
   let text = letter
   while (Buffer.byteLength(text) < length) text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
   const bytes = Buffer.from(text).subarray(0, length)
   // Cut within a character, it is none: those are for the faults.
   return Buffer.from(bytes.toString().replaceAll('\uFFFD', '')).subarray(0, length)
+}
+
+/** Noise behind a letter. Without one its first byte is none, either. */
+function binaryOf (letter: string, bytes: Buffer): Buffer {
+  if (bytes.length > 0) bytes[0] = letter === '' ? (bytes[0] as number) | 0x80 : letter.charCodeAt(0)
+  return bytes
 }
 
 function noise (random: Random, length: number): Buffer {

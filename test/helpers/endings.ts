@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import type { TerminateReason, WebsocketOptions } from '../../src/index.ts'
 import { connectRaw, handshake, type RawClient } from './raw.ts'
 import { startServer, type Teardown, type TestServer } from './server.ts'
-import type { Ws } from './trials.ts'
+import type { Ws } from './scripted-callbacks.ts'
 
 export interface End {
   readonly reason: TerminateReason

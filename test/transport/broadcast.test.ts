@@ -112,6 +112,31 @@ void t.test('a peer that closes, and is too slow for what its last message broad
   t.same(words(client).filter((word) => word.startsWith('8 ')), ['8 1000'])
 })
 
+void t.test("with slowPeer: 'wait' broadcasts that wait leave before the close frame", async (t) => {
+  const seats: Seated[] = []
+  const { app: { websock }, port } = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
+      websocketHandler: {
+        init: (_request, ws) => { ws.subscribe('all'); seats.push(ws as never); return ws.push('ready') },
+        handleInfo: (_info, _state, ws) => ws.stop('normal', 4000)
+      }
+    })
+  })
+  const client = (await connectRaw(t, port)).write(handshake('/'))
+  await client.until(() => client.frames().length === 1)
+  client.socket.pause()
+  const ws = seats[0] as Seated
+  await clog(ws, (message) => websock.broadcast('all', message))
+  websock.broadcast('all', 'held 1')
+  websock.broadcast('all', 'held 2')
+  ws.post('stop')
+  while (!ws.signal.aborted) await nextTurn()
+  client.socket.resume()
+  await client.until(() => words(client).some((word) => word.startsWith('8 ')))
+  t.same(words(client).slice(-3), ['1 held 1', '1 held 2', '8 4000'])
+})
+
 void t.test('terminate comes at once when the broadcasts of a callback end its own connection', async (t) => {
   const reasons: string[] = []
   const seats: Seated[] = []

@@ -1,0 +1,293 @@
+import { createHook } from 'node:async_hooks'
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { beat, beatPeriodMs, Pulse, type Beating, type HeartbeatLimits } from '../../src/connection/heartbeat.ts'
+import { connect } from '../helpers/client.ts'
+import { startEndings } from '../helpers/endings.ts'
+import { frame, text } from '../helpers/raw.ts'
+import { later, wire } from '../helpers/scripted-callbacks.ts'
+
+const LIMITS = { heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 20_000, idleTimeoutMs: 0 }
+
+/** A peer that is only numbers, and a heartbeat whose time is moved by hand, second by second. */
+function watch (limits: Partial<HeartbeatLimits> = {}) {
+  const told: string[] = []
+  let now = 1_000_000
+  const peer = {
+    limits: { ...LIMITS, ...limits },
+    pulse: new Pulse(),
+    peer: { socket: { bytesRead: 0 as number | undefined, bytesWritten: 0, writableLength: 0 } },
+    messagesRead: 0,
+    readingHeld: false as boolean,
+    busy: false as boolean,
+    ending: false as boolean,
+    ping: () => { told.push(`ping at ${at()}`) },
+    timeOut: (kind: string) => { told.push(`${kind} at ${at()}`) }
+  } satisfies Beating
+  const start = now
+  const at = (): number => (now - start) / 1000
+  beat(now, now, [peer])
+  return {
+    peer,
+    told,
+    /** Beats each second; `each` acts for the peer before each beat. Stops when the peer has been timed out. */
+    pass (seconds: number, each: () => void = () => {}): void {
+      for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
+        now += 1000
+        each()
+        beat(now, now, [peer])
+      }
+    },
+    /** The event loop does nothing for so long; then what came is read, and there is one late beat. */
+    stall (seconds: number, bytes: number): void {
+      now += seconds * 1000
+      peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + bytes
+      beat(now, now, [peer])
+    },
+    /** What there is has been read; then the event loop does nothing for so long, and the beat comes after that. */
+    stallAfterReading (seconds: number): void {
+      const readAt = now
+      now += seconds * 1000
+      beat(readAt, now, [peer])
+    }
+  }
+}
+
+void t.test('a silent peer is pinged once after the interval, and dead after the timeout', async (t) => {
+  const { told, pass } = watch()
+  pass(29)
+  t.same(told, [])
+  pass(100)
+  t.same(told, ['ping at 30', 'dead at 50'])
+})
+
+void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
+  const { peer, told, pass } = watch()
+  const hear = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 1 }
+  pass(29)
+  hear()
+  pass(30)
+  t.same(told, [])
+  pass(1)
+  t.same(told, ['ping at 60'], 'the silence is counted anew')
+  pass(19)
+  hear()
+  pass(30)
+  t.same(told, ['ping at 60'])
+  pass(1)
+  pass(20)
+  t.same(told, ['ping at 60', 'ping at 110', 'dead at 130'])
+})
+
+void t.test('a stall of 60 s kills nobody who has answered meanwhile, or was not asked before', async (t) => {
+  const asked = watch()
+  asked.pass(30)
+  asked.stall(60, 6)
+  t.same(asked.told, ['ping at 30'], 'the pong came during the stall')
+  asked.pass(29)
+  t.same(asked.told, ['ping at 30'], 'and its silence is counted from then')
+
+  const unasked = watch()
+  unasked.pass(29)
+  unasked.stall(60, 0)
+  t.same(unasked.told, ['ping at 89'], 'it is asked first')
+  unasked.pass(19)
+  t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
+  unasked.pass(1)
+  t.same(unasked.told, ['ping at 89', 'dead at 109'])
+})
+
+void t.test('a stall between reading and looking counts for nothing either', async (t) => {
+  const asked = watch()
+  asked.pass(30)
+  asked.stallAfterReading(60)
+  t.same(asked.told, ['ping at 30'], 'the pong may have come, unread')
+  asked.pass(1)
+  t.same(asked.told, ['ping at 30', 'dead at 91'], 'all was read, and it had not')
+
+  const unasked = watch()
+  unasked.pass(29)
+  unasked.stallAfterReading(60)
+  t.same(unasked.told, [], 'silent for 29 s, as far as anybody knows')
+  unasked.pass(1)
+  unasked.pass(19)
+  t.same(unasked.told, ['ping at 90'], 'and its time to answer counts from the ping')
+  unasked.pass(1)
+  t.same(unasked.told, ['ping at 90', 'dead at 110'])
+
+  const idle = watch({ idleTimeoutMs: 40_000 })
+  idle.pass(39, () => { idle.peer.peer.socket.bytesRead = (idle.peer.peer.socket.bytesRead ?? 0) + 1 })
+  idle.stallAfterReading(60)
+  t.same(idle.told, [])
+})
+
+void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 300 })
+  // In a thread of its own, so that it goes on while this one stalls. ws answers pings by itself.
+  const peer = new Worker(`
+    const { parentPort, workerData } = require('node:worker_threads')
+    const { WebSocket } = require(workerData.ws)
+    const socket = new WebSocket(workerData.url)
+    for (const event of ['open', 'close', 'error', 'pong']) socket.on(event, (what) => parentPort.postMessage([event, String(what)]))
+    parentPort.on('message', () => socket.ping('are you there'))
+  `, { eval: true, workerData: { url: endings.url('/'), ws: require.resolve('ws') } })
+  t.teardown(() => peer.terminate())
+  t.same((await once(peer, 'message'))[0][0], 'open')
+  for (let stall = 0; stall < 5; stall++) {
+    const until = performance.now() + 400
+    while (performance.now() < until);
+    await turn()
+  }
+  peer.postMessage('ask')
+  t.same((await once(peer, 'message'))[0], ['pong', 'are you there'], 'it is there still, and nothing else was told')
+  t.same(endings.ends, [])
+})
+
+void t.test('our own pause kills nobody, and the peer has all its time after it', async (t) => {
+  const { peer, told, pass } = watch()
+  pass(35)
+  t.same(told, ['ping at 30'])
+  peer.readingHeld = true
+  pass(300)
+  t.ok(told.length >= 9 && told.every((what) => what.startsWith('ping')), 'it is pinged, because TCP tells when nobody is there')
+  peer.readingHeld = false
+  const pings = told.length
+  pass(19)
+  t.notOk(told.some((what) => what.startsWith('dead')), 'nothing heard meanwhile says nothing')
+  pass(40)
+  t.match(told.at(-1), /^dead at 3[5-9]\d$/)
+  t.ok(told.length - pings <= 2)
+
+  const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 })
+  idle.pass(20)
+  idle.peer.readingHeld = true
+  idle.pass(300)
+  idle.peer.readingHeld = false
+  idle.pass(29)
+  t.same(idle.told, [])
+  idle.pass(1)
+  t.same(idle.told, ['idle at 350'])
+})
+
+void t.test('a client that has gone is noticed while nothing is read from it', async (t) => {
+  const endings = await startEndings(t, { init: (ws) => ws.pause() }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 60_000 })
+  const raw = await endings.open(t)
+  raw.write(text('never read'))
+  raw.socket.destroy()
+  await endings.until('ends')
+  t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 } }])
+})
+
+void t.test('only data messages keep a peer from being idle', async (t) => {
+  const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
+  const pong = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 2 }
+  pass(59, pong)
+  peer.messagesRead++
+  pass(60, pong)
+  t.same(told, [])
+  pass(1, pong)
+  t.same(told, ['idle at 120'])
+})
+
+void t.test('0 turns each off', async (t) => {
+  const { told, pass } = watch({ heartbeatIntervalMs: 0 })
+  pass(10_000)
+  t.same(told, [], 'no ping, no death, not idle')
+  const patient = watch({ heartbeatTimeoutMs: 0 })
+  patient.pass(10_000)
+  t.same(patient.told, ['ping at 30'], 'a ping, and no death')
+  t.equal(beatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }), Infinity)
+})
+
+void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
+  const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
+  peer.peer.socket.bytesRead = undefined
+  pass(1000)
+  t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
+})
+
+void t.test('a silent client is pinged, and cut without a close frame', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 60, heartbeatTimeoutMs: 60 })
+  const raw = await endings.open(t)
+  const from = performance.now()
+  await raw.ended
+  t.ok(performance.now() - from >= 80, 'not before both are over')
+  t.same(wire(raw), ['ping '])
+  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }])
+  t.same(endings.calls, ['init'])
+})
+
+void t.test('clients that answer, or send parts of a message or pings, or are paused, live on', async (t) => {
+  const endings = await startEndings(t, {
+    handleIn (data, ws) {
+      if (data === 'pause') ws.postAfter('paused', 300)
+      if (data === 'pause') ws.pause()
+      if (data.startsWith('whole')) return ws.push(`${data.length}` as never)
+    },
+    handleInfo (info, ws) {
+      ws.resume()
+      return ws.push(`${String(info)} till now` as never)
+    }
+  }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 })
+  const answering = await connect(t, endings.url('/'))
+  const [paused, fragments, pinging, silent] = [await endings.open(t), await endings.open(t), await endings.open(t), await endings.open(t)]
+  // One frame of 65 000 bytes, byte by byte: no frame is ever whole.
+  const big = frame(1, 'whole'.padEnd(65_000, '.'))
+  let sent = 5000
+  fragments.write(big.subarray(0, sent))
+  const interval = setInterval(() => {
+    fragments.write(big.subarray(sent, ++sent))
+    pinging.write(frame(10))
+  }, 10)
+  t.teardown(() => clearInterval(interval))
+  paused.write(text('pause'))
+  await paused.until(() => wire(paused).some((line) => line === 'text paused till now'))
+  await silent.ended
+  t.equal(endings.ends.length <= 2, true, 'the silent one has died meanwhile')
+  clearInterval(interval)
+  fragments.write(big.subarray(sent))
+  await fragments.until(() => wire(fragments).includes('text 65000'))
+  t.same(wire(fragments), ['text 65000'], 'bytes of a frame are life: no ping was needed')
+  pinging.write(text('whole'))
+  await pinging.until(() => wire(pinging).includes('text 5'))
+  answering.send('whole')
+  t.equal(await answering.next(), '5', 'ws has answered the pings')
+})
+
+void t.test('an idle client is closed 1000', async (t) => {
+  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1000, idleTimeoutMs: 150 })
+  const client = await connect(t, endings.url('/'))
+  const from = performance.now()
+  t.equal((await client.closed).code, 1000)
+  t.ok(performance.now() - from >= 130)
+  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }], 'pongs are no messages')
+})
+
+void t.test('an open connection has no timer of its own', async (t) => {
+  // Not process.getActiveResourcesInfo(), which leaves out what does not keep the process alive.
+  const timers = new Set<number>()
+  // By the server: the clients' waits have timers too.
+  const isServer = (stack = ''): boolean => /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
+  let opened = 0
+  const hook = createHook({
+    init (id, type) {
+      if (type !== 'Timeout' || !isServer(new Error().stack)) return
+      opened++
+      timers.add(id)
+    },
+    destroy: (id) => { timers.delete(id) }
+  }).enable()
+  t.teardown(() => hook.disable())
+  // A timer that is gone at once, so that it is seen that this sees timers.
+  const endings = await startEndings(t, { init: (ws) => { ws.postAfter('never', 60_000).cancel() } }, { idleTimeoutMs: 60_000 })
+  const clients = await Promise.all(Array.from({ length: 200 }, () => endings.open(t)))
+  t.equal(endings.calls.length, 200)
+  for (const client of clients) client.write(text('x'))
+  await endings.until('calls', 400)
+  // The end of a timer is told a little later.
+  for (let turn = 0; turn < 5; turn++) await later(() => {})
+  t.ok(opened >= 200, 'each `init` opened one')
+  t.ok(timers.size < 20, `${timers.size} timers with 200 connections`)
+})

@@ -1,0 +1,123 @@
+import t from 'tap'
+import type { TerminateReason, WebsockOptions } from '../../src/index.ts'
+import { connect, refused, type Client } from '../helpers/client.ts'
+import { connectRaw, handshake } from '../helpers/raw.ts'
+import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
+
+interface Drained extends TestServer {
+  ends: TerminateReason[]
+  drains: unknown[]
+  open: (n: number) => Promise<Client[]>
+}
+
+async function startDrained (t: Teardown, options: WebsockOptions = {}): Promise<Drained> {
+  const ends: TerminateReason[] = []
+  const drains: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        handleDrain (info, _state, ws) {
+          drains.push(info)
+          return ws.push('the server restarts')
+        },
+        terminate: (reason) => { ends.push(reason) }
+      }
+    })
+    app.get('/own', { websocketHandler: { handleDrain: (_info, _state, ws) => ws.stop('normal', [4001, 'come back']) } })
+  }, { websock: options })
+  return Object.assign(server, { ends, drains, open: (n: number) => Promise.all(Array.from({ length: n }, () => connect(t, server.url('/')))) })
+}
+
+void t.test('drain tells every handler first, closes everybody, and lets nobody in', async (t) => {
+  const server = await startDrained(t)
+  const clients = await server.open(5)
+  const own = await connect(t, server.url('/own'))
+  const drained = server.app.websock.drain({ timeoutMs: 5000 })
+  for (const client of clients) {
+    t.equal(await client.next(), 'the server restarts')
+    t.same(await client.closed, { code: 1012, reason: '' })
+  }
+  t.same(await own.closed, { code: 4001, reason: 'come back' }, 'a handler may stop by itself')
+  t.equal(await drained, 0)
+  t.same(server.drains, Array.from({ length: 5 }, () => ({ timeoutMs: 5000 })))
+  t.same(server.ends, Array.from({ length: 5 }, () => ({ type: 'shutdown' })))
+  const refusal = await refused(server.url('/'))
+  t.equal(refusal.status, 503)
+  t.equal(refusal.json().code, 'FST_WEBSOCK_DRAINING')
+  t.match(refusal.headers['retry-after'], /^\d+$/)
+  t.equal((await fetch(server.http('/nowhere'))).status, 404, 'HTTP goes on')
+})
+
+void t.test('batches close one after the other', async (t) => {
+  const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 100 } })
+  const clients = await server.open(5)
+  const from = performance.now()
+  const at = clients.map(async (client) => {
+    await client.closed
+    return performance.now() - from
+  })
+  t.equal(await server.app.websock.drain(), 0)
+  const times = await Promise.all(at)
+  t.ok(times[1] as number < 90, `the first two at once: ${times.join(' ')}`)
+  t.ok(times[2] as number >= 95 && times[4] as number >= 195, 'the others in their turn')
+})
+
+void t.test('when the time is up the rest is cut, and counted', async (t) => {
+  const server = await startDrained(t, { drain: { timeoutMs: 150 }, closeTimeoutMs: 60_000 })
+  const silent = await Promise.all(Array.from({ length: 3 }, async () => {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake('/'))
+    return raw.until(({ text }) => text.includes('\r\n\r\n'))
+  }))
+  const [polite] = await server.open(1)
+  const from = performance.now()
+  t.equal(await server.app.websock.drain(), 3)
+  t.ok(performance.now() - from < 1000)
+  t.equal((await polite?.closed)?.code, 1012)
+  await Promise.all(silent.map((raw) => raw.ended))
+  t.same(server.ends, Array.from({ length: 4 }, () => ({ type: 'shutdown' })))
+})
+
+void t.test('batches that wait for their turn are cut too when the time is up', async (t) => {
+  const server = await startDrained(t, { drain: { batchSize: 1, batchIntervalMs: 60_000, timeoutMs: 100 } })
+  const clients = await server.open(3)
+  t.equal(await server.app.websock.drain(), 2)
+  t.same((await Promise.all(clients.map((client) => client.closed))).map(({ code }) => code).sort(), [1006, 1006, 1012])
+})
+
+void t.test('app.close() drains, also while drain() does', async (t) => {
+  const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 20 } })
+  const clients = await server.open(6)
+  const results = await Promise.all([server.app.websock.drain(), server.app.websock.drain(), server.app.close()])
+  t.same(results.slice(0, 2), [0, 0])
+  for (const client of clients) {
+    t.same(client.received.slice(0, 1), ['the server restarts'])
+    t.equal((await client.closed).code, 1012)
+  }
+  t.equal(server.ends.length, 6)
+})
+
+void t.test('1 000 silent peers hold app.close() for closeTimeoutMs and no longer', async (t) => {
+  const server = await startDrained(t, { closeTimeoutMs: 500 })
+  const raws = await Promise.all(Array.from({ length: 1000 }, async () => {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake('/'))
+    return raw.until(({ text }) => text.includes('\r\n\r\n'))
+  }))
+  const from = performance.now()
+  await server.app.close()
+  const ms = performance.now() - from
+  t.comment(`app.close() took ${Math.round(ms)} ms with 1 000 silent peers`)
+  t.ok(ms >= 450 && ms < 5000)
+  t.equal(server.ends.length, 1000)
+  await Promise.all(raws.map((raw) => raw.ended))
+})
+
+void t.test('options of a drain are checked', async (t) => {
+  const server = await startDrained(t)
+  await t.rejects(async () => server.app.websock.drain({ timeoutMs: 0 }), { code: 'FST_WEBSOCK_INVALID_OPTION', message: 'Option `drain` of app.websock.drain must be' })
+  await t.rejects(async () => server.app.websock.drain({ timeout: 1 } as never), { code: 'FST_WEBSOCK_INVALID_OPTION' })
+  const [client] = await server.open(1)
+  client?.close()
+  t.equal((await client?.closed)?.code, 1005)
+})

@@ -1,0 +1,185 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import t from 'tap'
+import type { WebsocketOptions } from '../../src/index.ts'
+import { connect, refused } from '../helpers/client.ts'
+import { connectRaw, exchange, handshake, parseAnswers, text } from '../helpers/raw.ts'
+import { startServer, type Teardown } from '../helpers/server.ts'
+
+const HOUR = 3_600_000
+const PHASES = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend'] as const
+
+type Late = (reply: FastifyReply, done: (error?: Error) => void) => unknown
+
+const LATE: Record<string, Late> = {
+  'goes on': (_reply, done) => done(),
+  fails: (_reply, done) => done(new Error('too late')),
+  answers: (reply) => reply.code(401).send({ too: 'late' }),
+  'answers with 1 MiB': (reply) => reply.code(401).send(Buffer.alloc(1024 * 1024)),
+  streams: (reply) => reply.code(401).send(Readable.from(['too', 'late'])),
+  'writes by itself': (reply) => { reply.hijack(); reply.raw.writeHead(401); reply.raw.end('too late') },
+  'writes an early hint': (reply, done) => { reply.raw.writeEarlyHints({ link: '</a>; rel=preload' }); done() },
+  'never comes back': () => {}
+}
+
+const goesOn = (name: string): boolean => name === 'goes on' || name === 'writes an early hint'
+
+/** A server whose `/slow` waits in the hook of that phase until it is told what to do; `/fast` works. */
+async function start (t: Teardown, phase: typeof PHASES[number], options: WebsocketOptions) {
+  const events: string[] = []
+  const inside: Array<(late: Late) => unknown> = []
+  let entered = (): void => {}
+  const hook = (reply: FastifyReply, done: (error?: Error) => void): void => {
+    if (inside.length > 0) return done()
+    inside.push((late) => late(reply, done))
+    entered()
+  }
+  const server = await startServer(t, (app) => {
+    app.get('/slow', {
+      websocketOptions: options,
+      [phase]: phase === 'preParsing' || phase === 'onSend'
+        ? (_request: unknown, reply: FastifyReply, _payload: unknown, done: () => void) => hook(reply, done)
+        : (_request: unknown, reply: FastifyReply, done: () => void) => hook(reply, done),
+      websocketHandler: {
+        init: (_args, ws) => { events.push('init'); return ws.push('open') },
+        terminate: (reason) => { events.push(reason.type) }
+      }
+    })
+    app.get('/fast', { websocketHandler: { init: (_args, ws) => ws.push('fast') } })
+  }, { websock: { closeTimeoutMs: HOUR, upgradeTimeoutMs: HOUR } })
+  const waiting = new Promise<void>((resolve) => { entered = resolve })
+  const opened = once(server.app.server, 'connection') as Promise<[Socket]>
+  const client = await connectRaw(t, server.port)
+  const [socket] = await opened
+  const gone = closed(socket)
+  client.write(handshake('/slow')).write(text('early'))
+  await waiting
+  const comeBack = inside[0] as (late: Late) => unknown
+  const works = async () => (await (await connect(t, server.url('/fast'))).next()) === 'fast'
+  return { ...server, events, client, socket, gone, comeBack, works }
+}
+
+/** Without a listener for 'error': one is the library's to have. */
+function closed (stream: Socket | Readable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('not closed within 5 s')), 5000)
+    stream.on('close', () => { clearTimeout(timer); resolve() })
+  })
+}
+
+for (const phase of PHASES) {
+  void t.test(`a slow ${phase} is ended with 503 after upgradeTimeoutMs, and what it does then is for nobody`, async (t) => {
+    for (const [name, late] of Object.entries(LATE)) {
+      await t.test(`when it ${name}`, async (t) => {
+        const server = await start(t, phase, { upgradeTimeoutMs: 30 })
+        await server.client.ended
+        await server.gone
+        server.comeBack(late)
+        t.ok(await server.works())
+        const [answer, ...more] = parseAnswers(server.client.text)
+        t.same(more, [])
+        t.match(answer, { status: 503, headers: { connection: ['close'] } })
+        t.match(JSON.parse(answer?.body ?? ''), { statusCode: 503, code: 'FST_WEBSOCK_UPGRADE_TIMEOUT', message: 'The upgrade was not answered within 30 ms' })
+        t.same(server.events, [])
+      })
+    }
+  })
+
+  void t.test(`a client that resets in a slow ${phase} harms nothing`, async (t) => {
+    for (const [name, late] of Object.entries(LATE)) {
+      await t.test(`when it ${name}`, async (t) => {
+        const server = await start(t, phase, {})
+        server.client.socket.resetAndDestroy()
+        await server.gone
+        server.comeBack(late)
+        t.ok(await server.works())
+        t.same(server.events, [])
+        await server.app.close()
+      })
+    }
+  })
+
+  void t.test(`a client that resets at the moment in which a slow ${phase} comes back harms nothing`, async (t) => {
+    for (const [name, late] of Object.entries(LATE)) {
+      await t.test(`when it ${name}`, async (t) => {
+        const server = await start(t, phase, { upgradeTimeoutMs: 300 })
+        server.client.socket.resetAndDestroy()
+        server.comeBack(late)
+        await server.gone
+        t.ok(await server.works())
+        await server.app.close()
+        t.ok(['', ...goesOn(name) ? ['init,remote'] : []].includes(server.events.join()), 'it never was, or it has ended')
+      })
+    }
+  })
+
+  void t.test(`a client that ends TCP in a slow ${phase} is let go`, async (t) => {
+    for (const [name, late] of Object.entries(LATE)) {
+      await t.test(`when it ${name}`, async (t) => {
+        const server = await start(t, phase, name === 'never comes back' ? { upgradeTimeoutMs: 30 } : {})
+        server.client.socket.end()
+        server.comeBack(late)
+        await server.gone
+        t.ok(await server.works())
+        t.same(server.events.slice(0, 1), goesOn(name) ? ['init'] : [])
+        await server.app.close()
+        t.equal(server.events[1], server.events.length === 0 ? undefined : 'remote')
+      })
+    }
+  })
+
+  void t.test(`a slow ${phase} does not hold app.close(): its client gets 503 with Retry-After`, async (t) => {
+    for (const [name, late] of Object.entries(LATE)) {
+      await t.test(`also when it ${name} afterwards`, async (t) => {
+        const server = await start(t, phase, {})
+        const closing = server.app.close()
+        await server.client.ended
+        server.comeBack(late)
+        await closing
+        const [answer, ...more] = parseAnswers(server.client.text)
+        t.same(more, [])
+        t.match(answer, { status: 503, headers: { connection: ['close'], 'retry-after': ['5'] } })
+        t.match(JSON.parse(answer?.body ?? ''), { code: 'FST_WEBSOCK_DRAINING' })
+        t.same(server.events, [])
+      })
+    }
+  })
+}
+
+void t.test('what a client has sent during a hook that refuses it does not keep the socket open', async (t) => {
+  const server = await start(t, 'preHandler', {})
+  server.client.write(Buffer.concat(Array.from({ length: 5 }, () => text('x'.repeat(60_000)))))
+  server.comeBack((reply) => reply.code(401).send('no'))
+  await server.client.ended
+  await server.gone
+  t.equal(server.client.status, 401)
+})
+
+void t.test('a stream that answers after the timeout is not left open', async (t) => {
+  const server = await start(t, 'preHandler', { upgradeTimeoutMs: 30 })
+  await server.gone
+  const stream = new Readable({ read () { this.push(Buffer.alloc(65_536)) } })
+  const ended = closed(stream)
+  server.comeBack((reply) => reply.send(stream))
+  await ended
+  t.pass()
+})
+
+void t.test('an answer that stalls half way is cut closeTimeoutMs after its time', async (t) => {
+  const server = await start(t, 'preHandler', { upgradeTimeoutMs: 30, closeTimeoutMs: 30 })
+  server.comeBack((reply) => { reply.hijack(); reply.raw.writeHead(200).write('half') })
+  await server.gone
+  t.match(server.client.text, 'half')
+  t.notMatch(server.client.text, '503')
+})
+
+void t.test('a hook of the root has the time of the route too, shorter or longer than the plugin\'s', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.addHook('onRequest', (_request, _reply, _done) => {})
+    app.get('/short', { websocketOptions: { upgradeTimeoutMs: 30 }, websocketHandler: {} })
+  }, { websock: { upgradeTimeoutMs: HOUR } })
+  t.match((await refused(server.url('/short'))).json(), { code: 'FST_WEBSOCK_UPGRADE_TIMEOUT', message: 'The upgrade was not answered within 30 ms' })
+  t.match(await exchange(t, server.port, handshake('/short')), { status: 503 })
+})
