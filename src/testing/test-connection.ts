@@ -107,13 +107,17 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   }
 
   /** Resolves when the connection has ended, whoever ended it. Waits from the first `await` on. */
-  readonly closed: Promise<ClosedWith> = new LazyPromise(() => this.#untilClosed())
+  get closed (): Promise<ClosedWith> {
+    const fail = this.#transcript.expectation()
+    return new LazyPromise(() => this.#untilClosed(fail))
+  }
 
   /** Closes, and waits for the end. */
   async close (code: number = closeCodes.normal, reason = ''): Promise<ClosedWith> {
+    const fail = this.#transcript.expectation(this.close)
     if (!this.#closeSent && this.#closed === undefined) this.#write('close', buildClosePayload(code, reason), this.close)
     this.#closeSent = true
-    return this.#untilClosed()
+    return this.#untilClosed(fail)
   }
 
   /** Closes, whatever state it is in. What does not close in time is destroyed. */
@@ -202,8 +206,7 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     throw fail(this.#closed === undefined ? `${what} within ${timeoutMs} ms` : `${what} before the end`)
   }
 
-  async #untilClosed (): Promise<ClosedWith> {
-    const fail = this.#transcript.expectation(this.#untilClosed)
+  async #untilClosed (fail: (problem: string) => Error): Promise<ClosedWith> {
     this.#checkOpen(fail)
     const { timeoutMs } = this.#options
     const found = await this.#wait(timeoutMs, () => this.#closed && { value: this.#closed })

@@ -24,10 +24,10 @@ export class Transcript {
   }
 
   /**
-   * Prepares the error of an expectation. `from`: the function of ours whose caller the stack begins
-   * with, because a timer that fails has no stack of the test's.
+   * Prepares the error of an expectation, because a timer that fails has no stack of the test's.
+   * `from`: the function of ours whose caller the stack begins with.
    */
-  expectation (from: (...args: never[]) => unknown): (problem: string) => Error {
+  expectation (from?: (...args: never[]) => unknown): (problem: string) => Error {
     const here: { stack?: string } = {}
     Error.captureStackTrace(here, from)
     const [, ...frames] = (here.stack ?? '').split('\n')
