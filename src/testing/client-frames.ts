@@ -58,7 +58,11 @@ export class ServerFrames {
 
   #assemble (first: number, payload: Buffer): WholeFrame | undefined {
     const opcode = first & 0x0f
-    if (opcode >= OPCODES.close) return { kind: kindOf(opcode), payload }
+    if (opcode >= OPCODES.close) {
+      if (payload.length > 125 || (first & FIN) === 0) throw new Error('a control frame that is too long, or a fragment')
+      if (opcode === OPCODES.close && payload.length === 1) throw new Error('a close frame with one byte')
+      return { kind: kindOf(opcode), payload }
+    }
     if ((opcode === OPCODES.continuation) === (this.#message === undefined)) throw new Error('a fragment of no message')
     this.#message ??= { opcode, fragments: [] }
     this.#message.fragments.push(payload)

@@ -162,7 +162,7 @@ void t.test('bytes that no server may send end the connection, and the transcrip
   const answers = [
     [[0x01, 1, 0x22, 0x00, 1, 0x61, 0x80, 1, 0x22], '"a"'],
     [[0xc1, 0], /reserved bit/], [[0x81, 0x80, 0, 0, 0, 0], /masked/], [[0x83, 0], /opcode 3/], [[0x80, 0], /fragment of no message/],
-    [[0x01, 0, 0x81, 0], /fragment of no message/], [[0x88, 1, 0], /one byte/]
+    [[0x01, 0, 0x81, 0], /fragment of no message/], [[0x88, 1, 0], /one byte/], [[0x09, 0], /fragment/], [[0x89, 126, 0, 126, ...Array<number>(126).fill(0)], /too long/]
   ] as const
   for (const [bytes, outcome] of answers) {
     const server = createServer((socket: Socket) => {

@@ -5,7 +5,13 @@ import { asyncapi } from '../../src/asyncapi/index.ts'
 import websock, { typed } from '../../src/index.ts'
 
 const schema = {
-  hide: true, deprecated: true, tags: ['a'], summary: 's', description: 'd', operationId: 'o', security: [{ token: [] }],
+  hide: true,
+  deprecated: true,
+  tags: ['a'],
+  summary: 's',
+  description: 'd',
+  operationId: 'o',
+  security: [{ token: [] }],
   websocket: { receive: typed<string>(), send: typed<string>() }
 } satisfies FastifySchema
 
