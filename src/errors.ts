@@ -56,8 +56,12 @@ export const FST_WEBSOCK_UPGRADE_TIMEOUT = createError('FST_WEBSOCK_UPGRADE_TIME
 // ── after the 101
 export const FST_WEBSOCK_INVALID_RESULT = createError('FST_WEBSOCK_INVALID_RESULT',
   'A callback must return nothing, ws.ok(), ws.push() or ws.stop(), got %s', 500, TypeError)
+export const FST_WEBSOCK_NO_SUCH_METHOD = createError('FST_WEBSOCK_NO_SUCH_METHOD',
+  '`ws` of a callback has no %s(): %s', 500, TypeError)
 export const FST_WEBSOCK_UNSENDABLE = createError('FST_WEBSOCK_UNSENDABLE',
   'Cannot be sent: %s', 500, TypeError)
+export const FST_WEBSOCK_ASYNC = createError('FST_WEBSOCK_ASYNC',
+  'A promise came from %s: it has to be synchronous', 500, TypeError)
 export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESSAGE',
   'The client sent %s', 400)
 export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERROR',

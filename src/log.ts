@@ -1,3 +1,5 @@
+import { ignoreRejection, isThenable, textOf } from './foreign-value.ts'
+
 export type LogLevel = 'error' | 'warn' | 'info'
 
 export interface LogFields {
@@ -31,7 +33,7 @@ export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: st
   for (const attempt of attempts) {
     try {
       const written = log()[level](attempt(), text)
-      if (isThenable(written)) Promise.resolve(written).catch(() => {})
+      if (isThenable(written)) ignoreRejection(written)
       return
     } catch {
       // The next one asks less of the logger.
@@ -61,16 +63,4 @@ function describe (thrown: unknown): string {
     message: textOf(() => String((thrown as Error).message ?? ''))
   }
   return `${name}${code === '' ? '' : ` ${code}`}: ${message}`.slice(0, 1024)
-}
-
-function textOf (read: () => string): string {
-  try {
-    return read()
-  } catch {
-    return '(cannot be read)'
-  }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -21,12 +21,13 @@ const NODE = /^node:/
 const RULES: Readonly<Record<string, Rule>> = {
   wire: { ours: [], others: [] },
   errors: { ours: [], others: [/^@fastify\/error$/] },
-  log: { ours: [], others: [] },
+  'foreign-value': { ours: [], others: [] },
+  log: { ours: [/^foreign-value$/], others: [] },
   'event-loop': { ours: [], others: [] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
   transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:net$/, /^type:node:stream$/] },
-  connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
-  messages: { ours: [/^wire\//, /^errors$/, /^connection\/(handler|result)$/], others: [/^secure-json-parse$/] },
+  connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
+  messages: { ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/], others: [/^node:util\/types$/, /^secure-json-parse$/] },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: { ours: [/^errors$/, /^log$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: {
@@ -36,7 +37,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   client: { ours: [/^wire\//], others: [] },
   upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [NODE, /^type:(fastify|ws)$/] },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//],
+    ours: [/^wire\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
   },
   index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },

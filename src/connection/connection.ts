@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_MAILBOX_FULL, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { TickTask } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
@@ -6,18 +6,22 @@ import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
+import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, Endpoint, Peer } from './endpoint.ts'
+import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
-import { CALLBACK_NAMES, callHandler, isFromPeer, type ConnectionLetter, type Tick } from './letter.ts'
+import { HeldBroadcasts } from './held-broadcasts.ts'
+import {
+  CALLBACK_NAMES, callbackOf, callHandler, createMessage, isFromPeer, passGuard, type ConnectionLetter, type Tick
+} from './letter.ts'
 import { childOf, writeLog } from '../log.ts'
-import { writeFailure, writeStop } from './log.ts'
+import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
-import { checkResult, isThenable, resolveStop, type CloseFrame, type Push, type Stop } from './result.ts'
+import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
 import { Timers, type Timer } from './timers.ts'
 
 /**
@@ -42,6 +46,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   readonly #limiter: RateLimiter | undefined
   #timers: Timers | undefined
   #initTimer: NodeJS.Timeout | undefined
+  #heldBroadcasts: HeldBroadcasts | undefined
+  /** Tasks of `ws.run` that have not settled. */
+  #tasks = 0
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
@@ -71,7 +78,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get sharing (): WriteSharing { return this.#endpoint.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
-  get busy (): boolean { return this.#mailbox.busy }
+  get busy (): boolean { return this.#mailbox.busy || this.#tasks > 0 }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
   /** Why it ends, once it does. */
@@ -80,7 +87,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get state (): unknown { return this.#state }
   /** Letters that wait. */
   get waiting (): number { return this.#mailbox.length }
-  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes }
+  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes + (this.#heldBroadcasts?.bytes ?? 0) }
+  get server (): FastifyInstance { return this.#endpoint.server }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
   // ── what comes over the transport
@@ -93,13 +101,13 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   receiveText (text: string, bytes: number): void {
     this.messagesRead++
-    this.#mailbox.post({ type: 'message', bytes, data: text })
+    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
     const kept = this.#mailbox.busy ? copyOfSmall(data) : data
-    this.#mailbox.post({ type: 'message', bytes: data.length, data: kept })
+    this.#mailbox.post(createMessage(this.#endpoint, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
@@ -114,7 +122,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#ending.begin({ type: 'remote', code, reason }, this.#mailbox.busy)
+    this.#ending.begin({ type: 'remote', code, reason }, this.busy)
   }
 
   closed (): void {
@@ -126,7 +134,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  broadcastRefused (): void { this.#refuseInfo() }
+  messageRefused (): void { this.#refuseInfo() }
 
   pongsUnread (): void {
     const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
@@ -168,9 +176,68 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endWithError(error, closeCodes.tryAgainLater)
   }
 
-  broadcast (message: PreparedMessage): void { this.#transport.queue.broadcast(message) }
+  broadcast (message: PreparedMessage, topic: string): void {
+    if (this.#heldBroadcasts?.holds(topic) === true) this.#heldBroadcasts.add(message)
+    else this.#transport.queue.broadcast(message)
+  }
+
+  /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
+  closeSoon (code: number, reason: string): void {
+    this.#endpoint.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
+  }
 
   // ── what the handler asks for
+
+  /** Sends at once. True: sent or queued. What cannot be sent ends the connection, as a callback's failure does. */
+  send (messages: unknown): boolean {
+    const { queue } = this.#transport
+    if (!queue.open) return false
+    try {
+      const frames = this.#encode(messages)
+      if (!Array.isArray(frames)) return queue.sendAside(frames)
+      let sent = true
+      for (const frame of frames) sent = queue.sendAside(frame) && sent
+      return sent
+    } catch (error) {
+      this.#failAside(error, 'ws.send')
+      return false
+    }
+  }
+
+  drained (): Promise<boolean> { return this.#transport.queue.drained() }
+
+  /** Ends the connection as a stop with this close frame does. */
+  close (code: number, reason: string): void {
+    try {
+      const stopped = resolveStop(stop('normal', [code, reason]))
+      this.#end(stopped.reason, stopped.frame)
+    } catch (error) {
+      this.#failAside(error, 'ws.close')
+    }
+  }
+
+  /** Starts a task beside the mailbox. `terminate` waits for it. */
+  run (task: (signal: AbortSignal) => unknown): void {
+    if (this.#ending.begun) return
+    this.#tasks++
+    void this.#runTask(task)
+  }
+
+  async #runTask (task: (signal: AbortSignal) => unknown): Promise<void> {
+    try {
+      await task(this.signal)
+    } catch (error) {
+      // Once aborted, a task may end by the error of its signal.
+      if (!this.signal.aborted || error !== this.signal.reason) this.#failAside(error, 'ws.run')
+    }
+    this.#tasks--
+    if (!this.#mailbox.busy) this.#endWork()
+  }
+
+  #failAside (error: unknown, by: string): void {
+    this.report(error, by)
+    this.#endWithError(error, closeCodes.internalError)
+  }
 
   postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
   postInterval (info: unknown, ms: number): Timer {
@@ -184,11 +251,16 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   resume (): void { this.#transport.hold('handler', false) }
 
   subscribe (topic: string): void {
-    if (!this.#ending.begun) this.#endpoint.topics.subscribe(topic, this)
+    if (this.#ending.begun) return
+    this.#endpoint.topics.subscribe(topic, this)
+    if (this.callbackRuns) (this.#heldBroadcasts ??= new HeldBroadcasts(this.limits.maxBufferedBytes)).hold(topic)
   }
 
   unsubscribe (topic: string): void { this.#endpoint.topics.unsubscribe(topic, this) }
   subscriptionReady (topic: string): Promise<boolean> { return this.#endpoint.topics.subscriptionReady(topic, this) }
+
+  publishToOthers (topic: string, info: unknown): void { this.#endpoint.topics.publish(topic, info, { except: this.id }) }
+  broadcastToOthers (topic: string, message: unknown): void { this.#endpoint.topics.broadcast(topic, message, { except: this.id }) }
 
   track (topic: string, key: string, meta: unknown): void {
     if (!this.#ending.begun) this.#endpoint.topics.track(topic, key, meta, this.id, this.#endpoint.limits.maxPresenceBytes)
@@ -196,7 +268,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   untrack (topic: string, key: string): void { this.#endpoint.topics.untrack(topic, key, this.id) }
 
-  createRef (): Ref { return new Ref(this.id, this.#endpoint.post) }
+  createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
   createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
@@ -206,6 +278,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   // ── what the server does
+
+  /** Tells the developer of a mistake, once for each route. */
+  warn (mistake: Mistake): void { warnOnce(this.#endpoint, () => this.#context.log, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
@@ -229,7 +304,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
-      this.#apply(letter, result)
+      if (this.#apply(letter, result) && this.#passesGuard(letter)) return this.deliver(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
@@ -238,13 +313,19 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
+    let passes = false
     try {
-      this.#apply(letter, await result)
+      passes = this.#apply(letter, await result) && this.#passesGuard(letter)
     } catch (error) {
       this.#fail(letter, error)
     }
     clearTimeout(this.#initTimer)
-    await this.#afterCallback()
+    await (passes ? this.deliver(letter) : this.#afterCallback())
+  }
+
+  /** True when a message has passed its guard. Not when this side has ended the connection meanwhile. */
+  #passesGuard (letter: ConnectionLetter): boolean {
+    return passGuard(letter) && !this.#mailbox.dropped
   }
 
   #limitInit (): void {
@@ -256,36 +337,60 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     }, initTimeoutMs)
   }
 
-  /** The only reader of results. Throws before anything is sent or kept when any part of one is impossible. */
-  #apply (letter: ConnectionLetter, value: unknown): void {
+  /**
+   * The only reader of results. Throws before anything is sent or kept when any part of one is
+   * impossible. True for a result that sends nothing and ends nothing.
+   */
+  #apply (letter: ConnectionLetter, value: unknown): boolean {
+    if (!this.#context.resultReturned(value)) this.warn('result')
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
-    const frames = result === undefined || result.type === 'ok' || !queue.open ? undefined : this.#encode(result)
+    const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
+    const sends = queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
+    const frames = sends ? this.#encode(messages) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
     else if (frames !== undefined) queue.send(frames)
-    if (stopped === undefined) return
+    if (this.#heldBroadcasts !== undefined) this.#sendHeldBroadcasts()
+    if (stopped === undefined) return result === undefined || result.type === 'ok'
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+    return false
   }
 
-  #encode ({ type, messages }: Push<unknown> | Stop<unknown>): OutgoingFrame | OutgoingFrame[] | undefined {
-    if (type === 'stop' && messages === undefined) return undefined
+  #encode (messages: unknown): OutgoingFrame | OutgoingFrame[] {
+    if (!Array.isArray(messages)) return this.#endpoint.encode(messages)
     // Not map, which passes over holes: they would be found when half of the list is sent.
-    return Array.isArray(messages) ? Array.from(messages, (message: unknown) => this.#endpoint.encode(message)) : this.#endpoint.encode(messages)
+    return Array.from(messages, (message: unknown) => this.#endpoint.encode(message))
+  }
+
+  #sendHeldBroadcasts (): void {
+    const { messages, refused } = this.#heldBroadcasts as HeldBroadcasts
+    const { queue } = this.#transport
+    this.#heldBroadcasts = undefined
+    for (const message of messages) queue.broadcast(message)
+    if (refused === 0) return
+    if (this.limits.slowPeer === 'drop') queue.droppedMessages += refused
+    else this.slowPeer(this.bufferedBytes)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
-    this.report(error, CALLBACK_NAMES[letter.type])
+    this.#context.resultReturned(undefined)
+    this.report(error, callbackOf(letter))
     this.#endWithError(error, closeCodes.internalError)
   }
 
   #afterCallback (): Promise<void> | void {
     if (this.#transport.queue.overHighWaterMark) return this.#waitForPeer()
-    if (this.#ending.begun && this.#mailbox.length === 0) this.#ending.callbackEnded()
+    this.#endWork()
+  }
+
+  /** `terminate` may run when nothing else of this connection does. */
+  #endWork (): void {
+    if (this.#ending.begun && this.#tasks === 0 && this.#mailbox.length === 0) this.#ending.workEnded()
   }
 
   async #waitForPeer (): Promise<void> {
@@ -303,6 +408,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   /** A callback runs, and not just the wait for the peer. */
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
+
+  get running (): string | undefined {
+    if (this.callbackRuns) return 'the running callback'
+    return this.#tasks > 0 ? 'a task of ws.run' : undefined
+  }
 
   dropLetters (): void { this.#mailbox.close() }
 
@@ -324,7 +434,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
    */
   #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
     const first = !this.#ending.begun
-    const { busy } = this.#mailbox
+    const { busy } = this
     this.#mailbox.close()
     if (first) this.#release()
     if (close === 'cut') this.#transport.destroy()
@@ -336,6 +446,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   #release (): void {
     this.#timers?.endAll()
     this.#limiter?.stop()
+    this.#heldBroadcasts = undefined
     this.#endpoint.topics.leave(this)
     this.#transport.release()
   }

@@ -7,8 +7,8 @@ export interface EndingOwner {
     /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
     readonly terminateTimeoutMs: number
   }
-  /** A callback is running. */
-  readonly callbackRuns: boolean
+  /** The callback or task that is running: what a log line calls it. */
+  readonly running: string | undefined
   /** Letters that wait are not to be handled any more. */
   dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
@@ -18,7 +18,7 @@ export interface EndingOwner {
 }
 
 /**
- * How one connection ends: the signal, the wait for the running callback, `terminate` exactly once, and gone.
+ * How one connection ends: the signal, the wait for the running callback and tasks, `terminate` exactly once, and gone.
  *
  * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init` failed.
  */
@@ -60,15 +60,16 @@ export class Ending {
     this.#initReturned = true
   }
 
-  /** `busy`: `terminate` waits for `callbackEnded`, for as long as it may. */
+  /** `busy`: `terminate` waits for `workEnded`, for as long as it may. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
     this.#abort?.abort()
     if (!busy) return this.#terminate()
     this.#patience = setTimeout(() => {
       this.#owner.dropLetters()
-      if (this.#owner.callbackRuns) {
-        this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('the running callback', this.#owner.limits.terminateTimeoutMs), 'the running callback')
+      const { running, limits } = this.#owner
+      if (running !== undefined) {
+        this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT(running, limits.terminateTimeoutMs), running)
       }
       // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
       if (this.#initReturned) this.#terminate()
@@ -77,7 +78,7 @@ export class Ending {
   }
 
   /** What ran and waited when the connection began to end has been handled. */
-  callbackEnded (): void {
+  workEnded (): void {
     // Too late: the patience is for `terminate` now.
     if (this.#terminated) return
     clearTimeout(this.#patience)

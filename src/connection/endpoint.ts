@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
 import type { TransportLimits } from '../transport/socket-transport.ts'
@@ -8,8 +8,10 @@ import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
+import type { GuardedMessage } from './letter.ts'
 import type { MailboxLimits } from './mailbox.ts'
 import type { RateLimit } from './rate-limit.ts'
+import type { RefTarget } from './ref.ts'
 
 export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
@@ -20,23 +22,39 @@ export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, Transp
 }
 
 /** Who wants to be told of what, and who is where. */
-export interface Topics {
+export interface Topics extends RefTarget {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
   subscriptionReady (topic: string, connection: Connection): Promise<boolean>
+  /** An info for everybody on the topic but the connection of that address; throws when it cannot travel. */
+  publish (topic: string, info: unknown, options: { readonly except: string }): void
+  /** A message for the clients of the same. */
+  broadcast (topic: string, message: unknown, options: { readonly except: string }): void
   track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
   leave (connection: Connection): void
 }
 
+/** A mistake of a handler that does no harm but to itself: see `warnOnce`. */
+export type Mistake = 'info' | 'result'
+
 /** What all connections of one route share. */
 export interface Endpoint {
   readonly url: string
+  /** The instance that the route was declared on. */
+  readonly server: FastifyInstance
+  /** What has been warned of, once for the route. */
+  readonly warned: Set<Mistake>
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
   /** Decodes and validates one data message and calls the callback that it is for. */
   readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
+  /**
+   * In place of `receive` on a route with a `guard`: first decodes, validates and calls the guard,
+   * then, for a message that passed, the callback.
+   */
+  readonly receiveGuarded: ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for one that many get. */
@@ -44,8 +62,6 @@ export interface Endpoint {
   /** Gives an info from another node as it is to be handed on; throws when it does not match the schema. */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics
-  /** Sends an info to the connection of that address, wherever it is. */
-  readonly post: (address: string, info: unknown) => boolean
   /** What the connections of the app share to write. */
   readonly sharing: WriteSharing
   /** Called once for each, when its socket is closed. */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type { ControlFrame, PingFrame, RawMessage } from '../wire/frame.ts'
 import type { Ok, Push, Result, Stop } from './result.ts'
 import type { Ref } from './ref.ts'
@@ -111,6 +111,8 @@ interface BaseContext<in Send, in Info> {
   readonly id: string
   /** This connection's address, for others to post infos to. */
   readonly ref: Ref<Info>
+  /** The Fastify instance that the route was declared on: `ws.server.websock`, and what is decorated there. */
+  readonly server: FastifyInstance
   /** A child of the request's logger that carries the id. */
   readonly log: FastifyBaseLogger
   /** Aborted when the connection begins to end. */
@@ -124,6 +126,32 @@ interface BaseContext<in Send, in Info> {
   /** Messages left out so far because the client reads too slowly (`slowPeer: 'drop'`). */
   readonly droppedMessages: number
   /**
+   * Sends one message, or a list in its order, at once: from a callback, a timer or a task, as long as the connection
+   * lives. Checked and serialized as by `push`; the messages of a callback's result follow behind.
+   *
+   * True: sent, or it waits in the send queue. False: the connection is closing, or the client reads too slowly
+   * (`slowPeer`). Never throws: what cannot be sent is logged, and ends the connection 1011.
+   */
+  readonly send: (messages: Messages<Send>) => boolean
+  /**
+   * Resolves with true when at most half of `maxBufferedBytes` waits to be sent: at once, most often. Resolves with false
+   * when the connection ends before.
+   */
+  readonly drained: () => Promise<boolean>
+  /**
+   * Ends the connection, as `ws.stop('normal', [code, reason])` does: code 1000 unless another one is given (1000–1003,
+   * 1007–1014, 3000–4999), a reason of at most 123 bytes. What was sent before leaves before the close frame; what the
+   * running callback returns is not sent any more. Never throws: what no close frame can hold ends the connection 1011.
+   */
+  readonly close: (code?: number, reason?: string) => void
+  /**
+   * Starts a task beside the mailbox, for streams, files and long queries: callbacks go on meanwhile. `signal` is aborted
+   * when the connection begins to end; `terminate` then waits for the task, for at most `terminateTimeoutMs`. A rejection
+   * is logged, and ends the connection 1011; one with `signal.reason` is an end like any other. Once the connection has
+   * begun to end, no task is started.
+   */
+  readonly run: (task: (signal: AbortSignal) => unknown) => void
+  /**
    * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
    * being handled. False when the connection has ended or the mailbox is full.
    */
@@ -136,8 +164,9 @@ interface BaseContext<in Send, in Info> {
    */
   readonly postInterval: (info: Info, ms: number) => Timer
   /**
-   * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. Again is as
-   * once; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. In a
+   * callback: broadcasts on it wait until the result of that callback has been sent, so that a snapshot in the result
+   * comes first. Idempotent; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscribe: (topic: string | Topic<Send, Info>) => void
   readonly unsubscribe: (topic: string | Topic) => void
@@ -145,7 +174,11 @@ interface BaseContext<in Send, in Info> {
    * Resolves with true when publications of other nodes on this topic arrive: at once without an engine. Resolves with false
    * when this connection is not subscribed, or ends or unsubscribes before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
    */
-  readonly subscriptionReady: (topic: string) => Promise<boolean>
+  readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
+  /** `app.websock.broadcast` to everybody else on that topic: a message straight to their clients. */
+  readonly broadcast: <Message>(topic: string | Topic<Message>, message: NoInfer<Message>) => void
+  /** `app.websock.publish` to everybody else on that topic: an info for their `handleInfo`. */
+  readonly publish: <Published>(topic: string | Topic<unknown, Published>, info: NoInfer<Published>) => void
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it ends; again is another meta
    * (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
@@ -222,7 +255,7 @@ export type WebsocketHandlerObject<Params, Query, Headers, Receive, Send, Info, 
   | HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
 
 interface HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State>
-  extends Callbacks<Params, Query, Headers, Send, Info, State> {
+  extends Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** In place of `handleIn` for a message whose discriminating field has that value. */
   readonly on?: EventMap<Receive, Send, Info, State>
   /** Once per whole data message. */
@@ -230,18 +263,23 @@ interface HandlerWithHandleIn<Params, Query, Headers, Receive, Send, Info, State
 }
 
 interface HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
-  extends Callbacks<Params, Query, Headers, Send, Info, State> {
+  extends Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** Called for a message by the value of its discriminating field: one callback for each value. */
   readonly on?: FullEventMap<Receive, Send, Info, State>
   readonly handleIn?: never
 }
 
 // Plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
-interface Callbacks<Params, Query, Headers, Send, Info, State> {
+interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /** Once, right after the 101, before anything else. Write it first: the state has the type that is returned here. */
   readonly init?: (
     args: NoInfer<InitArgs<Params, Query, Headers>>, ws: NoInfer<InitContext<Send, Info>>
   ) => InitResult<State>
+  /**
+   * Before the callback of each valid message. Nothing or `ws.ok(state)`: the callback is called, with that
+   * state. `ws.push` or `ws.stop`: that is the answer, and the callback is not called.
+   */
+  readonly guard?: Callback<Receive, Send, Info, State>
   /** A message that could not be taken. Without it the connection is closed 1007 or 1008. */
   readonly handleInvalid?: Callback<InvalidMessage, Send, Info, State>
   /** A ping or pong was seen; the pong to a ping has been sent already. */

@@ -1,6 +1,7 @@
 import type { ControlFrame } from '../wire/frame.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Endpoint } from './endpoint.ts'
+import { warnOnce } from './log.ts'
 import type { InitArgs, InitContext, News } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 
@@ -11,12 +12,26 @@ export interface Tick extends Letter {
   waiting: boolean
 }
 
+/**
+ * A data message on a route with a `guard`. One letter for the guard and the callback of the message,
+ * so that nothing runs between them: it is delivered again when the guard lets it pass.
+ */
+export interface GuardedMessage extends Letter {
+  readonly type: 'guarded'
+  readonly data: string | Buffer
+  /** `read`: to be decoded; `guard`: its guard runs; `callback`: it has passed. */
+  step: 'read' | 'guard' | 'callback'
+  /** Decoded and validated. */
+  message: unknown
+}
+
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
   | { readonly type: 'init', readonly args: InitArgs<unknown, unknown, unknown> }
   | { readonly type: 'message', readonly data: string | Buffer }
   | { readonly type: 'control', readonly frame: ControlFrame }
   | { readonly type: 'info', readonly info: unknown }
+  | GuardedMessage
   | Tick
   | News
 )
@@ -25,6 +40,7 @@ export type ConnectionLetter = Letter & (
 export const CALLBACK_NAMES = {
   init: 'init',
   message: 'handleIn',
+  guarded: 'handleIn',
   control: 'handleControl',
   info: 'handleInfo',
   tick: 'handleInfo',
@@ -33,21 +49,51 @@ export const CALLBACK_NAMES = {
   presence: 'handlePresence'
 } as const
 
+export function createMessage (
+  { receiveGuarded }: Endpoint, data: string | Buffer, bytes: number
+): ConnectionLetter {
+  return receiveGuarded === undefined
+    ? { type: 'message', bytes, data }
+    : { type: 'guarded', bytes, data, step: 'read', message: undefined }
+}
+
+/** The callback that runs, for the log. */
+export function callbackOf (letter: ConnectionLetter): string {
+  return letter.type === 'guarded' && letter.step === 'guard' ? 'guard' : CALLBACK_NAMES[letter.type]
+}
+
+/** True when the guard of this message has run, and its callback is next. */
+export function passGuard (letter: ConnectionLetter): boolean {
+  if (letter.type !== 'guarded' || letter.step !== 'guard') return false
+  letter.step = 'callback'
+  return true
+}
+
 /** The peer sent it, or its handshake: so it is handled also when the peer has ended the connection. */
 export function isFromPeer ({ type }: ConnectionLetter): boolean {
-  return type === 'init' || type === 'message' || type === 'control'
+  return type === 'init' || type === 'message' || type === 'guarded' || type === 'control'
 }
 
 /** Calls it, and gives what it returns. */
-export function callHandler (letter: ConnectionLetter, { handler, receive }: Endpoint, state: unknown, context: ConnectionContext): unknown {
+export function callHandler (
+  letter: ConnectionLetter, endpoint: Endpoint, state: unknown, context: ConnectionContext
+): unknown {
+  const { handler, receive, receiveGuarded } = endpoint
   switch (letter.type) {
     case 'message': return receive(letter.data, state, context)
-    case 'info': return handler.handleInfo?.(letter.info, state, context)
+    case 'guarded': return receiveGuarded?.(letter, state, context)
+    case 'info': return callHandleInfo(letter.info, endpoint, state, context)
     case 'tick':
       letter.waiting = false
-      return handler.handleInfo?.(letter.info, state, context)
+      return callHandleInfo(letter.info, endpoint, state, context)
     case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
     case 'control': return handler.handleControl?.(letter.frame, state, context)
     case 'init': return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)
   }
+}
+
+function callHandleInfo (info: unknown, endpoint: Endpoint, state: unknown, context: ConnectionContext): unknown {
+  const { handler } = endpoint
+  if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)
+  warnOnce(endpoint, () => context.log, 'info')
 }

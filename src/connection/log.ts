@@ -1,5 +1,6 @@
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { writeLog, type Log } from '../log.ts'
+import type { Endpoint, Mistake } from './endpoint.ts'
 
 /** A callback's failure. */
 export function writeFailure (log: Log, error: unknown, callback: string): void {
@@ -11,6 +12,18 @@ export function writeStop (log: Log, error: unknown, code: number): void {
   // Without the stack, which is ours: a hostile client writes these lines.
   if (isInvalidMessage(error)) writeLog(log, 'info', { code, problem: error.message }, 'a websocket message was refused')
   else writeLog(log, 'info', { err: error, code }, 'a websocket was stopped with an error')
+}
+
+const MISTAKES: Readonly<Record<Mistake, string>> = {
+  info: 'an info was dropped: the route has no handleInfo. Add one, or do not post or publish to its connections',
+  result: 'ws.push() or ws.stop() was called and its result not returned, so it did nothing. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which act at once'
+}
+
+/** Warns of a mistake once for each route. */
+export function warnOnce ({ warned }: Endpoint, log: Log, mistake: Mistake): void {
+  if (warned.has(mistake)) return
+  warned.add(mistake)
+  writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (told once for each route)`)
 }
 
 /** False for a proxy that does not tell its prototype. */

@@ -35,7 +35,7 @@ export class Mailbox<L extends Letter> implements TurnTask {
   #stagedBytes = 0
   #busy = false
   #full = false
-  #closed = false
+  #closed: false | 'retained' | 'dropped' = false
 
   constructor (owner: MailboxOwner<L>) {
     this.#owner = owner
@@ -53,6 +53,11 @@ export class Mailbox<L extends Letter> implements TurnTask {
   /** A callback is running. */
   get busy (): boolean {
     return this.#busy
+  }
+
+  /** Closed, and what waited was dropped. */
+  get dropped (): boolean {
+    return this.#closed === 'dropped'
   }
 
   /** Takes what came over the wire. Never refuses: reading stops instead, and one read more may follow. */
@@ -94,11 +99,14 @@ export class Mailbox<L extends Letter> implements TurnTask {
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
-  close (): void { this.retain(() => false) }
+  close (): void {
+    this.retain(() => false)
+    this.#closed = 'dropped'
+  }
 
   /** Takes no more letters, and keeps only some of those that wait. */
   retain (isKept: (letter: L) => boolean): void {
-    this.#closed = true
+    this.#closed = 'retained'
     this.#staged = undefined
     const letters = this.#letters?.slice(this.#head) as L[] | undefined
     const kept = letters?.filter(isKept) ?? []

@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { FST_WEBSOCK_INVALID_RESULT, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { textOf } from '../foreign-value.ts'
 import { closeCodes, isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 import type { CloseDetail, StopReason, TerminateReason } from './handler.ts'
 
@@ -80,7 +81,8 @@ function codeOf (reason: StopReason): number {
   return closeCodes.internalError
 }
 
-function checkDetail (detail: CloseDetail): CloseFrame {
+/** Throws FST_WEBSOCK_UNSENDABLE for a code or a reason that no close frame may have. */
+export function checkDetail (detail: CloseDetail): CloseFrame {
   const [code, reason = '']: readonly unknown[] = Array.isArray(detail) ? detail : [detail]
   if (typeof code !== 'number' || !isSendableCode(code)) {
     throw new FST_WEBSOCK_UNSENDABLE(`close code ${describe(code)} is not one of 1000-1003, 1007-1014, 3000-4999`)
@@ -93,9 +95,7 @@ function checkDetail (detail: CloseDetail): CloseFrame {
 
 function describe (value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
-  return typeof value === 'object' && value !== null ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'no keys'}` : String(value)
-}
-
-export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return textOf(() => typeof value === 'object' && value !== null
+    ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'no keys'}`
+    : String(value))
 }

@@ -1,3 +1,5 @@
+import { FST_WEBSOCK_ASYNC } from '../errors.ts'
+import { ignoreRejection, isThenable, messageOf } from '../foreign-value.ts'
 import type { MessageCompilers, ValidateFunction } from './compilers.ts'
 import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
@@ -37,16 +39,20 @@ function wrap (validate: ValidateFunction): Check {
     }
     if (result === false) return new Mismatch(textOf(validate.errors))
     if (typeof result !== 'object' || result === null) return message
-    if (result instanceof Promise) {
-      // Of a compiler that does not say so at start; unheard, its rejection would end the process.
-      result.catch(() => {})
-      return new Mismatch('message cannot be validated', new TypeError('the validator gave a promise'))
-    }
+    // Of a compiler that does not say so at start.
+    refusePromise(result, 'the validator of the schema')
     const { error, value } = result as { error?: unknown, value?: unknown }
-    if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? error.message.slice(0, 400) : textOf(error), error)
+    if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? messageOf(error).slice(0, 400) : textOf(error), error)
     // As in Fastify, a validator that gives no value has left the message as it is.
     return value === undefined ? message : value
   }
+}
+
+/** Throws FST_WEBSOCK_ASYNC for a promise, whose rejection would end the process. */
+export function refusePromise (value: unknown, source: string): void {
+  if (!isThenable(value)) return
+  ignoreRejection(value)
+  throw new FST_WEBSOCK_ASYNC(source)
 }
 
 function textOf (errors: unknown): string {

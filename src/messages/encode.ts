@@ -1,7 +1,9 @@
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import type { Codec } from '../wire/codec.ts'
 import { MAX_CONTROL_BYTES, PingFrame, type OutgoingFrame } from '../wire/frame.ts'
-import { buildCheck, Mismatch } from './check.ts'
+import { isUint8Array } from 'node:util/types'
+import { messageOf } from '../foreign-value.ts'
+import { buildCheck, Mismatch, refusePromise } from './check.ts'
 import type { MessageCompilers } from './compilers.ts'
 import { buildCheckSendable } from './sendable.ts'
 import { TypeToken } from './typed.ts'
@@ -21,7 +23,9 @@ export function buildEncode (options: EncodeOptions): (message: unknown) => Outg
   const write = buildWrite(options)
   return (message) => {
     if (!(message instanceof PingFrame)) return write(message)
-    if (Buffer.byteLength(message.data) > MAX_CONTROL_BYTES) throw new FST_WEBSOCK_UNSENDABLE(`a ping has at most ${MAX_CONTROL_BYTES} bytes`)
+    const { data } = message
+    if (typeof data !== 'string' && !isUint8Array(data)) throw new FST_WEBSOCK_UNSENDABLE('pingFrame takes a string, a buffer or a view of one')
+    if (Buffer.byteLength(data) > MAX_CONTROL_BYTES) throw new FST_WEBSOCK_UNSENDABLE(`a ping has at most ${MAX_CONTROL_BYTES} bytes`)
     return message
   }
 }
@@ -35,11 +39,12 @@ function buildWrite ({ schema, codec, json, compilers }: EncodeOptions): (messag
     let data: string | Uint8Array
     try {
       data = encode(message)
+      refusePromise(data, json ? 'the serializer of the `send` schema' : '`encode` of the codec')
     } catch (error) {
       throw unsendable(error)
     }
     // ws would send anything: undefined, for one, as an empty frame.
-    if (codec.opcode === 'text' ? typeof data !== 'string' : !(data instanceof Uint8Array)) {
+    if (codec.opcode === 'text' ? typeof data !== 'string' : !isUint8Array(data)) {
       throw new FST_WEBSOCK_UNSENDABLE(`${typeof data} is no data of a ${codec.opcode} frame`)
     }
     // The codec's word for its own opcode is the pair that wire/codec.ts types.
@@ -49,10 +54,10 @@ function buildWrite ({ schema, codec, json, compilers }: EncodeOptions): (messag
 
 function toRawFrame (message: unknown): OutgoingFrame {
   if (typeof message === 'string') return { opcode: 'text', data: message }
-  if (message instanceof Uint8Array) return { opcode: 'binary', data: message }
+  if (isUint8Array(message)) return { opcode: 'binary', data: message }
   const { opcode, data } = (message ?? {}) as { opcode?: unknown, data?: unknown }
   if (opcode === 'text' && typeof data === 'string') return { opcode, data }
-  if (opcode === 'binary' && data instanceof Uint8Array) return { opcode, data }
+  if (opcode === 'binary' && isUint8Array(data)) return { opcode, data }
   throw new FST_WEBSOCK_UNSENDABLE('without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }')
 }
 
@@ -121,6 +126,6 @@ function isPlain (value: object): boolean {
 }
 
 function unsendable (cause: unknown): Error {
-  const error = new FST_WEBSOCK_UNSENDABLE(cause instanceof Error ? cause.message : String(cause))
+  const error = new FST_WEBSOCK_UNSENDABLE(messageOf(cause))
   return Object.assign(error, { cause })
 }

@@ -21,15 +21,18 @@ interface Field {
  * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a `$ref`, or in another
  * kind of schema, is not looked at.
  */
-export function findUnhandled ({ on = {}, handleIn }: Pick<AnyHandler, 'on' | 'handleIn'>, receive: object | undefined): string | undefined {
+export function findUnhandled (
+  { on = {}, handleIn, guard }: Pick<AnyHandler, 'on' | 'handleIn' | 'guard'>, receive: object | undefined
+): string | undefined {
   const fields = Object.entries(on as Readonly<Record<string, object>>)
-  if (receive === undefined) {
-    return fields.length === 0 ? undefined : '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
+  if (receive === undefined && fields.length > 0) {
+    return '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
   }
   if (fields.length === 0 && handleIn === undefined) {
-    return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    if (receive !== undefined) return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    return guard && '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
   }
-  const members = receive instanceof TypeToken ? undefined : objectsOf(receive)
+  const members = receive === undefined || receive instanceof TypeToken ? undefined : objectsOf(receive)
   if (members === undefined) return undefined
   for (const [name, callbacks] of fields) {
     const problem = compareField(name, Object.keys(callbacks), readField(members, name), handleIn !== undefined)

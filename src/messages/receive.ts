@@ -1,15 +1,17 @@
 import type { AnyHandler, InvalidMessage } from '../connection/handler.ts'
+import type { GuardedMessage } from '../connection/letter.ts'
 import { stop } from '../connection/result.ts'
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import type { Codec } from '../wire/codec.ts'
 import type { RawMessage } from '../wire/frame.ts'
-import { Mismatch, type Check } from './check.ts'
+import { Mismatch, refusePromise, type Check } from './check.ts'
 import { readDiscriminant } from './union.ts'
 
 type AnyCallback = NonNullable<AnyHandler['handleIn']>
 type AnyContext = Parameters<AnyCallback>[2]
 export type Receive = (data: string | Buffer, state: unknown, ws: AnyContext) => unknown
+export type ReceiveGuarded = (letter: GuardedMessage, state: unknown, ws: AnyContext) => unknown
 
 export interface ReceiveOptions {
   readonly handler: AnyHandler
@@ -28,32 +30,66 @@ export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receiv
   }
 }
 
-class Invalid {
-  constructor (readonly problem: InvalidMessage) {}
+/**
+ * Builds the same for a route with a `guard`; undefined for one without. Called twice for a message:
+ * for its guard, and for its callback when the guard let it pass.
+ */
+export function buildReceiveGuarded ({ handler, codec, check }: ReceiveOptions): ReceiveGuarded | undefined {
+  if (handler.guard === undefined) return undefined
+  const dispatch = buildDispatch(handler)
+  return (letter, state, ws) => {
+    if (letter.step === 'callback') return dispatch(letter.message, state, ws)
+    const message = check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
+    if (message instanceof Invalid) return refuse(message, handler, state, ws)
+    letter.message = message
+    letter.step = 'guard'
+    return handler.guard?.(message as never, state, ws)
+  }
+}
+
+/** What `handleInvalid` is given. A client may send many, so the error and its stack trace are made when asked for. */
+class Invalid implements InvalidMessage {
+  readonly kind: InvalidMessage['kind']
+  readonly code: InvalidMessage['code']
+  readonly frame: RawMessage
+  readonly message: unknown
+  readonly #text: string
+  readonly #cause: unknown
+  #error: Error | undefined
+
+  constructor (kind: InvalidMessage['kind'], text: string, data: string | Buffer, cause?: unknown, message?: unknown) {
+    this.kind = kind
+    this.code = kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload
+    this.frame = toRawMessage(data)
+    this.message = message
+    this.#text = text
+    this.#cause = cause
+  }
+
+  get error (): Error {
+    const cause = this.#cause
+    return (this.#error ??= Object.assign(new FST_WEBSOCK_INVALID_MESSAGE(this.#text), cause === undefined ? {} : { cause }))
+  }
 }
 
 function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   const opcode = opcodeOf(data)
-  if (opcode !== codec.opcode) return new Invalid(describe('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data))
+  if (opcode !== codec.opcode) return new Invalid('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data)
   let decoded: unknown
   try {
     // The opcode was checked above; wire/codec.ts pairs it with the type of the data.
     decoded = codec.decode(data as never)
   } catch (error) {
-    return new Invalid(describe('undecodable', 'a message that cannot be decoded', data, error))
+    return new Invalid('undecodable', 'a message that cannot be decoded', data, error)
   }
+  refusePromise(decoded, '`decode` of the codec')
   const message = check(decoded)
   return message instanceof Mismatch
-    ? new Invalid({ ...describe('mismatch', `a message that does not match: ${message.message}`, data, message.cause), message: decoded })
+    ? new Invalid('mismatch', `a message that does not match: ${message.message}`, data, message.cause, decoded)
     : message
 }
 
-function describe (kind: InvalidMessage['kind'], text: string, data: string | Buffer, cause?: unknown): InvalidMessage {
-  const error = Object.assign(new FST_WEBSOCK_INVALID_MESSAGE(text), cause === undefined ? {} : { cause })
-  return { kind, code: kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload, error, frame: toRawMessage(data) }
-}
-
-function refuse ({ problem }: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
+function refuse (problem: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
   if (handler.handleInvalid !== undefined) return handler.handleInvalid(problem, state, ws)
   return stop(problem.error, [problem.code, problem.kind === 'mismatch' ? 'message does not match' : 'message cannot be decoded'])
 }

@@ -2,12 +2,13 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
+import { messageOf } from '../foreign-value.ts'
 import { PreparedMessage } from '../transport/prepared-message.ts'
 import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
 import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
-import { buildReceive } from '../messages/receive.ts'
+import { buildReceive, buildReceiveGuarded } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { Host, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
@@ -31,15 +32,17 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   return {
     url: declared.url,
+    server: instance,
+    warned: new Set(),
     handler,
     limits: options,
     receive: buildReceive({ handler, codec, check }),
+    receiveGuarded: buildReceiveGuarded({ handler, codec, check }),
     encode,
     prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,
     topics,
     sharing,
-    post: (address, info) => topics.post(address, info),
     onSocketClosed: (connection) => residents.socketClosed(connection),
     onGone: (connection) => residents.moveOut(connection)
   }
@@ -77,7 +80,7 @@ function named<T> (route: string, part: string, build: () => T): T {
   try {
     return build()
   } catch (cause) {
-    const error = new FST_WEBSOCK_INVALID_SCHEMA(route, part, cause instanceof Error ? cause.message : String(cause))
+    const error = new FST_WEBSOCK_INVALID_SCHEMA(route, part, messageOf(cause))
     throw Object.assign(error, { cause })
   }
 }

@@ -81,7 +81,7 @@ function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, 
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
-      return new Ref(address, (to, info) => topics.post(to, info))
+      return new Ref(address, topics)
     },
     subscribe: (topic, listener) => topics.listen(nameOfTopic(topic), listener),
     unsubscribe: (topic, listener) => topics.unlisten(nameOfTopic(topic), listener),

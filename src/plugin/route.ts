@@ -34,7 +34,10 @@ interface Agreed {
 
 const kRoute = Symbol('fastify-websock.route')
 
-const CALLBACKS = ['init', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'handleGap', 'handlePresence', 'terminate'] as const
+const CALLBACKS = [
+  'init', 'guard', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'handleGap',
+  'handlePresence', 'terminate'
+] as const
 
 /**
  * One websocket route: the hooks that stand around its upgrade, and what its connections share.

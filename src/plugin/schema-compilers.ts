@@ -1,6 +1,7 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerCompiler from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifySchemaCompiler, RouteOptions } from 'fastify'
+import { ignoreRejection, isThenable } from '../foreign-value.ts'
 import type { MessageCompilers, ValidateFunction } from '../messages/compilers.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 
@@ -105,6 +106,6 @@ function speaksJsonSchema (compile: Compile): boolean {
 function run (compile: Compile, schema: object, data: unknown): unknown {
   const result = (compile({ schema, method: 'GET', url: '', httpPart: HTTP_PART }) as (data: unknown) => unknown)(data)
   // Refused in messages/check.ts; its rejection must not end the process here.
-  if (result instanceof Promise) result.catch(() => {})
+  if (isThenable(result)) ignoreRejection(result)
   return result
 }

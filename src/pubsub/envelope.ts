@@ -3,11 +3,11 @@ import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 
 /** What one node tells another. */
 export interface Envelope {
-  /** An info for the subscribers of a topic; a message for their sockets; an info for one connection; news of presence. */
+  /** An info for the subscribers of a topic; a message for their sockets; an info for one connection; news of presence; the end of one connection. */
   readonly kind: Kind
   /** Who sent it. */
   readonly node: string
-  /** `post`: to whom. Else who is left out, or nobody. */
+  /** `post`, `close`: to whom. Else who is left out, or nobody. */
   readonly address: string
   readonly body: unknown
 }
@@ -15,7 +15,7 @@ export interface Envelope {
 export type Kind = typeof KINDS[number]
 
 const VERSION = 1
-const KINDS = ['publish', 'broadcast', 'post', 'presence'] as const
+const KINDS = ['publish', 'broadcast', 'post', 'presence', 'close'] as const
 /** How the body is written: as JSON; as bytes; as the bytes of `{ opcode: 'binary', data }`. */
 const FORMS = ['json', 'bytes', 'binary message'] as const
 

@@ -1,6 +1,7 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
+import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
@@ -9,13 +10,13 @@ import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
 import { Readiness } from './readiness.ts'
-import { Subscriptions, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
+import { Subscriptions, type Addressee, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
 
 export interface PubSubOptions<Prepared> {
   /** What stands before the dot in this node's addresses. */
   readonly node: string
   /** The connection of an address of this node. */
-  readonly find: (address: string) => Subscriber<Prepared> | undefined
+  readonly find: (address: string) => Addressee<Prepared> | undefined
   readonly engine: Engine | undefined
   readonly log: LogTarget
 }
@@ -166,6 +167,16 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, false)
   }
 
+  /** Ends one connection. False when it has ended already, or as above. The code and the reason have been checked. */
+  close (address: string, code: number, reason: string): boolean {
+    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
+      const connection = this.#find(address)
+      connection?.close(code, reason)
+      return connection !== undefined
+    }
+    return this.#bridge.send(NODE + nodeOf(address), this.#encode('close', [code, reason], address) as Buffer, false)
+  }
+
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
   topicClosed (topic: string): void {
     this.#bridge?.drop(TOPIC + topic)
@@ -238,15 +249,22 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   /** False when such an envelope has no business on this topic. */
   #take (topic: string, { kind, node, address, body }: Envelope): boolean {
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
-    if (topic === NODE + this.node) {
-      const connection = kind === 'post' ? this.#find(address) : undefined
-      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], { info: body })
-      return kind === 'post'
-    }
+    if (topic === NODE + this.node) return this.#takeForOne(kind, address, body)
     const own = topic.slice(TOPIC.length)
     if (kind === 'publish') for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
     else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
+  }
+
+  #takeForOne (kind: Kind, address: string, body: unknown): boolean {
+    const connection = this.#find(address)
+    if (kind === 'post') {
+      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], { info: body })
+      return true
+    }
+    if (kind !== 'close' || !isCloseFrame(body)) return false
+    connection?.close(body[0], body[1])
+    return true
   }
 
   #publishHere (topic: string, info: unknown, except: string): void {
@@ -261,7 +279,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     // First: one of the groups may be unable to send it, and then nobody is sent anything.
     const prepared = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.prepare?.(message), subscribers] as const)
     for (const [made, subscribers] of prepared) {
-      if (made !== undefined) for (const subscriber of subscribers) if (subscriber !== left) subscriber.broadcast(made)
+      if (made !== undefined) for (const subscriber of subscribers) if (subscriber !== left) subscriber.broadcast(made, topic)
     }
   }
 
@@ -297,6 +315,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     if (envelope.length > max) throw new FST_WEBSOCK_UNSENDABLE(`its ${envelope.length} bytes are more than the engine carries, which is ${max}`)
     return envelope
   }
+}
+
+/** What another node may ask for. */
+function isCloseFrame (body: unknown): body is [code: number, reason: string] {
+  if (!Array.isArray(body)) return false
+  const [code, reason] = body as unknown[]
+  return typeof code === 'number' && isSendableCode(code) && typeof reason === 'string' && Buffer.byteLength(reason) <= MAX_REASON_BYTES
 }
 
 /** Throws FST_WEBSOCK_INVALID_TOPIC. */

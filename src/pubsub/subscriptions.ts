@@ -15,9 +15,14 @@ export interface Subscriber<Prepared> {
   /** Into its mailbox. */
   offer (info: unknown, topic: string): boolean
   /** Into its send queue. Runs nobody's code within the call. */
-  broadcast (message: Prepared): void
+  broadcast (message: Prepared, topic: string): void
   /** What the library itself has to tell. */
   announce (news: News): unknown
+}
+
+/** A subscriber that has an address. */
+export interface Addressee<Prepared> extends Subscriber<Prepared> {
+  close (code: number, reason: string): void
 }
 
 export interface SubscriptionsOwner {

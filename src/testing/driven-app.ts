@@ -78,7 +78,7 @@ export class DrivenApp {
     const deadline = now() + timeoutMs
     for (let quiet = 0; quiet < QUIET_TURNS;) {
       await turn()
-      const isBusy = [...this.#connections].some((connection) => connection.busy || connection.waiting > 0)
+      const isBusy = [...this.#connections].some((connection) => connection.callbackRuns || connection.waiting > 0)
       quiet = isBusy ? 0 : quiet + 1
       if (now() > deadline) throw fail(`a callback still runs after ${timeoutMs} ms`)
     }

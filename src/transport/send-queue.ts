@@ -17,7 +17,7 @@ export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 export interface SendQueueLimits {
   readonly maxBufferedBytes: number
   readonly slowPeer: SlowPeerPolicy
-  /** With `wait`: broadcasts that may wait meanwhile, and their bytes. */
+  /** With `wait`: broadcasts and messages of `ws.send` that may wait meanwhile, and their bytes. */
   readonly maxMailboxLength: number
   readonly maxMailboxBytes: number
 }
@@ -27,8 +27,8 @@ export interface SendQueueOwner {
   readonly sharing: WriteSharing
   /** `slowPeer: 'close'`: more than `maxBufferedBytes` wait already. May be called again. */
   slowPeer (bufferedBytes: number): void
-  /** `slowPeer: 'wait'`: a broadcast finds that as many wait as may. */
-  broadcastRefused (): void
+  /** `slowPeer: 'wait'`: as many messages wait for the peer as may, and this one is left out. */
+  messageRefused (): void
   /** The peer pings, and leaves more pongs unread than a well-behaved one ever has. */
   pongsUnread (): void
 }
@@ -108,6 +108,15 @@ export class SendQueue implements BatchWriter, TickTask {
     if (this.#held !== undefined) this.#keep(new PreparedMessage(frame))
     else this.#add(frame)
     return true
+  }
+
+  /**
+   * The same for a message that is no callback's result: with `wait`, those that find the peer behind
+   * wait like broadcasts do, and are counted with them.
+   */
+  sendAside (frame: OutgoingFrame): boolean {
+    const mustWait = this.#open && this.#waits && (this.#held !== undefined || this.#isOverfull())
+    return mustWait ? this.#hold(new PreparedMessage(frame)) : this.send(frame)
   }
 
   /** Sends a ping of our own, however much waits. */
@@ -277,11 +286,13 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#owner.sharing.loop.atEndOfTick(this)
   }
 
-  #hold (message: PreparedMessage): void {
+  /** False when as many wait as may. */
+  #hold (message: PreparedMessage): boolean {
     const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
     const isFull = (this.#held?.length ?? 0) >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes
-    if (isFull) this.#owner.broadcastRefused()
+    if (isFull) this.#owner.messageRefused()
     else this.#keep(message)
+    return !isFull
   }
 
   #keep (message: PreparedMessage): void {

@@ -25,9 +25,18 @@ export class PingFrame {
 /**
  * Builds a ping, to be pushed like a message: `ws.push(pingFrame('are you there'))`.
  *
- * `data`: 0 to 125 bytes (RFC 6455 §5.5); more is the error of the callback that pushes it.
+ * `data`: text, a buffer or a view of one, of 0 to 125 bytes (RFC 6455 §5.5); more is the error of the callback that pushes it.
  * The answer arrives at `handleControl` as a pong with the same bytes.
  */
-export function pingFrame (data: string | Uint8Array = ''): PingFrame {
-  return new PingFrame(data)
+export function pingFrame (data: string | ArrayBufferView | ArrayBufferLike = ''): PingFrame {
+  return new PingFrame(toBytes(data))
+}
+
+/** Anything else goes through, and is refused where it is sent. */
+function toBytes (data: string | ArrayBufferView | ArrayBufferLike): string | Uint8Array {
+  if (typeof data === 'string' || data instanceof Uint8Array) return data
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  // By its tag, which a buffer of another realm has, too.
+  const isBuffer = /^\[object (Shared)?ArrayBuffer\]$/.test(Object.prototype.toString.call(data))
+  return isBuffer ? new Uint8Array(data) : data as never
 }

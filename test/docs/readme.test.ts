@@ -10,10 +10,11 @@ import { connect } from '../helpers/client.ts'
 
 const ROOT = join(__dirname, '../..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const PROMISES = readFileSync(join(ROOT, 'test/README.md'), 'utf8')
 
 /** The rows of the table under a heading, cell by cell. */
-function tableUnder (heading: string): string[][] {
-  const [, section = ''] = README.split(`\n## ${heading}\n`)
+function tableUnder (heading: string, page = README): string[][] {
+  const [, section = ''] = page.split(`\n## ${heading}\n`)
   const body = section.split('\n## ')[0] ?? ''
   return body.split('\n').filter((line) => line.startsWith('| ')).slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
 }
@@ -74,7 +75,7 @@ void t.test('the table of options has each option with its default, and no other
 })
 
 void t.test('the table of promises names tests that exist', async (t) => {
-  const rows = tableUnder('Promises and their tests')
+  const rows = tableUnder('Promises and their tests', PROMISES)
   t.ok(rows.length > 40)
   for (const [promise = '', file = ''] of rows) {
     for (const [, name = ''] of file.matchAll(/`([^`]+)`/g)) t.ok(existsSync(join(ROOT, 'test', name)), `${promise}: ${name}`)

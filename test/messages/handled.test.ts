@@ -14,6 +14,7 @@ interface Case {
   readonly receive?: unknown
   readonly on?: unknown
   readonly handleIn?: () => void
+  readonly guard?: () => void
 }
 
 const refused: Record<string, Case & { readonly text: string }> = {
@@ -21,6 +22,8 @@ const refused: Record<string, Case & { readonly text: string }> = {
   'a schema with an empty `on`': { receive: union, on: {}, text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
   'a type with neither': { receive: typed<string>(), text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
   '`on` without a schema': { on: { event: { say: callback } }, text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`' },
+  'a guard alone': { guard: callback, text: '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema' },
+  'a guard with a schema alone': { receive: union, guard: callback, text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`' },
   'that beside a `handleIn`': { on: { event: { say: callback } }, handleIn: callback, text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`' },
   'a field that is not in the schema': { receive: union, on: { kind: { say: callback } }, handleIn: callback, text: '`on.kind`: the `receive` schema has no field `kind`' },
   'a field of Object.prototype': { receive: union, on: { toString: { say: callback } }, handleIn: callback, text: '`on.toString`: the `receive` schema has no field `toString`' },
@@ -39,6 +42,8 @@ const taken: Record<string, Case> = {
   'any string and the rest': { receive: Type.Object({ event: Type.String() }), on: { event: { say: callback } }, handleIn: callback },
   'a type without a schema': { receive: typed<{ event: 'say' }>(), on: { event: { say: callback } } },
   'what cannot be seen into': { receive: { $ref: 'shared#' }, on: { event: { say: callback } } },
+  'a guard and a `handleIn`': { guard: callback, handleIn: callback },
+  'a guard and `on`': { receive: Say, guard: callback, on: { event: { say: callback } } },
   'no schema and no callback': {}
 }
 
@@ -64,11 +69,12 @@ void t.test('taken: a schema of another kind, whose types say what is missing', 
   await t.resolves(Promise.resolve(app.ready()))
 })
 
-async function declare (t: Parameters<typeof buildApp>[0], { receive, on, handleIn }: Case): Promise<ReturnType<typeof buildApp>> {
+async function declare (t: Parameters<typeof buildApp>[0], { receive, on, handleIn, guard }: Case): Promise<ReturnType<typeof buildApp>> {
   const built = buildApp(t)
   await built.app.register(websock)
   built.app.addSchema({ $id: 'shared', ...union })
-  const websocketHandler = { ...(on === undefined ? {} : { on }), ...(handleIn === undefined ? {} : { handleIn }) }
+  const given = Object.entries({ on, handleIn, guard }).filter(([, value]) => value !== undefined)
+  const websocketHandler = Object.fromEntries(given)
   await built.app.register(async (child) => {
     child.get('/ws', { schema: { websocket: { ...(receive === undefined ? {} : { receive }) } }, websocketHandler } as never)
   }, { prefix: '/v1' })

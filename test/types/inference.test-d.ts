@@ -41,6 +41,13 @@ typebox.get('/rooms/:room', {
       expectType<WebsocketRef<Tick>>()(ws.ref)
       return ws.ok({ room: params.room, timer: ws.postInterval({ tick: 1 }, 1000) })
     },
+    async guard (message, state, ws) {
+      expectType<Say | Leave>()(message)
+      expectType<WebsocketTimer>()(state.timer)
+      if (message.event === 'say' && message.text === '') return ws.push({ event: 'count', count: 0 })
+      if (message.event === 'leave') return ws.stop('normal', 4000)
+      return ws.ok({ ...state, room: 'other' })
+    },
     on: {
       event: {
         say (message, state, ws) {

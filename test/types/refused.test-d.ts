@@ -41,6 +41,18 @@ app.get('/field', { schema, websocketHandler: { on: { kind: { say () {} } } } })
 // @ts-expect-error -- `text` is no literal
 app.get('/no-literal', { schema, websocketHandler: { on: { text: { x () {} } } } })
 
+// ── the guard
+// @ts-expect-error -- it is given the whole union
+app.get('/guard', { schema, websocketHandler: { guard (m) { void m.text }, handleIn () {} } })
+// @ts-expect-error -- it may send no more than the others
+app.get('/guard-push', { schema, websocketHandler: { guard: (_m, _s, ws) => ws.push({ count: 'one' }), handleIn () {} } })
+// @ts-expect-error -- the state is `{ n: number }`
+app.get('/guard-state', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), guard: (_m, _s, ws) => ws.ok({ n: 'one' }), handleIn () {} } })
+// @ts-expect-error -- true is no result
+app.get('/guard-boolean', { schema, websocketHandler: { guard: () => true, handleIn () {} } })
+// @ts-expect-error -- an async one neither
+app.get('/guard-async', { schema, websocketHandler: { guard: async () => false, handleIn () {} } })
+
 // ── infos
 // @ts-expect-error -- the mailbox is told 'tick' only
 app.get('/info', { schema, websocketHandler: { init: (_a, ws) => { ws.post('tock') } } })
