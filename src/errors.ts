@@ -90,3 +90,7 @@ export const FST_WEBSOCK_ENGINE_DOWN = createError('FST_WEBSOCK_ENGINE_DOWN',
   'The engine `%s` %s: nothing reaches other nodes until it is up again', 503)
 export const FST_WEBSOCK_ENGINE_IN_USE = createError('FST_WEBSOCK_ENGINE_IN_USE',
   'The engine `%s` belongs to another app already: create one engine for each app', 500)
+
+// ── tests of an application
+export const FST_WEBSOCK_UNEXPECTED = createError('FST_WEBSOCK_UNEXPECTED',
+  'Unexpected: %s', 500)

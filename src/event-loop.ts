@@ -8,12 +8,26 @@ export interface TurnTask {
   endTurn (): void
 }
 
+/** Where timers of connections come from. */
+export interface Clock {
+  setTimeout (task: () => void, ms: number): Alarm
+  setInterval (task: () => void, ms: number): Alarm
+  clearTimeout (alarm: Alarm): void
+}
+
+export interface Alarm {
+  unref (): unknown
+}
+
 // Kept: a test of the application may mock them, and never run what they were given.
 const { nextTick } = process
 const { setImmediate } = globalThis
 
 /** The tasks of one app that wait for the end of a tick or of a turn of the event loop. */
 export class EventLoop {
+  /** A test may move time by hand. */
+  // Its `clearTimeout` takes more than what its `setTimeout` gives.
+  clock: Clock = globalThis as unknown as Clock
   #tickTasks: TickTask[] = []
   #turnTasks: TurnTask[] = []
 

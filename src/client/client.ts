@@ -178,14 +178,15 @@ class WebsocketClient {
   }
 
   #receive (raw: string | ArrayBuffer): void {
-    const { codec = JSON_CODEC, field = 'event', ref = 'ref', onMessage } = this.#options
+    const { codec = JSON_CODEC, field = 'event', ref = 'ref', onError, onMessage } = this.#options
     const data = typeof raw === 'string' ? raw : new Uint8Array(raw)
     let message: unknown
     try {
       if ((data === raw) !== (codec.opcode === 'text')) throw new TypeError('Not a message')
       message = codec.decode(data as never)
     } catch (cause) {
-      this.#guard(() => { throw new ClientError('undecodable', false, { cause }) })
+      // What a server sends must not end a process that does not care.
+      if (onError) this.#guard(() => { throw new ClientError('undecodable', false, { cause }) })
       return
     }
     const fields = message as Fields | null | undefined

@@ -17,9 +17,7 @@ export type ClientContract = ClientSide | ServerSide
 
 type Flipped<C> =
   C extends ServerSide ? { readonly send: C['Receive'], readonly receive: C['Send'] }
-    // The contract with the names in lower case, told by `info` from one of the client's.
-    : C extends ClientSide & { readonly info: unknown } ? { readonly send: C['receive'], readonly receive: C['send'] }
-      : C extends ClientSide ? C : never
+    : C extends ClientSide ? C : never
 
 /** What the client of this contract may send. */
 export type Outgoing<C extends ClientContract> = Flipped<C>['send']
@@ -170,7 +168,7 @@ export interface ClientOptions<C extends ClientContract, F extends string, R ext
   readonly onMessage?: (message: Incoming<C>) => void
   /**
    * Called with what a listener threw and with frames that cannot be decoded (a `ClientError`).
-   * Default: `console.error`.
+   * Default: what a listener threw is an unhandled rejection; frames that cannot be decoded are ignored.
    */
   readonly onError?: (error: unknown) => void
   /** Called with each queued message that will not be sent. A request rejects instead. */

@@ -81,6 +81,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
+  /** Why it ends, once it does. */
+  get endReason (): TerminateReason | undefined { return this.#ending.reason }
+  /** What the callbacks have made of it. */
+  get state (): unknown { return this.#state }
+  /** Letters that wait. */
+  get waiting (): number { return this.#mailbox.length }
   get bufferedBytes (): number { return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0) }
   get server (): FastifyInstance { return this.#endpoint.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
@@ -132,8 +138,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   messageRefused (): void { this.#refuse('messages') }
 
   pongsUnread (): void {
-    const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
-    this.#end({ type: 'error', error, code: closeCodes.abnormal }, 'cut')
+    this.#end({ type: 'error', error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), code: closeCodes.abnormal }, 'cut')
   }
 
   // ── what comes from inside
@@ -232,7 +237,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
 
   #openTimers (): Timers {
-    this.#timers ??= new Timers()
+    this.#timers ??= new Timers(this.sharing.loop.clock)
     if (this.#ending.begun) this.#timers.endAll()
     return this.#timers
   }
@@ -284,11 +289,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   #limitInit (): void {
     const { initTimeoutMs } = this.limits
-    this.#initTimer = setTimeout(() => {
-      const error = new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
-      this.report(error, 'init')
-      this.#endWithError(error, closeCodes.internalError)
-    }, initTimeoutMs)
+    const error = (): Error => new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
+    this.#initTimer = setTimeout(() => this.#failAside(error(), 'init'), initTimeoutMs)
   }
 
   /**
@@ -317,8 +319,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   #fail (letter: ConnectionLetter, error: unknown): void {
     this.#context.resultReturned(undefined)
-    this.report(error, callbackOf(letter))
-    this.#endWithError(error, closeCodes.internalError)
+    this.#failAside(error, callbackOf(letter))
   }
 
   #afterCallback (): Promise<void> | void {

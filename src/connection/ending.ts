@@ -41,6 +41,10 @@ export class Ending {
     return this.#reason !== undefined
   }
 
+  get reason (): TerminateReason | undefined {
+    return this.#reason
+  }
+
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()

@@ -1,4 +1,5 @@
 import { FST_WEBSOCK_INVALID_DELAY } from '../errors.ts'
+import type { Alarm, Clock } from '../event-loop.ts'
 
 export interface Timer {
   /** Nothing happens when it is over already. An info that waits in the mailbox still arrives. */
@@ -10,14 +11,19 @@ const MAX_DELAY_MS = 2_147_483_647
 
 /** Every timer of a connection, ended together. None keeps the process alive. */
 export class Timers {
-  readonly #running = new Set<NodeJS.Timeout>()
+  readonly #clock: Clock
+  readonly #running = new Set<Alarm>()
   #ended = false
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
 
   /** Runs `task` once, after `ms` (0 to 2 147 483 647). Throws FST_WEBSOCK_INVALID_DELAY; does nothing once ended. */
   after (ms: number, task: () => void): Timer {
     checkDelay(ms, 0)
     return this.#start(() => {
-      const timeout = setTimeout(() => {
+      const timeout = this.#clock.setTimeout(() => {
         this.#running.delete(timeout)
         task()
       }, ms)
@@ -28,22 +34,23 @@ export class Timers {
   /** Runs `task` each `ms` (1 to 2 147 483 647). */
   every (ms: number, task: () => void): Timer {
     checkDelay(ms, 1)
-    return this.#start(() => setInterval(task, ms))
+    return this.#start(() => this.#clock.setInterval(task, ms))
   }
 
   endAll (): void {
     this.#ended = true
-    for (const timeout of this.#running) clearTimeout(timeout)
+    for (const timeout of this.#running) this.#clock.clearTimeout(timeout)
     this.#running.clear()
   }
 
-  #start (open: () => NodeJS.Timeout): Timer {
+  #start (open: () => Alarm): Timer {
     if (this.#ended) return { cancel () {} }
-    const timeout = open().unref()
+    const timeout = open()
+    timeout.unref()
     this.#running.add(timeout)
     return {
       cancel: () => {
-        clearTimeout(timeout)
+        this.#clock.clearTimeout(timeout)
         this.#running.delete(timeout)
       }
     }

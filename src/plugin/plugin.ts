@@ -24,7 +24,14 @@ import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
 
-const servers = new WeakSet<object>()
+/** What the testing entry looks at. */
+export interface Inside {
+  readonly loop: EventLoop
+  readonly residents: Residents
+  readonly mounts: RouteMounts
+}
+
+const servers = new WeakMap<object, Inside>()
 
 /** The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or unknown option. */
 export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
@@ -34,7 +41,6 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   if (instance.hasDecorator('websocketServer')) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
   refuseForeign(instance, 0)
   const options = resolvePluginOptions(given)
-  servers.add(instance.server)
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
   const residents = new Residents(options)
@@ -48,6 +54,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
   const mounts = new RouteMounts(options, host)
+  servers.set(instance.server, { loop, residents, mounts })
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
   takeOverHangUp(instance, gate)
@@ -64,6 +71,11 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     await topics.start()
   })
   instance.addHook('onClose', async () => stopHeartbeat())
+}
+
+/** Undefined when the plugin is not registered there. */
+export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside | undefined {
+  return servers.get(server)
 }
 
 function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics }: Host): void {

@@ -1,0 +1,90 @@
+import { duplexPair, type Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
+import { parseAddress } from '../asyncapi/address.ts'
+import type { Connection } from '../connection/connection.ts'
+import { FST_WEBSOCK_UNEXPECTED } from '../errors.ts'
+import { findInside, type Inside } from '../plugin/plugin.ts'
+import { HandClock } from './hand-clock.ts'
+import { now, turn } from './real-time.ts'
+
+// As many quiet turns, and nothing is under way between the two ends of a stream in memory.
+const QUIET_TURNS = 3
+
+const driven = new WeakMap<object, DrivenApp>()
+
+/** An app whose connections of `drive` share one time, moved by hand. */
+export class DrivenApp {
+  readonly clock = new HandClock()
+  readonly #app: FastifyInstance
+  readonly #inside: Inside
+  readonly #connections = new Set<Connection>()
+
+  private constructor (app: FastifyInstance, inside: Inside) {
+    this.#app = app
+    this.#inside = inside
+    inside.loop.clock = this.clock
+  }
+
+  /** The same for each call with one app. */
+  static of (app: FastifyInstance): DrivenApp {
+    const inside = findInside(app)
+    if (inside === undefined) throw new FST_WEBSOCK_UNEXPECTED('an app without fastify-websock: register it first')
+    const found = driven.get(app.server) ?? new DrivenApp(app, inside)
+    driven.set(app.server, found)
+    return found
+  }
+
+  /** The URL of the route with this handler, filled in. */
+  urlOf (handler: object, params: object, query: object): string {
+    const route = this.#inside.mounts.routes.find(({ endpoint }) => endpoint?.handler === handler)
+    if (route?.endpoint === undefined) throw new FST_WEBSOCK_UNEXPECTED('an app that does not have this route: declare it before `drive`')
+    const { address, parameters } = parseAddress(route.endpoint.url)
+    const path = parameters.reduce((filled, { name, key, optional }) => {
+      const value = (params as Record<string, unknown>)[key]
+      if (value === undefined && !optional) throw new FST_WEBSOCK_UNEXPECTED(`no param \`${key}\` for ${address}`)
+      const text = String(value ?? '')
+      return filled.replace(`{${name}}`, () => key === '*' ? encodeURI(text) : encodeURIComponent(text))
+    }, address)
+    const search = new URLSearchParams(Object.entries(query).flatMap(([key, value]) =>
+      [value].flat().filter((item) => item !== undefined).map((item): [string, string] => [key, String(item)])))
+    return search.size === 0 ? path : `${path}?${search.toString()}`
+  }
+
+  /** Both ends of a stream in memory; the server has the second. */
+  openStream (): [Duplex, Duplex] {
+    const [ours, theirs] = duplexPair()
+    // As a socket does. Later, for what was written before must be read first.
+    theirs.once('close', () => { setImmediate(() => ours.destroy()) })
+    ours.once('close', () => { setImmediate(() => theirs.destroy()) })
+    Object.assign(theirs, { remoteAddress: '127.0.0.1' })
+    const { server } = this.#app
+    server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', theirs)
+    return [ours, theirs]
+  }
+
+  /** The connection on that stream. */
+  find (stream: Duplex): Connection {
+    for (const connection of this.#inside.residents.values()) {
+      if (connection.peer.socket !== stream) continue
+      this.#connections.add(connection)
+      return connection
+    }
+    throw new FST_WEBSOCK_UNEXPECTED('a connection that ended before it could be looked at')
+  }
+
+  /** Resolves when no driven connection of the app has anything to do. Rejects after `timeoutMs`. */
+  async settle (timeoutMs: number, fail: (problem: string) => Error): Promise<void> {
+    const deadline = now() + timeoutMs
+    for (let quiet = 0; quiet < QUIET_TURNS;) {
+      await turn()
+      const isBusy = [...this.#connections].some((connection) => connection.callbackRuns || connection.waiting > 0)
+      quiet = isBusy ? 0 : quiet + 1
+      if (now() > deadline) throw fail(`a callback still runs after ${timeoutMs} ms`)
+    }
+  }
+
+  forget (connection: Connection): void {
+    this.#connections.delete(connection)
+  }
+}

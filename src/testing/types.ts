@@ -1,0 +1,52 @@
+import type { ClientContract, ClientSide, Incoming, Outgoing } from '../client/types.ts'
+import type { NoStateFromInitAbove } from '../connection/handler.ts'
+import type { ContractOf, WebsocketRoute } from '../plugin/types.ts'
+import type { Codec } from '../wire/codec.ts'
+import type { FastifySchema, FastifyTypeProvider } from 'fastify'
+
+/** The contract behind a route of `defineWebsocketRoute`, or the contract itself. */
+type Contract<R> = [ContractOf<R>] extends [never]
+  ? R extends ClientContract ? R : ClientSide
+  : ContractOf<R> extends ClientContract ? ContractOf<R> : ClientSide
+
+/** What the client of a route, or of a contract, receives. */
+export type Received<R> = Incoming<Contract<R>>
+/** What it may send. */
+export type Sent<R> = Outgoing<Contract<R>>
+
+export type InfoOf<R> = ContractOf<R> extends { readonly Info: infer I } ? I : unknown
+
+/* eslint-disable @typescript-eslint/no-unused-vars -- what is inferred and not used has a name all the same */
+export type StateOf<R> =
+  R extends WebsocketRoute<infer _TP extends FastifyTypeProvider, infer _S extends FastifySchema, infer State>
+    ? [State, NoStateFromInitAbove] extends [NoStateFromInitAbove, State] ? undefined : State
+    : unknown
+/* eslint-enable @typescript-eslint/no-unused-vars */
+
+/** What both `connect` and `drive` take. */
+export interface ExpectOptions<F extends string> {
+  /** The field by whose value `next` selects messages. Default: `event`. */
+  readonly field?: F
+  /**
+   * The codec of the route. Default: JSON over text frames. `raw`, for a route without a `send`
+   * schema: text is a string, binary a Buffer.
+   */
+  readonly codec?: Codec | 'raw'
+  /** How long to wait for what is expected. Default: 3 000, less than most test runners wait. */
+  readonly timeoutMs?: number
+}
+
+/** An answer to the upgrade that is not the 101. */
+export interface Refusal {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
+  /** Parses the body. */
+  readonly json: () => unknown
+}
+
+/** How a connection ended. 1005: the close frame had no code. 1006: there was none. */
+export interface ClosedWith {
+  readonly code: number
+  readonly reason: string
+}

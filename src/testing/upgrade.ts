@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto'
+import { request as requestHttp, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { request as requestHttps, type RequestOptions } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { Refusal } from './types.ts'
+
+export interface UpgradeOptions {
+  readonly headers?: OutgoingHttpHeaders
+  /** What the client offers, best first. */
+  readonly subprotocols?: readonly string[]
+}
+
+/** How a server answered an upgrade. */
+export interface Answer {
+  readonly headers: IncomingHttpHeaders
+  readonly socket: Duplex
+  /** What came with the 101: the first frames may be in it. */
+  readonly head: Buffer
+  /** There when it was not the 101. */
+  readonly refused: Refusal | undefined
+}
+
+/**
+ * Asks for an upgrade (RFC 6455 §4.1). Resolves with the answer in the turn in which it comes, so that a
+ * listener misses nothing. Rejects when there is none.
+ */
+export async function askForUpgrade (
+  where: RequestOptions, isTls: boolean, { headers = {}, subprotocols = [] }: UpgradeOptions
+): Promise<Answer> {
+  const request = (isTls ? requestHttps : requestHttp)({
+    ...where,
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': randomBytes(16).toString('base64'),
+      ...(subprotocols.length > 0 && { 'sec-websocket-protocol': subprotocols.join(', ') }),
+      ...headers
+    }
+  })
+  return new Promise((resolve, reject) => {
+    request.on('error', reject)
+    request.on('upgrade', (response, socket, head) => resolve({ headers: response.headers, socket, head, refused: undefined }))
+    request.on('response', (response) => { readRefusal(response).then(resolve, reject) })
+    request.end()
+  })
+}
+
+async function readRefusal (response: IncomingMessage): Promise<Answer> {
+  const { headers, socket, statusCode = 0 } = response
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  const body = Buffer.concat(chunks).toString()
+  const refused: Refusal = { statusCode, headers, body, json: () => JSON.parse(body) as unknown }
+  return { headers, socket, head: Buffer.alloc(0), refused }
+}
