@@ -9,6 +9,7 @@ import { openCluster } from './engine.ts'
 import { gossip } from './gossip/gossip.ts'
 import { DEMO_GAMES, readGames } from './gossip/known-games.ts'
 import { pages } from './pages.ts'
+import { stream } from './stream.ts'
 
 const { GOSSIP_GAMES, GOSSIP_HEARTBEAT_MS, GOSSIP_ADMIN_TOKEN } = process.env
 
@@ -22,7 +23,7 @@ async function main (): Promise<void> {
     info: {
       title: 'The example server of fastify-websock',
       version: '0.1.0',
-      description: 'A connection timer, a chat, Gossip (a network of games) and an echo.'
+      description: 'A connection timer, a chat, Gossip (a network of games), an echo and a stream of tokens.'
     },
     tags: [{ name: 'demo', description: 'Small examples' }, { name: 'gossip', description: 'A network of games' }],
     routePrefix: '/docs'
@@ -30,6 +31,7 @@ async function main (): Promise<void> {
   await app.register(connectionTimer)
   await app.register(echo)
   await app.register(chat)
+  await app.register(stream)
   await app.register(gossip, {
     games: GOSSIP_GAMES ? readGames(GOSSIP_GAMES) : DEMO_GAMES,
     heartbeatMs: Number(GOSSIP_HEARTBEAT_MS || 15_000),
@@ -50,6 +52,7 @@ async function main (): Promise<void> {
   ${ws}/ws/connection_timer/NAME?everyMs=15000
   ${ws}/ws/chat/ROOM?nick=NICK
   ${ws}/ws/echo
+  ${ws}/ws/stream
   ${ws}/socket
 `)
   if (!GOSSIP_GAMES) {

@@ -26,11 +26,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   'event-loop': { ours: [], others: [] },
   'async-context': { ours: [], others: [/^node:async_hooks$/] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
-  transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:net$/, /^type:node:stream$/] },
+  transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:(net|stream)$/] },
   connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/, /^async-context$/], others: [NODE, /^type:fastify$/] },
   messages: { ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/], others: [/^node:util\/types$/, /^secure-json-parse$/] },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
-  pubsub: { ours: [/^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
+  pubsub: { ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
   asyncapi: {
     ours: [/^wire\//, /^errors$/, /^messages\//, /^plugin\/route$/, /^connection\/handler$/],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/]

@@ -96,6 +96,12 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       t.ok(one.app.websock.ref(addressOf(far)).post('x'), 'one of another node cannot be seen from here')
       t.notOk(one.app.websock.ref('nobody').post('x'))
       t.throws(() => one.app.websock.ref(addressOf(far)).post(1n), { code: 'FST_WEBSOCK_UNSENDABLE' })
+      const [here, there] = [await one.join('r'), await two.join('r')]
+      for (const client of [here, there]) {
+        t.ok(one.app.websock.ref(addressOf(client)).close(4003, 'kicked'))
+        t.same(await client.closed, { code: 4003, reason: 'kicked' })
+      }
+      t.throws(() => one.app.websock.ref(addressOf(far)).close(1006), { code: 'FST_WEBSOCK_UNSENDABLE' })
     })
 
     await t.test('presence is the same on all nodes, and told to subscribers', async (t) => {

@@ -1,0 +1,53 @@
+import { setTimeout as later } from 'node:timers/promises'
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+
+const Ask = Type.Object({ event: Type.Literal('ask'), prompt: Type.String({ maxLength: 1000 }) })
+const Cancel = Type.Object({ event: Type.Literal('cancel') })
+const Token = Type.Object({ event: Type.Literal('token'), text: Type.String() })
+const Done = Type.Object({ event: Type.Literal('done'), cancelled: Type.Boolean() })
+
+export interface StreamOptions {
+  /** Where the tokens of an answer come from: a language model, say. */
+  answer?: (prompt: string, signal: AbortSignal) => AsyncIterable<string>
+}
+
+/** Streams an answer token by token, at the pace of the client. A message cancels it. */
+export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (app, { answer = spell }) => {
+  app.get('/ws/stream', {
+    schema: {
+      summary: 'Answers a prompt token by token',
+      tags: ['demo'],
+      websocket: { receive: Type.Union([Ask, Cancel]), send: Type.Union([Token, Done]) }
+    },
+    websocketHandler: {
+      init: (_args, ws) => ws.ok({ asked: new AbortController() }),
+      on: {
+        event: {
+          ask ({ prompt }, { asked }, ws) {
+            asked.abort()
+            const current = new AbortController()
+            ws.run(async (ended) => {
+              const signal = AbortSignal.any([current.signal, ended])
+              for await (const text of answer(prompt, signal)) {
+                // Waits while the client reads slowly. False: the connection ends.
+                if (signal.aborted || !await ws.drained()) break
+                ws.send({ event: 'token', text })
+              }
+              ws.send({ event: 'done', cancelled: signal.aborted })
+            })
+            return ws.ok({ asked: current })
+          },
+          cancel (_message, { asked }) { asked.abort() }
+        }
+      }
+    }
+  })
+}
+
+/** Stands in for a model: the words of the prompt, one each 100 ms. */
+async function * spell (prompt: string, signal: AbortSignal): AsyncIterable<string> {
+  for (const word of prompt.split(/\s+/)) {
+    await later(100, undefined, { signal }).catch(() => {})
+    yield word
+  }
+}

@@ -1,0 +1,410 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { Type } from '@fastify/type-provider-typebox'
+import type { WebsocketRef as Ref, WebsocketContext } from '../../src/index.ts'
+import { connect } from '../helpers/client.ts'
+import { closeFrame, connectRaw, handshake, text, words } from '../helpers/raw.ts'
+import { startServer } from '../helpers/server.ts'
+
+type Ws = WebsocketContext<string, string, unknown>
+
+/** Waits for a condition, and fails instead of hanging. */
+async function until (condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it does not come')
+    await nextTurn()
+  }
+}
+
+void t.test('ws.send: from a callback, before its result, and from a timer', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        handleIn: async (_message, _state, ws) => {
+          const answers = [ws.send('1'), ws.send(['2', '3'])]
+          await nextTurn()
+          ws.send(answers.join())
+          setImmediate(() => ws.send('late'))
+          return ws.push('result')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  client.send('go')
+  for (const expected of ['1', '2', '3', 'true,true', 'result', 'late']) t.equal(await client.next(), expected)
+})
+
+void t.test('ws.send says false, and does not throw, once the connection has ended', async (t) => {
+  let seat: Ws | undefined
+  const server = await startServer(t, (app) => {
+    app.get('/', { websocketHandler: { init: (_args, ws) => { seat = ws as never } } })
+  })
+  const client = await connect(t, server.url('/'))
+  await until(() => seat !== undefined)
+  client.socket.terminate()
+  await until(() => seat?.signal.aborted === true)
+  t.equal(seat?.send('x'), false)
+  t.equal(await seat?.drained(), false)
+  t.notOk(seat?.close())
+})
+
+void t.test('what ws.send cannot send ends the connection 1011, logged once, without a throw', async (t) => {
+  const returned: unknown[] = []
+  const reasons: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      schema: { websocket: { receive: Type.Any(), send: Type.Object({ n: Type.Integer() }) } },
+      websocketHandler: {
+        handleIn: (_message, _state, ws) => {
+          ws.send({ n: 1 })
+          returned.push(ws.send([{ n: 2 }, { n: 'no number' as never }]))
+          return ws.push({ n: 3 })
+        },
+        terminate: ({ type }) => { reasons.push(type) }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  client.send({})
+  t.same(await client.nextJson(), { n: 1 })
+  t.equal((await client.closed).code, 1011)
+  t.equal(client.received.length, 1, 'nothing of a list is sent when one of it cannot be')
+  await until(() => reasons.length > 0)
+  t.same([returned, reasons], [[false], ['error']])
+  t.same(server.logs.map(({ callback }) => callback), ['ws.send'])
+})
+
+void t.test('ws.close: what was sent leaves first, the result does not', async (t) => {
+  const reasons: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        handleIn: ({ data }, _state, ws) => {
+          ws.send('bye')
+          if (data === 'plain') ws.close()
+          else if (data === 'wrong') ws.close(99)
+          else ws.close(4001, 'moved')
+          return ws.push(`never ${ws.send('never')}`)
+        },
+        terminate: ({ type }) => { reasons.push(type) }
+      }
+    })
+  })
+  for (const [word, code, reason] of [['plain', 1000, ''], ['other', 4001, 'moved'], ['wrong', 1011, '']] as const) {
+    const client = await connect(t, server.url('/'))
+    client.send(word)
+    t.same(await client.closed, { code, reason })
+    t.same(client.received, ['bye'])
+  }
+  await until(() => reasons.length === 3)
+  t.same(reasons, ['normal', 'normal', 'error'])
+})
+
+void t.test('with slowPeer: wait, ws.send is bounded', async (t) => {
+  let seat: Ws | undefined
+  const reasons: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 64 * 1024, maxMailboxLength: 4 },
+      websocketHandler: {
+        init: (_args, ws) => { seat = ws as never; return ws.push('ready') },
+        terminate: (reason) => { reasons.push(reason.type === 'error' ? reason.code : reason.type) }
+      }
+    })
+  })
+  const client = (await connectRaw(t, server.port)).write(handshake('/'))
+  await client.until(() => client.frames().length === 1)
+  client.socket.pause()
+  const ws = seat as unknown as Ws
+  const message = 'x'.repeat(100_000)
+  let sent = 0
+  while (ws.send(message) && sent < 1000) {
+    sent++
+    await nextTurn()
+  }
+  t.ok(sent < 1000, `${sent} messages were taken`)
+  await until(() => reasons.length > 0)
+  t.same(reasons, [1013])
+})
+
+void t.test('ws.drained resolves when the client has read', async (t) => {
+  let seat: Ws | undefined
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { maxBufferedBytes: 256 * 1024, slowPeer: 'drop' },
+      websocketHandler: { init: (_args, ws) => { seat = ws as never; return ws.push('ready') } }
+    })
+  })
+  const client = (await connectRaw(t, server.port)).write(handshake('/'))
+  await client.until(() => client.frames().length === 1)
+  client.socket.pause()
+  const ws = seat as unknown as Ws
+  t.equal(await ws.drained(), true, 'at once, when nothing waits')
+  const message = 'x'.repeat(50_000)
+  while (ws.send(message)) await nextTurn()
+  const drained: boolean[] = []
+  void ws.drained().then((value) => drained.push(value))
+  for (let turn = 0; turn < 20; turn++) await nextTurn()
+  t.same(drained, [])
+  client.socket.resume()
+  await until(() => drained.length > 0)
+  t.same(drained, [true])
+  t.ok(ws.bufferedBytes <= 128 * 1024)
+})
+
+void t.test('ws.run: beside the mailbox, aborted by the end, awaited before terminate', async (t) => {
+  const events: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          ws.run(async (signal) => {
+            events.push('task')
+            await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+            await nextTurn()
+            events.push('task ends')
+            throw signal.reason
+          })
+          return ws.push('ready')
+        },
+        handleIn: (_message, _state, ws) => ws.push('pong'),
+        terminate: ({ type }) => { events.push(type) }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  await client.next()
+  client.send('ping')
+  t.equal(await client.next(), 'pong', 'messages are handled meanwhile')
+  client.socket.close(1000)
+  await until(() => events.length === 3)
+  t.same(events, ['task', 'task ends', 'remote'])
+  t.same(server.logs, [], 'an abort is no failure')
+})
+
+void t.test('a task of ws.run that fails, at once or later, ends the connection 1011', async (t) => {
+  const reasons: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        handleIn: ({ data }, _state, ws) => {
+          if (data === 'at once') ws.run(() => { throw new Error('at once') })
+          else ws.run(async () => { await nextTurn(); throw new Error('later') })
+        },
+        terminate: ({ type }) => { reasons.push(type) }
+      }
+    })
+  })
+  for (const word of ['at once', 'later']) {
+    const client = await connect(t, server.url('/'))
+    client.send(word)
+    t.equal((await client.closed).code, 1011)
+  }
+  await until(() => reasons.length === 2)
+  t.same(reasons, ['error', 'error'])
+  t.same(server.logs.map(({ callback, err }) => [callback, err?.message]), [['ws.run', 'at once'], ['ws.run', 'later']])
+})
+
+void t.test('a task that never ends delays terminate by terminateTimeoutMs', async (t) => {
+  const reasons: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { terminateTimeoutMs: 50 },
+      websocketHandler: {
+        init: (_args, ws) => { ws.run(() => new Promise(() => {})); return ws.push('ready') },
+        terminate: ({ type }) => { reasons.push(type) }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  await client.next()
+  client.socket.close(1000)
+  await until(() => reasons.length > 0)
+  t.same(server.logs.map(({ callback }) => callback), ['a task of ws.run'])
+})
+
+void t.test('ws.broadcast and ws.publish reach everybody else, ws.server the application', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.decorate('greeting', 'hello')
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => { ws.subscribe('room'); return ws.push('ready') },
+        handleIn: (_message, _state, ws) => {
+          ws.broadcast('room', (ws.server as unknown as { greeting: string }).greeting)
+          ws.publish('room', 'an info')
+          ws.server.websock.broadcast('room', 'all')
+        },
+        handleInfo: (info, _state, ws) => ws.push(String(info))
+      }
+    })
+  })
+  const [one, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
+  await Promise.all([one.next(), other.next()])
+  one.send('go')
+  t.same([await other.next(), await other.next(), await other.next()], ['hello', 'all', 'an info'])
+  t.equal(await one.next(), 'all')
+})
+
+void t.test('ref.close ends another connection, and not within the call', async (t) => {
+  const refs: Ref[] = []
+  const events: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => { refs.push(ws.ref); return ws.push('ready') },
+        terminate: ({ type }) => { events.push(type) }
+      }
+    })
+    app.post('/kick', () => {
+      const known = refs[0]?.close(4003, 'kicked')
+      events.push('called')
+      return { known }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  await client.next()
+  t.same((await server.app.inject({ method: 'POST', url: '/kick' })).json(), { known: true })
+  t.same(await client.closed, { code: 4003, reason: 'kicked' })
+  await until(() => events.length === 2)
+  t.same(events, ['called', 'normal'])
+  await until(() => [...server.app.websock.connections].length === 0)
+  await until(() => refs[0]?.close() === false)
+  t.throws(() => refs[0]?.close(1005), { code: 'FST_WEBSOCK_UNSENDABLE' })
+})
+
+void t.test('snapshot, then live: broadcasts wait for the result of the callback that subscribed', async (t) => {
+  let load = (): void => {}
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: async (_args, ws) => {
+          ws.subscribe('prices')
+          const snapshot = 'price 0'
+          await new Promise<void>((resolve) => { load = resolve })
+          return ws.push(snapshot)
+        },
+        handleIn: (_message, _state, ws) => {
+          ws.subscribe('mine')
+          app.websock.broadcast('mine', 'after')
+          app.websock.broadcast('prices', 'price 3')
+          return ws.push('result')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  for (const price of ['price 1', 'price 2']) server.app.websock.broadcast('prices', price)
+  load()
+  for (const expected of ['price 0', 'price 1', 'price 2']) t.equal(await client.next(), expected)
+  client.send('more')
+  for (const expected of ['price 3', 'result', 'after']) t.equal(await client.next(), expected)
+  server.app.websock.broadcast('mine', 'live')
+  t.equal(await client.next(), 'live')
+})
+
+void t.test('what is held for a callback is bounded by maxBufferedBytes', async (t) => {
+  for (const [slowPeer, code] of [['close', 1013], ['drop', 0]] as const) {
+    let load = (): void => {}
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { maxBufferedBytes: 1024, slowPeer },
+        websocketHandler: {
+          init: async (_args, ws) => {
+            ws.subscribe('all')
+            await new Promise<void>((resolve) => { load = resolve })
+            return ws.push('snapshot')
+          },
+          handleIn: (_message, _state, ws) => ws.push(`dropped ${ws.droppedMessages}`)
+        }
+      })
+    })
+    const client = await connect(t, server.url('/'))
+    for (let n = 0; n < 10; n++) server.app.websock.broadcast('all', 'x'.repeat(500))
+    load()
+    t.equal(await client.next(), 'snapshot')
+    if (code > 0) t.equal((await client.closed).code, code)
+    else {
+      client.send('?')
+      for (let n = 0; n < 3; n++) await client.next()
+      t.equal(await client.next(), 'dropped 7')
+    }
+  }
+})
+
+void t.test('a forgotten return, a push in a timer and an info without handleInfo are told once for each route', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/forgotten', { websocketHandler: { handleIn: (_message, _state, ws) => { ws.push('lost'); ws.send('sent') } } })
+    app.get('/twice', { websocketHandler: { handleIn: (_message, _state, ws) => { ws.push('lost'); return ws.push('sent') } } })
+    app.get('/async', { websocketHandler: { handleIn: async (_message, _state, ws) => { await nextTurn(); ws.stop(); ws.send('sent') } } })
+    app.get('/timer', {
+      websocketHandler: { handleIn: (_message, _state, ws) => { setImmediate(() => { ws.push('lost'); ws.send('sent') }) } }
+    })
+    app.get('/info', { websocketHandler: { handleIn: (_message, _state, ws) => { ws.post('lost'); return ws.push('sent') } } })
+    app.get('/right', {
+      websocketHandler: { handleIn: (_message, _state, ws) => { const result = ws.push('sent'); return result } }
+    })
+  })
+  for (const path of ['/forgotten', '/twice', '/async', '/timer', '/info', '/right']) {
+    const client = await connect(t, server.url(path))
+    for (let n = 0; n < 3; n++) {
+      client.send('go')
+      t.equal(await client.next(), 'sent')
+    }
+    await nextTurn()
+    await nextTurn()
+    const told = server.logs.splice(0).map(({ level, msg, route }) => [level, route, msg.slice(0, 12)])
+    const expected = path === '/right' ? [] : [[40, path, path === '/info' ? 'an info was ' : 'ws.push() or']]
+    t.same(told, expected, path)
+  }
+})
+
+void t.test('methods that people know from ws throw a text that names what to use', async (t) => {
+  const texts: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          const habits = ws as unknown as Record<string, (...args: unknown[]) => void>
+          for (const name of ['on', 'once', 'addEventListener', 'emit', 'terminate', 'destroy', 'disconnect', 'ping', 'pong']) {
+            try {
+              habits[name]?.('message', () => {})
+              texts.push(`${name} does not throw`)
+            } catch (error) {
+              texts.push(`${(error as { code: string }).code} ${(error as Error).message}`)
+            }
+          }
+          return ws.push('ready')
+        }
+      }
+    })
+  })
+  await (await connect(t, server.url('/'))).next()
+  t.equal(texts.length, 9)
+  for (const text of texts) t.match(text, /^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \w+\(\): .*(declare|call|pings by itself|sent by)/)
+})
+
+void t.test('after a bare FIN ws.send still reaches the client, after its close frame it does not', async (t) => {
+  const answers: boolean[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => ws.push('ready'),
+        handleIn: async (_message, _state, ws) => {
+          while (!ws.signal.aborted) await nextTurn()
+          answers.push(ws.send('answer'))
+        }
+      }
+    })
+  })
+  const open = await connectRaw(t, server.port)
+  open.write(handshake('/')).write(text('go')).socket.end()
+  await open.ended
+  t.same(words(open).slice(0, 2), ['1 ready', '1 answer'])
+  const closing = (await connectRaw(t, server.port)).write(handshake('/')).write(Buffer.concat([text('go'), closeFrame(1000)]))
+  await closing.ended
+  t.same(words(closing), ['1 ready', '8 1000'])
+  await until(() => answers.length === 2)
+  t.same(answers, [true, false])
+})
