@@ -58,6 +58,7 @@ import {
   type WebsocketRouteHandler,
   type WebsocketRouteOptions,
   type WebsocketShorthandOptions,
+  type WebsocketTask,
   type WebsocketTimer,
   type WebsocketTypes
 } from './dist/index.js'
@@ -128,6 +129,7 @@ declare namespace websock {
     WebsocketRouteHandler,
     WebsocketRouteOptions,
     WebsocketShorthandOptions,
+    WebsocketTask,
     WebsocketTimer,
     WebsocketTypes
   }

@@ -11,6 +11,10 @@ export interface StreamOptions {
   answer?: (prompt: string, signal: AbortSignal) => AsyncIterable<string>
 }
 
+interface State {
+  task?: { cancel: () => void }
+}
+
 /** Streams an answer token by token, at the pace of the client. A message cancels it. */
 export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (app, { answer = spell }) => {
   app.get('/ws/stream', {
@@ -20,24 +24,23 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (app, { an
       websocket: { receive: Type.Union([Ask, Cancel]), send: Type.Union([Token, Done]) }
     },
     websocketHandler: {
-      init: (_args, ws) => ws.ok({ asked: new AbortController() }),
+      init: (_args, ws) => ws.ok<State>({}),
       on: {
         event: {
-          ask ({ prompt }, { asked }, ws) {
-            asked.abort()
-            const current = new AbortController()
-            ws.run(async (ended) => {
-              const signal = AbortSignal.any([current.signal, ended])
-              for await (const text of answer(prompt, signal)) {
+          ask ({ prompt }, { task }, ws) {
+            task?.cancel()
+            return ws.ok({
+              task: ws.run(async (signal) => {
+                for await (const text of answer(prompt, signal)) {
                 // Waits while the client reads slowly. False: the connection ends.
-                if (signal.aborted || !await ws.drained()) break
-                ws.send({ event: 'token', text })
-              }
-              ws.send({ event: 'done', cancelled: signal.aborted })
+                  if (signal.aborted || !await ws.drained()) break
+                  ws.send({ event: 'token', text })
+                }
+                ws.send({ event: 'done', cancelled: signal.aborted })
+              })
             })
-            return ws.ok({ asked: current })
           },
-          cancel (_message, { asked }) { asked.abort() }
+          cancel (_message, { task }) { task?.cancel() }
         }
       }
     }

@@ -12,6 +12,7 @@ export type {
   NoStateFromInitAbove, PresenceDiff, PresenceEntry, RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
 } from './connection/handler.ts'
 export type { Ref as WebsocketRef } from './connection/ref.ts'
+export type { Task as WebsocketTask } from './connection/tasks.ts'
 export type { WebsocketConnection, WebsocketConnections } from './plugin/connections.ts'
 export type { Ok, Push, Result, Stop } from './connection/result.ts'
 export type { Topic, TopicTypes } from './connection/topic.ts'

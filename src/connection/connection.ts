@@ -22,7 +22,7 @@ import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
 import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
-import { Tasks, type TasksOwner } from './tasks.ts'
+import { Tasks, type Task, type TasksOwner } from './tasks.ts'
 import { Timers, type Timer } from './timers.ts'
 
 /**
@@ -206,10 +206,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   /** Starts a task beside the mailbox. `terminate` waits for it. */
-  run (task: (signal: AbortSignal) => unknown): void {
-    if (this.#ending.begun) return
+  run (task: (signal: AbortSignal) => unknown): Task {
+    if (this.#ending.begun) return { cancel () {} }
     this.#tasks ??= new Tasks(this)
-    void this.#mailbox.enter(this.#tasks.run, this.#tasks, task)
+    return this.#mailbox.enter(this.#tasks.start, this.#tasks, task)
   }
 
   taskFailed (error: unknown): void { this.#failAside(error, 'ws.run') }
@@ -255,7 +255,6 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   /** Ends because the server does. */
   shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
-
   /** Ends without a close frame, or breaks off waiting for the peer's. */
   cut (): void { this.#end({ type: 'shutdown' }, 'cut') }
 
@@ -394,6 +393,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#timers?.endAll()
     this.#limiter?.stop()
     this.#membership?.dropHeld()
+    this.#tasks?.cancelAll()
     this.#endpoint.topics.leave(this)
     this.#transport.release()
   }

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify
 import type { ControlFrame, PingFrame, RawMessage } from '../wire/frame.ts'
 import type { Ok, Push, Result, Stop } from './result.ts'
 import type { Ref } from './ref.ts'
+import type { Task } from './tasks.ts'
 import type { Timer } from './timers.ts'
 import type { Topic } from './topic.ts'
 
@@ -107,7 +108,7 @@ export interface NoStateFromInitAbove {
 }
 
 interface BaseContext<in Send, in Info> {
-  /** Unique in this process and, by its prefix, across processes. */
+  /** Unique in this process and, by its prefix, across processes. The same as `ref.address`. */
   readonly id: string
   /** This connection's address, for others to post infos to. */
   readonly ref: Ref<Info>
@@ -146,11 +147,11 @@ interface BaseContext<in Send, in Info> {
   readonly close: (code?: number, reason?: string) => void
   /**
    * Starts a task beside the mailbox, for streams, files and long queries: callbacks go on meanwhile. `signal` is aborted
-   * when the connection begins to end; `terminate` then waits for the task, for at most `terminateTimeoutMs`. A rejection
-   * is logged, and ends the connection 1011; one with `signal.reason` is an end like any other. Once the connection has
-   * begun to end, no task is started.
+   * by `cancel()` of what is returned, and when the connection begins to end; `terminate` then waits for the task, for at
+   * most `terminateTimeoutMs`. A rejection is logged, and ends the connection 1011; not one with an AbortError, or by
+   * `signal.reason`, once the signal is aborted. Once the connection has begun to end, no task is started.
    */
-  readonly run: (task: (signal: AbortSignal) => unknown) => void
+  readonly run: (task: (signal: AbortSignal) => unknown) => Task
   /**
    * Puts an info into this connection's own mailbox, behind the frames that were read together with the one
    * being handled. False when the connection has ended or the mailbox is full.
@@ -166,7 +167,7 @@ interface BaseContext<in Send, in Info> {
   /**
    * From now on publications on this topic (1 to 1 024 characters) arrive as infos, and broadcasts at the client. In a
    * callback: broadcasts on it wait until the result of that callback has been sent, so that a snapshot in the result
-   * comes first. Idempotent; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * comes first; a change that is loaded and broadcast meanwhile comes twice. Idempotent; ends with the connection. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscribe: (topic: string | Topic<Send, Info>) => void
   readonly unsubscribe: (topic: string | Topic) => void

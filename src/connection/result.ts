@@ -94,6 +94,7 @@ export function checkDetail (detail: CloseDetail): CloseFrame {
 }
 
 function describe (value: unknown): string {
+  if (typeof value === 'boolean') return `${value}: do not return what ws.send() or ws.post() gives`
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
   return textOf(() => typeof value === 'object' && value !== null
     ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'no keys'}`

@@ -1,31 +1,55 @@
 export interface TasksOwner {
-  readonly signal: AbortSignal
   /** What a task has thrown or rejected with. */
   taskFailed (error: unknown): void
   /** The last task has settled. */
   tasksEnded (): void
 }
 
+/** A task that was started. */
+export interface Task {
+  /** Aborts the signal of the task. Nothing happens when it has settled. */
+  readonly cancel: () => void
+}
+
 /** The tasks of `ws.run`, which run beside the mailbox. */
 export class Tasks {
   readonly #owner: TasksOwner
-  #running = 0
+  readonly #running = new Set<AbortController>()
 
   constructor (owner: TasksOwner) {
     this.#owner = owner
   }
 
-  get running (): boolean { return this.#running > 0 }
+  get running (): boolean { return this.#running.size > 0 }
 
-  async run (task: (signal: AbortSignal) => unknown): Promise<void> {
-    const { signal } = this.#owner
-    this.#running++
+  start (task: (signal: AbortSignal) => unknown): Task {
+    const controller = new AbortController()
+    this.#running.add(controller)
+    void this.#run(task, controller)
+    return { cancel: () => controller.abort() }
+  }
+
+  cancelAll (): void {
+    for (const controller of this.#running) controller.abort()
+  }
+
+  async #run (task: (signal: AbortSignal) => unknown, controller: AbortController): Promise<void> {
     try {
-      await task(signal)
+      await task(controller.signal)
     } catch (error) {
-      // Once aborted, a task may end with the error of its signal.
-      if (!signal.aborted || error !== signal.reason) this.#owner.taskFailed(error)
+      if (!isAbort(error, controller.signal)) this.#owner.taskFailed(error)
     }
-    if (--this.#running === 0) this.#owner.tasksEnded()
+    this.#running.delete(controller)
+    if (!this.running) this.#owner.tasksEnded()
+  }
+}
+
+/** The error of a signal, as it is or wrapped: Node's functions that take a signal reject with an AbortError of their own. */
+function isAbort (error: unknown, { aborted, reason }: AbortSignal): boolean {
+  if (!aborted) return false
+  try {
+    return error === reason || (error as { name?: unknown }).name === 'AbortError' || (error as { cause?: unknown }).cause === reason
+  } catch {
+    return false
   }
 }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as later } from 'node:timers/promises'
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketRef as Ref, WebsocketContext } from '../../src/index.ts'
@@ -205,6 +205,41 @@ void t.test('a task of ws.run that fails, at once or later, ends the connection 
   await until(() => reasons.length === 2)
   t.same(reasons, ['error', 'error'])
   t.same(server.logs.map(({ callback, err }) => [callback, err?.message]), [['ws.run', 'at once'], ['ws.run', 'later']])
+})
+
+void t.test('an aborted task may end with the AbortError of whatever took its signal, and can be cancelled', async (t) => {
+  const ended: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          const start = (name: string): { cancel: () => void } => ws.run(async (signal) => {
+            try {
+              await later(60_000, undefined, { signal })
+            } finally {
+              ended.push(name)
+            }
+          })
+          start('by the end')
+          return ws.push('ready', start('by cancel'))
+        },
+        handleIn: (_message, task, ws) => {
+          task.cancel()
+          return ws.push('cancelled')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  await client.next()
+  client.send('cancel')
+  t.equal(await client.next(), 'cancelled')
+  await until(() => ended.length === 1)
+  client.send('cancel')
+  t.equal(await client.next(), 'cancelled', 'the connection goes on')
+  client.socket.terminate()
+  await until(() => ended.length === 2)
+  t.same([ended, server.logs], [['by cancel', 'by the end'], []])
 })
 
 void t.test('a task that never ends delays terminate by terminateTimeoutMs', async (t) => {
