@@ -12,7 +12,7 @@ const TIMEOUT_MS = 180_000
 const root = join(__dirname, '..')
 const CORE = [
   /^neighbours\/.*/, /^upgrade\/(neighbours|other-listeners)$/, /(^|\/)(upgrade|handshake)$/, /(^upgrade-|\/)plain-http$/,
-  /(^upgrade-elsewhere|\/beside-other-routes)$/, /(^|\/)ending$/, /(^|\/)shutdown$/, /(^|\/)packaging$/
+  /(^upgrade-elsewhere|\/beside-other-routes)$/, /(^|\/)ending$/, /(^|\/)shutdown$/, /(^|\/)packaging$/, /^client\/(messages|sending)$/
 ]
 
 void main()

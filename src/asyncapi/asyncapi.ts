@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { findInside } from '../plugin/plugin.ts'
 import type { DeclaredRoute } from './channel.ts'
 import { buildDocument } from './document.ts'
 import { checkOptions, type AsyncApiOptions } from './options.ts'
@@ -8,30 +9,34 @@ import type { AsyncApi, AsyncApiDocument } from './types.ts'
 import { toYaml } from './yaml.ts'
 
 /**
- * The Fastify plugin: `await app.register(asyncapi, options)`, before the routes. Throws a coded error
- * for a wrong or unknown option.
+ * The Fastify plugin: `await app.register(asyncapi, options)`. Describes the websocket routes of its
+ * context and below. Throws a coded error for a wrong or unknown option.
  */
 export const asyncapi = fp(register, { fastify: '5.x', name: 'fastify-websock/asyncapi' })
 
 async function register (instance: FastifyInstance, given: AsyncApiOptions): Promise<void> {
   const options = checkOptions(given)
-  const routes: DeclaredRoute[] = []
   let document: AsyncApiDocument | undefined
   let yaml: string | undefined
-  instance.addHook('onRoute', function (route) {
-    // Fastify makes a HEAD route of each GET route.
-    if (route.websocketHandler !== undefined && route.method !== 'HEAD') routes.push({ instance: this, route })
-  })
   instance.addHook('onReady', async () => {
-    document = buildDocument(routes, options)
+    document = buildDocument(findRoutes(instance), options)
   })
   instance.decorate('asyncapi', ((wanted = {}) => {
     // Before the server is ready: of the routes that there are so far.
-    const current = document ?? buildDocument(routes, options)
+    const current = document ?? buildDocument(findRoutes(instance), options)
     if (wanted.yaml !== true) return current
     if (document === undefined) return toYaml(current)
     yaml ??= toYaml(current)
     return yaml
   }) as AsyncApi)
   if (options.routePrefix !== undefined) await servePage(instance, options.routePrefix)
+}
+
+/** The websocket routes of a context and of those below, whether declared before this plugin or after it. */
+function findRoutes (context: FastifyInstance): DeclaredRoute[] {
+  const declarations = findInside(context)?.mounts.declarations ?? []
+  return declarations
+    // Fastify makes the context of a child from its parent by Object.create.
+    .filter(({ instance }) => instance === context || Object.prototype.isPrototypeOf.call(context, instance))
+    .map(({ instance, declared }) => ({ instance, route: declared }))
 }

@@ -31,6 +31,11 @@ export class RouteMounts {
     return [...this.#mounts.values()].map(({ route }) => route)
   }
 
+  /** In the order of their declaration, each with the context that it was declared in. */
+  get declarations (): ReadonlyArray<Pick<Mount, 'instance' | 'declared'>> {
+    return [...this.#mounts.values()]
+  }
+
   before (instance: FastifyInstance, declared: RouteOptions): void {
     if (declared.websocketOptions !== undefined && declared.websocketHandler === undefined) {
       throw new FST_WEBSOCK_INVALID_HANDLER(`${String(declared.method)}:${declared.url}`, '', 'there, beside `websocketOptions`')

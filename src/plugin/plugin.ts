@@ -24,7 +24,7 @@ import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
 
-/** What the testing entry looks at. */
+/** What the other entries look at. */
 export interface Inside {
   readonly loop: EventLoop
   readonly residents: Residents

@@ -19,13 +19,14 @@ async function exampleRoutes (app: App): Promise<void> {
   await app.register(load(join(EXAMPLE, 'connection-timer/connection-timer.js')).connectionTimer)
   await app.register(load(join(EXAMPLE, 'chat.js')).chat)
   await app.register(load(join(EXAMPLE, 'echo.js')).echo)
+  await app.register(load(join(EXAMPLE, 'stream.js')).stream)
   await app.register(load(join(EXAMPLE, 'gossip/gossip.js')).gossip, { games: [] })
 }
 
 void t.test('every route of the example is described, and AsyncAPI\'s parser has nothing to say', async (t) => {
   const { app, document } = await describe(t, exampleRoutes)
   t.same(Object.values(document.channels).map(({ address }) => address).sort(),
-    ['/socket', '/ws/chat/{room}', '/ws/connection_timer/{name}', '/ws/echo', '/ws/gossip'])
+    ['/socket', '/ws/chat/{room}', '/ws/connection_timer/{name}', '/ws/echo', '/ws/gossip', '/ws/stream'])
   t.same(await diagnose(document), [])
   t.same(await diagnose(app.asyncapi({ yaml: true })), [], 'the same as YAML')
   t.ok('ws.gossip.send' in document.operations)
@@ -159,6 +160,27 @@ void t.test('routes before the plugin is ready are in the document that it gives
   app.get('/two', { websocketHandler: {} })
   await app.ready()
   t.same(Object.keys(app.asyncapi().channels), ['one', 'two'])
+})
+
+void t.test('the order does not matter; routes of other contexts are not described', async (t) => {
+  const { app } = buildApp(t)
+  await app.register(async (parent) => {
+    await parent.register(websock)
+    parent.get('/earlier', { websocketHandler: {} })
+    await parent.register(async (child) => { child.get('/earlier/below', { websocketHandler: {} }) })
+    await parent.register(asyncapi)
+    parent.get('/later', { websocketHandler: {} })
+    await parent.register(async (child) => {
+      await child.register(asyncapi)
+      child.get('/inner', { websocketHandler: {} })
+      child.addHook('onReady', async () => { t.same(Object.keys(child.asyncapi().channels), ['inner']) })
+    })
+    parent.addHook('onReady', async () => {
+      t.same(Object.keys(parent.asyncapi().channels), ['earlier', 'earlier.below', 'later', 'inner'])
+    })
+  })
+  t.plan(2)
+  await app.ready()
 })
 
 void t.test('what is wrong is said at start', async (t) => {

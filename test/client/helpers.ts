@@ -10,9 +10,12 @@ export interface Message { readonly event: string, readonly ref?: string | numbe
 export interface Chat { readonly send: Message, readonly receive: Message }
 export type TestClient = Client<Chat>
 
-/** A client over ws, closed when the test ends; waits are short unless a test says otherwise. */
+/** What a client needs here: nothing where WebSocket is a global (Node 22), otherwise that of ws. */
+export const ownWebSocket = 'WebSocket' in globalThis ? {} : { WebSocket }
+
+/** A client, closed when the test ends; waits are short unless a test says otherwise. */
 export function connect (t: Teardown, url: Parameters<typeof connectClient>[0], options: ClientOptions<Chat, 'event', 'ref'> = {}): TestClient {
-  const client = connectClient<Chat>(url, { WebSocket, firstWaitMs: 20, maxWaitMs: 100, ...options })
+  const client = connectClient<Chat>(url, { ...ownWebSocket, firstWaitMs: 20, maxWaitMs: 100, ...options })
   t.teardown(() => client.close())
   return client
 }

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import { WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { ClientError, connect as connectClient } from '../../src/client/index.ts'
-import { connect, defer, startScripted, until, type Message } from './helpers.ts'
+import { connect, defer, ownWebSocket, startScripted, until, type Message } from './helpers.ts'
 
 const say = (socket: WebSocket, message: unknown): void => socket.send(JSON.stringify(message))
 
@@ -32,7 +32,7 @@ void t.test('another field can tell the messages apart, and hold the reference',
     })
   })
   interface Contract { send: { type: 'ping', id: number }, receive: { type: 'said' } | { type: 'pong', id: number } }
-  const client = connectClient<Contract, 'type', 'id'>(server.url, { WebSocket, field: 'type', ref: 'id' })
+  const client = connectClient<Contract, 'type', 'id'>(server.url, { ...ownWebSocket, field: 'type', ref: 'id' })
   t.teardown(() => client.close())
   const heard: unknown[] = []
   client.on('said', (message) => { heard.push(message) })
@@ -105,7 +105,7 @@ void t.test('another codec is used as the server uses it', async (t) => {
     decode: (data: Uint8Array) => { if (data[0] === 9) throw new Error('nine'); return [...data] }
   }
   const errors: ClientError[] = []
-  const client = connectClient<{ send: number[], receive: number[] }>(server.url, { WebSocket, codec, onError: (error) => errors.push(error as ClientError) })
+  const client = connectClient<{ send: number[], receive: number[] }>(server.url, { ...ownWebSocket, codec, onError: (error) => errors.push(error as ClientError) })
   t.teardown(() => client.close())
   await Promise.resolve()
   for (const message of [[1, 2], [], [9], [255]]) t.equal(client.send(message), 'queued')

@@ -35,3 +35,14 @@ void t.test('node:test: the test of the README, of at most 15 lines, passes; cha
   t.equal(failed.code, 1)
   t.match(failed.output, NEVER_SAID)
 })
+
+void t.test('vitest: the test of the README passes; changed, it fails with the transcript', async (t) => {
+  const source = example.replace("from 'node:test'", "from 'vitest'")
+    .replace('async (t)', 'async ({ onTestFinished })').replace('t.after(', 'onTestFinished(')
+  t.match(source, /vitest[^]*\(\{ onTestFinished \}\)[^]*onTestFinished\(/)
+  const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', join(ROOT, 'test/fixtures')]
+  t.match(await run(t, source, vitest), { code: 0, output: /1 passed/ })
+  const failed = await run(t, source.replace("next('said')", "next('never')"), vitest)
+  t.equal(failed.code, 1)
+  t.match(failed.output, NEVER_SAID)
+})
