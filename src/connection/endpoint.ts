@@ -37,7 +37,7 @@ export interface Topics extends RefTarget {
 }
 
 /** A mistake of a handler that does no harm but to itself: see `warnOnce`. */
-export type Mistake = 'info' | 'result'
+export type Mistake = 'info' | 'message' | 'result'
 
 /** What all connections of one route share. */
 export interface Endpoint {

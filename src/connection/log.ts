@@ -16,11 +16,12 @@ export function writeStop (log: Log, error: unknown, code: number): void {
 
 const MISTAKES: Readonly<Record<Mistake, string>> = {
   info: 'an info was dropped: the route has no handleInfo. Add one, or do not post or publish to its connections',
+  message: 'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one of them',
   result: 'ws.push() or ws.stop() was called and its result not returned, so it did nothing. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which act at once'
 }
 
 /** Warns of a mistake once for each route. */
-export function warnOnce ({ warned }: Endpoint, log: Log, mistake: Mistake): void {
+export function warnOnce ({ warned }: Pick<Endpoint, 'warned'>, log: Log, mistake: Mistake): void {
   if (warned.has(mistake)) return
   warned.add(mistake)
   writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (told once for each route)`)

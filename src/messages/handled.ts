@@ -6,9 +6,18 @@ interface Property {
   readonly const?: unknown
   readonly enum?: readonly unknown[]
   readonly anyOf?: readonly Property[]
+  readonly $ref?: unknown
+  readonly allOf?: unknown
 }
 
-/** The values of one field in all members; `open`: a member has it without a literal, or not at all. */
+/** One object schema that a message may match. */
+interface ObjectSchema {
+  readonly type?: unknown
+  readonly properties: Readonly<Record<string, Property>>
+  readonly required?: readonly string[]
+}
+
+/** The values of one field in all members; `open`: a member has it without a literal, or takes a message without it. */
 interface Field {
   readonly values: ReadonlySet<string>
   readonly open: boolean
@@ -19,7 +28,7 @@ interface Field {
  * Compares a handler with its `receive` schema: what is wrong, and what to do, or undefined.
  *
  * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a `$ref`, or in another
- * kind of schema, is not looked at.
+ * kind of schema, is not looked at: a message that meets no callback is warned of when it comes.
  */
 export function findUnhandled (
   { on = {}, handleIn, guard }: Pick<AnyHandler, 'on' | 'handleIn' | 'guard'>, receive: object | undefined
@@ -35,6 +44,7 @@ export function findUnhandled (
   const members = receive === undefined || receive instanceof TypeToken ? undefined : objectsOf(receive)
   if (members === undefined) return undefined
   for (const [name, callbacks] of fields) {
+    if (members.some(({ properties }) => Object.hasOwn(properties, name) && isHidden(properties[name]))) continue
     const problem = compareField(name, Object.keys(callbacks), readField(members, name), handleIn !== undefined)
     if (problem !== undefined) return problem
   }
@@ -54,24 +64,35 @@ function compareField (name: string, named: readonly string[], { values, open, k
 }
 
 /** The object schemas that a message may match, or undefined where they cannot be seen. */
-function objectsOf (schema: object): ReadonlyArray<Readonly<Record<string, Property>>> | undefined {
+function objectsOf (schema: object): readonly ObjectSchema[] | undefined {
   const members = membersOf(schema)
   if (members.length === 0) {
     const { properties, $ref, allOf, anyOf, oneOf } = schema as Record<string, unknown>
     const plain = $ref === undefined && allOf === undefined && anyOf === undefined && oneOf === undefined
-    return plain && typeof properties === 'object' && properties !== null ? [properties as Record<string, Property>] : undefined
+    return plain && typeof properties === 'object' && properties !== null ? [schema as ObjectSchema] : undefined
   }
   const lists = members.map(objectsOf)
-  return lists.every((list) => list !== undefined) ? lists.flat() : undefined
+  if (!lists.every((list) => list !== undefined)) return undefined
+  const { type } = schema as { type?: unknown }
+  return lists.flat().map((member) => ({ type, ...member }))
 }
 
-function readField (members: ReadonlyArray<Readonly<Record<string, Property>>>, name: string): Field {
-  const lists = members.map((properties) => Object.hasOwn(properties, name) ? valuesOf(properties[name] ?? {}) : undefined)
+function readField (members: readonly ObjectSchema[], name: string): Field {
+  const lists = members.map(({ properties }) => Object.hasOwn(properties, name) ? valuesOf(properties[name] ?? {}) : undefined)
   return {
     values: new Set(lists.flatMap((list) => list ?? [])),
-    open: lists.some((list) => list === undefined || list.length === 0),
+    open: lists.some((list) => list === undefined || list.length === 0) || !members.every((member) => requires(member, name)),
     known: lists.some((list) => list !== undefined)
   }
+}
+
+function isHidden (property: Property | undefined): boolean {
+  return property?.$ref !== undefined || property?.allOf !== undefined || property?.anyOf?.some(isHidden) === true
+}
+
+/** Each message that it takes is an object with this field. */
+function requires ({ type, required }: ObjectSchema, name: string): boolean {
+  return type === 'object' && required?.includes(name) === true
 }
 
 /** Its literal strings; none where it may be something else, too. */

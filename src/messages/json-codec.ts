@@ -13,7 +13,7 @@ export interface JsonCodecOptions {
 export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
   return {
     opcode: 'text',
-    decode: (text) => (isSuspect(text) ? parse(text, null, options) : JSON.parse(text)) as unknown,
+    decode: (text) => (isSuspect(text) ? parse(text, null, options) : parsePlain(text)),
     encode: (message) => {
       checkAll(message)
       // Undefined for undefined, whatever lib.d.ts says.
@@ -21,6 +21,17 @@ export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
       if (text === undefined) throw new TypeError(`${typeof message} is no JSON`)
       return text
     }
+  }
+}
+
+/** Its error has no stack trace: a hostile client makes many. That guard does the same. */
+function parsePlain (text: string): unknown {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return JSON.parse(text)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }
 

@@ -18,11 +18,13 @@ export interface ReceiveOptions {
   readonly codec: Codec
   /** Undefined: there is no `receive` schema, messages are given as they came. */
   readonly check: Check | undefined
+  /** Told of a message that `on` has no callback for, where there is no `handleIn` either: it is dropped. */
+  readonly unhandled: (ws: AnyContext) => void
 }
 
 /** Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws what it throws. */
-export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receive {
-  const dispatch = buildDispatch(handler)
+export function buildReceive ({ handler, codec, check, unhandled }: ReceiveOptions): Receive {
+  const dispatch = buildDispatch(handler, unhandled)
   if (check === undefined) return (data, state, ws) => dispatch(toRawMessage(data), state, ws)
   return (data, state, ws) => {
     const message = read(data, codec, check)
@@ -34,9 +36,9 @@ export function buildReceive ({ handler, codec, check }: ReceiveOptions): Receiv
  * Builds the same for a route with a `guard`; undefined for one without. Called twice for a message:
  * for its guard, and for its callback when the guard let it pass.
  */
-export function buildReceiveGuarded ({ handler, codec, check }: ReceiveOptions): ReceiveGuarded | undefined {
+export function buildReceiveGuarded ({ handler, codec, check, unhandled }: ReceiveOptions): ReceiveGuarded | undefined {
   if (handler.guard === undefined) return undefined
-  const dispatch = buildDispatch(handler)
+  const dispatch = buildDispatch(handler, unhandled)
   return (letter, state, ws) => {
     if (letter.step === 'callback') return dispatch(letter.message, state, ws)
     const message = check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
@@ -94,7 +96,7 @@ function refuse (problem: Invalid, handler: AnyHandler, state: unknown, ws: AnyC
   return stop(problem.error, [problem.code, problem.kind === 'mismatch' ? 'message does not match' : 'message cannot be decoded'])
 }
 
-function buildDispatch (handler: AnyHandler): (message: unknown, state: unknown, ws: AnyContext) => unknown {
+function buildDispatch (handler: AnyHandler, unhandled: ReceiveOptions['unhandled']): (message: unknown, state: unknown, ws: AnyContext) => unknown {
   const maps = Object.entries(handler.on ?? {}).map(([field, callbacks]) =>
     [field, callbacks, new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))] as const)
   return (message, state, ws) => {
@@ -102,7 +104,8 @@ function buildDispatch (handler: AnyHandler): (message: unknown, state: unknown,
       const callback = callbacks.get(readDiscriminant(message, field) ?? '')
       if (callback !== undefined) return callback.call(self, message as never, state, ws)
     }
-    return handler.handleIn?.(message as never, state, ws)
+    if (handler.handleIn !== undefined) return handler.handleIn(message as never, state, ws)
+    if (maps.length > 0) unhandled(ws)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
+import { warnOnce } from '../connection/log.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
 import { messageOf } from '../foreign-value.ts'
 import { PreparedMessage } from '../transport/prepared-message.ts'
@@ -8,7 +9,7 @@ import { buildCheck, Mismatch, type Check } from '../messages/check.ts'
 import { buildEncode } from '../messages/encode.ts'
 import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
-import { buildReceive, buildReceiveGuarded } from '../messages/receive.ts'
+import { buildReceive, buildReceiveGuarded, type ReceiveOptions } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
 import type { Host, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
@@ -30,14 +31,16 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
+  const warned: Endpoint['warned'] = new Set()
+  const receiving: ReceiveOptions = { handler, codec, check, unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message') }
   return {
     url: declared.url,
     server: instance,
-    warned: new Set(),
+    warned,
     handler,
     limits: options,
-    receive: buildReceive({ handler, codec, check }),
-    receiveGuarded: buildReceiveGuarded({ handler, codec, check }),
+    receive: buildReceive(receiving),
+    receiveGuarded: buildReceiveGuarded(receiving),
     encode,
     prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,

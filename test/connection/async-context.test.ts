@@ -1,15 +1,18 @@
 import t from 'tap'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { EventEmitter, once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import fastifyRequestContext, { requestContext } from '@fastify/request-context'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { connect } from '../helpers/client.ts'
+import { until } from '../helpers/cluster.ts'
 import { startServer } from '../helpers/server.ts'
 
 void t.test('each callback runs in the context of its own upgrade, whoever sent the letter', async (t) => {
   const storage = new AsyncLocalStorage<string>()
   const seen: string[] = []
   const network = new MemoryNetwork()
+  const events = new EventEmitter()
   const server = await startServer(t, (app) => {
     app.addHook('onRequest', (request, _reply, next) => storage.run(String((request.query as { user?: string }).user), next))
     app.get('/', {
@@ -21,6 +24,13 @@ void t.test('each callback runs in the context of its own upgrade, whoever sent 
           ws.signal.addEventListener('abort', () => note('abort'))
           ws.subscribe('room')
           storage.run('a timer', () => ws.postAfter('after', 1))
+          storage.run('a task', () => ws.run(async (signal) => {
+            note('run')
+            await turn()
+            note('run, later')
+            await once(signal, 'abort')
+            note('run, aborted')
+          }))
           return ws.push(ws.ref.address, { note })
         },
         handleIn ({ data }, { note }, ws) {
@@ -30,7 +40,7 @@ void t.test('each callback runs in the context of its own upgrade, whoever sent 
         },
         async handleInfo (info, { note }, ws) {
           note(`handleInfo ${String(info)}`)
-          await turn()
+          await (info === 'publication' ? once(events, 'go') : turn())
           note(`handleInfo ${String(info)}, later`)
           return ws.push(`info ${String(info)}`)
         },
@@ -52,8 +62,13 @@ void t.test('each callback runs in the context of its own upgrade, whoever sent 
   for (const [i, ref] of refs.entries()) storage.run(`sender ${i}`, () => ref.post('post'))
   await all('info post')
   storage.run('publisher', () => websock.publish('room', 'publication'))
-  // Frames that wait behind an async callback.
-  for (const client of clients) client.send('behind')
+  // Frames that wait behind an async callback: pongs do not, so theirs tells that the frames have come.
+  for (const client of clients) {
+    client.send('behind')
+    client.socket.ping()
+    await once(client.socket, 'pong')
+  }
+  storage.run('somebody', () => events.emit('go'))
   for (const expected of ['info publication', 'behind']) await all(expected)
   for (const client of clients) client.send('enter')
   await all('enter')
@@ -62,7 +77,7 @@ void t.test('each callback runs in the context of its own upgrade, whoever sent 
   storage.run('tracker', () => websock.track('room', 'dora'))
   await all('presence')
   storage.run('network', () => network.goDown())
-  while (websock.ready()) await turn()
+  await until(() => !websock.ready(), 'the network is down')
   storage.run('network', () => network.goUp())
   await all('gap')
   for (const client of clients) client.socket.ping()
@@ -73,8 +88,8 @@ void t.test('each callback runs in the context of its own upgrade, whoever sent 
   await storage.run('drainer', () => websock.drain())
   t.same(seen.filter((line) => { const [, user, store] = /^(\w+): .* in (.*)$/.exec(line) ?? []; return user !== store }), [])
   const places = new Set(seen.map((line) => line.split(' ')[1]))
-  t.same([...places].sort(), ['abort', 'handleControl', 'handleDrain', 'handleGap', 'handleIn', 'handleInfo', 'handlePresence', 'init', 'terminate'])
-  t.equal(seen.filter((line) => line.includes('terminate')).length, 3)
+  t.same([...places].sort(), ['abort', 'handleControl', 'handleDrain', 'handleGap', 'handleIn', 'handleInfo', 'handlePresence', 'init', 'run', 'run,', 'terminate'])
+  for (const last of ['terminate', 'run, aborted', 'abort in']) t.equal(seen.filter((line) => line.includes(` ${last}`)).length, 3, last)
 })
 
 void t.test('requests of two tenants in one turn each reach their own connection in its own context', async (t) => {
@@ -120,6 +135,6 @@ void t.test('a topic listener keeps the context in which it subscribed', async (
     websock.track('room', 'ann')
     t.equal(storage.getStore(), 'publisher', 'and its publisher keeps its own')
   })
-  while (seen.length < 3) await turn()
+  await until(() => seen.length >= 3, 'three calls')
   t.same(seen, [[1, 'listener'], [2, 'listener'], ['ann', 'listener']])
 })

@@ -1,6 +1,6 @@
 import { createHook } from 'node:async_hooks'
 import { once } from 'node:events'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as work } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { beat, beatPeriodMs, Pulse, type Beating, type HeartbeatLimits } from '../../src/connection/heartbeat.ts'
@@ -254,6 +254,19 @@ void t.test('clients that answer, or send parts of a message or pings, or are pa
   await pinging.until(() => wire(pinging).includes('text 5'))
   answering.send('whole')
   t.equal(await answering.next(), '5', 'ws has answered the pings')
+})
+
+void t.test('a client lives on while a callback works on its message, also when its next ones are held back', async (t) => {
+  const endings = await startEndings(t, {
+    async handleIn (data, ws) {
+      if (data === 'question') await work(600)
+      return ws.push(data as never)
+    }
+  }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100, idleTimeoutMs: 200, maxMailboxLength: 4 })
+  const client = await connect(t, endings.url('/'))
+  client.send('question')
+  for (let n = 0; n < 10; n++) client.send(`${n}`)
+  for (const expected of ['question', ...'0123456789']) t.equal(await client.next(), expected)
 })
 
 void t.test('an idle client is closed 1000', async (t) => {

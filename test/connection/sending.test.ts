@@ -339,6 +339,34 @@ void t.test('snapshot, then live: broadcasts wait for the result of the callback
   t.equal(await client.next(), 'live')
 })
 
+void t.test('load, then live: a callback that loads subscribes first, once more if need be', async (t) => {
+  let load = (): void => {}
+  let price = 1
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => { ws.subscribe('prices'); return ws.push('ready') },
+        handleIn: async ({ data }, _state, ws) => {
+          if (data === 'load') ws.subscribe('prices')
+          const loaded = price
+          await new Promise<void>((resolve) => { load = resolve; ws.send('loading') })
+          return ws.push(`loaded ${loaded}`)
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  t.equal(await client.next(), 'ready')
+  for (const [data, expected] of [['load', ['loaded 1', 'price 2']], ['peek', ['price 3', 'loaded 2']]] as const) {
+    client.send(data)
+    t.equal(await client.next(), 'loading')
+    price++
+    server.app.websock.broadcast('prices', `price ${price}`)
+    load()
+    for (const one of expected) t.equal(await client.next(), one, data)
+  }
+})
+
 void t.test('what is held for a callback is bounded by maxBufferedBytes', async (t) => {
   for (const [slowPeer, code] of [['close', 1013], ['drop', 0]] as const) {
     let load = (): void => {}

@@ -102,6 +102,7 @@ void t.test('a ping carries text, any buffer or any view of one, of up to 125 by
 
 void t.test('the error of an invalid message is made when it is looked at', async (t) => {
   const problems: InvalidMessage[] = []
+  const { stackTraceLimit } = Error
   const server = await startServer(t, (app) => {
     app.get('/', {
       schema: { websocket: { receive: Type.Object({ a: Type.Integer() }), send: Type.String() } },
@@ -111,11 +112,16 @@ void t.test('the error of an invalid message is made when it is looked at', asyn
   const client = await connect(t, server.url('/'))
   for (const message of ['', Buffer.alloc(0), '{"__proto__":1}', '{"a":"x"}']) client.send(message)
   for (const kind of ['undecodable', 'opcode', 'undecodable', 'mismatch']) t.equal(await client.next(), JSON.stringify(kind))
+  t.equal(Error.stackTraceLimit, stackTraceLimit)
   for (const problem of problems) {
     // Its stack begins here, so it was made here.
     const { error } = problem
     t.match(error.stack, 'foreign-code.test', problem.kind)
     t.equal(problem.error, error, 'once')
+    if (problem.kind !== 'undecodable') continue
+    const { cause } = error as { cause?: unknown }
+    t.type(cause, SyntaxError)
+    t.notMatch((cause as Error).stack, /^ +at /m, 'JSON has made its error without a stack trace')
   }
 })
 

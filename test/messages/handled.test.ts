@@ -1,8 +1,9 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import { z } from 'zod'
-import websock, { typed } from '../../src/index.ts'
-import { buildApp } from '../helpers/server.ts'
+import websock, { typed, type WebsocketContext } from '../../src/index.ts'
+import { connect } from '../helpers/client.ts'
+import { buildApp, startServer } from '../helpers/server.ts'
 
 const Say = Type.Object({ event: Type.Literal('say'), text: Type.String() })
 const Leave = Type.Object({ event: Type.Literal('leave') })
@@ -31,6 +32,16 @@ const refused: Record<string, Case & { readonly text: string }> = {
   'a value without a callback': { receive: union, on: { event: { say: callback } }, text: '`on.event` has no callback for leave: add it, or a `handleIn` for the rest' },
   'two of a union inside': { receive: Type.Union([Say, Type.Union([Leave, Turn])]), on: { event: { say: callback } }, text: '`on.event` has no callback for leave, flip, flop: add it, or a `handleIn` for the rest' },
   'a member without the field': { receive: Type.Union([Say, Type.Object({ n: Type.Integer() })]), on: { event: { say: callback } }, text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them' },
+  'a field that a member may leave out': {
+    receive: Type.Union([Say, Type.Object({ event: Type.Optional(Type.Literal('leave')) })]),
+    on: { event: { say: callback, leave: callback } },
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+  },
+  'a schema that takes what is no object': {
+    receive: { properties: { event: { const: 'say' } }, required: ['event'] },
+    on: { event: { say: callback } },
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+  },
   'a field with any string': { receive: Type.Object({ event: Type.String() }), on: { event: { say: callback } }, text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them' }
 }
 
@@ -39,6 +50,12 @@ const taken: Record<string, Case> = {
   'one value and the rest': { receive: union, on: { event: { say: callback } }, handleIn: callback },
   'an object that is no union': { receive: Say, on: { event: { say: callback } } },
   'oneOf and enum': { receive: { oneOf: [{ type: 'object', properties: { event: { enum: ['a', 'b'] } }, required: ['event'] }] }, on: { event: { a: callback, b: callback } } },
+  'a union with the type of its members': {
+    receive: { type: 'object', anyOf: [{ properties: { event: { const: 'a' } }, required: ['event'] }] }, on: { event: { a: callback } }
+  },
+  'an optional field and the rest': {
+    receive: Type.Object({ event: Type.Optional(Type.Literal('say')) }), on: { event: { say: callback } }, handleIn: callback
+  },
   'any string and the rest': { receive: Type.Object({ event: Type.String() }), on: { event: { say: callback } }, handleIn: callback },
   'a type without a schema': { receive: typed<{ event: 'say' }>(), on: { event: { say: callback } } },
   'what cannot be seen into': { receive: { $ref: 'shared#' }, on: { event: { say: callback } } },
@@ -68,6 +85,39 @@ void t.test('taken: a schema of another kind, whose types say what is missing', 
   app.get('/ws', { schema, validatorCompiler: () => () => true, websocketHandler: { on: { event: { say: callback } } } } as never)
   await t.resolves(Promise.resolve(app.ready()))
 })
+
+const hidden: Record<string, unknown> = {
+  'a $ref': { $ref: 'shared#' },
+  'an allOf': { allOf: [union] },
+  'a field behind a $ref': { type: 'object', properties: { event: { $ref: '#/$defs/event' } }, required: ['event'], $defs: { event: { enum: ['say', 'leave'] } } }
+}
+
+for (const [name, receive] of Object.entries(hidden)) {
+  for (const guarded of [false, true]) {
+    void t.test(`a message that meets no callback, behind ${name}, is told once for the route${guarded ? ', with a guard' : ''}`, async (t) => {
+      const server = await startServer(t, (app) => {
+        app.addSchema({ $id: 'shared', ...union })
+        app.get('/', {
+          schema: { websocket: { receive } },
+          websocketHandler: {
+            ...guarded && { guard: callback },
+            on: { event: { say: (_message: unknown, _state: unknown, ws: WebsocketContext<string, unknown, unknown>) => ws.push('said') } },
+            handleControl: (_frame: unknown, _state: unknown, ws: WebsocketContext<string, unknown, unknown>) => ws.push('pinged')
+          }
+        } as never)
+      })
+      const client = await connect(t, server.url('/'))
+      client.send({ event: 'say', text: '' })
+      t.equal(await client.next(), 'said')
+      t.same(server.logs, [])
+      for (let n = 0; n < 3; n++) client.send({ event: 'leave' })
+      client.socket.ping()
+      t.equal(await client.next(), 'pinged', 'the connection lives')
+      t.match(server.logs, [{ level: 40, route: '/', msg: /^a valid message was dropped: `on` has no callback for it/ }])
+      t.equal(server.logs.length, 1)
+    })
+  }
+}
 
 async function declare (t: Parameters<typeof buildApp>[0], { receive, on, handleIn, guard }: Case): Promise<ReturnType<typeof buildApp>> {
   const built = buildApp(t)
