@@ -23,11 +23,16 @@ type Step =
   | { do: 'look', who: number }
 interface Script { steps: Step[], push: string[], stop?: boolean }
 
-/** A connection, and what its peer must get: broadcasts as if they were sent at once. */
+/**
+ * A connection, and what its peer must get: broadcasts as if they were sent at once, but for those on topics that its
+ * running callback has subscribed to: they come behind the result.
+ */
 interface Seat {
   readonly ws: WebsocketContext<string, string, unknown>
   readonly topics: Set<string>
   readonly due: string[]
+  readonly fresh: Set<string>
+  readonly held: string[]
   open: boolean
 }
 
@@ -42,8 +47,9 @@ class Table {
   constructor (readonly server: () => TestServer) {}
 
   run (own: Seat, { steps, push, stop = false }: Script): unknown {
-    for (const step of steps) this.#do(step)
-    if (push.length > 0) own.due.push(...push.map((text) => `1 ${text}`))
+    for (const step of steps) this.#do(step, own)
+    own.due.push(...push.map((text) => `1 ${text}`), ...own.held.splice(0))
+    own.fresh.clear()
     if (stop) {
       close(own)
       return own.ws.stop('normal', 1000, push)
@@ -51,13 +57,16 @@ class Table {
     return push.length > 0 ? own.ws.push(push) : undefined
   }
 
-  #do (step: Step): void {
+  #do (step: Step, own: Seat): void {
     if (step.do === 'broadcast') {
       const left = this.seats[step.except]
       const { websock } = this.server().app
       const text = `${step.text}${step.long === true ? LONG : ''}`
       websock.broadcast(step.topic, text, left === undefined ? {} : { except: left.ws.ref })
-      for (const seat of this.seats) if (seat !== left && seat.open && seat.topics.has(step.topic)) seat.due.push(`1 ${text}`)
+      for (const seat of this.seats) {
+        if (seat === left || !seat.open || !seat.topics.has(step.topic)) continue
+        (seat.fresh.has(step.topic) ? seat.held : seat.due).push(`1 ${text}`)
+      }
       return
     }
     const seat = this.seats[step.who]
@@ -66,6 +75,7 @@ class Table {
     else {
       seat.ws[step.do](step.topic)
       seat.topics[step.do === 'subscribe' ? 'add' : 'delete'](step.topic)
+      if (step.do === 'subscribe' && seat === own) own.fresh.add(step.topic)
     }
   }
 }
@@ -82,7 +92,7 @@ async function startTables (t: Teardown): Promise<TestServer & { tables: Map<str
             const topics = new Set(query.topics.split('-').filter(Boolean))
             for (const topic of topics) ws.subscribe(`${params.table} ${topic}`)
             const table = tables.get(params.table) as Table
-            const seat: Seat = { ws: ws as never, topics: new Set([...topics].map((topic) => `${params.table} ${topic}`)), due: ['1 ready'], open: true }
+            const seat: Seat = { ws: ws as never, topics: new Set([...topics].map((topic) => `${params.table} ${topic}`)), due: ['1 ready'], fresh: new Set(), held: [], open: true }
             table.seats.push(seat)
             return ws.push('ready', { table, seat })
           },
