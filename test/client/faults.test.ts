@@ -235,6 +235,9 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
   }
 }
 
+// Each case has servers of its own.
+t.jobs = 2
+
 void t.test('in Node, over ws', async (t) => {
   for (const [name, run] of Object.entries(cases)) await t.test(name, (t) => run(t, runInNode))
 })

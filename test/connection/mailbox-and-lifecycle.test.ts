@@ -7,6 +7,7 @@ import { EventLoop } from '../../src/event-loop.ts'
 import { live, World } from '../helpers/lifecycle.ts'
 import type { Op } from '../helpers/lifecycle-model.ts'
 import { runs } from '../helpers/random.ts'
+import { LONG } from '../helpers/scale.ts'
 
 /** How a letter comes to a mailbox: a frame, an info, or the library's own news. */
 type Coming = { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
@@ -228,7 +229,7 @@ async function compareMailboxes (limits: Limits, commands: readonly Command[]): 
 }
 
 void t.test('whatever is done to a mailbox, it does what an array would', async (t) => {
-  const settings = runs(3000)
+  const settings = runs(LONG ? 3000 : 500)
   const seen = { full: 0, refused: 0 }
   let commands = 0
   const limits = fc.record({
@@ -271,7 +272,7 @@ void t.test('whatever happens to a connection, its handler sees what the contrac
   const onFault = (error: unknown): void => { faults.push(error) }
   process.on('unhandledRejection', onFault)
   t.teardown(() => process.off('unhandledRejection', onFault))
-  const settings = runs(400)
+  const settings = runs(LONG ? 400 : 150)
   const world = new World(t)
   const ends: Record<string, number> = {}
   let ops = 0
@@ -283,6 +284,6 @@ void t.test('whatever happens to a connection, its handler sees what the contrac
     ends[end] = (ends[end] ?? 0) + 1
   }), settings)
   t.same(faults, [])
-  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 300, 'they ended in all ways')
+  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
   t.comment(`${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, seed ${settings.seed}`)
 })

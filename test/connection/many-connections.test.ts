@@ -3,6 +3,7 @@ import { setImmediate as nextTurn, setTimeout as later } from 'node:timers/promi
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { connectRaw, handshake, text, type RawClient } from '../helpers/raw.ts'
+import { LONG } from '../helpers/scale.ts'
 import { startServer } from '../helpers/server.ts'
 
 void t.test('1 000 connections with a slow init lose no frame, from the packet of the handshake on', async (t) => {
@@ -38,8 +39,8 @@ void t.test('1 000 connections with a slow init lose no frame, from the packet o
   t.equal(answers.filter((answer) => answer === expected).length, CONNECTIONS, 'each connection handled its 100 frames once and in order')
 })
 
-void t.test('200 connections whose callbacks throw at random for 20 s end in order and leave nothing behind', { timeout: 90_000 }, async (t) => {
-  const until = performance.now() + 20_000
+void t.test('200 connections whose callbacks throw at random end in order and leave nothing behind', { timeout: 90_000 }, async (t) => {
+  const until = performance.now() + (LONG ? 20_000 : 4000)
   const calls = new Map<string, { initReturned: boolean, terminated: number }>()
   const failMaybe = async (): Promise<void> => {
     if (Math.random() < 0.1) throw new Error('at random, at once')
@@ -98,7 +99,7 @@ void t.test('200 connections whose callbacks throw at random for 20 s end in ord
 
   const all = [...calls.values()]
   t.comment(`${opened} connections, ${all.filter((call) => !call.initReturned).length} of them failed in init`)
-  t.ok(opened > 1000, 'many connections came and went')
+  t.ok(opened > (LONG ? 1000 : 300), 'many connections came and went')
   t.equal(all.filter((call) => call.initReturned && call.terminated !== 1).length, 0, 'terminate ran once where init returned')
   t.equal(all.filter((call) => !call.initReturned && call.terminated !== 0).length, 0, 'and never where it did not')
   t.same(unhandled, [])

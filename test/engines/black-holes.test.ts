@@ -15,7 +15,7 @@ const NOTICED_MS = 10_000
 const MIB = 1024 * 1024
 
 // Most of the time they wait.
-t.jobs = 9
+t.jobs = 11
 
 for (const { name, create } of REDIS_CLIENTS) {
   for (const role of ['publisher', 'subscriber'] as const) {

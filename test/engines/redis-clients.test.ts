@@ -10,6 +10,9 @@ import type { Teardown } from '../helpers/server.ts'
 
 const skip = skipWithout('redis-server')
 
+// Each has a broker of its own, and most of its time it waits.
+t.jobs = 4
+
 for (const kind of REDIS_CLIENTS) {
   void t.test(`an engine over ${kind.name}`, { skip }, async (t) => {
     await t.test('has two connections of its own while it runs, and leaves the client as it was', async (t) => {

@@ -5,13 +5,18 @@ import { createRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { testClusterFailOver, testSentinelFailOver } from '../helpers/fail-over.ts'
 import { CLUSTER_CLIENTS, NEWEST, SENTINEL_CLIENTS } from '../helpers/redis-topologies.ts'
+import { LONG } from '../helpers/scale.ts'
 
-testClusterFailOver(t, NEWEST)
-testSentinelFailOver(t, NEWEST)
+// Each has brokers of its own, and most of its time it waits.
+t.jobs = 3
+
+// In `npm test` one client each, plain.
+testClusterFailOver(t, LONG ? NEWEST : /^redis 6/, LONG ? [false, true] : [false])
+testSentinelFailOver(t, LONG ? NEWEST : /^ioredis 6/)
 
 void t.test('a cluster, or a sentinel, that cannot be found is told as down, with the reason', { skip: skipWithout('redis-server') }, async (t) => {
   const { port } = await createRedis(t)
-  for (const [name, create] of Object.entries({ ...CLUSTER_CLIENTS, ...SENTINEL_CLIENTS })) {
+  await Promise.all(Object.entries({ ...CLUSTER_CLIENTS, ...SENTINEL_CLIENTS }).map(async ([name, create]) => {
     const node = new EngineNode(redisEngine(create([port])))
     t.teardown(() => node.stop())
     await node.engine.start(node)
@@ -19,5 +24,5 @@ void t.test('a cluster, or a sentinel, that cannot be found is told as down, wit
     t.same(node.turns, ['down'], name)
     t.ok(node.reasons[0], name)
     await node.stop()
-  }
+  }))
 })

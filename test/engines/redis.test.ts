@@ -1,3 +1,35 @@
-import { testRedisEngine } from '../helpers/redis-conformance.ts'
+import t from 'tap'
+import { redisEngine } from '../../src/engines/redis-engine.ts'
+import { startRedis } from '../helpers/brokers.ts'
+import { skipWithout } from '../helpers/browser.ts'
+import { runConformance } from '../helpers/conformance.ts'
+import { forkEngines } from '../helpers/engine-process.ts'
+import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
+import { LONG } from '../helpers/scale.ts'
 
-testRedisEngine('redis')
+/** Of the eight, one for each package and one for each mode; the long run has them all. */
+const QUICK = ['redis 6, plain', 'ioredis 6, sharded']
+
+// Each has a broker of its own, and most of its time it waits.
+t.jobs = 4
+
+for (const { name, create } of REDIS_CLIENTS) {
+  for (const sharded of [false, true]) {
+    const mode = sharded ? 'sharded' : 'plain'
+    if (!LONG && !QUICK.includes(`${name}, ${mode}`)) continue
+    void t.test(`redisEngine with ${name} conforms, ${mode}`, { skip: skipWithout('redis-server') }, async (t) => {
+      const broker = await startRedis(t)
+      const client = create(broker.port)
+      const admin = async (...command: string[]): Promise<void> => { await (await connectAdmin(t, broker.port)).ask(...command) }
+      runConformance(t, {
+        createEngine: () => redisEngine(client, { sharded }),
+        restartBroker: () => broker.restart(),
+        freezeBroker: () => broker.freeze(),
+        thawBroker: () => broker.thaw(),
+        allowOnly: (topic) => admin('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+        allowAll: () => admin('ACL', 'SETUSER', 'default', 'allchannels'),
+        engineProcess: forkEngines(t, name, broker.port, mode)
+      })
+    })
+  }
+}

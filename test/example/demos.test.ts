@@ -10,8 +10,11 @@ import { skipWithout } from '../helpers/browser.ts'
 import { connect, refused } from '../helpers/client.ts'
 import { startExample } from '../helpers/example.ts'
 
+/** What the tests leave as it was. */
+const example = startExample(t)
+
 void t.test('the connection timer tells the path and whole seconds, on request and unasked', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   const client = await connect(t, server.ws('/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9?everyMs=510'))
   const path = '/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9'
   client.send('anything else')
@@ -26,14 +29,14 @@ void t.test('the connection timer tells the path and whole seconds, on request a
 })
 
 void t.test('the connection timer works without a name', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   const client = await connect(t, server.ws('/ws/connection_timer'))
   client.send('request_timer')
   t.equal(await client.next(), 'Connected to /ws/connection_timer for 0s.')
 })
 
 void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   for (const everyMs of ['49', '3600001', '-1', '0', '99.5', 'soon', '', '1e9', '100&everyMs=200']) {
     t.equal((await refused(server.ws(`/ws/connection_timer/x?everyMs=${everyMs}`))).status, 400, `everyMs=${everyMs}`)
   }
@@ -45,7 +48,7 @@ void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000'
 })
 
 void t.test('the echo sends back each message as it came', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   for (const perMessageDeflate of [false, true]) {
     const client = await connect(t, server.ws('/ws/echo'), { perMessageDeflate, maxPayload: 32 * 1024 * 1024 })
     t.equal(client.socket.extensions, perMessageDeflate ? 'permessage-deflate' : '')
@@ -61,7 +64,7 @@ void t.test('the echo sends back each message as it came', async (t) => {
 })
 
 void t.test('the echo takes a message of 4 MiB in fragments of 64 bytes', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   const client = await connect(t, server.ws('/ws/echo'), { perMessageDeflate: false, maxPayload: 32 * 1024 * 1024 })
   const message = randomBytes(4 * 1024 * 1024)
   for (let at = 0; at < message.length; at += 64) client.socket.send(message.subarray(at, at + 64), { binary: true, fin: at + 64 >= message.length })
@@ -69,7 +72,7 @@ void t.test('the echo takes a message of 4 MiB in fragments of 64 bytes', async 
 })
 
 void t.test('the chat tells everybody in a room who says what, who comes and who goes', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   const ann = await connect(t, server.ws('/ws/chat/lobby?nick=ann'))
   t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
   t.match(await ann.nextJson(), { event: 'joined', nick: 'ann', at: Number })
@@ -90,7 +93,7 @@ void t.test('the chat tells everybody in a room who says what, who comes and who
 })
 
 void t.test('the chat refuses what is not in its schemas', async (t) => {
-  const server = await startExample(t)
+  const server = await example
   t.equal((await refused(server.ws('/ws/chat/lobby'))).status, 400, 'no nick')
   t.equal((await refused(server.ws(`/ws/chat/lobby?nick=${'n'.repeat(33)}`))).status, 400)
   for (const message of [{ event: 'say', text: '' }, { event: 'say' }, { event: 'shout', text: 'x' }, { event: 'say', text: 'x'.repeat(2001) }]) {

@@ -5,7 +5,10 @@ import { makeGame } from '../helpers/gossip.ts'
 import { startNodes, Watcher } from '../helpers/gossip-nodes.ts'
 import { startGossiphaus } from '../helpers/gossiphaus.ts'
 
-const GOSSIP_HEARTBEAT_MS = '2000'
+const GOSSIP_HEARTBEAT_MS = '1000'
+
+// Most of the time they wait for heartbeats.
+t.jobs = 2
 
 void t.test('two games that use gossiphaus meet on one node', { timeout: 90_000 }, async (t) => {
   await meet(t, 1)

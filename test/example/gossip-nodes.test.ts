@@ -7,6 +7,9 @@ import { hearsNothing, joinAs, makeGame, startGossip } from '../helpers/gossip.t
 import { startNodes, Watcher } from '../helpers/gossip-nodes.ts'
 
 const ALL = { supports: ['channels', 'players', 'tells', 'games'], channels: ['gossip'] }
+// Each starts servers of its own, and most of the time they wait.
+t.jobs = 4
+
 const FRESH = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 void t.test('two nodes on Redis are one network', { skip: skipWithout('redis-server') }, async (t) => {

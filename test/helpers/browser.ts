@@ -1,8 +1,7 @@
 import { accessSync, constants } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import tap from 'tap'
 import type { Teardown } from './server.ts'
 
 /** The path of a program, or undefined. */
@@ -22,20 +21,13 @@ export function skipWithout (name: string): string | false {
   return findProgram(name) !== undefined || process.env['CI'] === 'true' ? false : `${name} is not on the PATH`
 }
 
-/** A page in a browser of its own, with a fresh profile. What the page throws or logs as an error is kept in `problems`. */
+/** One for all tests of a file. */
+let browser: Promise<Browser> | undefined
+
+/** A page in a context of its own: cookies, storage and cache are fresh. What the page throws or logs as an error is kept in `problems`. */
 export async function openPage (t: Teardown, url: string): Promise<{ page: Page, problems: string[] }> {
-  const executablePath = findProgram('chromium')
-  if (executablePath === undefined) throw new Error('chromium is not on the PATH')
-  const profile = await mkdtemp(join(tmpdir(), 'websock-browser-'))
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-  })
-  t.teardown(async () => {
-    await context.close()
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 })
-  })
+  const context = await (await (browser ??= startBrowser())).newContext()
+  t.teardown(() => context.close())
   context.setDefaultTimeout(20_000)
   const page = await context.newPage()
   const problems: string[] = []
@@ -43,4 +35,17 @@ export async function openPage (t: Teardown, url: string): Promise<{ page: Page,
   page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()) })
   await page.goto(url)
   return { page, problems }
+}
+
+/** Closed when the tests of the file have ended. */
+async function startBrowser (): Promise<Browser> {
+  const executablePath = findProgram('chromium')
+  if (executablePath === undefined) throw new Error('chromium is not on the PATH')
+  const started = await chromium.launch({
+    executablePath,
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+  })
+  tap.teardown(() => started.close())
+  return started
 }

@@ -15,12 +15,12 @@ const PERIOD_MS = 20
 const skip = skipWithout('redis-server')
 const timeout = 280_000
 
-/** On a cluster of three masters with a replica each, with the clients of these names, plain and sharded. */
-export function testClusterFailOver (t: Test, names: RegExp): void {
+/** On a cluster of three masters with a replica each, with the clients of these names, plain and sharded unless told otherwise. */
+export function testClusterFailOver (t: Test, names: RegExp, modes: readonly boolean[] = [false, true]): void {
   void t.test('a master of a Redis Cluster is killed while publishing, and its replica takes its place', { skip, timeout }, async (t) => {
     const cluster = await startRedisCluster(t)
     for (const [name, create] of Object.entries(CLUSTER_CLIENTS).filter(([name]) => names.test(name))) {
-      for (const sharded of [false, true]) {
+      for (const sharded of modes) {
         await t.test(`${name}, ${sharded ? 'sharded' : 'plain'}`, async (t) => {
           const nodes = await publishThrough(t, create(cluster.ports), { sharded }, async () => {
             const dead = await cluster.failOver()

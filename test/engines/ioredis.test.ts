@@ -1,3 +1,0 @@
-import { testRedisEngine } from '../helpers/redis-conformance.ts'
-
-testRedisEngine('ioredis')
