@@ -6,7 +6,7 @@ import type { redisEngine } from '../../src/engines/redis-engine.ts'
 
 type RedisClient = Parameters<typeof redisEngine>[0]
 
-/** redis-cluster.test.ts has these, redis-cluster.long.test.ts the older ones. */
+/** redis-cluster.test.ts has these, redis-cluster.hand.test.ts the older ones. */
 export const NEWEST = /^(redis|ioredis) 6/
 
 /** By name of the client: what makes one that is not connected, and tells its errors to nobody. */

@@ -5,7 +5,8 @@ import { judge } from '../helpers/cluster-verdict.ts'
 import { FAULTY_BROKERS } from '../helpers/faulty-brokers.ts'
 import { FUZZ_SEED, pick, randomFrom } from '../helpers/random.ts'
 
-// CLUSTER_SECONDS=120 runs it as long as the figures in docs/engines.md say. FUZZ_SEED repeats a run.
+// CLUSTER_SECONDS=120 runs it as long as the figures in docs/engines.md say, and over Redis Cluster, too, whose failovers
+// take half a minute each. FUZZ_SEED repeats a run.
 const SECONDS = Number(process.env['CLUSTER_SECONDS'] ?? 0)
 /** Between one fault and the next. */
 const PERIOD_MS = SECONDS < 60 ? 1_000 : 5_000
@@ -19,6 +20,7 @@ const SHORT_MS = 2_000
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 for (const [name, [program, startBroker]] of Object.entries(FAULTY_BROKERS)) {
+  if (SECONDS === 0 && /cluster/i.test(name)) continue
   void t.test(`over ${name}: nodes and brokers are killed, stand still and are cut off; what is published while all is well arrives once and in order, and losses are told`, { skip: skipWithout(program), timeout: 2 * SECONDS * 1000 + 180_000 }, async (t) => {
     const broker = await startBroker(t, wait)
     const random = randomFrom(FUZZ_SEED)
