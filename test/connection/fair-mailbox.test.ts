@@ -241,7 +241,7 @@ for (const [who, stallMs] of [['the broker', 0], ['the broker, and then the node
     const [node, other] = [await startNode(t, await open()), await startNode(t, await open())]
     const clients = [await node.join('room'), await node.join('room')]
     await ready(node, other)
-    broker.freeze()
+    await broker.freeze()
     const count = 3000
     for (let i = 0; i < count; i++) {
       other.app.websock.publish('room', i)

@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { findProgram } from './browser.ts'
 import type { Teardown } from './server.ts'
 
@@ -88,8 +90,11 @@ export class Broker {
     this.#child?.kill(signal)
   }
 
-  freeze (): void {
-    this.#child?.kill('SIGSTOP')
+  /** Resolves when it stands still: it may answer for a moment after the signal. */
+  async freeze (): Promise<void> {
+    const child = this.#child
+    child?.kill('SIGSTOP')
+    while (child?.pid !== undefined && child.exitCode === null && existsSync('/proc/self/stat') && !isStopped(child.pid)) await nextTurn()
   }
 
   thaw (): void {
@@ -179,4 +184,10 @@ export async function findFreePort (): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** The state of each of its threads in /proc, behind the name in parentheses (proc(5)). */
+function isStopped (pid: number): boolean {
+  const threads = `/proc/${pid}/task`
+  return readdirSync(threads).every((thread) => /\) T /.test(readFileSync(`${threads}/${thread}/stat`, 'latin1')))
 }

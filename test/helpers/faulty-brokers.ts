@@ -30,7 +30,7 @@ async function startSingle (t: Teardown, name: 'redis' | 'nats', wait: Wait): Pr
     ports: [broker.port],
     restart: () => broker.restart(),
     async pause (ms) {
-      broker.freeze()
+      await broker.freeze()
       await wait(ms)
       broker.thaw()
     }
@@ -49,7 +49,7 @@ async function startCluster (t: Teardown, name: string, wait: Wait): Promise<Fau
     },
     async pause (ms) {
       const [master] = await cluster.masters()
-      master?.freeze()
+      await master?.freeze()
       await wait(ms)
       master?.thaw()
       await cluster.untilUp()

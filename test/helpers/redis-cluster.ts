@@ -38,7 +38,7 @@ export class RedisCluster {
     await this.untilUp()
   }
 
-  freeze (): void { for (const node of this.nodes) node.freeze() }
+  async freeze (): Promise<void> { await Promise.all(this.nodes.map((node) => node.freeze())) }
 
   async thaw (): Promise<void> {
     for (const node of this.nodes) node.thaw()
@@ -122,13 +122,13 @@ export class RedisSentinels {
 
   /** Restarts the master. The sentinel does not see it, and lets it be the master. */
   async restart (): Promise<void> {
-    this.sentinel.freeze()
+    await this.sentinel.freeze()
     await this.master.restart()
     this.sentinel.thaw()
     await this.#admin.until(() => this.masterPort(), (port) => port === this.master.port)
   }
 
-  freeze (): void { for (const broker of [this.sentinel, this.replica, this.master]) broker.freeze() }
+  async freeze (): Promise<void> { await Promise.all([this.sentinel, this.replica, this.master].map((broker) => broker.freeze())) }
 
   thaw (): void { for (const broker of [this.master, this.replica, this.sentinel]) broker.thaw() }
 
