@@ -94,6 +94,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   // ── what comes over the transport
 
+  enterRead<Self> (parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void { this.#mailbox.enterRead(parse, self, chunk) }
   count (frames: number, bytes: number): void {
     const verdict = this.#limiter?.judge(frames, bytes)
     if (verdict === 'wait') this.#transport.hold('rateLimit', true)
@@ -107,8 +108,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
-    const kept = this.#mailbox.busy ? copyOfSmall(data) : data
-    this.#mailbox.post(createMessage(this.#endpoint, kept, data.length))
+    this.#mailbox.post(createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {

@@ -28,7 +28,8 @@ export interface MailboxOwner<L extends Letter> {
 /**
  * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once, without a promise.
  *
- * Letters are handled in the async context in which the mailbox was made: it is entered once for all that are handled in a row.
+ * Letters are handled in the async context in which the mailbox was made. It is entered once for each
+ * read, and once for all letters that are handled in a row.
  */
 export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask {
   readonly #owner: MailboxOwner<L>
@@ -43,6 +44,8 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #staged: L[] | undefined
   #busy = false
   #full = false
+  /** The context has been entered for a read. */
+  #inRead = false
   #closed: false | 'retained' | 'dropped' = false
 
   constructor (owner: MailboxOwner<L>) {
@@ -65,10 +68,21 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     return this.#closed === 'dropped'
   }
 
+  /** Calls a function that posts frames, in the context of this mailbox. */
+  enterRead<Self, Chunk> (call: (this: Self, chunk: Chunk) => void, self: Self, chunk: Chunk): void {
+    this.#inRead = true
+    try {
+      this.enter(call, self, chunk)
+    } finally {
+      this.#inRead = false
+    }
+  }
+
   /** Takes a frame. Never refuses: reading stops instead, and one read more may follow. */
   post (letter: L & { readonly bytes: number }): void {
     if (this.#closed) return
     if (this.#busy) this.#enqueue(letter)
+    else if (this.#inRead) this.#run(letter)
     else this.enter(this.#run, this, letter)
   }
 

@@ -19,6 +19,8 @@ export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
   /** There is a rate limit: `count` is to be called. */
   readonly metered: boolean
+  /** Calls what parses a chunk, in the context that the connection's callbacks run in. */
+  enterRead<Self> (parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void
   /** Counts complete frames and payload bytes as they come, before the frame is received. */
   count (frames: number, bytes: number): void
   /** A whole text message of that many bytes of UTF-8. */
@@ -172,7 +174,7 @@ export class SocketTransport implements FrameSink {
     this.#reading = true
     this.#owner.sharing.batcher.beginRead()
     try {
-      for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) this.#parse(next)
+      this.#owner.enterRead(this.#parseAll, this, chunk)
     } finally {
       this.#reading = false
       this.#owner.sharing.batcher.endRead()
@@ -201,6 +203,11 @@ export class SocketTransport implements FrameSink {
     if (!this.#ended && this.#socket.readableLength > 0) this.read(this.#socket.read() as Buffer)
     this.#peerEnded(closeCodes.abnormal, '')
     this.#owner.closed()
+  }
+
+  /** Parses a chunk, and those that come meanwhile. */
+  #parseAll (chunk: Buffer): void {
+    for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) this.#parse(next)
   }
 
   #parse (chunk: Buffer): void {

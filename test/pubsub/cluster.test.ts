@@ -352,12 +352,14 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
     Buffer.alloc(0), Buffer.from([1]), Buffer.from('hello'), Buffer.from([1, 0, 0, 255]), Buffer.from([1, 0, 0, 1, 97, 200, 1]), Buffer.alloc(1024 * 1024, 1),
     envelope(0, '"x"', { version: 2 }), envelope(9, '"x"'), envelope(0, '"x"', { form: 9 }), envelope(0, ''), envelope(0, '{'), envelope(0, Buffer.from([0x22, 0xff, 0x22])),
     envelope(0, '{"__proto__":{"x":1}}'), envelope(0, '{"constructor":{"prototype":{"x":1}}}'), envelope(0, '"x"', { from: '' }), envelope(0, '"x"', { from: 'a b' }),
-    envelope(0, '"x"', { address: 'no address' }), envelope(2, '"x"', { address: addressOf(client) }), envelope(3, '{"type":"bye"}'), envelope(0, '"x"', { from: nodeName })
+    envelope(0, '"x"', { address: 'no address' }), envelope(2, '"x"', { address: addressOf(client) }), envelope(3, '{"type":"bye"}'), envelope(0, '"x"', { from: nodeName }),
+    ...['[1006,""]', '[1000]', '[1000,5]', '["1000",""]', `[4000,"${'x'.repeat(124)}"]`, '{}', 'null'].map((body) => envelope(4, body, { address: addressOf(client) }))
   ]
   for (const topic of ['t:r', 't:typed', 'p', `n:${nodeName}`]) {
     // A post on the node's own topic is what that is for.
     for (const bytes of hostile) if (!(topic.startsWith('n:') && bytes[1] === 2)) await stranger.publish(topic, bytes)
   }
+  await stranger.publish('t:r', envelope(4, '[4000,""]', { address: addressOf(client) }))
   for (const body of ['{"tick":"1"}', '{"tick":1.5}', '[]', 'null', '{}']) await stranger.publish('t:typed', envelope(0, body))
   await stranger.publish('t:typed', envelope(1, '{"tick":"no number"}'))
   await stranger.publish('t:typed', envelope(0, '{"tick":7}'))
