@@ -297,7 +297,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
    * impossible. True for a result that sends nothing and ends nothing.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
-    if (!this.#context.resultReturned(value)) this.warn('result')
+    this.#context.callbackEnded(value)
     const result = checkResult(value)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
@@ -317,7 +317,7 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
-    this.#context.resultReturned(undefined)
+    this.#context.callbackFailed()
     this.#failAside(error, callbackOf(letter))
   }
 

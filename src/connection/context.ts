@@ -8,17 +8,13 @@ import type { Timer } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
 type AnyContext = Context<unknown, unknown, unknown>
-type Bound = 'push' | 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' | 'subscribe' | 'unsubscribe' |
+type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' | 'subscribe' | 'unsubscribe' |
   'subscriptionReady' | 'broadcast' | 'publish' | 'track' | 'untrack' | 'pause' | 'resume'
 
 /** Made when they are asked for. */
 type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
   log?: FastifyBaseLogger
   ref?: Ref
-  /** The last push or stop that the running callback has made. */
-  made?: Push<unknown> | Stop<unknown> | undefined
-  /** The running callback has made another one before. */
-  madeMore?: boolean
 }
 
 /**
@@ -27,7 +23,11 @@ type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
  */
 export class ConnectionContext implements AnyContext {
   readonly #connection: Connection
-  #made: Parts | undefined
+  #parts: Parts | undefined
+  /** Apart: most callbacks ask for it. */
+  #push: AnyContext['push'] | undefined
+  /** The last push or stop that the running callback has made. */
+  #unreturned: Push<unknown> | Stop<unknown> | undefined
 
   constructor (connection: Connection) {
     this.#connection = connection
@@ -35,8 +35,8 @@ export class ConnectionContext implements AnyContext {
 
   get id (): string { return this.#connection.id }
   get server (): FastifyInstance { return this.#connection.server }
-  get log (): FastifyBaseLogger { return (this.#parts.log ??= this.#connection.createLog()) }
-  get ref (): Ref { return (this.#parts.ref ??= this.#connection.createRef()) }
+  get log (): FastifyBaseLogger { return (this.#made.log ??= this.#connection.createLog()) }
+  get ref (): Ref { return (this.#made.ref ??= this.#connection.createRef()) }
   get signal (): AbortSignal { return this.#connection.signal }
   get subprotocol (): string | null { return this.#connection.subprotocol }
   get bufferedBytes (): number { return this.#connection.bufferedBytes }
@@ -44,81 +44,81 @@ export class ConnectionContext implements AnyContext {
   get droppedMessages (): number { return this.#connection.droppedMessages }
 
   get ok (): AnyContext['ok'] { return ok }
-  get push (): AnyContext['push'] { return (this.#parts.push ??= (messages, state) => this.#note(push(messages, state))) }
+  get push (): AnyContext['push'] { return (this.#push ??= (messages, state) => this.#note(push(messages, state))) }
   get stop (): AnyContext['stop'] {
-    return (this.#parts.stop ??= (reason, detail, messages, state) => this.#note(stop(reason, detail, messages, state)))
+    return (this.#made.stop ??= (reason, detail, messages, state) => this.#note(stop(reason, detail, messages, state)))
   }
 
-  get send (): AnyContext['send'] { return (this.#parts.send ??= (messages) => this.#connection.send(messages)) }
-  get drained (): AnyContext['drained'] { return (this.#parts.drained ??= () => this.#connection.drained()) }
+  get send (): AnyContext['send'] { return (this.#made.send ??= (messages) => this.#connection.send(messages)) }
+  get drained (): AnyContext['drained'] { return (this.#made.drained ??= () => this.#connection.drained()) }
   get close (): AnyContext['close'] {
-    return (this.#parts.close ??= (code = 1000, reason = '') => this.#connection.close(code, reason))
+    return (this.#made.close ??= (code = 1000, reason = '') => this.#connection.close(code, reason))
   }
 
-  get run (): AnyContext['run'] { return (this.#parts.run ??= (task) => this.#connection.run(task)) }
-  get post (): AnyContext['post'] { return (this.#parts.post ??= (info) => this.#connection.offer(info)) }
+  get run (): AnyContext['run'] { return (this.#made.run ??= (task) => this.#connection.run(task)) }
+  get post (): AnyContext['post'] { return (this.#made.post ??= (info) => this.#connection.offer(info)) }
   get postAfter (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
+    return (this.#made.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
   }
 
   get postInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#parts.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
+    return (this.#made.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
   }
 
   get subscribe (): (topic: string | Topic) => void {
-    return (this.#parts.subscribe ??= (topic) => this.#connection.membership.subscribe(nameOfTopic(topic)))
+    return (this.#made.subscribe ??= (topic) => this.#connection.membership.subscribe(nameOfTopic(topic)))
   }
 
   get unsubscribe (): (topic: string | Topic) => void {
-    return (this.#parts.unsubscribe ??= (topic) => this.#connection.membership.unsubscribe(nameOfTopic(topic)))
+    return (this.#made.unsubscribe ??= (topic) => this.#connection.membership.unsubscribe(nameOfTopic(topic)))
   }
 
   get subscriptionReady (): (topic: string | Topic) => Promise<boolean> {
-    return (this.#parts.subscriptionReady ??= (topic) => this.#connection.membership.subscriptionReady(nameOfTopic(topic)))
+    return (this.#made.subscriptionReady ??= (topic) => this.#connection.membership.subscriptionReady(nameOfTopic(topic)))
   }
 
   get broadcast (): (topic: string | Topic, message: unknown) => void {
-    return (this.#parts.broadcast ??= (topic, message) => this.#connection.membership.broadcast(nameOfTopic(topic), message))
+    return (this.#made.broadcast ??= (topic, message) => this.#connection.membership.broadcast(nameOfTopic(topic), message))
   }
 
   get publish (): (topic: string | Topic, info: unknown) => void {
-    return (this.#parts.publish ??= (topic, info) => this.#connection.membership.publish(nameOfTopic(topic), info))
+    return (this.#made.publish ??= (topic, info) => this.#connection.membership.publish(nameOfTopic(topic), info))
   }
 
   get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
-    return (this.#parts.track ??= (topic, key, meta) => this.#connection.membership.track(nameOfTopic(topic), key, meta))
+    return (this.#made.track ??= (topic, key, meta) => this.#connection.membership.track(nameOfTopic(topic), key, meta))
   }
 
   get untrack (): (topic: string | Topic, key: string) => void {
-    return (this.#parts.untrack ??= (topic, key) => this.#connection.membership.untrack(nameOfTopic(topic), key))
+    return (this.#made.untrack ??= (topic, key) => this.#connection.membership.untrack(nameOfTopic(topic), key))
   }
 
-  get pause (): () => void { return (this.#parts.pause ??= () => this.#connection.pause()) }
-  get resume (): () => void { return (this.#parts.resume ??= () => this.#connection.resume()) }
+  get pause (): () => void { return (this.#made.pause ??= () => this.#connection.pause()) }
+  get resume (): () => void { return (this.#made.resume ??= () => this.#connection.resume()) }
 
-  /** A callback has ended with this value. False: it had made another push or stop, which did nothing. */
-  resultReturned (value: unknown): boolean {
-    const parts = this.#made
-    if (parts?.made === undefined) return true
-    const returned = parts.made === value && parts.madeMore !== true
-    parts.made = undefined
-    parts.madeMore = false
-    return returned
+  /** A callback has ended with this value. Warns when it had made another push or stop, which did nothing. */
+  callbackEnded (value: unknown): void {
+    const made = this.#unreturned
+    if (made === undefined) return
+    this.#unreturned = undefined
+    if (made !== value) this.#connection.warn('result')
   }
 
-  /** Keeps what a callback is to return. Nobody will return one that is made while no callback runs. */
+  /** A callback has failed, and returns nothing. */
+  callbackFailed (): void {
+    this.#unreturned = undefined
+  }
+
+  /** Keeps what the running callback is to return. One that is made while none runs, or before another one, is not returned. */
   #note<Made extends Push<unknown> | Stop<unknown>> (made: Made): Made {
-    const parts = this.#parts
-    if (!this.#connection.callbackRuns) this.#connection.warn('result')
-    else {
-      parts.madeMore = parts.made !== undefined
-      parts.made = made
-    }
+    const isLost = !this.#connection.callbackRuns
+    if (isLost || this.#unreturned !== undefined) this.#connection.warn('result')
+    if (!isLost) this.#unreturned = made
     return made
   }
 
-  get #parts (): Parts {
-    return (this.#made ??= {})
+  get #made (): Parts {
+    return (this.#parts ??= {})
   }
 }
 
