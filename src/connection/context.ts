@@ -2,14 +2,16 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import type { Context } from './handler.ts'
+import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop, type Push, type Stop } from './result.ts'
 import type { Timer } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
 type AnyContext = Context<unknown, unknown, unknown>
-type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' | 'subscribe' | 'unsubscribe' |
-  'subscriptionReady' | 'broadcast' | 'publish' | 'track' | 'untrack' | 'pause' | 'resume'
+type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' |
+  'subscribe' | 'unsubscribe' | 'subscriptionReady' | 'broadcast' | 'publish' |
+  'track' | 'untrack' | 'pause' | 'resume'
 
 /** Made when they are asked for. */
 type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
@@ -18,8 +20,9 @@ type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
 }
 
 /**
- * What callbacks are given as `ws`. Each part is made when it is first asked for, because most connections ask for
- * few; functions stay bound, so that `{ push, postAfter }` can be taken out of it.
+ * What callbacks are given as `ws`. Each part is made when it is first asked for, because most
+ * connections ask for few; functions stay bound, so that `{ push, postAfter }` can be taken out of
+ * it.
  */
 export class ConnectionContext implements AnyContext {
   readonly #connection: Connection
@@ -44,19 +47,32 @@ export class ConnectionContext implements AnyContext {
   get droppedMessages (): number { return this.#connection.droppedMessages }
 
   get ok (): AnyContext['ok'] { return ok }
-  get push (): AnyContext['push'] { return (this.#push ??= (messages, state) => this.#note(push(messages, state))) }
-  get stop (): AnyContext['stop'] {
-    return (this.#made.stop ??= (reason, detail, messages, state) => this.#note(stop(reason, detail, messages, state)))
+  get push (): AnyContext['push'] {
+    return (this.#push ??= (messages, state) => this.#note(push(messages, state)))
   }
 
-  get send (): AnyContext['send'] { return (this.#made.send ??= (messages) => this.#connection.send(messages)) }
-  get drained (): AnyContext['drained'] { return (this.#made.drained ??= () => this.#connection.drained()) }
+  get stop (): AnyContext['stop'] {
+    return (this.#made.stop ??= (reason, detail, messages, state) =>
+      this.#note(stop(reason, detail, messages, state)))
+  }
+
+  get send (): AnyContext['send'] {
+    return (this.#made.send ??= (messages) => this.#connection.send(messages))
+  }
+
+  get drained (): AnyContext['drained'] {
+    return (this.#made.drained ??= () => this.#connection.drained())
+  }
+
   get close (): AnyContext['close'] {
     return (this.#made.close ??= (code = 1000, reason = '') => this.#connection.close(code, reason))
   }
 
   get run (): AnyContext['run'] { return (this.#made.run ??= (task) => this.#connection.run(task)) }
-  get post (): AnyContext['post'] { return (this.#made.post ??= (info) => this.#connection.offer(info)) }
+  get post (): AnyContext['post'] {
+    return (this.#made.post ??= (info) => this.#connection.offer(info))
+  }
+
   get postAfter (): (info: unknown, ms: number) => Timer {
     return (this.#made.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
   }
@@ -66,37 +82,43 @@ export class ConnectionContext implements AnyContext {
   }
 
   get subscribe (): (topic: string | Topic) => void {
-    return (this.#made.subscribe ??= (topic) => this.#connection.membership.subscribe(nameOfTopic(topic)))
+    return (this.#made.subscribe ??= (topic) => this.#topics.subscribe(nameOfTopic(topic)))
   }
 
   get unsubscribe (): (topic: string | Topic) => void {
-    return (this.#made.unsubscribe ??= (topic) => this.#connection.membership.unsubscribe(nameOfTopic(topic)))
+    return (this.#made.unsubscribe ??= (topic) => this.#topics.unsubscribe(nameOfTopic(topic)))
   }
 
   get subscriptionReady (): (topic: string | Topic) => Promise<boolean> {
-    return (this.#made.subscriptionReady ??= (topic) => this.#connection.membership.subscriptionReady(nameOfTopic(topic)))
+    return (this.#made.subscriptionReady ??= (topic) =>
+      this.#topics.subscriptionReady(nameOfTopic(topic)))
   }
 
   get broadcast (): (topic: string | Topic, message: unknown) => void {
-    return (this.#made.broadcast ??= (topic, message) => this.#connection.membership.broadcast(nameOfTopic(topic), message))
+    return (this.#made.broadcast ??= (topic, message) =>
+      this.#topics.broadcast(nameOfTopic(topic), message))
   }
 
   get publish (): (topic: string | Topic, info: unknown) => void {
-    return (this.#made.publish ??= (topic, info) => this.#connection.membership.publish(nameOfTopic(topic), info))
+    return (this.#made.publish ??= (topic, info) => this.#topics.publish(nameOfTopic(topic), info))
   }
 
   get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
-    return (this.#made.track ??= (topic, key, meta) => this.#connection.membership.track(nameOfTopic(topic), key, meta))
+    return (this.#made.track ??= (topic, key, meta) =>
+      this.#topics.track(nameOfTopic(topic), key, meta))
   }
 
   get untrack (): (topic: string | Topic, key: string) => void {
-    return (this.#made.untrack ??= (topic, key) => this.#connection.membership.untrack(nameOfTopic(topic), key))
+    return (this.#made.untrack ??= (topic, key) => this.#topics.untrack(nameOfTopic(topic), key))
   }
 
   get pause (): () => void { return (this.#made.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#made.resume ??= () => this.#connection.resume()) }
 
-  /** A callback has ended with this value. Warns when it had made another push or stop, which did nothing. */
+  /**
+   * A callback has ended with this value. Warns when it had made another push or stop, which did
+   * nothing.
+   */
   callbackEnded (value: unknown): void {
     const made = this.#unreturned
     if (made === undefined) return
@@ -109,7 +131,10 @@ export class ConnectionContext implements AnyContext {
     this.#unreturned = undefined
   }
 
-  /** Keeps what the running callback is to return. One that is made while none runs, or before another one, is not returned. */
+  /**
+   * Keeps what the running callback is to return. One that is made while none runs, or before
+   * another one, is not returned.
+   */
   #note<Made extends Push<unknown> | Stop<unknown>> (made: Made): Made {
     const isLost = !this.#connection.callbackRuns
     if (isLost || this.#unreturned !== undefined) this.#connection.warn('result')
@@ -117,14 +142,18 @@ export class ConnectionContext implements AnyContext {
     return made
   }
 
+  get #topics (): Membership { return this.#connection.membership }
+
   get #made (): Parts {
     return (this.#parts ??= {})
   }
 }
 
-const LISTENING = 'declare the callback in the route\'s websocketHandler: handleIn, on, handleControl, terminate'
+const LISTENING =
+  'declare the callback in the route\'s websocketHandler: handleIn, on, handleControl, terminate'
 const CLOSING = 'call ws.close(code, reason), or return ws.stop()'
-const PINGING = 'the server pings by itself (heartbeatIntervalMs); for a ping of your own call ws.send(pingFrame(data))'
+const PINGING =
+  'the server pings by itself (heartbeatIntervalMs); to send another call ws.send(pingFrame(data))'
 
 /** What people know from ws and from browsers, and what to use instead. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
