@@ -11,7 +11,11 @@ module.exports = [
   },
   {
     rules: {
-      'no-void': ['error', { allowAsStatement: true }]
+      'no-void': ['error', { allowAsStatement: true }],
+      // A text stays on one line, so that a search finds it.
+      'max-len': ['error', {
+        code: 100, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true
+      }]
     }
   },
   {

@@ -35,7 +35,11 @@ async function main () {
 
   const summary = buildSummary(tables)
   const seconds = Math.round((performance.now() - startedAt) / 1000)
-  if (json) console.log(JSON.stringify({ machine, quick: mode.quick, seconds, tables, failures, summary }, null, 2))
+  if (json) {
+    console.log(
+      JSON.stringify({ machine, quick: mode.quick, seconds, tables, failures, summary }, null, 2)
+    )
+  }
   if (summary.length > 0) print(`\n${formatSummary(summary)}`)
   const measured = tables.filter(({ rows }) => rows.length > 0)
   if (measured.length > 0) print(`\n${formatNoise(measured)}`)

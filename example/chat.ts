@@ -1,31 +1,51 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-const Nick = Type.String({ minLength: 1, maxLength: 32, description: 'a name in the room', examples: ['ann'] })
+const Nick = Type.String({
+  minLength: 1,
+  maxLength: 32,
+  description: 'a name in the room',
+  examples: ['ann']
+})
 const At = Type.Integer({ description: 'milliseconds since 1970' })
 
 const ToServer = Type.Union([
   Type.Object(
     { event: Type.Literal('say'), text: Type.String({ minLength: 1, maxLength: 2000 }) },
-    { title: 'Say something to everybody in the room', examples: [{ event: 'say', text: 'Hello!' }] }
+    {
+      title: 'Say something to everybody in the room',
+      examples: [{ event: 'say', text: 'Hello!' }]
+    }
   )
 ])
 const ToClient = Type.Union([
-  Type.Object({ event: Type.Literal('said'), from: Nick, text: Type.String(), at: At }, { title: 'Somebody said something' }),
+  Type.Object(
+    { event: Type.Literal('said'), from: Nick, text: Type.String(), at: At },
+    { title: 'Somebody said something' }
+  ),
   Type.Object({ event: Type.Literal('joined'), nick: Nick, at: At }, { title: 'Somebody came' }),
   Type.Object({ event: Type.Literal('left'), nick: Nick, at: At }, { title: 'Somebody left' }),
-  Type.Object({ event: Type.Literal('here'), nicks: Type.Array(Nick) }, { title: 'Who is in the room: the first message' })
+  Type.Object(
+    { event: Type.Literal('here'), nicks: Type.Array(Nick) },
+    { title: 'Who is in the room: the first message' }
+  )
 ])
 
-/** A chat: what one says goes straight to all sockets in the room, on every node when there is an engine. */
+/**
+ * A chat: what one says goes straight to all sockets in the room, on every node when there is an
+ * engine.
+ */
 export const chat: FastifyPluginAsyncTypebox = async (app) => {
   const listNicks = (room: string): string[] => app.websock.presence(room).map(({ key }) => key)
 
   app.get('/ws/chat/:room', {
     schema: {
       summary: 'A chat with rooms',
-      description: 'A message goes to everybody in the room, the sender too. A room is there while somebody is in it.',
+      description:
+        'A message goes to everybody in the room, the sender too. A room is there while somebody is in it.',
       tags: ['demo'],
-      params: Type.Object({ room: Type.String({ minLength: 1, maxLength: 64, examples: ['lobby'] }) }),
+      params: Type.Object({
+        room: Type.String({ minLength: 1, maxLength: 64, examples: ['lobby'] })
+      }),
       querystring: Type.Object({ nick: Nick }),
       websocket: { receive: ToServer, send: ToClient }
     },
@@ -38,13 +58,16 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
       },
       on: {
         event: {
-          say ({ text }, { room, nick }) { app.websock.broadcast(room, { event: 'said', from: nick, text, at: Date.now() }) }
+          say ({ text }, { room, nick }) {
+            app.websock.broadcast(room, { event: 'said', from: nick, text, at: Date.now() })
+          }
         }
       },
-      handlePresence: ({ joins, leaves }, _state, ws) => ws.push([
-        ...leaves.map(({ key }) => ({ event: 'left' as const, nick: key, at: Date.now() })),
-        ...joins.map(({ key }) => ({ event: 'joined' as const, nick: key, at: Date.now() }))
-      ]),
+      handlePresence: ({ joins, leaves }, _state, ws) =>
+        ws.push([
+          ...leaves.map(({ key }) => ({ event: 'left' as const, nick: key, at: Date.now() })),
+          ...joins.map(({ key }) => ({ event: 'joined' as const, nick: key, at: Date.now() }))
+        ]),
       handleGap: (_gap, { room }, ws) => ws.push({ event: 'here', nicks: listNicks(room) })
     }
   })

@@ -2,7 +2,9 @@ import type { FastifyPluginAsync } from 'fastify'
 
 const MIB = 1024 * 1024
 
-/** Sends back each message as it came: for conformance suites, so with room for their largest cases. */
+/**
+ * Sends back each message as it came: for conformance suites, so with room for their largest cases.
+ */
 export const echo: FastifyPluginAsync = async (app) => {
   app.get('/ws/echo', {
     schema: { summary: 'Sends back each message as it came', tags: ['demo'] },

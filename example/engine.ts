@@ -6,8 +6,14 @@ export interface Cluster {
   readonly close: () => Promise<void>
 }
 
-/** The broker that the environment names: REDIS_URL or NATS_URL. Undefined: this process is all there is. */
-export async function openCluster ({ REDIS_URL, NATS_URL }: NodeJS.ProcessEnv): Promise<Cluster | undefined> {
+/**
+ * The broker that the environment names: REDIS_URL or NATS_URL. Undefined: this process is all
+ * there is.
+ */
+export async function openCluster ({
+  REDIS_URL,
+  NATS_URL
+}: NodeJS.ProcessEnv): Promise<Cluster | undefined> {
   if (REDIS_URL) return openRedis(REDIS_URL)
   if (NATS_URL) return openNats(NATS_URL)
 }

@@ -10,7 +10,10 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 // One file without imports, so that pages load it as it is.
-const CLIENT = join(dirname(require.resolve('fastify-websock/package.json')), 'dist/client/index.mjs')
+const CLIENT = join(
+  dirname(require.resolve('fastify-websock/package.json')),
+  'dist/client/index.mjs'
+)
 
 /** The pages, read once: there are few, and nothing outside of their folder can be asked for. */
 export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folder }) => {

@@ -23,9 +23,13 @@ async function main (): Promise<void> {
     info: {
       title: 'The example server of fastify-websock',
       version: '0.1.0',
-      description: 'A connection timer, a chat, Gossip (a network of games), an echo and a stream of tokens.'
+      description:
+        'A connection timer, a chat, Gossip (a network of games), an echo and a stream of tokens.'
     },
-    tags: [{ name: 'demo', description: 'Small examples' }, { name: 'gossip', description: 'A network of games' }],
+    tags: [
+      { name: 'demo', description: 'Small examples' },
+      { name: 'gossip', description: 'A network of games' }
+    ],
     routePrefix: '/docs'
   })
   await app.register(connectionTimer)
@@ -41,7 +45,10 @@ async function main (): Promise<void> {
   // This file is compiled into a folder of its own.
   await app.register(pages, { folder: join(__dirname, '..', 'pages') })
 
-  const at = await app.listen({ host: process.env['HOST'] ?? '127.0.0.1', port: Number(process.env['PORT'] ?? 3000) })
+  const at = await app.listen({
+    host: process.env['HOST'] ?? '127.0.0.1',
+    port: Number(process.env['PORT'] ?? 3000)
+  })
   const ws = at.replace(/^http/, 'ws')
   console.log(`Open ${at}/ in a browser: it says what is here.
 
@@ -57,10 +64,18 @@ async function main (): Promise<void> {
 `)
   if (!GOSSIP_GAMES) {
     console.log("Gossip's demo games:\n")
-    for (const game of DEMO_GAMES) console.log(`  ${game.short_name}  client_id ${game.client_id}  client_secret ${game.client_secret}`)
+    for (const game of DEMO_GAMES) {
+      console.log(
+        `  ${game.short_name}  client_id ${game.client_id}  client_secret ${game.client_secret}`
+      )
+    }
   }
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void app.close() })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void app.close()
+    })
+  }
 }
 
 main().catch((error: unknown) => {

@@ -21,14 +21,24 @@ async function startNode (port: number): Promise<void> {
 
   const at = await app.listen({ host: '127.0.0.1', port })
   console.log(`node ${process.pid}: ${at}/chat`)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void app.close() })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void app.close()
+    })
+  }
 }
 
 async function main (): Promise<void> {
   const port = process.argv[2]
   if (port !== undefined) return startNode(Number(port))
-  const nodes = (process.env['PORTS'] ?? '3001,3002').split(',').map((each) => fork(__filename, [each]))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { for (const node of nodes) node.kill(signal) })
+  const nodes = (process.env['PORTS'] ?? '3001,3002')
+    .split(',')
+    .map((each) => fork(__filename, [each]))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      for (const node of nodes) node.kill(signal)
+    })
+  }
   await Promise.all(nodes.map((node) => once(node, 'exit')))
 }
 

@@ -11,7 +11,9 @@ export class AsyncContext extends AsyncResource {
     super(TYPE)
   }
 
-  /** Calls a function in this context. A store that it enters with `enterWith` ends with the call. */
+  /**
+   * Calls a function in this context. A store that it enters with `enterWith` ends with the call.
+   */
   enter<Self, Arg, Result> (call: (this: Self, arg: Arg) => Result, self: Self, arg: Arg): Result {
     return KEEPS_ENTERED_STORES
       ? this.runInAsyncScope(callInCopy<Self, Arg, Result>, self, call, arg)
@@ -34,6 +36,10 @@ function keepsEnteredStores (): boolean {
   return kept
 }
 
-function callInCopy<Self, Arg, Result> (this: Self, call: (this: Self, arg: Arg) => Result, arg: Arg): Result {
+function callInCopy<Self, Arg, Result> (
+  this: Self,
+  call: (this: Self, arg: Arg) => Result,
+  arg: Arg
+): Result {
   return new AsyncResource(TYPE).runInAsyncScope(call, this, arg)
 }

@@ -6,12 +6,18 @@ import createError from '@fastify/error'
  */
 
 // ── at start
-export const FST_WEBSOCK_NOT_REGISTERED = createError('FST_WEBSOCK_NOT_REGISTERED',
-  'Route %s has a `websocketHandler`, but fastify-websock is not loaded here yet: `await app.register(websock)` before the route, in this context or above it', 500)
+export const FST_WEBSOCK_NOT_REGISTERED = createError(
+  'FST_WEBSOCK_NOT_REGISTERED',
+  'Route %s has a `websocketHandler`, but fastify-websock is not loaded here yet: `await app.register(websock)` before the route, in this context or above it',
+  500
+)
 export const FST_WEBSOCK_ALREADY_REGISTERED = createError('FST_WEBSOCK_ALREADY_REGISTERED',
   'fastify-websock serves this server already: register it once', 500)
-export const FST_WEBSOCK_FOREIGN_PLUGIN = createError('FST_WEBSOCK_FOREIGN_PLUGIN',
-  '@fastify/websocket is registered already: register fastify-websock first, before whatever registers that. It registers @fastify/websocket itself, and `websocket: true` routes go on working', 500)
+export const FST_WEBSOCK_FOREIGN_PLUGIN = createError(
+  'FST_WEBSOCK_FOREIGN_PLUGIN',
+  '@fastify/websocket is registered already: register fastify-websock first, before whatever registers that. It registers @fastify/websocket itself, and `websocket: true` routes go on working',
+  500
+)
 export const FST_WEBSOCK_UNKNOWN_OPTION = createError('FST_WEBSOCK_UNKNOWN_OPTION',
   'Unknown option `%s` %s. Known are: %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_OPTION = createError('FST_WEBSOCK_INVALID_OPTION',
@@ -46,8 +52,11 @@ export const FST_WEBSOCK_DRAINING = createError('FST_WEBSOCK_DRAINING',
   'The server is closing: connect again later', 503)
 export const FST_WEBSOCK_TOO_MANY_CONNECTIONS = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS',
   'All connections are taken: try again later', 503)
-export const FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY',
-  'Too many connections from one client', 429)
+export const FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY = createError(
+  'FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY',
+  'Too many connections from one client',
+  429
+)
 export const FST_WEBSOCK_INVALID_KEY = createError('FST_WEBSOCK_INVALID_KEY',
   '`maxConnectionsPerKey.key` must return a string, got %s', 500, TypeError)
 export const FST_WEBSOCK_UPGRADE_TIMEOUT = createError('FST_WEBSOCK_UPGRADE_TIMEOUT',
@@ -66,8 +75,11 @@ export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESS
   'The client sent %s', 400)
 export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERROR',
   'The client broke the protocol: %s', 400)
-export const FST_WEBSOCK_MAILBOX_FULL = createError('FST_WEBSOCK_MAILBOX_FULL',
-  'The mailbox is full: %s. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"', 503)
+export const FST_WEBSOCK_MAILBOX_FULL = createError(
+  'FST_WEBSOCK_MAILBOX_FULL',
+  'The mailbox is full: %s. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"',
+  503
+)
 export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
   'The client reads too slowly: %s bytes wait to be sent', 503)
 export const FST_WEBSOCK_RATE_LIMITED = createError('FST_WEBSOCK_RATE_LIMITED',

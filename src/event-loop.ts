@@ -1,9 +1,13 @@
-/** Something to do at the end of a tick: when the code that runs now has returned. Must not throw. */
+/**
+ * Something to do at the end of a tick: when the code that runs now has returned. Must not throw.
+ */
 export interface TickTask {
   endTick (): void
 }
 
-/** Something to do at the end of a turn: when the event loop has handled all reads. Must not throw. */
+/**
+ * Something to do at the end of a turn: when the event loop has handled all reads. Must not throw.
+ */
 export interface TurnTask {
   endTurn (): void
 }

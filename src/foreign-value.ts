@@ -1,11 +1,16 @@
 /*
- * Values that the code of others gave or threw: a handler, a codec, a validator, a serializer, a logger.
- * Reading one may throw (a getter, a proxy, a `toString`), and a promise among them may reject.
+ * Values that the code of others gave or threw: a handler, a codec, a validator, a serializer, a
+ * logger. Reading one may throw (a getter, a proxy, a `toString`), and a promise among them may
+ * reject.
  */
 
 /** Tells whether it is a promise of any kind. Throws what its `then` getter throws. */
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
 }
 
 /** Sees to it that a promise nobody waits for does not end the process when it rejects. */

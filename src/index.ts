@@ -8,8 +8,24 @@ export { pingFrame } from './wire/frame.ts'
 export { typed } from './messages/typed.ts'
 
 export type {
-  CallbackResult, CloseDetail, Context as WebsocketContext, DrainInfo, GapInfo, InitArgs, InitContext as WebsocketInitContext, InvalidMessage, Messages,
-  NoStateFromInitAbove, PresenceDiff, PresenceEntry, RawSend, StopReason, TerminateReason, WebsocketHandler, WebsocketHandlerObject, WebsocketTypes
+  CallbackResult,
+  CloseDetail,
+  Context as WebsocketContext,
+  DrainInfo,
+  GapInfo,
+  InitArgs,
+  InitContext as WebsocketInitContext,
+  InvalidMessage,
+  Messages,
+  NoStateFromInitAbove,
+  PresenceDiff,
+  PresenceEntry,
+  RawSend,
+  StopReason,
+  TerminateReason,
+  WebsocketHandler,
+  WebsocketHandlerObject,
+  WebsocketTypes
 } from './connection/handler.ts'
 export type { Ref as WebsocketRef } from './connection/ref.ts'
 export type { Task as WebsocketTask } from './connection/tasks.ts'
@@ -22,8 +38,16 @@ export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
 export type { CheckOrigin } from './upgrade/origin.ts'
 export type { ConnectionKey } from './plugin/residents.ts'
 export type {
-  ContractOf, DefinedWebsocketRoute, DefineWebsocketRoute, SchemaContract, WebsocketContract, WebsocketRoute, WebsocketRouteHandler, WebsocketRouteOptions,
-  WebsocketShorthandOptions, Websock
+  ContractOf,
+  DefinedWebsocketRoute,
+  DefineWebsocketRoute,
+  SchemaContract,
+  WebsocketContract,
+  WebsocketRoute,
+  WebsocketRouteHandler,
+  WebsocketRouteOptions,
+  WebsocketShorthandOptions,
+  Websock
 } from './plugin/types.ts'
 export type { Engine, EngineListener } from './pubsub/engine.ts'
 export type { TopicListener } from './pubsub/listener.ts'

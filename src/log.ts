@@ -20,8 +20,9 @@ export type Log = () => LogTarget
 /**
  * Writes one of the library's own lines. The only way in which the library logs.
  *
- * Never throws and never rejects: not for an error whose getters throw, a serializer, a logger or a child logger that fails.
- * What the logger cannot take is described in `problem` in place of `err`; when that fails, too, the text goes alone.
+ * Never throws and never rejects: not for an error whose getters throw, a serializer, a logger or a
+ * child logger that fails. What the logger cannot take is described in `problem` in place of `err`;
+ * when that fails, too, the text goes alone.
  */
 export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: string): void {
   const { err, ...others } = fields
@@ -42,7 +43,10 @@ export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: st
 }
 
 /** A child logger, or its parent when it cannot be made. */
-export function childOf<L> (parent: L & { child (bindings: Record<string, unknown>): L }, bindings: Record<string, unknown>): L {
+export function childOf<L> (
+  parent: L & { child(bindings: Record<string, unknown>): L },
+  bindings: Record<string, unknown>
+): L {
   try {
     return parent.child(bindings)
   } catch {
@@ -50,7 +54,10 @@ export function childOf<L> (parent: L & { child (bindings: Record<string, unknow
   }
 }
 
-/** What was thrown, as a field of a log line: an object as it is, anything else as text, because loggers leave out undefined and symbols. */
+/**
+ * What was thrown, as a field of a log line: an object as it is, anything else as text, because
+ * loggers leave out undefined and symbols.
+ */
 export function reasonOf (thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null ? thrown : textOf(() => String(thrown))
 }

@@ -11,7 +11,9 @@ interface Import {
   readonly typeOnly: boolean
 }
 
-/** What a layer may import: of ours, by path below src; of others, by name; `type:` for types alone. */
+/**
+ * What a layer may import: of ours, by path below src; of others, by name; `type:` for types alone.
+ */
 interface Rule {
   readonly ours: readonly RegExp[]
   readonly others: readonly RegExp[]
@@ -26,31 +28,85 @@ const RULES: Readonly<Record<string, Rule>> = {
   'event-loop': { ours: [], others: [] },
   'async-context': { ours: [], others: [/^node:async_hooks$/] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
-  transport: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [/^node:(net|stream)$/] },
-  connection: { ours: [/^wire\//, /^transport\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/, /^async-context$/], others: [NODE, /^type:fastify$/] },
-  messages: { ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/], others: [/^node:util\/types$/, /^secure-json-parse$/] },
+  transport: {
+    ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/],
+    others: [/^node:(net|stream)$/]
+  },
+  connection: {
+    ours: [
+      /^wire\//,
+      /^transport\//,
+      /^errors$/,
+      /^log$/,
+      /^foreign-value$/,
+      /^event-loop$/,
+      /^async-context$/
+    ],
+    others: [NODE, /^type:fastify$/]
+  },
+  messages: {
+    ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/],
+    others: [/^node:util\/types$/, /^secure-json-parse$/]
+  },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
-  pubsub: { ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/], others: [NODE, /^secure-json-parse$/] },
+  pubsub: {
+    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/],
+    others: [NODE, /^secure-json-parse$/]
+  },
   asyncapi: {
-    ours: [/^wire\//, /^errors$/, /^messages\//, /^plugin\/(plugin|route)$/, /^connection\/handler$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^messages\//,
+      /^plugin\/(plugin|route)$/,
+      /^connection\/handler$/
+    ],
     others: [NODE, /^type:fastify$/, /^fastify-plugin$/]
   },
   client: { ours: [/^wire\//], others: [] },
-  upgrade: { ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/], others: [NODE, /^type:fastify$/] },
+  upgrade: {
+    ours: [/^wire\//, /^protocol\//, /^errors$/, /^event-loop$/],
+    others: [NODE, /^type:fastify$/]
+  },
   plugin: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^foreign-value$/, /^event-loop$/, /^upgrade\//, /^protocol\//, /^transport\//, /^connection\//, /^messages\//, /^pubsub\//],
-    others: [NODE, /^type:fastify$/, /^fastify-plugin$/, /^find-my-way$/, /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/]
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^log$/,
+      /^foreign-value$/,
+      /^event-loop$/,
+      /^upgrade\//,
+      /^protocol\//,
+      /^transport\//,
+      /^connection\//,
+      /^messages\//,
+      /^pubsub\//
+    ],
+    others: [
+      NODE,
+      /^type:fastify$/,
+      /^fastify-plugin$/,
+      /^find-my-way$/,
+      /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/
+    ]
   },
   index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => name.replaceAll('\\', '/')).sort()
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.replaceAll('\\', '/'))
+  .sort()
 const imports = files.flatMap(readImports)
 
 void t.test('each layer imports only what it may', async (t) => {
   t.ok(imports.length > 50, 'the import lines are found')
-  t.same(files.filter((file) => RULES[layerOf(file)] === undefined), [], 'each file belongs to a layer')
+  t.same(
+    files.filter((file) => RULES[layerOf(file)] === undefined),
+    [],
+    'each file belongs to a layer'
+  )
   t.same(imports.filter((line) => !isAllowed(line)).map(show), [])
 })
 
@@ -60,7 +116,15 @@ void t.test('nothing is imported in a circle at run time', async (t) => {
 
 void t.test('no file but the entries only hands on what others export', async (t) => {
   const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
-  t.same(barrels.filter((file) => !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(file)), [])
+  t.same(
+    barrels.filter(
+      (file) =>
+        !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
+          file
+        )
+    ),
+    []
+  )
 })
 
 void t.test('a file has 400 lines at most', async (t) => {
@@ -68,11 +132,15 @@ void t.test('a file has 400 lines at most', async (t) => {
 })
 
 void t.test('each folder has a README that names each of its files', async (t) => {
-  const folders = [...new Set(files.map((file) => dirname(file)))].filter((folder) => folder !== '.')
+  const folders = [...new Set(files.map((file) => dirname(file)))].filter(
+    (folder) => folder !== '.'
+  )
   for (const folder of folders) {
     const readme = join(src, folder, 'README.md')
     const text = existsSync(readme) ? readFileSync(readme, 'utf8') : ''
-    const own = files.filter((file) => dirname(file) === folder).map((file) => file.slice(folder.length + 1))
+    const own = files
+      .filter((file) => dirname(file) === folder)
+      .map((file) => file.slice(folder.length + 1))
     t.same(own.filter((file) => !text.includes(`\`${file}\``)), [], folder)
   }
 })
@@ -106,18 +174,42 @@ function layerOf (file: string): string {
   return (file.includes('/') ? file.split('/')[0] : file.replace(/\.ts$/, '')) ?? ''
 }
 
-/** Every import, re-export and `import()` of a file: ours by its path below src without `.ts`, others by name. */
+/**
+ * Every import, re-export and `import()` of a file: ours by its path below src without `.ts`,
+ * others by name.
+ */
 function readImports (file: string): Import[] {
   const found: Import[] = []
   const add = (specifier: string, typeOnly: boolean): void => {
-    const to = specifier.startsWith('.') ? relative(src, resolve(src, dirname(file), specifier)).replaceAll('\\', '/').replace(/\.ts$/, '') : specifier
+    const to = specifier.startsWith('.')
+      ? relative(src, resolve(src, dirname(file), specifier))
+        .replaceAll('\\', '/')
+        .replace(/\.ts$/, '')
+      : specifier
     found.push({ from: file, to, typeOnly })
   }
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) add(node.moduleSpecifier.text, isTypeImport(node))
-    else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined && ts.isStringLiteral(node.moduleSpecifier)) add(node.moduleSpecifier.text, node.isTypeOnly)
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) && ts.isStringLiteral(node.argument.literal)) add(node.argument.literal.text, true)
-    else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText()) && node.arguments[0] !== undefined) add(node.arguments[0].getText().slice(1, -1), false)
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+      add(node.moduleSpecifier.text, isTypeImport(node))
+    } else if (
+      ts.isExportDeclaration(node) &&
+      node.moduleSpecifier !== undefined &&
+      ts.isStringLiteral(node.moduleSpecifier)
+    ) {
+      add(node.moduleSpecifier.text, node.isTypeOnly)
+    } else if (
+      ts.isImportTypeNode(node) &&
+      ts.isLiteralTypeNode(node.argument) &&
+      ts.isStringLiteral(node.argument.literal)
+    ) {
+      add(node.argument.literal.text, true)
+    } else if (
+      ts.isCallExpression(node) &&
+      /^(import|require)$/.test(node.expression.getText()) &&
+      node.arguments[0] !== undefined
+    ) {
+      add(node.arguments[0].getText().slice(1, -1), false)
+    }
     ts.forEachChild(node, visit)
   }
   visit(ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true))
@@ -129,7 +221,12 @@ function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
   if (importClause === undefined) return false
   if (importClause.isTypeOnly) return true
   const { name, namedBindings } = importClause
-  return name === undefined && namedBindings !== undefined && ts.isNamedImports(namedBindings) && namedBindings.elements.every((element) => element.isTypeOnly)
+  return (
+    name === undefined &&
+    namedBindings !== undefined &&
+    ts.isNamedImports(namedBindings) &&
+    namedBindings.elements.every((element) => element.isTypeOnly)
+  )
 }
 
 function isAllowed ({ from, to, typeOnly }: Import): boolean {
@@ -144,7 +241,9 @@ function isAllowed ({ from, to, typeOnly }: Import): boolean {
 /** The files of the first circle there is, the first of them once more at the end; none is []. */
 function findCircle (lines: readonly Import[]): string[] {
   const targets = new Map<string, string[]>()
-  for (const { from, to } of lines) targets.set(from.replace(/\.ts$/, ''), [...targets.get(from.replace(/\.ts$/, '')) ?? [], to])
+  for (const { from, to } of lines) {
+    targets.set(from.replace(/\.ts$/, ''), [...(targets.get(from.replace(/\.ts$/, '')) ?? []), to])
+  }
   const done = new Set<string>()
   const search = (file: string, path: readonly string[]): string[] => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]

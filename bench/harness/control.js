@@ -1,6 +1,8 @@
 'use strict'
 
-/** The child's end of the parent's questions: `commands` has one function for each, sync or async. */
+/**
+ * The child's end of the parent's questions: `commands` has one function for each, sync or async.
+ */
 function answerParent (commands) {
   process.on('message', async ({ id, command, argument }) => {
     try {

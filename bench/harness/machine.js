@@ -21,12 +21,21 @@ function describeMachine () {
 function peerVersions () {
   const { packages } = JSON.parse(readFileSync(join(__dirname, '../package-lock.json'), 'utf8'))
   const { dependencies, optionalDependencies } = packages['']
-  return Object.fromEntries(Object.keys({ ...dependencies, ...optionalDependencies }).map((name) => [name, packages[`node_modules/${name}`].version]))
+  return Object.fromEntries(
+    Object.keys({ ...dependencies, ...optionalDependencies }).map((name) => [
+      name,
+      packages[`node_modules/${name}`].version
+    ])
+  )
 }
 
 function formatMachine ({ date, node, processor, cores, memoryGiB, pinned, peers }) {
-  return `${date}, Node ${node}, ${processor}, ${cores} cores, ${memoryGiB} GiB, ${pinned ? 'server on core 0, load on core 1' : 'not pinned: no taskset'}\n` +
-    Object.entries(peers).map(([name, version]) => `${name} ${version}`).join(', ')
+  return (
+    `${date}, Node ${node}, ${processor}, ${cores} cores, ${memoryGiB} GiB, ${pinned ? 'server on core 0, load on core 1' : 'not pinned: no taskset'}\n` +
+    Object.entries(peers)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', ')
+  )
 }
 
 module.exports = { describeMachine, formatMachine }

@@ -46,18 +46,28 @@ function resolveOptions (parameters, workloads) {
     given = parseArgs({
       args: parameters,
       allowPositionals: true,
-      options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, against: { type: 'string' } }
+      options: {
+        quick: { type: 'boolean' },
+        json: { type: 'boolean' },
+        against: { type: 'string' }
+      }
     })
   } catch (error) {
     throw new Error(`${error.message}\n\n${usage}`)
   }
   const { values, positionals } = given
-  const wanted = (name) => workloads.filter((workload) => workload.name === name || workload.groups.includes(name))
+  const wanted = (name) =>
+    workloads.filter((workload) => workload.name === name || workload.groups.includes(name))
   const unknown = positionals.find((name) => wanted(name).length === 0)
   if (unknown !== undefined) throw new Error(`there is no workload ${unknown}\n\n${usage}`)
   return {
-    workloads: positionals.length === 0 ? workloads : workloads.filter((workload) => positionals.some((name) => wanted(name).includes(workload))),
-    mode: { ...values.quick ? QUICK : FULL, against: values.against },
+    workloads:
+      positionals.length === 0
+        ? workloads
+        : workloads.filter((workload) =>
+          positionals.some((name) => wanted(name).includes(workload))
+        ),
+    mode: { ...(values.quick ? QUICK : FULL), against: values.against },
     json: values.json ?? false
   }
 }

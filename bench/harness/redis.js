@@ -9,11 +9,29 @@ const { commandExists } = require('./command-exists')
 
 const START_TIMEOUT_MS = 10_000
 
-/** A redis-server of its own that keeps nothing. Rejects when there is none on the PATH, or it does not start. */
+/**
+ * A redis-server of its own that keeps nothing. Rejects when there is none on the PATH, or it does
+ * not start.
+ */
 async function startRedis () {
   if (!commandExists('redis-server')) throw new Error('redis-server is not on the PATH')
   const port = await findFreePort()
-  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', tmpdir(), '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(
+    'redis-server',
+    [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      tmpdir(),
+      '--save',
+      '',
+      '--appendonly',
+      'no'
+    ],
+    { stdio: ['ignore', 'pipe', 'ignore'] }
+  )
   const exited = new Promise((resolve) => child.once('exit', resolve))
   const killAtExit = () => child.kill('SIGKILL')
   process.once('exit', killAtExit)
@@ -34,7 +52,11 @@ async function startRedis () {
 async function untilReady (child) {
   const lines = createInterface({ input: child.stdout })
   await new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, START_TIMEOUT_MS, new Error('redis-server did not start in time'))
+    const timer = setTimeout(
+      reject,
+      START_TIMEOUT_MS,
+      new Error('redis-server did not start in time')
+    )
     child.once('error', reject)
     child.once('exit', () => reject(new Error('redis-server ended')))
     lines.on('line', (line) => {

@@ -7,10 +7,11 @@ const { startServer } = require('./server')
 const WARM_UP_CONNECTIONS = 200
 
 /**
- * Measures a table of servers that many connections live on: each measurement has a new server for itself.
+ * Measures a table of servers that many connections live on: each measurement has a new server for
+ * itself.
  *
- * `measure({ server, row, bytesPerConnection })` gives the slice; the bytes are those of RSS and of the heap, after
- * garbage collection, with the connections less without them.
+ * `measure({ server, row, bytesPerConnection })` gives the slice; the bytes are those of RSS and of
+ * the heap, after garbage collection, with the connections less without them.
  */
 function measureResidents (options) {
   return measurePairs(options.rows, options.against, (rows) => measureRows({ ...options, rows }))
@@ -28,7 +29,10 @@ function measureRows ({ load, rows, rounds, connections, measure }) {
       const before = await server.memory()
       await open(connections)
       const after = await server.memory()
-      const bytesPerConnection = { rss: (after.rss - before.rss) / connections, heap: (after.heap - before.heap) / connections }
+      const bytesPerConnection = {
+        rss: (after.rss - before.rss) / connections,
+        heap: (after.heap - before.heap) / connections
+      }
       return await measure({ server, row, bytesPerConnection })
     } finally {
       await close()

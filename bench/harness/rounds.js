@@ -9,8 +9,8 @@ const FULL_CORE = 0.9
 /**
  * Measures rows in turn, round after round, and compares each with the first one of the same round.
  *
- * `open(row)` comes once for each, `measure(row)` once a round; a row that fails is left out by name. Throws when that is
- * the first row, as there is nothing to compare with then.
+ * `open(row)` comes once for each, `measure(row)` once a round; a row that fails is left out by
+ * name. Throws when that is the first row, as there is nothing to compare with then.
  */
 async function measureInTurn ({ rows, rounds, open, measure }) {
   const leftOut = []
@@ -35,11 +35,16 @@ async function measureInTurn ({ rows, rounds, open, measure }) {
     }
   }
   const othersCpu = median([...slices.values()].flat().map((slice) => slice.othersCpu ?? 0))
-  return { rows: present.map((row) => summarize(row, slices.get(row), slices.get(rows[0]))), leftOut, othersCpu }
+  return {
+    rows: present.map((row) => summarize(row, slices.get(row), slices.get(rows[0]))),
+    leftOut,
+    othersCpu
+  }
 }
 
 function summarize (row, slices, baseline) {
-  const medianOf = (read) => slices.every((slice) => read(slice) !== undefined) ? median(slices.map(read)) : undefined
+  const medianOf = (read) =>
+    slices.every((slice) => read(slice) !== undefined) ? median(slices.map(read)) : undefined
   const loadCpu = medianOf((slice) => slice.loadCpu)
   const serverCpu = medianOf((slice) => slice.serverCpu)
   return {
@@ -53,13 +58,20 @@ function summarize (row, slices, baseline) {
     serverCpu,
     loadCpu,
     loadWasLimit: loadCpu >= FULL_CORE && serverCpu < FULL_CORE,
-    more: slices[0].more && Object.fromEntries(Object.keys(slices[0].more).map((key) => [key, medianOf((slice) => slice.more[key])])),
+    more:
+      slices[0].more &&
+      Object.fromEntries(
+        Object.keys(slices[0].more).map((key) => [key, medianOf((slice) => slice.more[key])])
+      ),
     note: row.note,
     noise: row.noise ?? false
   }
 }
 
-/** Starts a server for each row, and stops them all behind `work`, which asks for the server of a row. */
+/**
+ * Starts a server for each row, and stops them all behind `work`, which asks for the server of a
+ * row.
+ */
 async function withServers (rows, work) {
   const started = new Map(rows.map((row) => [row, startServer(row)]))
   // Who did not start is told when its server is asked for.

@@ -27,7 +27,10 @@ class Server {
   /** Of all its processes. */
   async usage () {
     const usages = await Promise.all(this.#children.map((child) => child.ask('usage')))
-    return { cpuMicroseconds: usages.reduce((sum, usage) => sum + usage.cpuMicroseconds, 0), atMs: usages[0].atMs }
+    return {
+      cpuMicroseconds: usages.reduce((sum, usage) => sum + usage.cpuMicroseconds, 0),
+      atMs: usages[0].atMs
+    }
   }
 
   memory () {
@@ -39,7 +42,10 @@ class Server {
     return this.#children[0].ask('subscribe')
   }
 
-  /** Resolves when the server has nothing more to do: connections of the last slice are let go of, for example. */
+  /**
+   * Resolves when the server has nothing more to do: connections of the last slice are let go of,
+   * for example.
+   */
   async becomeQuiet () {
     const deadline = performance.now() + QUIET_TIMEOUT_MS
     for (let before = await this.usage(); performance.now() < deadline;) {
@@ -57,20 +63,34 @@ class Server {
 }
 
 /**
- * `nodes`: the options of each process, in addition to those of all; the first one takes orders, the last one has the
- * connections. Rejects with the reason when the peer is not installed, or cannot start.
+ * `nodes`: the options of each process, in addition to those of all; the first one takes orders,
+ * the last one has the connections. Rejects with the reason when the peer is not installed, or
+ * cannot start.
  */
 async function startServer ({ server, options, runtime = 'node', socketIo = false, nodes = [{}] }) {
   if (runtime === 'bun' && !existsSync(BUN)) throw new Error('Bun is not installed')
   const children = nodes.map((node) => {
-    const parameters = [join(BENCH, 'servers/main.js'), server, JSON.stringify({ ...options, ...node })]
-    return runtime === 'bun' ? new Child(BUN, parameters) : new Child(process.execPath, ['--expose-gc', ...parameters])
+    const parameters = [
+      join(BENCH, 'servers/main.js'),
+      server,
+      JSON.stringify({ ...options, ...node })
+    ]
+    return runtime === 'bun'
+      ? new Child(BUN, parameters)
+      : new Child(process.execPath, ['--expose-gc', ...parameters])
   })
   try {
-    const ports = (await Promise.all(children.map((child) => child.ready()))).map(({ port }) => port)
+    const ports = (await Promise.all(children.map((child) => child.ready()))).map(
+      ({ port }) => port
+    )
     // Not from the start: the servers of a table start together, and have both cores for it.
     for (const child of children) await child.pin(SERVER_CORE)
-    return new Server(children, { port: ports.at(-1), orderPort: ports[0], socketIo, path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/ws' })
+    return new Server(children, {
+      port: ports.at(-1),
+      orderPort: ports[0],
+      socketIo,
+      path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/ws'
+    })
   } catch (error) {
     await Promise.all(children.map((child) => child.stop()))
     throw error

@@ -10,14 +10,26 @@ const WARM_UP_CONNECTIONS = 1000
 /**
  * Measures one table: a server for each row, and what the load does with it, in turns.
  *
- * `ask(row, target)` gives the load's command and its argument. With `keepOpen: false` the connections of a row are
- * there only in its own slice, because those of all rows would be too many.
+ * `ask(row, target)` gives the load's command and its argument. With `keepOpen: false` the
+ * connections of a row are there only in its own slice, because those of all rows would be too
+ * many.
  */
 function measureTable (options) {
-  return measurePairs(options.rows, options.mode.against, (rows) => measureRows({ ...options, rows }))
+  return measurePairs(options.rows, options.mode.against, (rows) =>
+    measureRows({ ...options, rows })
+  )
 }
 
-function measureRows ({ load, mode, rows, ask, connections = 0, keepOpen = true, rounds = mode.rounds, sliceMs = mode.sliceMs }) {
+function measureRows ({
+  load,
+  mode,
+  rows,
+  ask,
+  connections = 0,
+  keepOpen = true,
+  rounds = mode.rounds,
+  sliceMs = mode.sliceMs
+}) {
   return withServers(rows, async (serverOf) => {
     const open = async (row, count) => {
       const { target } = await serverOf(row)
@@ -31,10 +43,18 @@ function measureRows ({ load, mode, rows, ask, connections = 0, keepOpen = true,
       const server = await serverOf(row)
       const [command, argument] = ask(row, server.target)
       const before = [await server.usage(), readMachineUsage()]
-      const result = await load.ask(command, { group: row.name, ...argument, times: { warmMs: mode.warmMs, measureMs } })
+      const result = await load.ask(command, {
+        group: row.name,
+        ...argument,
+        times: { warmMs: mode.warmMs, measureMs }
+      })
       const serverCpu = cpuShare(before[0], await server.usage())
       const busy = busyCores(before[1], readMachineUsage())
-      return { ...result, serverCpu, othersCpu: busy && Math.max(0, busy - serverCpu - result.loadCpu) }
+      return {
+        ...result,
+        serverCpu,
+        othersCpu: busy && Math.max(0, busy - serverCpu - result.loadCpu)
+      }
     }
     const runAlone = async (row, count) => {
       await open(row, count)

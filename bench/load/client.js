@@ -11,16 +11,26 @@ const CONNECTIONS_PER_ADDRESS = 10_000
 // One for all sockets: what was read is looked at before the next read.
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** One raw socket. `onBytes(buffer, length)` sees what comes, `onEnd(reason)` that nothing more will. */
+/**
+ * One raw socket. `onBytes(buffer, length)` sees what comes, `onEnd(reason)` that nothing more
+ * will.
+ */
 class Client {
   onBytes = undefined
   onEnd = undefined
   #socket
 
   constructor (port, number = 0) {
-    const options = { host: '127.0.0.1', port, noDelay: true, onread: { buffer: readBuffer, callback: (length) => this.#read(length) } }
+    const options = {
+      host: '127.0.0.1',
+      port,
+      noDelay: true,
+      onread: { buffer: readBuffer, callback: (length) => this.#read(length) }
+    }
     // Beyond these the ephemeral ports of one address could run out.
-    if (number >= CONNECTIONS_PER_ADDRESS) options.localAddress = `127.0.0.${1 + Math.floor(number / CONNECTIONS_PER_ADDRESS)}`
+    if (number >= CONNECTIONS_PER_ADDRESS) {
+      options.localAddress = `127.0.0.${1 + Math.floor(number / CONNECTIONS_PER_ADDRESS)}`
+    }
     this.#socket = net.connect(options)
     this.#socket.on('error', (error) => this.#end(error.message))
     this.#socket.on('end', () => this.#end(ENDED))
@@ -53,17 +63,23 @@ class Client {
 }
 
 function upgradeRequest (path) {
-  return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`)
+  return Buffer.from(
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`
+  )
 }
 
-/** Resolves with a client behind its 101, and behind socket.io's own greetings where those are asked for. */
+/**
+ * Resolves with a client behind its 101, and behind socket.io's own greetings where those are asked
+ * for.
+ */
 function openClient ({ port, path, socketIo = false }, number) {
   return new Promise((resolve, reject) => {
     const client = new Client(port, number)
     let text = ''
     let greeted = false
-    client.onEnd = (reason) => reject(new Error(`${reason}, after ${JSON.stringify(text.slice(0, 200))}`))
+    client.onEnd = (reason) =>
+      reject(new Error(`${reason}, after ${JSON.stringify(text.slice(0, 200))}`))
     client.onBytes = (buffer, length) => {
       text += buffer.latin1Slice(0, length)
       const end = text.indexOf('\r\n\r\n')

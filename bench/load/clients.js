@@ -4,10 +4,15 @@ const { openClient } = require('./client')
 
 const OPENING_AT_ONCE = 256
 
-/** Opens `count` clients of one server, some at once, and before them one that orders where another node takes orders. */
+/**
+ * Opens `count` clients of one server, some at once, and before them one that orders where another
+ * node takes orders.
+ */
 async function openClients (target, count) {
   const isOrderedElsewhere = target.orderPort !== target.port
-  const clients = isOrderedElsewhere ? [await openClient({ ...target, port: target.orderPort })] : []
+  const clients = isOrderedElsewhere
+    ? [await openClient({ ...target, port: target.orderPort })]
+    : []
   let started = 0
   const open = async () => {
     while (started < count) clients.push(await openClient(target, started++))

@@ -4,9 +4,9 @@ const { Receiver } = require('./receiver')
 const { Slice } = require('./slice')
 
 /**
- * The first client orders `count` messages for each, and again when half of them have come: so the server finds its next order
- * when it is done with one, and is not idle while the last messages are read.
- * With `isAcross` the first client is on another node than the others, and is told nothing.
+ * The first client orders `count` messages for each, and again when half of them have come: so the
+ * server finds its next order when it is done with one, and is not idle while the last messages are
+ * read. With `isAcross` the first client is on another node than the others, and is told nothing.
  */
 async function measureFanOut (clients, { request, message, count }, times, isAcross = false) {
   const slice = new Slice()
@@ -28,7 +28,14 @@ async function measureFanOut (clients, { request, message, count }, times, isAcr
     if (waiting % ordered === 0) slice.end(beganAtMs.shift())
     if (waiting === ordered >> 1) order()
   }
-  for (const client of receivers) new Receiver(client, { answer: message, endless: true, onWhole, onWrong: (error) => slice.fail(error) }).start()
+  for (const client of receivers) {
+    new Receiver(client, {
+      answer: message,
+      endless: true,
+      onWhole,
+      onWrong: (error) => slice.fail(error)
+    }).start()
+  }
   order()
   const { countedPerSecond, latencyMicroseconds, loadCpu } = await slice.measure(times)
   return { latencyMicroseconds, loadCpu, value: countedPerSecond }

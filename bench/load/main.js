@@ -22,12 +22,22 @@ answerParent({
     closeClients(groups.get(group) ?? [])
     groups.delete(group)
   },
-  echo: ({ group, payload, inFlight, times }) => measureEcho(groups.get(group), buildBurst(payload, inFlight), times),
-  fanOut: ({ group, socketIo, count, times }) => measureFanOut(groups.get(group), buildOrder(socketIo, count), times),
-  across: ({ group, socketIo, count, times }) => measureFanOut(groups.get(group), buildOrder(socketIo, count), times, true),
-  quiet: ({ group, times }) => measureQuiet(groups.get(group), { flood: buildBurst('text', FLOOD_BURST), single: buildBurst('text', 1) }, times),
-  setUp: ({ target, times }) => measureSetUp(target, { ...buildBurst('text', 1), close: buildClose() }, times),
-  stream: ({ group, times }) => measureStream(groups.get(group), buildOrder(false, 1).message, times)
+  echo: ({ group, payload, inFlight, times }) =>
+    measureEcho(groups.get(group), buildBurst(payload, inFlight), times),
+  fanOut: ({ group, socketIo, count, times }) =>
+    measureFanOut(groups.get(group), buildOrder(socketIo, count), times),
+  across: ({ group, socketIo, count, times }) =>
+    measureFanOut(groups.get(group), buildOrder(socketIo, count), times, true),
+  quiet: ({ group, times }) =>
+    measureQuiet(
+      groups.get(group),
+      { flood: buildBurst('text', FLOOD_BURST), single: buildBurst('text', 1) },
+      times
+    ),
+  setUp: ({ target, times }) =>
+    measureSetUp(target, { ...buildBurst('text', 1), close: buildClose() }, times),
+  stream: ({ group, times }) =>
+    measureStream(groups.get(group), buildOrder(false, 1).message, times)
 })
 
 process.send({ id: 'ready' })

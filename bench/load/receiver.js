@@ -6,8 +6,8 @@ const CHECKED_SHARE = 8
 /**
  * Waits for the same bytes again and again, and calls `onWhole` for each time they were there.
  *
- * `onWrong` is called with an error when other bytes come, when the connection ends, and, unless `endless`, when more
- * comes than one answer.
+ * `onWrong` is called with an error when other bytes come, when the connection ends, and, unless
+ * `endless`, when more comes than one answer.
  */
 class Receiver {
   #client
@@ -36,13 +36,18 @@ class Receiver {
     for (let from = 0; from < length;) {
       const end = Math.min(answer.length, this.#received + length - from)
       const to = from + end - this.#received
-      if (this.#answers % CHECKED_SHARE === 0 && buffer.compare(answer, this.#received, end, from, to) !== 0) {
+      if (
+        this.#answers % CHECKED_SHARE === 0 &&
+        buffer.compare(answer, this.#received, end, from, to) !== 0
+      ) {
         return this.#onWrong(new Error('an answer is not what it should be'))
       }
       from = to
       this.#received = end
       if (end < answer.length) return
-      if (from < length && !this.#endless) return this.#onWrong(new Error('more came than was asked for'))
+      if (from < length && !this.#endless) {
+        return this.#onWrong(new Error('more came than was asked for'))
+      }
       this.#received = 0
       this.#answers++
       this.#onWhole()

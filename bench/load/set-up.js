@@ -6,7 +6,9 @@ const { Slice } = require('./slice')
 
 const AT_ONCE = 16
 
-/** Connects, upgrades, gets one echo, closes with a handshake, waits for the end of TCP; and so on. */
+/**
+ * Connects, upgrades, gets one echo, closes with a handshake, waits for the end of TCP; and so on.
+ */
 async function measureSetUp (target, burst, times) {
   const slice = new Slice()
   const run = async () => {

@@ -7,7 +7,14 @@ const { Slice } = require('./slice')
 async function measureStream (clients, answer, times) {
   const slice = new Slice()
   const onWhole = () => slice.count()
-  for (const client of clients) new Receiver(client, { answer, endless: true, onWhole, onWrong: (error) => slice.fail(error) }).start()
+  for (const client of clients) {
+    new Receiver(client, {
+      answer,
+      endless: true,
+      onWhole,
+      onWrong: (error) => slice.fail(error)
+    }).start()
+  }
   const { countedPerSecond, loadCpu } = await slice.measure(times)
   return { messagesPerSecond: countedPerSecond, loadCpu }
 }

@@ -6,7 +6,9 @@ const { subscribeEach } = require('./topics')
 
 const TIMER_INTERVAL_MS = 1000
 
-/** What one writes on a socket of ws without a framework: for each task a listener for new sockets. */
+/**
+ * What one writes on a socket of ws without a framework: for each task a listener for new sockets.
+ */
 const TASKS_BY_HAND = {
   echo: () => (socket) => {
     socket.on('message', (data, binary) => socket.send(data, { binary }))

@@ -10,8 +10,9 @@ async function start ({ task }) {
   const app = Fastify()
   app.decorateRequest('user', '')
   await app.register(fastifyWebsocket)
-  if (task === 'setUp') app.get('/ws', { websocket: true, onRequest, schema: { querystring } }, greet)
-  else app.get('/ws', { websocket: true }, TASKS_BY_HAND[task]())
+  if (task === 'setUp') {
+    app.get('/ws', { websocket: true, onRequest, schema: { querystring } }, greet)
+  } else app.get('/ws', { websocket: true }, TASKS_BY_HAND[task]())
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
   return app.server.address().port
 }

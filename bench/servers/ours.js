@@ -11,13 +11,19 @@ const { subscribeEach } = require('./topics')
 const { Type } = createRequire(join(__dirname, '../../package.json'))('typebox')
 
 /** This package, as its README says. */
-async function start ({ task, asynchronous = false, plugin = {}, redisPort, role, checkout = join(__dirname, '../..') }, commands) {
+async function start (
+  { task, asynchronous = false, plugin = {}, redisPort, role, checkout = join(__dirname, '../..') },
+  commands
+) {
   const requireOfOurs = createRequire(join(checkout, 'package.json'))
   const Fastify = requireOfOurs('fastify')
   const websock = requireOfOurs('./index.js')
   const app = Fastify()
   app.decorateRequest('user', '')
-  await app.register(websock, redisPort === undefined ? plugin : { ...plugin, engine: createEngine(requireOfOurs, redisPort) })
+  await app.register(
+    websock,
+    redisPort === undefined ? plugin : { ...plugin, engine: createEngine(requireOfOurs, redisPort) }
+  )
   app.get('/ws', TASKS[task]({ app, asynchronous, commands, role }))
   await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
   if (role === 'receives') {
@@ -38,14 +44,18 @@ const Say = Type.Object({ type: Type.Literal('say'), id: Type.Integer(), text: T
 const TASKS = {
   echo: ({ asynchronous }) => ({
     websocketHandler: {
-      handleIn: asynchronous ? async ({ data }, _state, ws) => ws.push(data) : ({ data }, _state, ws) => ws.push(data)
+      handleIn: asynchronous
+        ? async ({ data }, _state, ws) => ws.push(data)
+        : ({ data }, _state, ws) => ws.push(data)
     }
   }),
 
   json: ({ asynchronous }) => ({
     schema: { websocket: { receive: Say, send: Say } },
     websocketHandler: {
-      handleIn: asynchronous ? async (message, _state, ws) => ws.push(message) : (message, _state, ws) => ws.push(message)
+      handleIn: asynchronous
+        ? async (message, _state, ws) => ws.push(message)
+        : (message, _state, ws) => ws.push(message)
     }
   }),
 
@@ -88,7 +98,8 @@ const TASKS = {
 
   subscribe ({ commands }) {
     const connections = new Map()
-    commands.subscribe = () => subscribeEach(connections.values(), (ws, topic) => ws.subscribe(topic))
+    commands.subscribe = () =>
+      subscribeEach(connections.values(), (ws, topic) => ws.subscribe(topic))
     return {
       websocketHandler: {
         init: (_request, ws) => { connections.set(ws.id, ws) },

@@ -9,7 +9,11 @@ const { subscribeEach } = require('./topics')
 async function start ({ task, redisPort, role }, commands) {
   const server = createServer()
   // No pings while it is measured: the load counts bytes.
-  const io = new Server(server, { transports: ['websocket'], pingInterval: 600_000, serveClient: false })
+  const io = new Server(server, {
+    transports: ['websocket'],
+    pingInterval: 600_000,
+    serveClient: false
+  })
   if (redisPort !== undefined) await useRedis(io, redisPort)
   io.on('connection', TASKS[task](io, commands, role))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, resolve))
@@ -52,7 +56,10 @@ const TASKS = {
   },
 
   subscribe (io, commands) {
-    commands.subscribe = () => subscribeEach(io.sockets.sockets.values(), (socket, topic) => { void socket.join(topic) })
+    commands.subscribe = () =>
+      subscribeEach(io.sockets.sockets.values(), (socket, topic) => {
+        void socket.join(topic)
+      })
     return () => {}
   }
 }

@@ -3,7 +3,9 @@
 const { measureTable } = require('../harness/table')
 const { FAN_OUT_ROWS } = require('./rows')
 
-/** One or eight messages of 80 bytes for each of many connections, and the next when all are there. */
+/**
+ * One or eight messages of 80 bytes for each of many connections, and the next when all are there.
+ */
 module.exports = {
   name: 'fan-out',
   groups: [],
@@ -20,7 +22,13 @@ module.exports = {
           ask: ({ socketIo = false }) => ['fanOut', { socketIo, count }]
         })
         const title = `${count} message${count === 1 ? '' : 's'} a tick to ${receivers.toLocaleString('en')} receivers`
-        yield { name: `fan-out, ${receivers} × ${count}`, title, unit: 'messages/s', better: 'higher', ...measured }
+        yield {
+          name: `fan-out, ${receivers} × ${count}`,
+          title,
+          unit: 'messages/s',
+          better: 'higher',
+          ...measured
+        }
       }
     }
   }

@@ -41,9 +41,25 @@ const JSON_ROWS = [
 const SELDOM_PINGED = { plugin: { heartbeatIntervalMs: 600_000 } }
 
 const FAN_OUT_ROWS = [
-  ...rowsFor('fanOut', [BARE_WS, BARE_WS_AGAIN, { name: 'Node\'s sockets alone', server: 'net', note: 'no library: one write each' }, BY_HAND, { ...OURS, options: SELDOM_PINGED }]),
-  ...rowsFor('publish', [{ ...OURS, options: SELDOM_PINGED, name: 'ours, publish', note: 'each by its mailbox and handler' }]),
-  ...rowsFor('fanOut', [{ ...SOCKET_IO, note: 'encodes JSON' }, { ...ELYSIA, note: 'a topic of Bun' }])
+  ...rowsFor('fanOut', [
+    BARE_WS,
+    BARE_WS_AGAIN,
+    { name: "Node's sockets alone", server: 'net', note: 'no library: one write each' },
+    BY_HAND,
+    { ...OURS, options: SELDOM_PINGED }
+  ]),
+  ...rowsFor('publish', [
+    {
+      ...OURS,
+      options: SELDOM_PINGED,
+      name: 'ours, publish',
+      note: 'each by its mailbox and handler'
+    }
+  ]),
+  ...rowsFor('fanOut', [
+    { ...SOCKET_IO, note: 'encodes JSON' },
+    { ...ELYSIA, note: 'a topic of Bun' }
+  ])
 ]
 
 const TWO_NODES = [{ role: 'orders' }, { role: 'receives' }]
@@ -59,12 +75,30 @@ const SUBSCRIPTION_ROWS = rowsFor('subscribe', [BARE_WS, BARE_WS_AGAIN, OURS, SO
 const QUIET_ROWS = rowsFor('echo', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
 const SET_UP_ROWS = [
-  ...rowsFor('setUp', [BY_HAND, { ...BY_HAND, name: '@fastify/websocket, again (A/A)', noise: true }, OURS]),
-  ...rowsFor('echo', [{ ...BARE_WS, note: 'no hook, no schema' }, { name: 'crossws', server: 'crossws', note: 'no hook, no schema' }])
+  ...rowsFor('setUp', [
+    BY_HAND,
+    { ...BY_HAND, name: '@fastify/websocket, again (A/A)', noise: true },
+    OURS
+  ]),
+  ...rowsFor('echo', [
+    { ...BARE_WS, note: 'no hook, no schema' },
+    { name: 'crossws', server: 'crossws', note: 'no hook, no schema' }
+  ])
 ]
 
 const IDLE_ROWS = rowsFor('idle', [BARE_WS, BARE_WS_AGAIN, BY_HAND, OURS])
 
 const TIMER_ROWS = rowsFor('timer', [BARE_WS, BARE_WS_AGAIN, OURS])
 
-module.exports = { ACROSS_ROWS, BINARY_ROWS, ECHO_ROWS, FAN_OUT_ROWS, IDLE_ROWS, JSON_ROWS, QUIET_ROWS, SET_UP_ROWS, SUBSCRIPTION_ROWS, TIMER_ROWS }
+module.exports = {
+  ACROSS_ROWS,
+  BINARY_ROWS,
+  ECHO_ROWS,
+  FAN_OUT_ROWS,
+  IDLE_ROWS,
+  JSON_ROWS,
+  QUIET_ROWS,
+  SET_UP_ROWS,
+  SUBSCRIPTION_ROWS,
+  TIMER_ROWS
+}

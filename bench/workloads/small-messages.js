@@ -17,8 +17,18 @@ module.exports = function smallMessages (name, { connections = 64, inFlight = 1 
       })
       const common = { unit: 'messages/s', better: 'higher' }
       const shape = `${connections} connections, ${inFlight} in flight on each`
-      yield { ...common, name: `text, ${name}`, title: `Text echo, ${shape}`, ...await measure(ECHO_ROWS) }
-      yield { ...common, name: `json, ${name}`, title: `Typed JSON, ${shape}`, ...await measure(JSON_ROWS) }
+      yield {
+        ...common,
+        name: `text, ${name}`,
+        title: `Text echo, ${shape}`,
+        ...(await measure(ECHO_ROWS))
+      }
+      yield {
+        ...common,
+        name: `json, ${name}`,
+        title: `Typed JSON, ${shape}`,
+        ...(await measure(JSON_ROWS))
+      }
     }
   }
 }

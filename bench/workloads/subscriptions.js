@@ -14,7 +14,10 @@ module.exports = {
       const before = await server.memory()
       await server.subscribe()
       const after = await server.memory()
-      return { value: (after.heap - before.heap) / subscriptions, more: { rss: (after.rss - before.rss) / subscriptions } }
+      return {
+        value: (after.heap - before.heap) / subscriptions,
+        more: { rss: (after.rss - before.rss) / subscriptions }
+      }
     }
     yield {
       name: 'subscriptions',
@@ -22,7 +25,13 @@ module.exports = {
       unit: 'heap, bytes',
       better: 'lower',
       columns: [{ name: 'RSS, bytes', key: 'rss' }],
-      ...await measureResidents({ load, rows: SUBSCRIPTION_ROWS, rounds: mode.freshRounds, connections: mode.residents, measure })
+      ...(await measureResidents({
+        load,
+        rows: SUBSCRIPTION_ROWS,
+        rounds: mode.freshRounds,
+        connections: mode.residents,
+        measure
+      }))
     }
   }
 }

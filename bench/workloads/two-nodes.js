@@ -18,18 +18,31 @@ module.exports = {
       unit: 'messages/s',
       better: 'higher'
     }
-    const redis = await startRedis().catch((error) => ({ reason: error.message, stop: async () => {} }))
+    const redis = await startRedis().catch((error) => ({
+      reason: error.message,
+      stop: async () => {}
+    }))
     try {
-      if (redis.reason !== undefined) return yield { ...table, rows: [], leftOut: ACROSS_ROWS.map(({ name }) => ({ name, reason: redis.reason })), othersCpu: 0 }
+      if (redis.reason !== undefined) {
+        return yield {
+          ...table,
+          rows: [],
+          leftOut: ACROSS_ROWS.map(({ name }) => ({ name, reason: redis.reason })),
+          othersCpu: 0
+        }
+      }
       yield {
         ...table,
-        ...await measureTable({
+        ...(await measureTable({
           ...context,
-          rows: ACROSS_ROWS.map((row) => ({ ...row, options: { ...row.options, redisPort: redis.port } })),
+          rows: ACROSS_ROWS.map((row) => ({
+            ...row,
+            options: { ...row.options, redisPort: redis.port }
+          })),
           connections: RECEIVERS,
           sliceMs: context.mode.quietSliceMs,
           ask: ({ socketIo = false }) => ['across', { socketIo, count: COUNT }]
-        })
+        }))
       }
     } finally {
       await redis.stop()

@@ -8,12 +8,22 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
   app.get(`${PATH}/:name?`, {
     schema: {
       summary: 'How long a client has been connected',
-      description: 'To the text `request_timer` the server answers with the seconds since the connection began. ' +
+      description:
+        'To the text `request_timer` the server answers with the seconds since the connection began. ' +
         'It says them unasked, too, each `everyMs` milliseconds. Other messages are ignored.',
       tags: ['demo'],
-      params: Type.Object({ name: Type.Optional(Type.String({ description: 'what to call the connection', examples: ['ann'] })) }),
+      params: Type.Object({
+        name: Type.Optional(
+          Type.String({ description: 'what to call the connection', examples: ['ann'] })
+        )
+      }),
       querystring: Type.Object({
-        everyMs: Type.Integer({ minimum: 50, maximum: 3_600_000, default: 15_000, description: 'milliseconds between two alerts' })
+        everyMs: Type.Integer({
+          minimum: 50,
+          maximum: 3_600_000,
+          default: 15_000,
+          description: 'milliseconds between two alerts'
+        })
       }),
       websocket: { info: typed<'alert'>() }
     },
@@ -26,9 +36,12 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
         })
       },
       handleIn (message, { path, since }, ws) {
-        if (message.data === 'request_timer') return ws.push(`Connected to ${path} for ${secondsFrom(since)}s.`)
+        if (message.data === 'request_timer') {
+          return ws.push(`Connected to ${path} for ${secondsFrom(since)}s.`)
+        }
       },
-      handleInfo: (_alert, { path, since }, ws) => ws.push(`Alert for ${path} after ${secondsFrom(since)}s.`)
+      handleInfo: (_alert, { path, since }, ws) =>
+        ws.push(`Alert for ${path} after ${secondsFrom(since)}s.`)
     }
   })
 }

@@ -5,7 +5,13 @@ import { Type, type Static } from '@fastify/type-provider-typebox'
 const Any = Type.Optional(Type.Unknown())
 
 export const AchievementAttributesSchema = Type.Object({
-  key: Any, title: Any, description: Any, display: Any, points: Any, partial_progress: Any, total_progress: Any
+  key: Any,
+  title: Any,
+  description: Any,
+  display: Any,
+  points: Any,
+  partial_progress: Any,
+  total_progress: Any
 })
 export type AchievementAttributes = Static<typeof AchievementAttributesSchema>
 
@@ -20,10 +26,18 @@ export const AchievementSchema = Type.Object({
 })
 export type Achievement = Static<typeof AchievementSchema>
 
-export const AchievementErrorsSchema = Type.Object({ errors: Type.Record(Type.String(), Type.Array(Type.String())) })
+export const AchievementErrorsSchema = Type.Object({
+  errors: Type.Record(Type.String(), Type.Array(Type.String()))
+})
 export type Errors = Static<typeof AchievementErrorsSchema>['errors']
 
-const DEFAULTS = { description: null, display: true, points: 0, partial_progress: false, total_progress: null }
+const DEFAULTS = {
+  description: null,
+  display: true,
+  points: 0,
+  partial_progress: false,
+  total_progress: null
+}
 
 const isText = (value: unknown): boolean => typeof value === 'string'
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
@@ -45,19 +59,37 @@ const FIELDS: Readonly<Record<Field, Rule>> = {
 }
 
 /** The achievement that comes of `before` with these attributes; or what is wrong with them. */
-export function buildAchievement (attributes: AchievementAttributes, before?: Achievement): { achievement: Achievement } | { errors: Errors } {
-  const built: Record<string, unknown> = { key: before?.key ?? randomUUID(), title: null, ...DEFAULTS, ...before }
+export function buildAchievement (
+  attributes: AchievementAttributes,
+  before?: Achievement
+): { achievement: Achievement } | { errors: Errors } {
+  const built: Record<string, unknown> = {
+    key: before?.key ?? randomUUID(),
+    title: null,
+    ...DEFAULTS,
+    ...before
+  }
   const errors: Errors = {}
-  for (const [field, { needed, is, maxLength = Infinity }] of Object.entries(FIELDS) as Array<[Field, Rule]>) {
+  for (const [field, { needed, is, maxLength = Infinity }] of Object.entries(FIELDS) as Array<
+    [Field, Rule]
+  >) {
     // No others: it is kept. What is empty is not there.
-    const value = built[field] = attributes[field] === '' ? null : field in attributes ? attributes[field] : built[field]
+    const value = (built[field] =
+      attributes[field] === '' ? null : field in attributes ? attributes[field] : built[field])
     const blank = value === null || (typeof value === 'string' && value.trim() === '')
-    if (blank && (needed || (field === 'total_progress' && built['partial_progress'] === true))) errors[field] = ["can't be blank"]
-    else if (value !== null && !is(value)) errors[field] = ['is invalid']
-    else if (typeof value === 'string' && value.length > maxLength) errors[field] = [`should be at most ${maxLength} character(s)`]
+    if (blank && (needed || (field === 'total_progress' && built['partial_progress'] === true))) {
+      errors[field] = ["can't be blank"]
+    } else if (value !== null && !is(value)) errors[field] = ['is invalid']
+    else if (typeof value === 'string' && value.length > maxLength) {
+      errors[field] = [`should be at most ${maxLength} character(s)`]
+    }
   }
   const points = built['points'] as number
-  if (errors['points'] === undefined && points < 0) errors['points'] = ['must be greater than or equal to 0']
-  if (errors['points'] === undefined && points > 100) errors['points'] = ['must be less than or equal to 100']
+  if (errors['points'] === undefined && points < 0) {
+    errors['points'] = ['must be greater than or equal to 0']
+  }
+  if (errors['points'] === undefined && points > 100) {
+    errors['points'] = ['must be less than or equal to 100']
+  }
   return Object.keys(errors).length > 0 ? { errors } : { achievement: built as Achievement }
 }

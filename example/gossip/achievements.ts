@@ -9,12 +9,18 @@ const MAX_POINTS = 500
 const MAX_ACHIEVEMENTS = 500
 const NOT_FOUND: Errors = { key: ['not found'] }
 
-export const achievements: Family<'achievements/sync' | 'achievements/create' | 'achievements/update' | 'achievements/delete'> = {
+export const achievements: Family<
+  'achievements/sync' | 'achievements/create' | 'achievements/update' | 'achievements/delete'
+> = {
   'achievements/sync' (request, { game }, network) {
     if (!hasRef(request)) return withoutRef(request)
-    const all = [...network.achievementsOf(game).values()].sort((a, b) => a.title < b.title ? -1 : 1)
+    const all = [...network.achievementsOf(game).values()].sort((a, b) =>
+      a.title < b.title ? -1 : 1
+    )
     const pages = Math.max(1, Math.ceil(all.length / PAGE))
-    return Array.from({ length: pages }, (_, page) => ({ payload: { total: all.length, achievements: all.slice(page * PAGE, (page + 1) * PAGE) } }))
+    return Array.from({ length: pages }, (_, page) => ({
+      payload: { total: all.length, achievements: all.slice(page * PAGE, (page + 1) * PAGE) }
+    }))
   },
 
   'achievements/create' (request, { game }, network) {
@@ -22,7 +28,9 @@ export const achievements: Family<'achievements/sync' | 'achievements/create' | 
     const known = network.achievementsOf(game)
     const built = buildAchievement(request.payload ?? {})
     if ('errors' in built) return refused(built.errors)
-    if (sumOf(known.values()) >= MAX_POINTS || known.size >= MAX_ACHIEVEMENTS) return refused({ points: ['no points left'] })
+    if (sumOf(known.values()) >= MAX_POINTS || known.size >= MAX_ACHIEVEMENTS) {
+      return refused({ points: ['no points left'] })
+    }
     return keep(known, built.achievement)
   },
 
@@ -38,7 +46,9 @@ export const achievements: Family<'achievements/sync' | 'achievements/create' | 
   'achievements/delete' (request, { game }, network) {
     if (!hasRef(request)) return withoutRef(request)
     const key = keyOf(request)
-    return network.achievementsOf(game).delete(key) ? [{ status: 'success', payload: { key } }] : refused(NOT_FOUND)
+    return network.achievementsOf(game).delete(key)
+      ? [{ status: 'success', payload: { key } }]
+      : refused(NOT_FOUND)
   }
 }
 
@@ -59,7 +69,10 @@ function refused (errors: Errors): [{ status: 'failure', payload: { errors: Erro
   return [{ status: 'failure', payload: { errors } }]
 }
 
-function keep (known: Map<string, Achievement>, achievement: Achievement): [AnswerTo<'achievements/create'> & AnswerTo<'achievements/update'>] {
+function keep (
+  known: Map<string, Achievement>,
+  achievement: Achievement
+): [AnswerTo<'achievements/create'> & AnswerTo<'achievements/update'>] {
   known.set(achievement.key, achievement)
   return [{ status: 'success', payload: achievement }]
 }

@@ -40,7 +40,9 @@ export const channels: Family<'channels/subscribe' | 'channels/unsubscribe' | 'c
 
 /** False when that is no name of a channel, or of one too many. */
 export function join (session: Session, channel: string | null): boolean {
-  if (channel === null || !CHANNEL_NAME.test(channel) || BLOCKED.includes(channel.toLowerCase())) return false
+  if (channel === null || !CHANNEL_NAME.test(channel) || BLOCKED.includes(channel.toLowerCase())) {
+    return false
+  }
   if (session.channels.size >= MAX_CHANNELS && !session.channels.has(channel)) return false
   session.channels.add(channel)
   session.socket.ws.subscribe(topics.channel(channel))
@@ -51,7 +53,10 @@ function isSubscribed (session: Session, channel: string | null | undefined): ch
   return typeof channel === 'string' && session.channels.has(channel)
 }
 
-function overflow (bucket: LeakyBucket, network: Network): Outcome<Event> & Outcome<'channels/send'> {
+function overflow (
+  bucket: LeakyBucket,
+  network: Network
+): Outcome<Event> & Outcome<'channels/send'> {
   switch (bucket.take(network.now())) {
     case 'fits': return undefined
     case 'full': return failure('rate limit exceeded')
@@ -61,7 +66,8 @@ function overflow (bucket: LeakyBucket, network: Network): Outcome<Event> & Outc
 
 /** MXP, which the client of a player might obey. */
 function withoutTags (text: string): string {
-  // Behind the last > no tag ends: looking for one there, from each < again, takes a minute for a frame full of them.
+  // Behind the last > no tag ends: looking for one there, from each < again, takes a minute for a
+  // frame full of them.
   const end = text.lastIndexOf('>') + 1
   return text.slice(0, end).replace(/<[^>]*>/g, '') + text.slice(end)
 }

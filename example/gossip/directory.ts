@@ -12,9 +12,17 @@ export interface OnlineGame {
   readonly userAgent: string
 }
 
-/** What one node tells of a game is lists, and a list is one or more of these: an entry of presence holds 8 KiB. */
+/**
+ * What one node tells of a game is lists, and a list is one or more of these: an entry of presence
+ * holds 8 KiB.
+ */
 const PartSchema = Type.Object({
-  list: Type.Union([Type.Literal('supports'), Type.Literal('channels'), Type.Literal('players'), Type.Literal('userAgent')]),
+  list: Type.Union([
+    Type.Literal('supports'),
+    Type.Literal('channels'),
+    Type.Literal('players'),
+    Type.Literal('userAgent')
+  ]),
   /** Of the same list of another node, the newer edition counts. */
   edition: Type.Integer({ minimum: 0 }),
   part: Type.Integer({ minimum: 0 }),
@@ -36,7 +44,8 @@ interface OwnWord {
 }
 
 /**
- * What is known of each game, by way of presence: each node tells what it has seen, for 60 s, and a node that is gone has told nothing.
+ * What is known of each game, by way of presence: each node tells what it has seen, for 60 s, and a
+ * node that is gone has told nothing.
  */
 export class Directory {
   readonly #websock: Websock
@@ -48,7 +57,10 @@ export class Directory {
     this.#onlineForMs = onlineForMs
   }
 
-  /** Undefined: it is not online. Sockets of one game may be on several nodes, so flags and channels are those of all. */
+  /**
+   * Undefined: it is not online. Sockets of one game may be on several nodes, so flags and channels
+   * are those of all.
+   */
   find (game: string): OnlineGame | undefined {
     const told = this.#read(game)
     if (told.length === 0) return undefined
@@ -61,7 +73,10 @@ export class Directory {
   }
 
   /** The game was seen here, now. Players that are left out stay as they are. */
-  see (game: string, { supports, channels, userAgent, players }: Partial<OnlineGame> & Omit<OnlineGame, 'players'>): void {
+  see (
+    game: string,
+    { supports, channels, userAgent, players }: Partial<OnlineGame> & Omit<OnlineGame, 'players'>
+  ): void {
     const own: OwnWord = this.#own.get(game) ?? { forget: undefined, lists: new Map() }
     this.#own.set(game, own)
     clearTimeout(own.forget)
@@ -73,35 +88,45 @@ export class Directory {
   }
 
   #forget (game: string): void {
-    for (const [list, { parts }] of this.#own.get(game)?.lists ?? []) this.#cut(game, list, 0, parts)
+    for (const [list, { parts }] of this.#own.get(game)?.lists ?? []) {
+      this.#cut(game, list, 0, parts)
+    }
     this.#own.delete(game)
   }
 
   /**
-   * A list that the last who speaks decides, on whichever node. Who says the same, or nothing of it, tells it as well, in the same edition:
-   * so it stays when the other node has gone.
+   * A list that the last who speaks decides, on whichever node. Who says the same, or nothing of
+   * it, tells it as well, in the same edition: so it stays when the other node has gone.
    */
   #replace (game: string, own: OwnWord, list: List, given: readonly string[] | undefined): void {
     const newest = newestOf(this.#read(game), list)
     const names = given ?? newest.names
     const isNews = !isDeepStrictEqual(names, newest.names)
-    if (isNews || !isDeepStrictEqual(names, own.lists.get(list)?.names ?? [])) this.#tell(game, own, list, names, newest.edition + (isNews ? 1 : 0))
+    if (isNews || !isDeepStrictEqual(names, own.lists.get(list)?.names ?? [])) {
+      this.#tell(game, own, list, names, newest.edition + (isNews ? 1 : 0))
+    }
   }
 
   #tell (game: string, own: OwnWord, list: List, names: readonly string[], edition: number): void {
     const chunks = chunksOf(names)
-    chunks.forEach((names, part) => this.#websock.track(topics.game(game), `${list} ${part}`, { list, edition, part, names }))
+    chunks.forEach((names, part) =>
+      this.#websock.track(topics.game(game), `${list} ${part}`, { list, edition, part, names })
+    )
     this.#cut(game, list, chunks.length, own.lists.get(list)?.parts ?? 0)
     own.lists.set(list, { names, parts: chunks.length })
   }
 
   #cut (game: string, list: List, from: number, to: number): void {
-    for (let part = from; part < to; part++) this.#websock.untrack(topics.game(game), `${list} ${part}`)
+    for (let part = from; part < to; part++) {
+      this.#websock.untrack(topics.game(game), `${list} ${part}`)
+    }
   }
 
   /** What comes from other nodes is a stranger's. */
   #read (game: string): Told[] {
-    return this.#websock.presence(topics.game(game)).flatMap(({ meta, address }) => partCheck.Check(meta) ? [{ ...meta, address }] : [])
+    return this.#websock
+      .presence(topics.game(game))
+      .flatMap(({ meta, address }) => (partCheck.Check(meta) ? [{ ...meta, address }] : []))
   }
 }
 
@@ -111,9 +136,14 @@ function unionOf (told: readonly Told[], list: List): string[] {
 
 function newestOf (told: readonly Told[], list: List): { names: string[], edition: number } {
   const parts = told.filter((one) => one.list === list)
-  const [newest] = parts.toSorted((a, b) => b.edition - a.edition || (a.address < b.address ? -1 : 1))
+  const [newest] = parts.toSorted(
+    (a, b) => b.edition - a.edition || (a.address < b.address ? -1 : 1)
+  )
   if (newest === undefined) return { names: [], edition: 0 }
-  const names = parts.filter(({ address }) => address === newest.address).sort((a, b) => a.part - b.part).flatMap(({ names }) => names)
+  const names = parts
+    .filter(({ address }) => address === newest.address)
+    .sort((a, b) => a.part - b.part)
+    .flatMap(({ names }) => names)
   return { names, edition: newest.edition }
 }
 

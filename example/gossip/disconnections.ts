@@ -3,8 +3,9 @@ import type { Network } from './network.ts'
 import { topics } from './topics.ts'
 
 /**
- * Section 8: tells this node's sockets when a game has had no socket on any node for 60 s. Each node counts for itself, so it makes no
- * difference whether the last socket was closed or its node has died.
+ * Section 8: tells this node's sockets when a game has had no socket on any node for 60 s. Each
+ * node counts for itself, so it makes no difference whether the last socket was closed or its node
+ * has died.
  */
 export function announceDisconnections (websock: Websock, network: Network, afterMs: number): void {
   const sockets = new Map<string, number>()

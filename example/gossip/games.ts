@@ -1,4 +1,5 @@
-// Section 8: which games there are. Their coming and going is told by life.ts and disconnections.ts.
+// Section 8: which games there are. Their coming and going is told by life.ts and
+// disconnections.ts.
 import { failure, SILENCE, type Family } from './answer.ts'
 import type { KnownGame } from './known-games.ts'
 import type { AnswerTo } from './messages.ts'
@@ -8,7 +9,9 @@ export const games: Family<'games/status'> = {
   'games/status' ({ payload, ref }, session, network) {
     if (ref === undefined || ref === null) return SILENCE
     const name = payload?.game
-    if (name === undefined) return network.othersThan(session.game).flatMap((game) => status(game, network) ?? [])
+    if (name === undefined) {
+      return network.othersThan(session.game).flatMap((game) => status(game, network) ?? [])
+    }
     const game = network.games.find(name)
     return (game && status(game, network)) ?? failure('unknown game')
   }

@@ -4,7 +4,15 @@ import type { Reply } from './answer.ts'
 import { announceDisconnections } from './disconnections.ts'
 import { KnownGames, type KnownGame } from './known-games.ts'
 import { hear } from './life.ts'
-import { FromGameSchema, InfoSchema, MAX_FRAME_BYTES, ToGameSchema, type News, type Tick, type ToGame } from './messages.ts'
+import {
+  FromGameSchema,
+  InfoSchema,
+  MAX_FRAME_BYTES,
+  ToGameSchema,
+  type News,
+  type Tick,
+  type ToGame
+} from './messages.ts'
 import { Network } from './network.ts'
 import { receive, refuse } from './requests.ts'
 import { restart } from './restart.ts'
@@ -18,7 +26,10 @@ export interface GossipOptions {
   readonly heartbeatMs?: number
   /** For POST /gossip/restart. */
   readonly adminToken?: string | undefined
-  /** How long after it was seen a game is online, and how long after its last socket it is said to be gone. */
+  /**
+   * How long after it was seen a game is online, and how long after its last socket it is said to
+   * be gone.
+   */
   readonly onlineForMs?: number
   readonly now?: () => number
 }
@@ -26,22 +37,38 @@ export interface GossipOptions {
 /** A day: a timer of Node has room for 24. */
 const MAX_HEARTBEAT_MS = 86_400_000
 
-/** The answer to a status is a frame for each game that is online, all at once: that they wait is no sign of a slow reader. */
+/**
+ * The answer to a status is a frame for each game that is online, all at once: that they wait is no
+ * sign of a slow reader.
+ */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 
 type Context = WebsocketContext<ToGame, News | Tick, Socket>
 
-/** The network of games of gossip.haus and grapevine.haus, at /socket: what each file does is a section of the protocol. */
+/**
+ * The network of games of gossip.haus and grapevine.haus, at /socket: what each file does is a
+ * section of the protocol.
+ */
 export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, options) => {
   const { heartbeatMs = 15_000, onlineForMs = 60_000, now = () => performance.now() } = options
-  if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) throw new Error(`GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, got ${heartbeatMs}`)
-  const network = new Network({ websock: app.websock, games: new KnownGames(options.games), onlineForMs, now })
+  if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) {
+    throw new Error(
+      `GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, got ${heartbeatMs}`
+    )
+  }
+  const network = new Network({
+    websock: app.websock,
+    games: new KnownGames(options.games),
+    onlineForMs,
+    now
+  })
   announceDisconnections(app.websock, network, onlineForMs)
 
   app.get('/socket', {
     schema: {
       summary: 'Gossip: a network of games',
-      description: 'The protocol of gossip.haus and grapevine.haus. A game sends `authenticate` first; ' +
+      description:
+        'The protocol of gossip.haus and grapevine.haus. A game sends `authenticate` first; ' +
         'then it says who plays, talks on channels and tells, and answers each `heartbeat`.\n\n' +
         'An answer has the `ref` of the request, where that had one.',
       tags: ['gossip'],

@@ -31,7 +31,9 @@ export const DEMO_GAMES: readonly KnownGame[] = ['Ardent', 'Brume', 'Cinder'].ma
   description: 'A game to try the network with.'
 }))
 
-/** Reads the games of a JSON file. Throws, with the file and the place in it, when they are none. */
+/**
+ * Reads the games of a JSON file. Throws, with the file and the place in it, when they are none.
+ */
 export function readGames (path: string): readonly KnownGame[] {
   let games: unknown
   try {
@@ -42,7 +44,9 @@ export function readGames (path: string): readonly KnownGame[] {
   const errors = Errors(FileSchema, games)
   // Which key it is that may not be there, is said behind.
   const error = errors.find(({ message }) => message !== 'schema is false') ?? errors[0]
-  if (error !== undefined) throw new Error(`GOSSIP_GAMES: ${path}${error.instancePath} ${error.message}`)
+  if (error !== undefined) {
+    throw new Error(`GOSSIP_GAMES: ${path}${error.instancePath} ${error.message}`)
+  }
   return games as readonly KnownGame[]
 }
 
@@ -77,12 +81,17 @@ export class KnownGames {
   authenticate (clientId: unknown, clientSecret: unknown): KnownGame | undefined {
     if (typeof clientId !== 'string' || typeof clientSecret !== 'string') return undefined
     const game = this.#byClientId.get(clientId.toLowerCase())
-    return game !== undefined && isSameSecret(game.client_secret.toLowerCase(), clientSecret.toLowerCase()) ? game : undefined
+    return game !== undefined &&
+      isSameSecret(game.client_secret.toLowerCase(), clientSecret.toLowerCase())
+      ? game
+      : undefined
   }
 }
 
 function add (map: Map<string, KnownGame>, field: string, key: string, game: KnownGame): void {
   const other = map.get(key)
-  if (other !== undefined) throw new Error(`GOSSIP_GAMES: ${other.name} and ${game.name} have the same ${field}`)
+  if (other !== undefined) {
+    throw new Error(`GOSSIP_GAMES: ${other.name} and ${game.name} have the same ${field}`)
+  }
   map.set(key, game)
 }

@@ -7,7 +7,10 @@ export interface BucketSize {
 /** Over the size so often, and it is abuse. */
 const MAX_OVERFLOWS = 10
 
-/** Section 10: leaks whole seconds since the previous request, so what comes faster than once a second never leaks. */
+/**
+ * Section 10: leaks whole seconds since the previous request, so what comes faster than once a
+ * second never leaks.
+ */
 export class LeakyBucket {
   readonly #size: BucketSize
   #level = 0

@@ -16,7 +16,11 @@ const MAX_USER_AGENT_LENGTH = 256
 
 const HEARTBEAT: ToGame = { event: 'heartbeat' }
 
-export function authenticate ({ payload }: Request<'authenticate'>, socket: Socket, network: Network): Reply {
+export function authenticate (
+  { payload }: Request<'authenticate'>,
+  socket: Socket,
+  network: Network
+): Reply {
   if (socket.session !== undefined) return UNKNOWN
   const game = network.games.authenticate(payload.client_id, payload.client_secret)
   if (game === undefined) return refusal('invalid credentials')
@@ -32,11 +36,25 @@ export function authenticate ({ payload }: Request<'authenticate'>, socket: Sock
   })
   const refused = begin(session, payload.channels ?? [], payload.players, network)
   socket.unanswered++
-  return { messages: [{ event: 'authenticate', status: 'success', payload: { unicode: '✔️', version: PROTOCOL_VERSION } }, ...refused, HEARTBEAT] }
+  return {
+    messages: [
+      {
+        event: 'authenticate',
+        status: 'success',
+        payload: { unicode: '✔️', version: PROTOCOL_VERSION }
+      },
+      ...refused,
+      HEARTBEAT
+    ]
+  }
 }
 
 /** The game has answered a heartbeat, with the players that it has, or with what cannot be read. */
-export function handleHeartbeat (players: readonly string[] | undefined, session: Session, network: Network): void {
+export function handleHeartbeat (
+  players: readonly string[] | undefined,
+  session: Session,
+  network: Network
+): void {
   session.socket.unanswered = 0
   network.see(session, players)
 }
@@ -55,7 +73,15 @@ export function hear (news: News | Tick, socket: Socket): Reply {
   if (notTo !== undefined && notTo === socket.session?.game.short_name) return SILENT
   const ref = crypto.randomUUID()
   if (message.event !== 'restart') return { messages: [{ ...message, ref }] }
-  return { messages: [{ ...message, ref, payload: { downtime: message.payload.downtime + Math.floor(Math.random() * 11) - 5 } }] }
+  return {
+    messages: [
+      {
+        ...message,
+        ref,
+        payload: { downtime: message.payload.downtime + Math.floor(Math.random() * 11) - 5 }
+      }
+    ]
+  }
 }
 
 function refusal (error: string): Reply {
@@ -69,12 +95,20 @@ function flawOf (supports: readonly unknown[] = []): string | undefined {
 }
 
 /** Nobody can tell anything to players whom nobody sees. */
-function flagsOf ({ display_players: shown = true }: KnownGame, supports: readonly string[]): ReadonlySet<string> {
+function flagsOf (
+  { display_players: shown = true }: KnownGame,
+  supports: readonly string[]
+): ReadonlySet<string> {
   return new Set(supports.filter((flag) => shown || flag !== 'tells'))
 }
 
 /** Gives a failure for each channel that is none. */
-function begin (session: Session, channels: ReadonlyArray<string | null>, players: readonly string[] | undefined, network: Network): ToGame[] {
+function begin (
+  session: Session,
+  channels: ReadonlyArray<string | null>,
+  players: readonly string[] | undefined,
+  network: Network
+): ToGame[] {
   const { socket, game: { short_name: game }, supports } = session
   const wasOnline = network.isOnline(game)
   socket.session = session
@@ -84,6 +118,12 @@ function begin (session: Session, channels: ReadonlyArray<string | null>, player
   if (supports.has('games')) socket.ws.subscribe(topics.games)
   const bad = channels.filter((name) => !join(session, name))
   network.see(session, players)
-  if (!wasOnline) network.publish(topics.games, { event: 'games/connect', payload: { game }, notTo: game })
-  return bad.map((name) => ({ event: 'channels/subscribe', status: 'failure', error: `Could not subscribe to '${name ?? ''}'` }))
+  if (!wasOnline) {
+    network.publish(topics.games, { event: 'games/connect', payload: { game }, notTo: game })
+  }
+  return bad.map((name) => ({
+    event: 'channels/subscribe',
+    status: 'failure',
+    error: `Could not subscribe to '${name ?? ''}'`
+  }))
 }

@@ -1,4 +1,5 @@
-// npm run load:gossip: the example server with 2 000 games, and what becomes of 500 messages a second.
+// npm run load:gossip: the example server with 2 000 games, and what becomes of 500 messages a
+// second.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,8 +12,14 @@ import { WebSocket } from 'ws'
 import type { KnownGame } from './known-games.ts'
 import type { ToGame } from './messages.ts'
 
-const { values: { games: GAMES, perSecond: PER_SECOND, seconds: SECONDS } } = parseArgs({
-  options: { games: { type: 'string', default: '2000' }, perSecond: { type: 'string', default: '500' }, seconds: { type: 'string', default: '60' } }
+const {
+  values: { games: GAMES, perSecond: PER_SECOND, seconds: SECONDS }
+} = parseArgs({
+  options: {
+    games: { type: 'string', default: '2000' },
+    perSecond: { type: 'string', default: '500' },
+    seconds: { type: 'string', default: '60' }
+  }
 })
 const PLAYERS = 20
 const CHANNELS = 3
@@ -43,7 +50,9 @@ class Load {
 
   /** One after the other, by tens: the server's backlog is not what is measured here. */
   async connect (url: string): Promise<void> {
-    for (let i = 0; i < this.#games.length; i += 10) await Promise.all(this.#games.slice(i, i + 10).map((game, j) => this.#join(url, game, i + j)))
+    for (let i = 0; i < this.#games.length; i += 10) {
+      await Promise.all(this.#games.slice(i, i + 10).map((game, j) => this.#join(url, game, i + j)))
+    }
   }
 
   send (number: number): void {
@@ -51,15 +60,32 @@ class Load {
     const channel = this.channelsOf(game)[Math.floor(number / this.#games.length) % CHANNELS]
     this.arrived[number] = 0
     this.sentAt[number] = performance.now()
-    this.#sockets[game]?.send(JSON.stringify({ event: 'channels/send', ref: number, payload: { channel, name: 'Player 1', message: `${number} ${'.'.repeat(80)}` } }))
+    this.#sockets[game]?.send(
+      JSON.stringify({
+        event: 'channels/send',
+        ref: number,
+        payload: { channel, name: 'Player 1', message: `${number} ${'.'.repeat(80)}` }
+      })
+    )
   }
 
-  async #join (url: string, { client_id, client_secret }: KnownGame, game: number): Promise<void> { // eslint-disable-line camelcase
+  async #join (url: string, { client_id, client_secret }: KnownGame, game: number): Promise<void> {
     const socket = this.#sockets[game] = new WebSocket(url)
     await once(socket, 'open')
-    const online = new Promise<void>((resolve) => socket.on('message', (data: Buffer) => this.#hear(JSON.parse(data.toString()) as ToGame, socket, resolve)))
+    const online = new Promise<void>((resolve) =>
+      socket.on('message', (data: Buffer) =>
+        this.#hear(JSON.parse(data.toString()) as ToGame, socket, resolve)
+      )
+    )
     socket.on('close', () => { this.closed++ })
-    const payload = { client_id, client_secret, supports: ['channels', 'players', 'tells', 'games'], channels: this.channelsOf(game), players, user_agent: 'load' } // eslint-disable-line camelcase
+    const payload = {
+      client_id,
+      client_secret,
+      supports: ['channels', 'players', 'tells', 'games'],
+      channels: this.channelsOf(game),
+      players,
+      user_agent: 'load'
+    }
     socket.send(JSON.stringify({ event: 'authenticate', payload }))
     await online
   }
@@ -73,18 +99,27 @@ class Load {
     } else if (message.event === 'channels/broadcast') {
       const number = parseInt(message.payload.message)
       this.arrived[number] = (this.arrived[number] ?? 0) + 1
-      if (this.latencies.length < 1e7) this.latencies.push(performance.now() - (this.sentAt[number] ?? NaN))
+      if (this.latencies.length < 1e7) {
+        this.latencies.push(performance.now() - (this.sentAt[number] ?? NaN))
+      }
     }
   }
 }
 
 async function main (): Promise<void> {
-  const games = Array.from({ length: Number(GAMES) }, (_, i) => ({ name: `Game ${i}`, short_name: `Game${i}`, client_id: randomUUID(), client_secret: randomUUID() }))
+  const games = Array.from({ length: Number(GAMES) }, (_, i) => ({
+    name: `Game ${i}`,
+    short_name: `Game${i}`,
+    client_id: randomUUID(),
+    client_secret: randomUUID()
+  }))
   const { server, url } = await startServer(games)
   const load = new Load(games)
   await load.connect(url)
   const total = Number(PER_SECOND) * Number(SECONDS)
-  console.log(`${games.length} games online; ${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`)
+  console.log(
+    `${games.length} games online; ${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`
+  )
   console.log(`at 0 s: ${memoryOf(server)} MB`)
   const startedAt = performance.now()
   let sent = 0
@@ -101,20 +136,32 @@ async function main (): Promise<void> {
   const took = (performance.now() - startedAt) / 1000
   const wanted = total * (LISTENERS - 1)
   const arrived = (): number => load.arrived.reduce((sum, count) => sum + count, 0)
-  for (let waited = 0; waited < 100 && arrived() < wanted; waited++) await new Promise((resolve) => setTimeout(resolve, 100))
+  for (let waited = 0; waited < 100 && arrived() < wanted; waited++) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
   load.latencies.sort((a, b) => a - b)
-  const at = (share: number): string => `${load.latencies[Math.floor(load.latencies.length * share)]?.toFixed(1)} ms`
+  const at = (share: number): string =>
+    `${load.latencies[Math.floor(load.latencies.length * share)]?.toFixed(1)} ms`
   console.log(`at the end: ${memoryOf(server)} MB`)
-  console.log(`${sent} messages in ${took.toFixed(1)} s, each to ${LISTENERS - 1} games: ${arrived()} of ${wanted} arrived, ${load.arrived.filter((count) => count !== LISTENERS - 1).length} messages not everywhere once`)
-  console.log(`${load.closed} sockets closed, ${load.failed} failures; from game to game p50 ${at(0.5)}, p99 ${at(0.99)}`)
+  console.log(
+    `${sent} messages in ${took.toFixed(1)} s, each to ${LISTENERS - 1} games: ${arrived()} of ${wanted} arrived, ${load.arrived.filter((count) => count !== LISTENERS - 1).length} messages not everywhere once`
+  )
+  console.log(
+    `${load.closed} sockets closed, ${load.failed} failures; from game to game p50 ${at(0.5)}, p99 ${at(0.99)}`
+  )
   server.kill('SIGKILL')
   process.exit(load.closed + load.failed === 0 && arrived() === wanted ? 0 : 1)
 }
 
-async function startServer (games: readonly KnownGame[]): Promise<{ server: ChildProcess, url: string }> {
+async function startServer (
+  games: readonly KnownGame[]
+): Promise<{ server: ChildProcess, url: string }> {
   const path = join(mkdtempSync(join(tmpdir(), 'gossip-load-')), 'games.json')
   writeFileSync(path, JSON.stringify(games))
-  const server = spawn(process.execPath, [join(__dirname, '..', 'server.js')], { env: { ...process.env, PORT: '0', GOSSIP_GAMES: path }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const server = spawn(process.execPath, [join(__dirname, '..', 'server.js')], {
+    env: { ...process.env, PORT: '0', GOSSIP_GAMES: path },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   for await (const line of createInterface({ input: server.stdout })) {
     const url = /ws:\S+\/socket/.exec(line)?.[0]
     if (url === undefined) continue
@@ -132,7 +179,9 @@ function channelName (n: number): string {
 /** Resident, where there is /proc. */
 function memoryOf ({ pid }: ChildProcess): string {
   try {
-    return (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024).toFixed(0)
+    return (
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+    ).toFixed(0)
   } catch {
     return '?'
   }

@@ -16,7 +16,9 @@ export interface NetworkOptions {
   readonly now: () => number
 }
 
-/** All that is not one socket's own: the games, who is online on any node, and the way to tell them. */
+/**
+ * All that is not one socket's own: the games, who is online on any node, and the way to tell them.
+ */
 export class Network {
   readonly games: KnownGames
   readonly now: () => number

@@ -46,13 +46,25 @@ function playersOf ({ game }: Session, network: Network): readonly string[] {
   return network.find(game.short_name)?.players ?? []
 }
 
-function announce (event: 'players/sign-in' | 'players/sign-out', name: string, { game }: Session, network: Network): void {
+function announce (
+  event: 'players/sign-in' | 'players/sign-out',
+  name: string,
+  { game }: Session,
+  network: Network
+): void {
   if (game.display === false || game.display_players === false) return
-  network.publish(topics.players, { event, payload: { game: game.short_name, name }, notTo: game.short_name })
+  network.publish(topics.players, {
+    event,
+    payload: { game: game.short_name, name },
+    notTo: game.short_name
+  })
 }
 
 /** Undefined: it is not online. */
-function status ({ short_name: game, display_players: shown = true }: KnownGame, network: Network): { game: string, players: string[] } | undefined {
+function status (
+  { short_name: game, display_players: shown = true }: KnownGame,
+  network: Network
+): { game: string, players: string[] } | undefined {
   const online = network.find(game)
   return online && { game, players: shown ? [...online.players] : [] }
 }

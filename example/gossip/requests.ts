@@ -1,7 +1,17 @@
 // Sections 2 and 3: which frames are taken, and how each is answered.
 import type { InvalidMessage } from 'fastify-websock'
 import { achievements } from './achievements.ts'
-import { answer, failure, SILENT, UNAUTHENTICATED, UNKNOWN, WRONG_PAYLOAD, type Family, type Outcome, type Reply } from './answer.ts'
+import {
+  answer,
+  failure,
+  SILENT,
+  UNAUTHENTICATED,
+  UNKNOWN,
+  WRONG_PAYLOAD,
+  type Family,
+  type Outcome,
+  type Reply
+} from './answer.ts'
 import { channels } from './channels.ts'
 import { games } from './games.ts'
 import { authenticate, handleHeartbeat } from './life.ts'
@@ -16,7 +26,13 @@ const MAX_REF_DEPTH = 64
 
 type RequestEvent = Exclude<Event, 'authenticate' | 'heartbeat'>
 
-const requests: Family<RequestEvent> = { ...channels, ...players, ...tells, ...games, ...achievements }
+const requests: Family<RequestEvent> = {
+  ...channels,
+  ...players,
+  ...tells,
+  ...games,
+  ...achievements
+}
 
 /** A message that is one of the protocol's. */
 export function receive (message: FromGame, socket: Socket, network: Network): Reply {
@@ -52,11 +68,19 @@ export function refuse ({ kind, message }: InvalidMessage, socket: Socket, netwo
     return SILENT
   }
   if (!isRequest(event)) return UNKNOWN
-  return request(message as object, event, session, network, () => failure(event === 'tells/send' ? INVALID_TELL : WRONG_PAYLOAD))
+  return request(message as object, event, session, network, () =>
+    failure(event === 'tells/send' ? INVALID_TELL : WRONG_PAYLOAD)
+  )
 }
 
 /** Answers a request of an authenticated game, if it has the flag for it. */
-function request (message: object, event: RequestEvent, session: Session, network: Network, carryOut: () => Outcome<Event>): Reply {
+function request (
+  message: object,
+  event: RequestEvent,
+  session: Session,
+  network: Network,
+  carryOut: () => Outcome<Event>
+): Reply {
   const [flag = ''] = event.split('/')
   const outcome = session.supports.has(flag) ? carryOut() : failure(`missing support for "${flag}"`)
   return answer(event, message, outcome, network.now() < session.debugUntilMs)
@@ -68,7 +92,11 @@ function isEchoable (message: unknown): boolean {
 }
 
 function isShallow (json: unknown, levels: number): boolean {
-  return typeof json !== 'object' || json === null || (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
+  return (
+    typeof json !== 'object' ||
+    json === null ||
+    (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
+  )
 }
 
 function isRequest (event: unknown): event is RequestEvent {
@@ -79,6 +107,10 @@ function overflow ({ frames }: Socket, network: Network): Reply | undefined {
   switch (frames.take(network.now())) {
     case 'fits': return undefined
     case 'full': return { messages: [{ status: 'failure', error: 'rate limit exceeded' }] }
-    case 'abuse': return { messages: [{ status: 'failure', error: 'rate limit exceeded, goodbye' }], close: 4000 }
+    case 'abuse':
+      return {
+        messages: [{ status: 'failure', error: 'rate limit exceeded, goodbye' }],
+        close: 4000
+      }
   }
 }

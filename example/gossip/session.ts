@@ -5,7 +5,10 @@ import type { News, Tick, ToGame } from './messages.ts'
 
 /** The state of a connection. */
 export interface Socket {
-  readonly ws: Pick<WebsocketContext<ToGame, News | Tick, Socket>, 'subscribe' | 'unsubscribe' | 'track' | 'ref'>
+  readonly ws: Pick<
+    WebsocketContext<ToGame, News | Tick, Socket>,
+    'subscribe' | 'unsubscribe' | 'track' | 'ref'
+  >
   readonly frames: LeakyBucket
   /** Heartbeats that wait for an answer. */
   unanswered: number
@@ -22,14 +25,20 @@ export interface Session {
   readonly userAgent: string
   /** Until then each request is answered. */
   readonly debugUntilMs: number
-  readonly buckets: { readonly send: LeakyBucket, readonly subscribe: LeakyBucket, readonly unsubscribe: LeakyBucket }
+  readonly buckets: {
+    readonly send: LeakyBucket
+    readonly subscribe: LeakyBucket
+    readonly unsubscribe: LeakyBucket
+  }
 }
 
 export function createSocket (ws: Socket['ws']): Socket {
   return { ws, frames: new LeakyBucket({ size: 100, leak: 20 }), unanswered: 0 }
 }
 
-export function createSession (of: Pick<Session, 'socket' | 'game' | 'supports' | 'userAgent' | 'debugUntilMs'>): Session {
+export function createSession (
+  of: Pick<Session, 'socket' | 'game' | 'supports' | 'userAgent' | 'debugUntilMs'>
+): Session {
   return {
     ...of,
     channels: new Set(),

@@ -10,11 +10,16 @@ export const tells: Family<'tells/send'> = {
     const receiver = network.games.findInAnyCase(toGame)
     const to = receiver && network.find(receiver.short_name)
     const from = network.find(game.short_name)
-    if (receiver === undefined || to === undefined || from === undefined) return failure('game offline')
+    if (receiver === undefined || to === undefined || from === undefined) {
+      return failure('game offline')
+    }
     if (!to.supports.includes('tells')) return failure('not supported')
     if (!isAmong(from.players, tell.from_name)) return failure('sending player offline')
     if (!isAmong(to.players, tell.to_name)) return failure('receiving player offline')
-    network.publish(topics.tells(receiver.short_name), { event: 'tells/receive', payload: { from_game: game.short_name, ...tell } })
+    network.publish(topics.tells(receiver.short_name), {
+      event: 'tells/receive',
+      payload: { from_game: game.short_name, ...tell }
+    })
   }
 }
 

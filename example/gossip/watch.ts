@@ -5,7 +5,10 @@ import type { Network } from './network.ts'
 import { topics } from './topics.ts'
 
 const LOOK_EVERY_MS = 1000
-/** One look serves all pages meanwhile: with thousands of games it takes tens of milliseconds, and anybody may open a page. */
+/**
+ * One look serves all pages meanwhile: with thousands of games it takes tens of milliseconds, and
+ * anybody may open a page.
+ */
 const LOOK_LASTS_MS = 500
 
 const Game = Type.Object({
@@ -18,16 +21,35 @@ const Game = Type.Object({
 })
 
 const ToPageSchema = Type.Union([
-  Type.Object({ event: Type.Literal('talk'), channel: Type.String(), game: Type.String(), name: Type.String(), message: Type.String(), at: Type.Integer() }, { title: 'A player talks on a channel' }),
-  Type.Object({ event: Type.Literal('online'), games: Type.Array(Game) }, { title: 'Games that came or have changed' }),
-  Type.Object({ event: Type.Literal('offline'), games: Type.Array(Type.String()) }, { title: 'Games that left' })
+  Type.Object(
+    {
+      event: Type.Literal('talk'),
+      channel: Type.String(),
+      game: Type.String(),
+      name: Type.String(),
+      message: Type.String(),
+      at: Type.Integer()
+    },
+    { title: 'A player talks on a channel' }
+  ),
+  Type.Object(
+    { event: Type.Literal('online'), games: Type.Array(Game) },
+    { title: 'Games that came or have changed' }
+  ),
+  Type.Object(
+    { event: Type.Literal('offline'), games: Type.Array(Type.String()) },
+    { title: 'Games that left' }
+  )
 ])
 export type ToPage = Static<typeof ToPageSchema>
 
 /** What a page has been told of each game, as JSON. */
 type Shown = ReadonlyMap<string, string>
 
-/** For the page at /gossip: which games are online, and what is said on all channels. It cannot say anything itself. */
+/**
+ * For the page at /gossip: which games are online, and what is said on all channels. It cannot say
+ * anything itself.
+ */
 export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
   const look = createLook(network)
   app.get('/ws/gossip', {
@@ -83,7 +105,9 @@ function describe (known: KnownGame, network: Network): Static<typeof Game> | un
 
 function changes (before: Shown, now: Shown): ToPage[] {
   if (before === now) return []
-  const games = [...now].filter(([game, json]) => before.get(game) !== json).map(([, json]) => JSON.parse(json) as Static<typeof Game>)
+  const games = [...now]
+    .filter(([game, json]) => before.get(game) !== json)
+    .map(([, json]) => JSON.parse(json) as Static<typeof Game>)
   const gone = [...before.keys()].filter((game) => !now.has(game))
   return [
     ...(games.length > 0 ? [{ event: 'online' as const, games }] : []),

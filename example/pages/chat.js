@@ -67,7 +67,9 @@ sayForm.addEventListener('submit', (event) => {
   const text = textField.value
   // What could not be sent stays in the field; it is shown when it comes back as `said`.
   const client = getClient()
-  if (text.trim() !== '' && client && client.send({ event: 'say', text }) !== 'refused') textField.value = ''
+  if (text.trim() !== '' && client && client.send({ event: 'say', text }) !== 'refused') {
+    textField.value = ''
+  }
   textField.focus()
 })
 

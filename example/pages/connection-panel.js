@@ -10,7 +10,12 @@ const closeCodeWords = {
   1013: 'try again later'
 }
 
-const stateWords = { connecting: 'connecting', open: 'connected', waiting: 'reconnecting', closed: 'disconnected' }
+const stateWords = {
+  connecting: 'connecting',
+  open: 'connected',
+  waiting: 'reconnecting',
+  closed: 'disconnected'
+}
 
 /** Words for the end of a connection: its code, and its reason or else what the code stands for. */
 export function describeClose ({ code, reason }) {
@@ -33,11 +38,19 @@ export function createStateLine () {
  * Connects when the form is submitted, and switches the form with the state of the client.
  *
  * `open()` makes a client. `onOpen()` is called for each connection, `onEnd(end, wasOpen)` for each
- * that ended and, with `wasOpen` false, for each attempt that failed.
- * `firstStop` gets the keyboard focus once connected, if the user has waited where the connect
- * began or where a drop took the focus away. Returns a function that gives the client, if there is one.
+ * that ended and, with `wasOpen` false, for each attempt that failed. `firstStop` gets the keyboard
+ * focus once connected, if the user has waited where the connect began or where a drop took the
+ * focus away. Returns a function that gives the client, if there is one.
  */
-export function createConnectionPanel ({ form, open, onOpen = () => {}, onEnd, disconnectButton, actionButton, firstStop }) {
+export function createConnectionPanel ({
+  form,
+  open,
+  onOpen = () => {},
+  onEnd,
+  disconnectButton,
+  actionButton,
+  firstStop
+}) {
   const connectButton = form.querySelector('[type=submit]')
   const lastClose = document.querySelector('#last-close')
   const showLine = createStateLine()
@@ -68,7 +81,9 @@ export function createConnectionPanel ({ form, open, onOpen = () => {}, onEnd, d
     // A button that is disabled while it has the focus drops it. It is not moved on
     // to Disconnect: a key still held down there would undo what it has just begun.
     if (idle && focused?.disabled) connectButton.focus()
-    else if (focused?.disabled || (last.status === 'closed' && form.contains(focused))) waitingAt = focused
+    else if (focused?.disabled || (last.status === 'closed' && form.contains(focused))) {
+      waitingAt = focused
+    }
     if ('code' in state) {
       // The attempts that fail after a close all end with 1006: they must not cover
       // the code that says why the connection was lost.
@@ -91,7 +106,9 @@ function createCountdown (element) {
   return (until) => {
     clearInterval(timer)
     const show = () => {
-      element.textContent = until ? ` in ${Math.max(1, Math.ceil((until - Date.now()) / 1000))} s` : ''
+      element.textContent = until
+        ? ` in ${Math.max(1, Math.ceil((until - Date.now()) / 1000))} s`
+        : ''
     }
     show()
     if (until) timer = setInterval(show, 250)

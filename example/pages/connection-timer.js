@@ -27,7 +27,8 @@ const getClient = createConnectionPanel({
   firstStop: requestButton,
   open: () => connect(buildUrl(), { codec, onMessage: (text) => write('down', text) }),
   onOpen: () => write('note', 'connected'),
-  onEnd: (end, wasOpen) => write('note', `${wasOpen ? 'closed' : 'attempt failed'}: ${describeClose(end)}`)
+  onEnd: (end, wasOpen) =>
+    write('note', `${wasOpen ? 'closed' : 'attempt failed'}: ${describeClose(end)}`)
 })
 
 fillFromQuery(form)
@@ -39,7 +40,8 @@ requestButton.addEventListener('click', () => {
 
 function buildUrl () {
   const name = nameField.value.trim()
-  const path = name === '' ? '/ws/connection_timer' : `/ws/connection_timer/${encodeURIComponent(name)}`
+  const path =
+    name === '' ? '/ws/connection_timer' : `/ws/connection_timer/${encodeURIComponent(name)}`
   return buildEndpointUrl(path, { everyMs: everyField.valueAsNumber })
 }
 

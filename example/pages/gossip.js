@@ -25,7 +25,13 @@ const handlers = {
     const entry = buildElement('li', 'message')
     const words = buildElement('p', 'text', message)
     words.dir = 'auto'
-    entry.append(buildName(name, game), buildElement('span', 'tag', channel), ' ', buildTime(at, timeFormat), words)
+    entry.append(
+      buildName(name, game),
+      buildElement('span', 'tag', channel),
+      ' ',
+      buildTime(at, timeFormat),
+      words
+    )
     talk.append(entry)
   }
 }
@@ -41,7 +47,9 @@ client.subscribe((state) => {
 })
 
 function showGames () {
-  const entries = [...games.values()].sort((a, b) => a.display_name.localeCompare(b.display_name)).map(buildGame)
+  const entries = [...games.values()]
+    .sort((a, b) => a.display_name.localeCompare(b.display_name))
+    .map(buildGame)
   gameList.replaceChildren(...entries)
   count.textContent = entries.length > 0 ? `(${entries.length})` : ''
 }

@@ -9,8 +9,8 @@ import type { AsyncApi, AsyncApiDocument } from './types.ts'
 import { toYaml } from './yaml.ts'
 
 /**
- * The Fastify plugin: `await app.register(asyncapi, options)`. Describes the websocket routes of its
- * context and below. Throws a coded error for a wrong or unknown option.
+ * The Fastify plugin: `await app.register(asyncapi, options)`. Describes the websocket routes of
+ * its context and below. Throws a coded error for a wrong or unknown option.
  */
 export const asyncapi = fp(register, { fastify: '5.x', name: 'fastify-websock/asyncapi' })
 
@@ -32,11 +32,19 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
   if (options.routePrefix !== undefined) await servePage(instance, options.routePrefix)
 }
 
-/** The websocket routes of a context and of those below, whether declared before this plugin or after it. */
+/**
+ * The websocket routes of a context and of those below, whether declared before this plugin or
+ * after it.
+ */
 function findRoutes (context: FastifyInstance): DeclaredRoute[] {
   const declarations = findInside(context)?.mounts.declarations ?? []
-  return declarations
-    // Fastify makes the context of a child from its parent by Object.create.
-    .filter(({ instance }) => instance === context || Object.prototype.isPrototypeOf.call(context, instance))
-    .map(({ instance, declared }) => ({ instance, route: declared }))
+  return (
+    declarations
+      // Fastify makes the context of a child from its parent by Object.create.
+      .filter(
+        ({ instance }) =>
+          instance === context || Object.prototype.isPrototypeOf.call(context, instance)
+      )
+      .map(({ instance, declared }) => ({ instance, route: declared }))
+  )
 }

@@ -4,8 +4,19 @@ import { routeOf } from '../plugin/route.ts'
 import { parseAddress, type AddressParameter } from './address.ts'
 import { describeMessages, propertiesOf } from './messages.ts'
 import { toJsonSchema, vendorOf, type Side } from './json-schema.ts'
-import { dereference, locate, type indexShared, type Located, type SchemaBook } from './schema-book.ts'
-import type { AsyncApiMessage, AsyncApiParameter, AsyncApiWsBinding, DocumentSchema } from './types.ts'
+import {
+  dereference,
+  locate,
+  type indexShared,
+  type Located,
+  type SchemaBook
+} from './schema-book.ts'
+import type {
+  AsyncApiMessage,
+  AsyncApiParameter,
+  AsyncApiWsBinding,
+  DocumentSchema
+} from './types.ts'
 
 /** A websocket route, and the context that it was declared in. */
 export interface DeclaredRoute {
@@ -32,7 +43,10 @@ export interface DescribedChannel {
   readonly send: readonly AsyncApiMessage[]
 }
 
-/** Describes a route's address, upgrade and messages. Throws a TypeError for a schema that cannot be. */
+/**
+ * Describes a route's address, upgrade and messages. Throws a TypeError for a schema that cannot
+ * be.
+ */
 export function describeChannel (options: ChannelOptions): DescribedChannel {
   const { url, schema } = options
   const { address, parameters } = parseAddress(url)
@@ -51,19 +65,35 @@ function hears ({ route, schema }: ChannelOptions): boolean {
   return schema.websocket?.receive !== undefined || handleIn !== undefined || on !== undefined
 }
 
-function messagesOf (part: 'receive' | 'send', { route, schema: { deprecated, websocket }, shared, book }: ChannelOptions): readonly AsyncApiMessage[] {
+function messagesOf (
+  part: 'receive' | 'send',
+  { route, schema: { deprecated, websocket }, shared, book }: ChannelOptions
+): readonly AsyncApiMessage[] {
   const { codec } = routeOf(route.config)?.options ?? route.websocketOptions ?? {}
   const schema = websocket?.[part]
-  // Zod's serializer encodes, which gives what the schema takes in; other codecs get what it gives out.
+  // Zod's serializer encodes, which gives what the schema takes in; other codecs get what it gives
+  // out.
   const encodes = codec === undefined && vendorOf(schema) === 'zod'
   const side: Side = part === 'receive' || encodes ? 'input' : 'output'
   const opcode = codec?.opcode ?? 'text'
   const unnamed = opcode === 'text' ? 'text/plain' : 'application/octet-stream'
   const contentType = codec === undefined ? 'application/json' : codec.contentType ?? unnamed
-  return describeMessages({ schema, side, opcode, contentType, deprecated: deprecated === true, shared, book })
+  return describeMessages({
+    schema,
+    side,
+    opcode,
+    contentType,
+    deprecated: deprecated === true,
+    shared,
+    book
+  })
 }
 
-function describeParameters (parameters: readonly AddressParameter[], schema: unknown, { shared, book }: ChannelOptions): Readonly<Record<string, AsyncApiParameter>> {
+function describeParameters (
+  parameters: readonly AddressParameter[],
+  schema: unknown,
+  { shared, book }: ChannelOptions
+): Readonly<Record<string, AsyncApiParameter>> {
   const { properties } = schema === undefined
     ? { properties: new Map<string, Located>() }
     : propertiesOf(locate(toJsonSchema(schema, 'input'), shared))
@@ -73,8 +103,18 @@ function describeParameters (parameters: readonly AddressParameter[], schema: un
   }))
 }
 
-function describeParameter ({ key, optional, pattern }: AddressParameter, property: Located | undefined, book: SchemaBook): AsyncApiParameter {
-  const { enum: values, const: only, default: fallback, examples, description } = property === undefined ? {} : dereference(property).schema
+function describeParameter (
+  { key, optional, pattern }: AddressParameter,
+  property: Located | undefined,
+  book: SchemaBook
+): AsyncApiParameter {
+  const {
+    enum: values,
+    const: only,
+    default: fallback,
+    examples,
+    description
+  } = property === undefined ? {} : dereference(property).schema
   const texts = (list: unknown): string[] => Array.isArray(list) ? list.map(String) : []
   const choices = texts(values ?? (only === undefined ? undefined : [only]))
   const words = [
@@ -98,11 +138,19 @@ function describeBinding (options: ChannelOptions): AsyncApiWsBinding {
   const { schema } = options
   const query = describeObject(schema.querystring ?? (schema as { query?: unknown }).query, options)
   const headers = describeHeaders(options)
-  return { method: 'GET', ...(query && { query }), ...(headers && { headers }), bindingVersion: '0.1.0' }
+  return {
+    method: 'GET',
+    ...(query && { query }),
+    ...(headers && { headers }),
+    bindingVersion: '0.1.0'
+  }
 }
 
 /** A schema of the handshake: an object with `properties`, as the binding wants it. */
-function describeObject (schema: unknown, { shared, book }: ChannelOptions): DocumentSchema | undefined {
+function describeObject (
+  schema: unknown,
+  { shared, book }: ChannelOptions
+): DocumentSchema | undefined {
   if (schema === undefined) return undefined
   const located = locate(toJsonSchema(schema, 'input'), shared)
   const { properties, required } = propertiesOf(located)
@@ -112,12 +160,20 @@ function describeObject (schema: unknown, { shared, book }: ChannelOptions): Doc
     return property === undefined || dereference(property).schema['default'] === undefined
   })
   // Without its id it stands here, and is no component.
-  const { $id: _id, $ref: _ref, allOf: _all, required: _required, ...whole } = dereference(located).schema
+  const {
+    $id: _id,
+    $ref: _ref,
+    allOf: _all,
+    required: _required,
+    ...whole
+  } = dereference(located).schema
   const described = book.add({ ...located, schema: { ...whole, properties: {} } })
   return {
     ...described,
     type: 'object',
-    properties: Object.fromEntries([...properties].map(([key, property]) => [key, book.add(property)])),
+    properties: Object.fromEntries(
+      [...properties].map(([key, property]) => [key, book.add(property)])
+    ),
     ...(needed.length > 0 && { required: needed })
   }
 }
@@ -125,11 +181,12 @@ function describeObject (schema: unknown, { shared, book }: ChannelOptions): Doc
 /** The declared headers, the subprotocols, and the version that a constraint asks for. */
 function describeHeaders (options: ChannelOptions): DocumentSchema | undefined {
   const { route, schema } = options
-  const { subprotocols = [], requireSubprotocol = false } = routeOf(route.config)?.options ?? route.websocketOptions ?? {}
+  const { subprotocols = [], requireSubprotocol = false } =
+    routeOf(route.config)?.options ?? route.websocketOptions ?? {}
   const version = (route.constraints as { version?: unknown } | undefined)?.version
   const declared = describeObject(schema.headers, options)
   const headers = {
-    ...declared?.['properties'] as Record<string, DocumentSchema> | undefined,
+    ...(declared?.['properties'] as Record<string, DocumentSchema> | undefined),
     ...(subprotocols.length > 0 && {
       'sec-websocket-protocol': {
         type: 'string',
@@ -137,7 +194,13 @@ function describeHeaders (options: ChannelOptions): DocumentSchema | undefined {
         examples: [...subprotocols]
       }
     }),
-    ...(typeof version === 'string' && { 'accept-version': { type: 'string', description: `A range that has version ${version}.`, examples: [version] } })
+    ...(typeof version === 'string' && {
+      'accept-version': {
+        type: 'string',
+        description: `A range that has version ${version}.`,
+        examples: [version]
+      }
+    })
   }
   if (Object.keys(headers).length === 0) return undefined
   const required = [
@@ -145,5 +208,10 @@ function describeHeaders (options: ChannelOptions): DocumentSchema | undefined {
     ...(requireSubprotocol ? ['sec-websocket-protocol'] : []),
     ...(typeof version === 'string' ? ['accept-version'] : [])
   ]
-  return { ...declared, type: 'object', properties: headers, ...(required.length > 0 && { required }) }
+  return {
+    ...declared,
+    type: 'object',
+    properties: headers,
+    ...(required.length > 0 && { required })
+  }
 }

@@ -4,8 +4,15 @@ import { describeChannel, type DeclaredRoute, type DescribedChannel } from './ch
 import type { AsyncApiOptions } from './options.ts'
 import { indexShared, SchemaBook } from './schema-book.ts'
 import type {
-  AsyncApiChannel, AsyncApiDocument, AsyncApiMessage, AsyncApiOperation, AsyncApiSecurityScheme, AsyncApiServer,
-  AsyncApiTag, DescribedRoute, Reference
+  AsyncApiChannel,
+  AsyncApiDocument,
+  AsyncApiMessage,
+  AsyncApiOperation,
+  AsyncApiSecurityScheme,
+  AsyncApiServer,
+  AsyncApiTag,
+  DescribedRoute,
+  Reference
 } from './types.ts'
 
 /** A document under construction. */
@@ -18,9 +25,18 @@ interface Draft {
 }
 
 /** Builds the document of these routes. Throws FST_WEBSOCK_UNDESCRIBABLE. */
-export function buildDocument (routes: readonly DeclaredRoute[], options: AsyncApiOptions): AsyncApiDocument {
+export function buildDocument (
+  routes: readonly DeclaredRoute[],
+  options: AsyncApiOptions
+): AsyncApiDocument {
   const book = new SchemaBook(options.refResolver?.buildLocalReference)
-  const draft: Draft = { options, book, servers: { ...options.servers }, channels: {}, operations: {} }
+  const draft: Draft = {
+    options,
+    book,
+    servers: { ...options.servers },
+    channels: {},
+    operations: {}
+  }
   const indexes = new Map<object, ReturnType<typeof indexShared>>()
   for (const { instance, route } of routes) {
     const shared = indexes.get(instance) ?? indexShared(instance.getSchemas())
@@ -44,10 +60,17 @@ export function buildDocument (routes: readonly DeclaredRoute[], options: AsyncA
   }
 }
 
-function addRoute (draft: Draft, route: DeclaredRoute['route'], shared: ReturnType<typeof indexShared>): void {
+function addRoute (
+  draft: Draft,
+  route: DeclaredRoute['route'],
+  shared: ReturnType<typeof indexShared>
+): void {
   const { options, book } = draft
   // Without a `hide` that is ours, for @fastify/swagger.
-  const own = { ...route.schema, hide: routeOf(route.config)?.hidden ?? route.schema?.hide === true }
+  const own = {
+    ...route.schema,
+    hide: routeOf(route.config)?.hidden ?? route.schema?.hide === true
+  }
   const given: DescribedRoute = { schema: own, url: route.url, route }
   const { schema, url } = options.transform?.(given) ?? given
   if (schema.hide === true || options.hide?.(given) === true) return
@@ -77,7 +100,11 @@ function addRoute (draft: Draft, route: DeclaredRoute['route'], shared: ReturnTy
   }
 }
 
-function describeOperation (action: 'receive' | 'send', described: DescribedChannel, { id, messages }: { readonly id: string, readonly messages: Record<string, AsyncApiMessage> }): AsyncApiOperation | undefined {
+function describeOperation (
+  action: 'receive' | 'send',
+  described: DescribedChannel,
+  { id, messages }: { readonly id: string, readonly messages: Record<string, AsyncApiMessage> }
+): AsyncApiOperation | undefined {
   if (described[action].length === 0) return undefined
   const references = described[action].map((message) => {
     const key = uniqueKey(`${action}.${message.name}`, messages)
@@ -88,7 +115,10 @@ function describeOperation (action: 'receive' | 'send', described: DescribedChan
 }
 
 /** What AsyncAPI has no field for is said in words. */
-function describeTexts (description: string | undefined, constraints: Readonly<Record<string, unknown>> | undefined): { description?: string } {
+function describeTexts (
+  description: string | undefined,
+  constraints: Readonly<Record<string, unknown>> | undefined
+): { description?: string } {
   const { host, version: _header, ...others } = constraints ?? {}
   const words = [
     description,
@@ -99,7 +129,10 @@ function describeTexts (description: string | undefined, constraints: Readonly<R
 }
 
 /** The server of a route that is constrained to one host. */
-function serversOf (constraints: Readonly<Record<string, unknown>> | undefined, { options, servers }: Draft): { servers?: readonly Reference[] } {
+function serversOf (
+  constraints: Readonly<Record<string, unknown>> | undefined,
+  { options, servers }: Draft
+): { servers?: readonly Reference[] } {
   const host = constraints?.['host']
   if (typeof host !== 'string') return {}
   const names = Object.keys(servers).filter((name) => servers[name]?.host === host)
@@ -112,27 +145,42 @@ function serversOf (constraints: Readonly<Record<string, unknown>> | undefined, 
   return { servers: names.map((name) => ({ $ref: `#/servers/${name}` })) }
 }
 
-function describeTags (names: readonly string[] | undefined, tags: readonly AsyncApiTag[] = []): { tags?: readonly AsyncApiTag[] } {
+function describeTags (
+  names: readonly string[] | undefined,
+  tags: readonly AsyncApiTag[] = []
+): { tags?: readonly AsyncApiTag[] } {
   if (names === undefined || names.length === 0) return {}
-  return { tags: [...new Set(names)].map((name) => tags.find((tag) => tag.name === name) ?? { name }) }
+  return {
+    tags: [...new Set(names)].map((name) => tags.find((tag) => tag.name === name) ?? { name })
+  }
 }
 
 /**
- * Each scheme that is enough. AsyncAPI knows no two that are needed together: these are listed both,
- * and the description says so.
+ * Each scheme that is enough. AsyncAPI knows no two that are needed together: these are listed
+ * both, and the description says so.
  */
-function describeSecurity (requirements: ReadonlyArray<Readonly<Record<string, readonly string[]>>> | undefined, schemes: AsyncApiOptions['securitySchemes']): Pick<AsyncApiOperation, 'security' | 'description'> {
+function describeSecurity (
+  requirements: ReadonlyArray<Readonly<Record<string, readonly string[]>>> | undefined,
+  schemes: AsyncApiOptions['securitySchemes']
+): Pick<AsyncApiOperation, 'security' | 'description'> {
   if (requirements === undefined || requirements.length === 0) return {}
   const listed = new Map<string, AsyncApiSecurityScheme | Reference>()
   for (const [name, scopes] of requirements.flatMap((requirement) => Object.entries(requirement))) {
     const scheme = schemes !== undefined && Object.hasOwn(schemes, name) ? schemes[name] : undefined
-    if (scheme === undefined) throw new TypeError(`\`security\` names ${name}, which is not in \`securitySchemes\``)
-    const entry = scopes.length > 0 ? { ...scheme, scopes } : { $ref: `#/components/securitySchemes/${name}` }
+    if (scheme === undefined) {
+      throw new TypeError(`\`security\` names ${name}, which is not in \`securitySchemes\``)
+    }
+    const entry =
+      scopes.length > 0 ? { ...scheme, scopes } : { $ref: `#/components/securitySchemes/${name}` }
     listed.set(JSON.stringify(entry), entry)
   }
-  const together = requirements.map((requirement) => Object.keys(requirement)).filter((names) => names.length > 1)
+  const together = requirements
+    .map((requirement) => Object.keys(requirement))
+    .filter((names) => names.length > 1)
   return {
-    ...(together.length > 0 && { description: `Needed together: ${together.map((names) => names.join(' and ')).join('; or ')}.` }),
+    ...(together.length > 0 && {
+      description: `Needed together: ${together.map((names) => names.join(' and ')).join('; or ')}.`
+    }),
     ...(listed.size > 0 && { security: [...listed.values()] })
   }
 }

@@ -17,20 +17,66 @@ interface StandardSchema {
 export const TYPES: ReadonlySet<unknown> = new Set(
   ['string', 'number', 'integer', 'boolean', 'object', 'array', 'null'])
 /** Keywords whose value is a schema, a list of schemas, or an object of schemas. */
-const SCHEMA = new Set(['additionalItems', 'additionalProperties', 'contains', 'else', 'if', 'items',
-  'not', 'propertyNames', 'then', 'unevaluatedItems', 'unevaluatedProperties'])
+const SCHEMA = new Set([
+  'additionalItems',
+  'additionalProperties',
+  'contains',
+  'else',
+  'if',
+  'items',
+  'not',
+  'propertyNames',
+  'then',
+  'unevaluatedItems',
+  'unevaluatedProperties'
+])
 const LIST = new Set(['allOf', 'anyOf', 'items', 'oneOf', 'prefixItems'])
-const MAP = new Set(['$defs', 'definitions', 'dependencies', 'dependentSchemas', 'patternProperties',
-  'properties'])
-const TEXT = new Set(['title', 'description', 'format', 'pattern', 'contentEncoding', 'contentMediaType'])
+const MAP = new Set([
+  '$defs',
+  'definitions',
+  'dependencies',
+  'dependentSchemas',
+  'patternProperties',
+  'properties'
+])
+const TEXT = new Set([
+  'title',
+  'description',
+  'format',
+  'pattern',
+  'contentEncoding',
+  'contentMediaType'
+])
 /**
  * Keywords that a document has no use for: identifiers (a reference leads to `components`), those
  * that AsyncAPI gives another meaning, and those that are functions or texts of a validator.
  */
-const LEFT_OUT = new Set(['$anchor', '$async', '$comment', '$defs', '$dynamicAnchor', '$dynamicRef', '$id',
-  '$recursiveAnchor', '$recursiveRef', '$ref', '$schema', '$vocabulary', '~standard', 'definitions',
-  'dependentRequired', 'dependentSchemas', 'discriminator', 'errorMessage', 'example', 'id', 'nullable',
-  'prefixItems', 'schema', 'schemaFormat'])
+const LEFT_OUT = new Set([
+  '$anchor',
+  '$async',
+  '$comment',
+  '$defs',
+  '$dynamicAnchor',
+  '$dynamicRef',
+  '$id',
+  '$recursiveAnchor',
+  '$recursiveRef',
+  '$ref',
+  '$schema',
+  '$vocabulary',
+  '~standard',
+  'definitions',
+  'dependentRequired',
+  'dependentSchemas',
+  'discriminator',
+  'errorMessage',
+  'example',
+  'id',
+  'nullable',
+  'prefixItems',
+  'schema',
+  'schemaFormat'
+])
 
 /** Tells whether something is a plain object, such as a JSON Schema is. */
 export function isObject (value: unknown): value is SchemaObject {
@@ -64,19 +110,27 @@ export function vendorOf (schema: unknown): string | undefined {
 }
 
 /** Calls `visit` for each schema directly inside of one. */
-export function forEachChild (schema: SchemaObject, visit: (child: unknown, path: readonly string[]) => void): void {
+export function forEachChild (
+  schema: SchemaObject,
+  visit: (child: unknown, path: readonly string[]) => void
+): void {
   for (const [keyword, value] of Object.entries(schema)) {
-    if (LIST.has(keyword) && Array.isArray(value)) value.forEach((item, i) => visit(item, [keyword, String(i)]))
-    else if (MAP.has(keyword) && isObject(value)) for (const [key, item] of Object.entries(value)) visit(item, [keyword, key])
-    else if (SCHEMA.has(keyword) && isObject(value)) visit(value, [keyword])
+    if (LIST.has(keyword) && Array.isArray(value)) {
+      value.forEach((item, i) => visit(item, [keyword, String(i)]))
+    } else if (MAP.has(keyword) && isObject(value)) {
+      for (const [key, item] of Object.entries(value)) visit(item, [keyword, key])
+    } else if (SCHEMA.has(keyword) && isObject(value)) visit(value, [keyword])
   }
 }
 
 /**
- * Copies a schema to draft 07 with JSON data alone, without identifiers and references; `convert` is
- * called for the schemas inside of it.
+ * Copies a schema to draft 07 with JSON data alone, without identifiers and references; `convert`
+ * is called for the schemas inside of it.
  */
-export function copySchema (schema: SchemaObject, convert: (child: unknown) => unknown): DocumentSchema {
+export function copySchema (
+  schema: SchemaObject,
+  convert: (child: unknown) => unknown
+): DocumentSchema {
   const copy: Record<string, unknown> = {}
   for (const [keyword, value] of Object.entries(schema)) {
     if (LEFT_OUT.has(keyword)) continue
@@ -87,13 +141,21 @@ export function copySchema (schema: SchemaObject, convert: (child: unknown) => u
   return copy
 }
 
-function copyKeyword (keyword: string, value: unknown, convert: (child: unknown) => unknown): unknown {
-  if (LIST.has(keyword) && Array.isArray(value)) return value.length > 0 ? value.map(convert) : undefined
+function copyKeyword (
+  keyword: string,
+  value: unknown,
+  convert: (child: unknown) => unknown
+): unknown {
+  if (LIST.has(keyword) && Array.isArray(value)) {
+    return value.length > 0 ? value.map(convert) : undefined
+  }
   if (MAP.has(keyword) && isObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([key, item]) =>
       [key, Array.isArray(item) ? item : convert(item)]))
   }
-  if (SCHEMA.has(keyword)) return typeof value === 'boolean' || isObject(value) ? convert(value) : undefined
+  if (SCHEMA.has(keyword)) {
+    return typeof value === 'boolean' || isObject(value) ? convert(value) : undefined
+  }
   if (TEXT.has(keyword)) return typeof value === 'string' ? value : undefined
   if (keyword === 'examples') return Array.isArray(value) ? toJson(value) : undefined
   if (keyword === 'deprecated' || keyword === 'readOnly' || keyword === 'writeOnly') {
@@ -103,8 +165,13 @@ function copyKeyword (keyword: string, value: unknown, convert: (child: unknown)
 }
 
 /** What is said in draft 07 otherwise than in later ones, OpenAPI or TypeBox. */
-function modernise (schema: SchemaObject, copy: Record<string, unknown>, convert: (child: unknown) => unknown): void {
-  const { type, nullable, example, prefixItems, items, dependentRequired, dependentSchemas } = schema
+function modernise (
+  schema: SchemaObject,
+  copy: Record<string, unknown>,
+  convert: (child: unknown) => unknown
+): void {
+  const { type, nullable, example, prefixItems, items, dependentRequired, dependentSchemas } =
+    schema
   const types = [type].flat().filter((name) => name !== undefined)
   const known = types.filter((name) => TYPES.has(name))
   // Of TypeBox's, `bigint` or `undefined`: for a validator and a codec that know them.
@@ -120,16 +187,22 @@ function modernise (schema: SchemaObject, copy: Record<string, unknown>, convert
     if (typeof items === 'boolean' || isObject(items)) copy['additionalItems'] = convert(items)
   }
   const dependencies = {
-    ...(isObject(dependentSchemas) ? copyKeyword('dependencies', dependentSchemas, convert) as object : {}),
-    ...(isObject(dependentRequired) ? toJson(dependentRequired) as object : {})
+    ...(isObject(dependentSchemas)
+      ? (copyKeyword('dependencies', dependentSchemas, convert) as object)
+      : {}),
+    ...(isObject(dependentRequired) ? (toJson(dependentRequired) as object) : {})
   }
-  if (Object.keys(dependencies).length > 0) copy['dependencies'] = { ...copy['dependencies'] as object, ...dependencies }
+  if (Object.keys(dependencies).length > 0) {
+    copy['dependencies'] = { ...(copy['dependencies'] as object), ...dependencies }
+  }
 }
 
 /** A copy of what JSON can hold; undefined when that is nothing. */
 export function toJson (value: unknown): unknown {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
-  const text = JSON.stringify(value, (_key, item: unknown) => typeof item === 'bigint' ? Number(item) : item) as string | undefined
+  const text = JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'bigint' ? Number(item) : item
+  ) as string | undefined
   return text === undefined ? undefined : JSON.parse(text) as unknown
 }
 

@@ -25,17 +25,31 @@ interface Found {
 /** What a route without a schema takes and sends: any text, any bytes. */
 const RAW: readonly AsyncApiMessage[] = [
   { name: 'text', summary: 'Any text', contentType: 'text/plain', payload: { type: 'string' } },
-  { name: 'binary', summary: 'Any bytes', contentType: 'application/octet-stream', payload: {}, 'x-opcode': 'binary' }
+  {
+    name: 'binary',
+    summary: 'Any bytes',
+    contentType: 'application/octet-stream',
+    payload: {},
+    'x-opcode': 'binary'
+  }
 ]
 
 /**
- * The messages of one side of a route: each member of a union is one, named by the value of the field
- * that tells them apart, or else by its title. None where the schema matches nothing.
+ * The messages of one side of a route: each member of a union is one, named by the value of the
+ * field that tells them apart, or else by its title. None where the schema matches nothing.
  */
 export function describeMessages (options: MessagesOptions): readonly AsyncApiMessage[] {
   const { schema, side, opcode, contentType, shared, book } = options
-  const marks = { ...(opcode === 'binary' && { 'x-opcode': opcode }), ...(options.deprecated && { deprecated: true as const }) }
-  if (schema === undefined) return RAW.map((message) => ({ ...message, ...(options.deprecated && { deprecated: true as const }) }))
+  const marks = {
+    ...(opcode === 'binary' && { 'x-opcode': opcode }),
+    ...(options.deprecated && { deprecated: true as const })
+  }
+  if (schema === undefined) {
+    return RAW.map((message) => ({
+      ...message,
+      ...(options.deprecated && { deprecated: true as const })
+    }))
+  }
   if (schema instanceof TypeToken) return [{ name: 'message', contentType, payload: {}, ...marks }]
   const root = locate(toJsonSchema(schema, side), shared)
   return nameMembers(flatten(root), book).map(({ name, member, payload }) => {
@@ -44,14 +58,19 @@ export function describeMessages (options: MessagesOptions): readonly AsyncApiMe
   })
 }
 
-/** The members of a union, those of unions inside of it too; anything else is the only member of itself. */
+/**
+ * The members of a union, those of unions inside of it too; anything else is the only member of
+ * itself.
+ */
 function flatten (whole: Located, seen: readonly SchemaObject[] = []): Located[] {
   const located = dereference(whole)
   if (isNever(located.schema)) return []
   const { $defs, definitions, ...schema } = located.schema
   const members = seen.includes(located.schema) ? [] : membersOf(schema)
   if (members.length === 0) return [whole]
-  return members.flatMap((member) => flatten(enter(toObject(member), located), [...seen, located.schema]))
+  return members.flatMap((member) =>
+    flatten(enter(toObject(member), located), [...seen, located.schema])
+  )
 }
 
 function nameMembers (members: readonly Located[], book: SchemaBook): Found[] {
@@ -61,15 +80,24 @@ function nameMembers (members: readonly Located[], book: SchemaBook): Found[] {
     return [...union.members].map(([value, view]) => {
       const member = members[views.indexOf(view as View)] as Located
       const shares = [...union.members.values()].filter((other) => other === view).length > 1
-      return { name: value, member, payload: shares ? narrow(member, union.field, value, book) : book.add(member) }
+      return {
+        name: value,
+        member,
+        payload: shares ? narrow(member, union.field, value, book) : book.add(member)
+      }
     })
   }
   const field = mostTelling(views)
   return members.map((member, i) => {
     const literal = field === undefined ? undefined : literalOf(views[i] as View, field)
     const { title, $id } = dereference(member).schema
-    const name = [literal, title, $id].find((text) => typeof text === 'string' && text !== '') as string | undefined
-    return { name: name ?? (members.length === 1 ? 'message' : `message ${i + 1}`), member, payload: book.add(member) }
+    const name = [literal, title, $id].find((text) => typeof text === 'string' && text !== '') as
+      string | undefined
+    return {
+      name: name ?? (members.length === 1 ? 'message' : `message ${i + 1}`),
+      member,
+      payload: book.add(member)
+    }
   })
 }
 
@@ -77,7 +105,9 @@ function nameMembers (members: readonly Located[], book: SchemaBook): Found[] {
 function narrow (member: Located, field: string, value: string, book: SchemaBook): DocumentSchema {
   const payload = book.add(member)
   const { properties } = payload as { properties?: Record<string, object> }
-  if (properties?.[field] === undefined) return { allOf: [payload], properties: { [field]: { const: value } }, required: [field] }
+  if (properties?.[field] === undefined) {
+    return { allOf: [payload], properties: { [field]: { const: value } }, required: [field] }
+  }
   const { enum: _all, ...property } = properties[field] as { enum?: unknown }
   return { ...payload, properties: { ...properties, [field]: { ...property, const: value } } }
 }
@@ -94,11 +124,17 @@ interface LocatedView {
 }
 
 /** The properties of an object schema, with where each of them stands. */
-export function propertiesOf (located: Located, found: LocatedView = { properties: new Map(), required: new Set() }, depth = 0): LocatedView {
+export function propertiesOf (
+  located: Located,
+  found: LocatedView = { properties: new Map(), required: new Set() },
+  depth = 0
+): LocatedView {
   const target = dereference(located)
   const { properties, required, allOf } = target.schema
   if (isObject(properties)) {
-    for (const [key, property] of Object.entries(properties)) found.properties.set(key, enter(toObject(property), target))
+    for (const [key, property] of Object.entries(properties)) {
+      found.properties.set(key, enter(toObject(property), target))
+    }
   }
   if (Array.isArray(required)) for (const key of required) found.required.add(String(key))
   if (Array.isArray(allOf) && depth < 16) {
@@ -112,7 +148,13 @@ function viewOf (located: Located): View {
   return {
     properties: Object.fromEntries([...properties].map(([key, property]) => {
       const { const: only, enum: values } = dereference(property).schema
-      return [key, { ...(only !== undefined && { const: only }), ...(values !== undefined && { enum: values }) }]
+      return [
+        key,
+        {
+          ...(only !== undefined && { const: only }),
+          ...(values !== undefined && { enum: values })
+        }
+      ]
     })),
     required: [...required]
   }
@@ -144,7 +186,11 @@ function textsOf (schema: SchemaObject): Pick<AsyncApiMessage, 'title' | 'descri
 }
 
 function examplesOf ({ examples, example }: SchemaObject): Pick<AsyncApiMessage, 'examples'> {
-  const list: unknown[] = Array.isArray(examples) ? examples : example === undefined ? [] : [example]
+  const list: unknown[] = Array.isArray(examples)
+    ? examples
+    : example === undefined
+      ? []
+      : [example]
   const payloads = list.map(toJson).filter((payload) => payload !== undefined)
   return payloads.length > 0 ? { examples: payloads.map((payload) => ({ payload })) } : {}
 }

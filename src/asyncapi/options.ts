@@ -17,7 +17,10 @@ export interface AsyncApiOptions {
   /** What routes refer to in `schema.security`, by name. */
   readonly securitySchemes?: Readonly<Record<string, AsyncApiSecurityScheme>>
   /** Gives another schema or URL for the document: for schemas of other kinds, for texts. */
-  readonly transform?: (route: DescribedRoute) => { readonly schema: FastifySchema, readonly url: string }
+  readonly transform?: (route: DescribedRoute) => {
+    readonly schema: FastifySchema
+    readonly url: string
+  }
   /** Leaves routes out, as `schema.hide: true` does for one. */
   readonly hide?: (route: DescribedRoute) => boolean
   /** Names the components that schemas with an `$id` become. Default: the last part of the id. */
@@ -35,19 +38,27 @@ interface Rule {
 const RULES: { readonly [K in keyof Required<AsyncApiOptions>]: Rule } = {
   info: {
     words: 'an object with a title and a version that are strings, or less',
-    fits: (value) => isRecord(value) && ['title', 'version', 'description'].every((key) => isTextOrLess(value[key]))
+    fits: (value) =>
+      isRecord(value) &&
+      ['title', 'version', 'description'].every((key) => isTextOrLess(value[key]))
   },
   servers: {
     words: 'an object of servers such as { production: { host: "example.com", protocol: "wss" } }',
-    fits: (value) => isMap(value, ({ host, protocol }) => typeof host === 'string' && typeof protocol === 'string')
+    fits: (value) =>
+      isMap(value, ({ host, protocol }) => typeof host === 'string' && typeof protocol === 'string')
   },
   tags: {
     words: 'a list of tags such as { name: "chat", description: "…" }',
-    fits: (value) => Array.isArray(value) &&
-      value.every((tag) => isRecord(tag) && typeof tag['name'] === 'string' && isTextOrLess(tag['description']))
+    fits: (value) =>
+      Array.isArray(value) &&
+      value.every(
+        (tag) =>
+          isRecord(tag) && typeof tag['name'] === 'string' && isTextOrLess(tag['description'])
+      )
   },
   securitySchemes: {
-    words: 'an object of schemes such as { session: { type: "httpApiKey", in: "cookie", name: "sid" } }',
+    words:
+      'an object of schemes such as { session: { type: "httpApiKey", in: "cookie", name: "sid" } }',
     fits: (value) => isMap(value, ({ type }) => typeof type === 'string')
   },
   transform: { words: 'a function', fits: isFunction },
@@ -71,7 +82,9 @@ export function checkOptions (given: AsyncApiOptions): AsyncApiOptions {
     if (FASTIFY_OPTIONS.has(name) || value === undefined) continue
     const rule = Object.hasOwn(RULES, name) ? RULES[name as keyof AsyncApiOptions] : undefined
     const where = 'of fastify-websock/asyncapi'
-    if (rule === undefined) throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(RULES).join(', '))
+    if (rule === undefined) {
+      throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(RULES).join(', '))
+    }
     if (rule.fits(value)) continue
     const shown = inspect(value, { depth: 1, breakLength: Infinity }).slice(0, 80)
     throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` ${where}`, rule.words, shown)
@@ -84,8 +97,16 @@ function isRecord (value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** An object whose keys AsyncAPI allows and whose values fit. */
-function isMap (value: unknown, fits: (item: Readonly<Record<string, unknown>>) => boolean): boolean {
-  return isRecord(value) && Object.entries(value).every(([key, item]) => /^[\w.-]+$/.test(key) && isRecord(item) && fits(item))
+function isMap (
+  value: unknown,
+  fits: (item: Readonly<Record<string, unknown>>) => boolean
+): boolean {
+  return (
+    isRecord(value) &&
+    Object.entries(value).every(
+      ([key, item]) => /^[\w.-]+$/.test(key) && isRecord(item) && fits(item)
+    )
+  )
 }
 
 function isTextOrLess (value: unknown): boolean {

@@ -16,13 +16,21 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Serves the page at a prefix, its files below it, and the document at `json` and `yaml`. */
 export async function servePage (instance: FastifyInstance, prefix: string): Promise<void> {
-  const files = new Map(readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name), 'utf8')]))
+  const files = new Map(
+    readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name), 'utf8')])
+  )
   await instance.register(async (app) => {
     const hidden = { schema: { hide: true } }
     app.get('/', hidden, (request, reply) => {
       reply.header('content-security-policy', contentSecurityPolicy(instance.asyncapi()))
-      send(request, reply, TYPES['.html'] as string, (files.get('index.html') as string)
-        .replaceAll('{{base}}', escapeAttribute(baseOf(request.url))).replaceAll('{{prefix}}', escapeAttribute(app.prefix)))
+      send(
+        request,
+        reply,
+        TYPES['.html'] as string,
+        (files.get('index.html') as string)
+          .replaceAll('{{base}}', escapeAttribute(baseOf(request.url)))
+          .replaceAll('{{prefix}}', escapeAttribute(app.prefix))
+      )
     })
     for (const [name, text] of files) {
       if (name === 'index.html') continue
@@ -39,7 +47,10 @@ export async function servePage (instance: FastifyInstance, prefix: string): Pro
   }, { prefix: prefix.replace(/\/+$/, '') })
 }
 
-/** Relative, because a proxy may have put the server below another path: with a slash at the end or without. */
+/**
+ * Relative, because a proxy may have put the server below another path: with a slash at the end or
+ * without.
+ */
 function baseOf (url: string): string {
   const [path = ''] = url.split(/[?#]/)
   return path.endsWith('/') ? './' : `./${path.split('/').at(-1) as string}/`
@@ -52,13 +63,21 @@ function escapeAttribute (text: string): string {
 /** Always looked up anew by browsers, and sent only when it has changed. */
 function send (request: FastifyRequest, reply: FastifyReply, type: string, body: string): void {
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
-  reply.header('etag', etag).header('cache-control', 'no-cache').header('x-content-type-options', 'nosniff')
-  const known = (request.headers['if-none-match'] ?? '').split(/\s*,\s*/).map((tag) => tag.replace(/^W\//, ''))
+  reply
+    .header('etag', etag)
+    .header('cache-control', 'no-cache')
+    .header('x-content-type-options', 'nosniff')
+  const known = (request.headers['if-none-match'] ?? '')
+    .split(/\s*,\s*/)
+    .map((tag) => tag.replace(/^W\//, ''))
   if (known.includes(etag) || known.includes('*')) reply.code(304).send()
   else reply.type(type).send(body)
 }
 
-/** Nothing but the page's own files runs, and nothing is connected to but this server and those of the document. */
+/**
+ * Nothing but the page's own files runs, and nothing is connected to but this server and those of
+ * the document.
+ */
 function contentSecurityPolicy ({ servers = {} }: AsyncApiDocument): string {
   const hosts = Object.values(servers)
     .filter(({ host, protocol }) => /^[\w.-]+(?::\d+)?$/.test(host) && /^wss?$/.test(protocol))

@@ -16,7 +16,12 @@ interface Index {
 }
 
 /** Names the component that a schema becomes. The parameters are those of @fastify/swagger. */
-export type BuildLocalReference = (schema: SchemaObject, baseUri: string, fragment: string, i: number) => string
+export type BuildLocalReference = (
+  schema: SchemaObject,
+  baseUri: string,
+  fragment: string,
+  i: number
+) => string
 
 /** Ids are taken for URLs below this one, as Ajv resolves them: `shared#` is `schema:///shared`. */
 const ROOT = 'schema:///'
@@ -51,7 +56,9 @@ export class SchemaBook {
     if (ref === undefined) return copy
     const reference = toReference(this.#name(resolve(ref, located), ref))
     // Beside a reference draft 07 ignores all else; Ajv does not.
-    return Object.keys(schema).every((key) => ANNOTATIONS.has(key)) ? reference : { allOf: [reference], ...copy }
+    return Object.keys(schema).every((key) => ANNOTATIONS.has(key))
+      ? reference
+      : { allOf: [reference], ...copy }
   }
 
   /** The name of the component that a schema is, or now becomes. */
@@ -123,12 +130,20 @@ function resolve (ref: string, { base, index }: Located): Located {
   let located = find(uri, index)
   for (const part of fragment.split('/').slice(1)) {
     const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~')
-    const child = located === undefined ? undefined : (located.schema as Record<string, unknown>)[key]
-    if (typeof child === 'boolean') return { ...located as Located, schema: child ? {} : { not: {} } }
-    located = typeof child !== 'object' || child === null ? undefined : enter(child as SchemaObject, located as Located)
+    const child =
+      located === undefined ? undefined : (located.schema as Record<string, unknown>)[key]
+    if (typeof child === 'boolean') {
+      return { ...(located as Located), schema: child ? {} : { not: {} } }
+    }
+    located =
+      typeof child !== 'object' || child === null
+        ? undefined
+        : enter(child as SchemaObject, located as Located)
   }
   if (located === undefined || (fragment !== '' && !fragment.startsWith('/'))) {
-    throw new TypeError(`nothing is at the reference ${ref}: share its schema by app.addSchema, or let \`transform\` convert it`)
+    throw new TypeError(
+      `nothing is at the reference ${ref}: share its schema by app.addSchema, or let \`transform\` convert it`
+    )
   }
   return located
 }
@@ -191,8 +206,14 @@ function textOf (located: Located, seen = new Set<string>()): string {
   return parts.join('\n')
 }
 
-function nameOf ({ $id, title }: SchemaObject, _baseUri: string, fragment: string, i: number): string {
-  const last = (typeof $id === 'string' ? $id.replace(/#.*$/, '').split(/[/:]/).at(-1) : undefined) ||
+function nameOf (
+  { $id, title }: SchemaObject,
+  _baseUri: string,
+  fragment: string,
+  i: number
+): string {
+  const last =
+    (typeof $id === 'string' ? $id.replace(/#.*$/, '').split(/[/:]/).at(-1) : undefined) ||
     /^#\/(?:definitions|\$defs)\/([^/]+)$/.exec(fragment)?.[1]
   return last || (typeof title === 'string' && title) || `def-${i}`
 }

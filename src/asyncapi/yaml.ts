@@ -1,7 +1,8 @@
 const AMBIGUOUS = /^(?:true|false|null|yes|no|on|off|y|n)$/i
 const PLAIN = /^[A-Za-z/][A-Za-z0-9_./{}()'+-]*(?: [A-Za-z0-9_./{}()'+-]+)*$/
-// eslint-disable-next-line no-control-regex -- these are what has to be escaped
-const UNPRINTABLE = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028\u2029\uD800-\uDFFF\uFEFF\uFFFE\uFFFF]/g
+
+const UNPRINTABLE =
+  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028\u2029\uD800-\uDFFF\uFEFF\uFFFE\uFFFF]/g
 /** YAML 1.2.2 §7.4.2: an implicit key has at most 1 024 characters. */
 const MAX_KEY_LENGTH = 1000
 
@@ -18,7 +19,9 @@ function write (value: unknown, indent: string): string {
     return entries.length === 0 ? ' {}' : writeMap(entries, indent)
   }
   // A text by itself has no indent: its lines could be marks of a document.
-  return typeof value === 'string' ? ` ${writeString(value, indent || undefined)}` : ` ${String(value)}`
+  return typeof value === 'string'
+    ? ` ${writeString(value, indent || undefined)}`
+    : ` ${String(value)}`
 }
 
 function writeList (items: readonly unknown[], indent: string): string {
@@ -47,7 +50,12 @@ function writeString (text: string, indent: string | undefined): string {
     `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** Tells whether a text can stand in lines of its own, as a literal block without its last line break. */
+/**
+ * Tells whether a text can stand in lines of its own, as a literal block without its last line
+ * break.
+ */
 function isBlock (text: string): boolean {
-  return text.includes('\n') && /^\S/.test(text) && !text.endsWith('\n') && text.search(UNPRINTABLE) < 0
+  return (
+    text.includes('\n') && /^\S/.test(text) && !text.endsWith('\n') && text.search(UNPRINTABLE) < 0
+  )
 }

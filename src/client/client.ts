@@ -4,7 +4,15 @@ import { ClientError, type ClientErrorCode } from './client-error.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { Link } from './link.ts'
 import type {
-  Client, ClientContract, ClientOptions, ClientSide, ClientState, RequestOptions, SendResult, Url, UrlFunction,
+  Client,
+  ClientContract,
+  ClientOptions,
+  ClientSide,
+  ClientState,
+  RequestOptions,
+  SendResult,
+  Url,
+  UrlFunction,
   WebSocketLike
 } from './types.ts'
 
@@ -69,21 +77,31 @@ class WebsocketClient {
     this.#options = options
     this.#guard = createGuard(onError)
     this.#queue = new BoundedQueue(queue)
-    this.#link = new Link(url, options, {
-      intervalMs: 30_000,
-      timeoutMs: 10_000,
-      ...ping,
-      send: ping && (() => { this.#guard(() => this.#link.open?.send(this.#encode(ping.message()))) })
-    }, {
-      opened: () => {
-        if (onOpen) this.#guard(onOpen)
-        for (let socket, letter; (socket = this.#link.open) && (letter = this.#queue.shift());) {
-          write(letter, socket)
-        }
+    this.#link = new Link(
+      url,
+      options,
+      {
+        intervalMs: 30_000,
+        timeoutMs: 10_000,
+        ...ping,
+        send:
+          ping &&
+          (() => {
+            this.#guard(() => this.#link.open?.send(this.#encode(ping.message())))
+          })
       },
-      received: (data) => this.#receive(data as string | ArrayBuffer),
-      changed: () => this.#tell()
-    }, this.#guard)
+      {
+        opened: () => {
+          if (onOpen) this.#guard(onOpen)
+          for (let socket, letter; (socket = this.#link.open) && (letter = this.#queue.shift());) {
+            write(letter, socket)
+          }
+        },
+        received: (data) => this.#receive(data as string | ArrayBuffer),
+        changed: () => this.#tell()
+      },
+      this.#guard
+    )
     this.#link.start()
   }
 
@@ -193,18 +211,24 @@ class WebsocketClient {
     this.#pending.get(fields?.[ref])?.resolve(message)
     for (const reader of this.#readers) reader({ message, size: sizeOf(data) })
     if (onMessage) this.#guard(() => onMessage(message))
-    for (const listener of [...this.#listeners.get(fields?.[field]) ?? []]) this.#guard(() => listener(message))
+    for (const listener of [...(this.#listeners.get(fields?.[field]) ?? [])]) {
+      this.#guard(() => listener(message))
+    }
   }
 
   /** Hands out a new state, and settles what it means the end of. */
   #tell (): void {
     const { status } = this.getSnapshot()
-    for (const { letter } of this.#pending.values()) if (letter.sent && status !== 'open') letter.fail('lost')
+    for (const { letter } of this.#pending.values()) {
+      if (letter.sent && status !== 'open') letter.fail('lost')
+    }
     if (status === 'closed') {
       for (let letter; (letter = this.#queue.shift());) letter.fail('closed')
       for (const reader of this.#readers) reader()
     }
-    for (const subscriber of [...this.#subscribers]) this.#guard(() => subscriber(this.getSnapshot()))
+    for (const subscriber of [...this.#subscribers]) {
+      this.#guard(() => subscriber(this.getSnapshot()))
+    }
   }
 }
 

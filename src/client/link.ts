@@ -47,7 +47,9 @@ export class Link {
   /** Aborted when the client is closed: takes its listeners away. */
   readonly #life = new AbortController()
   #socket: Socket | undefined
-  /** Of the attempt, and of the connection that came of it: what it is not identical with is over. */
+  /**
+   * Of the attempt, and of the connection that came of it: what it is not identical with is over.
+   */
   #attempt: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
@@ -162,7 +164,10 @@ export class Link {
     }
     if (final || !this.#guard(() => shouldReconnect(end))) return this.#finish(end)
     if (this.#guard(() => isHopeless(failure, giveUp))) {
-      return this.#finish({ ...end, reason: `gave up after ${this.#failures} attempts: ${end.reason}` })
+      return this.#finish({
+        ...end,
+        reason: `gave up after ${this.#failures} attempts: ${end.reason}`
+      })
     }
     // A function of the application's may have closed the client.
     if (this.state.status === 'closed') return

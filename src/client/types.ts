@@ -29,8 +29,13 @@ export type FieldValue<M, F extends string> =
   unknown extends M ? unknown : M extends { readonly [K in F]: infer V } ? V : never
 
 /** The messages whose field `F` has the value `V`. */
-export type MessageWith<M, F extends string, V> =
-  unknown extends M ? unknown : M extends { readonly [K in F]: infer W } ? V extends W ? M : never : never
+export type MessageWith<M, F extends string, V> = unknown extends M
+  ? unknown
+  : M extends { readonly [K in F]: infer W }
+    ? V extends W
+      ? M
+      : never
+    : never
 
 /** The messages that have a field `R`, which makes them answers. */
 export type Answer<M, R extends string> =
@@ -111,7 +116,10 @@ export interface WebSocketLike {
   close (code?: number, reason?: string): void
 }
 
-export type WebSocketConstructor = new (url: string | URL, protocols?: string | string[]) => WebSocketLike
+export type WebSocketConstructor = new (
+  url: string | URL,
+  protocols?: string | string[]
+) => WebSocketLike
 
 /** An absolute `ws:` or `wss:` address; whatever else the WebSocket takes. */
 export type Url = string | URL
@@ -133,9 +141,9 @@ export interface LinkOptions {
   /** Default: not after 1000, 1008 and 4000 to 4999. */
   readonly shouldReconnect?: (end: ConnectionEnd) => boolean
   /**
-   * When to close instead of waiting for another attempt: after so many failures in a row,
-   * when the first of them is so long ago, or when the function says so.
-   * Default: after 10 attempts when the client was never open, else one hour after the first failure.
+   * When to close instead of waiting for another attempt: after so many failures in a row, when the
+   * first of them is so long ago, or when the function says so. Default: after 10 attempts when the
+   * client was never open, else one hour after the first failure.
    */
   readonly giveUp?: GiveUp | ((failure: Failure) => boolean)
   /** Closes the client when it is aborted. */
@@ -168,7 +176,8 @@ export interface ClientOptions<C extends ClientContract, F extends string, R ext
   readonly onMessage?: (message: Incoming<C>) => void
   /**
    * Called with what a listener threw and with frames that cannot be decoded (a `ClientError`).
-   * Default: what a listener threw is an unhandled rejection; frames that cannot be decoded are ignored.
+   * Default: what a listener threw is an unhandled rejection; frames that cannot be decoded are
+   * ignored.
    */
   readonly onError?: (error: unknown) => void
   /** Called with each queued message that will not be sent. A request rejects instead. */
@@ -176,8 +185,11 @@ export interface ClientOptions<C extends ClientContract, F extends string, R ext
 }
 
 /** A connection that comes back by itself, until it is closed or gives up. */
-export interface Client<C extends ClientContract, F extends string = 'event', R extends string = 'ref'>
-  extends AsyncIterable<Incoming<C>> {
+export interface Client<
+  C extends ClientContract,
+  F extends string = 'event',
+  R extends string = 'ref'
+> extends AsyncIterable<Incoming<C>> {
   /** Calls the listener with each message whose field has this value. Returns what ends that. */
   readonly on: <V extends FieldValue<Incoming<C>, F>>(
     value: V, listener: (message: MessageWith<Incoming<C>, F, V>) => void

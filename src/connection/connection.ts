@@ -1,5 +1,9 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
+import {
+  FST_WEBSOCK_CALLBACK_TIMEOUT,
+  FST_WEBSOCK_RATE_LIMITED,
+  FST_WEBSOCK_SLOW_PEER
+} from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
@@ -11,7 +15,16 @@ import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
 import {
-  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer, passGuard, type ConnectionLetter, type Tick
+  CALLBACK_NAMES,
+  callbackOf,
+  callHandler,
+  copyOfSmall,
+  createMessage,
+  encodeMessages,
+  isFromPeer,
+  passGuard,
+  type ConnectionLetter,
+  type Tick
 } from './letter.ts'
 import { childOf, type Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
@@ -33,7 +46,14 @@ import { Timers, type Timer } from './timers.ts'
  * into its caller. Its parts know it as their owner, and it has no closures: there may be a hundred
  * thousand.
  */
-export class Connection implements Beating, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner, TransportOwner {
+export class Connection
+implements
+    Beating,
+    EndingOwner,
+    MailboxOwner<ConnectionLetter>,
+    OverflowOwner,
+    TasksOwner,
+    TransportOwner {
   readonly peer: Peer
   readonly pulse = new Pulse()
   /** Whole data messages so far. */
@@ -54,12 +74,15 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   #waitsForPeer = false
   #news: WaitingNews | undefined
 
-  /** To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost. */
+  /**
+   * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
+   */
   constructor (endpoint: Endpoint, peer: Peer) {
     this.#endpoint = endpoint
     this.peer = peer
     const { rateLimit } = endpoint.limits
-    this.#limiter = rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
+    this.#limiter =
+      rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this)
@@ -87,18 +110,26 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get state (): unknown { return this.#state }
   /** Letters that wait. */
   get waiting (): number { return this.#mailbox.length }
-  get bufferedBytes (): number { return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0) }
+  get bufferedBytes (): number {
+    return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
+  }
+
   get server (): FastifyInstance { return this.#endpoint.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
   // ── what comes over the transport
 
-  enterRead<Self> (parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void { this.#mailbox.enterRead(parse, self, chunk) }
+  enterRead<Self>(parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void {
+    this.#mailbox.enterRead(parse, self, chunk)
+  }
+
   count (frames: number, bytes: number): void {
     const verdict = this.#limiter?.judge(frames, bytes)
     if (verdict === 'wait') this.#transport.hold('rateLimit', true)
-    else if (verdict === 'close') this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
+    else if (verdict === 'close') {
+      this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
+    }
   }
 
   receiveText (text: string, bytes: number): void {
@@ -108,12 +139,18 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
-    this.#mailbox.post(createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length))
+    this.#mailbox.post(
+      createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
+    )
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
     if (this.#endpoint.handler.handleControl === undefined) return
-    this.#mailbox.post({ type: 'control', bytes: data.length, frame: { opcode, data: copyOfSmall(data) } })
+    this.#mailbox.post({
+      type: 'control',
+      bytes: data.length,
+      frame: { opcode, data: copyOfSmall(data) }
+    })
   }
 
   failed (error: Error, code: number): void { this.#endWithError(error, code) }
@@ -138,7 +175,14 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   messageRefused (): void { this.#refuse('messages') }
 
   pongsUnread (): void {
-    this.#end({ type: 'error', error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes), code: closeCodes.abnormal }, 'cut')
+    this.#end(
+      {
+        type: 'error',
+        error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
+        code: closeCodes.abnormal
+      },
+      'cut'
+    )
   }
 
   // ── what comes from inside
@@ -153,9 +197,14 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     return false
   }
 
-  /** Tells the handler what the library has to tell; false when it cannot be told, or does not want to know. */
+  /**
+   * Tells the handler what the library has to tell; false when it cannot be told, or does not want
+   * to know.
+   */
   announce (news: News): boolean {
-    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) return false
+    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) {
+      return false
+    }
     this.#news ??= new WaitingNews()
     const letter = this.#news.add(news)
     return letter === undefined || this.#mailbox.offer(letter)
@@ -168,7 +217,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   get logOf (): Log { return () => this.#context.log }
 
-  #refuse (what: 'infos' | 'messages'): void { (this.#overflow ??= new Overflow(this)).refuse(what) }
+  #refuse (what: 'infos' | 'messages'): void {
+    ;(this.#overflow ??= new Overflow(this)).refuse(what)
+  }
 
   broadcast (message: PreparedMessage, topic: string): void {
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
@@ -181,7 +232,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   // ── what the handler asks for
 
-  /** Sends at once. True: sent or queued. What cannot be sent ends the connection, as a callback's failure does. */
+  /**
+   * Sends at once. True: sent or queued. What cannot be sent ends the connection, as a callback's
+   * failure does.
+   */
   send (messages: unknown): boolean {
     const { queue } = this.#transport
     if (!queue.open) return false
@@ -220,7 +274,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     this.#endWithError(error, closeCodes.internalError)
   }
 
-  postAfter (info: unknown, ms: number): Timer { return this.#openTimers().after(ms, () => this.offer(info)) }
+  postAfter (info: unknown, ms: number): Timer {
+    return this.#openTimers().after(ms, () => this.offer(info))
+  }
+
   postInterval (info: unknown, ms: number): Timer {
     const tick: Tick = { type: 'tick', info, waiting: false }
     return this.#openTimers().every(ms, () => {
@@ -234,7 +291,12 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
 
   createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
-  createLog (): FastifyBaseLogger { return childOf<FastifyBaseLogger>(this.peer.log, { websocket: this.id, route: this.#endpoint.url }) }
+  createLog (): FastifyBaseLogger {
+    return childOf<FastifyBaseLogger>(this.peer.log, {
+      websocket: this.id,
+      route: this.#endpoint.url
+    })
+  }
 
   #openTimers (): Timers {
     this.#timers ??= new Timers(this.sharing.loop.clock)
@@ -250,7 +312,10 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
-    this.#end({ type: 'timeout' }, kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' })
+    this.#end(
+      { type: 'timeout' },
+      kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' }
+    )
   }
 
   /** Ends because the server does. */
@@ -267,7 +332,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     try {
       const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
-      if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) return this.deliver(letter)
+      if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
+        return this.deliver(letter)
+      }
     } catch (error) {
       this.#fail(letter, error)
     }
@@ -302,7 +369,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
-    const sends = queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
+    const sends =
+      queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
     const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
@@ -312,7 +380,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
     if (stopped === undefined) return result === undefined || result.type === 'ok'
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
-    if (first && stopped.reason.type === 'error') writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+    if (first && stopped.reason.type === 'error') {
+      writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+    }
     return false
   }
 
@@ -328,7 +398,9 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
 
   /** `terminate` may run when nothing else of this connection does. */
   #endWork (): void {
-    if (this.#ending.begun && this.#tasks?.running !== true && this.#mailbox.length === 0) this.#ending.workEnded()
+    if (this.#ending.begun && this.#tasks?.running !== true && this.#mailbox.length === 0) {
+      this.#ending.workEnded()
+    }
   }
 
   async #waitForPeer (): Promise<void> {
@@ -348,7 +420,11 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
 
   get running (): string | undefined {
-    return this.callbackRuns ? 'the running callback' : this.#tasks?.running === true ? 'a task of ws.run' : undefined
+    return this.callbackRuns
+      ? 'the running callback'
+      : this.#tasks?.running === true
+        ? 'a task of ws.run'
+        : undefined
   }
 
   dropLetters (): void { this.#mailbox.close() }
@@ -370,8 +446,8 @@ export class Connection implements Beating, EndingOwner, MailboxOwner<Connection
   }
 
   /**
-   * The one way in which this side ends the connection. The first reason wins; letters that wait are
-   * dropped; the close frame goes out at once.
+   * The one way in which this side ends the connection. The first reason wins; letters that wait
+   * are dropped; the close frame goes out at once.
    */
   #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
     const first = !this.#ending.begun

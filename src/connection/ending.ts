@@ -4,7 +4,10 @@ import type { Awaitable, TerminateReason } from './handler.ts'
 
 export interface EndingOwner {
   readonly limits: {
-    /** How long the running callback, and then `terminate`, may take before nobody waits for them any more, in ms. */
+    /**
+     * How long the running callback, and then `terminate`, may take before nobody waits for them
+     * any more, in ms.
+     */
     readonly terminateTimeoutMs: number
   }
   /** The callback or task that is running: what a log line calls it. */
@@ -18,9 +21,11 @@ export interface EndingOwner {
 }
 
 /**
- * How one connection ends: the signal, the wait for the running callback and tasks, `terminate` exactly once, and gone.
+ * How one connection ends: the signal, the wait for the running callback and tasks, `terminate`
+ * exactly once, and gone.
  *
- * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init` failed.
+ * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init`
+ * failed.
  */
 export class Ending {
   readonly #owner: EndingOwner
@@ -69,7 +74,10 @@ export class Ending {
       this.#owner.dropLetters()
       const { running, limits } = this.#owner
       if (running !== undefined) {
-        this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT(running, limits.terminateTimeoutMs), running)
+        this.#owner.report(
+          new FST_WEBSOCK_CALLBACK_TIMEOUT(running, limits.terminateTimeoutMs),
+          running
+        )
       }
       // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
       if (this.#initReturned) this.#terminate()
@@ -106,10 +114,15 @@ export class Ending {
 
   #wait (running: PromiseLike<void>): void {
     this.#patience = setTimeout(() => {
-      this.#owner.report(new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#owner.limits.terminateTimeoutMs), 'terminate')
+      this.#owner.report(
+        new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#owner.limits.terminateTimeoutMs),
+        'terminate'
+      )
       this.#settle()
     }, this.#owner.limits.terminateTimeoutMs)
-    Promise.resolve(running).catch((error: unknown) => this.#owner.report(error, 'terminate')).finally(() => this.#settle())
+    Promise.resolve(running)
+      .catch((error: unknown) => this.#owner.report(error, 'terminate'))
+      .finally(() => this.#settle())
   }
 
   #settle (): void {

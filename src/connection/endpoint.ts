@@ -26,7 +26,10 @@ export interface Topics extends RefTarget {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
   subscriptionReady (topic: string, connection: Connection): Promise<boolean>
-  /** An info for everybody on the topic but the connection of that address; throws when it cannot travel. */
+  /**
+   * An info for everybody on the topic but the connection of that address; throws when it cannot
+   * travel.
+   */
   publish (topic: string, info: unknown, options: { readonly except: string }): void
   /** A message for the clients of the same. */
   broadcast (topic: string, message: unknown, options: { readonly except: string }): void
@@ -54,12 +57,16 @@ export interface Endpoint {
    * In place of `receive` on a route with a `guard`: first decodes, validates and calls the guard,
    * then, for a message that passed, the callback.
    */
-  readonly receiveGuarded: ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
+  readonly receiveGuarded:
+    ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** The same for one that many get. */
   readonly prepare: (message: unknown) => PreparedMessage
-  /** Gives an info from another node as it is to be handed on; throws when it does not match the schema. */
+  /**
+   * Gives an info from another node as it is to be handed on; throws when it does not match the
+   * schema.
+   */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics
   /** What the connections of the app share to write. */

@@ -30,8 +30,9 @@ export type Messages<Send> =
   | (Send extends readonly unknown[] ? never : Send)
   | PingOf<Send>
 
-// TypeScript compares a wrong message with the oldest type of that union: generic, this one is younger than Send.
-// eslint-disable-next-line @typescript-eslint/no-unused-vars -- that it is there is enough
+// TypeScript compares a wrong message with the oldest type of that union: generic, this one is
+// younger than Send. eslint-disable-next-line @typescript-eslint/no-unused-vars -- that it is there
+// is enough
 interface PingOf<Send> extends PingFrame {}
 
 /** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */
@@ -222,7 +223,10 @@ interface BaseContext<in Send, in Info> {
    */
   readonly broadcast: <Message>(topic: string | Topic<Message>, message: NoInfer<Message>) => void
   /** `app.websock.publish` to everybody else on that topic: an info for their `handleInfo`. */
-  readonly publish: <Published>(topic: string | Topic<unknown, Published>, info: NoInfer<Published>) => void
+  readonly publish: <Published>(
+    topic: string | Topic<unknown, Published>,
+    info: NoInfer<Published>
+  ) => void
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it
    * ends; again is another meta (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are
@@ -248,7 +252,12 @@ export interface InitContext<in Send, in Info> extends BaseContext<Send, Info> {
   /** `terminate` is called with an undefined state unless one is given here. */
   readonly stop: {
     (reason?: StopReason, detail?: CloseDetail, messages?: Messages<Send>): Stop<never>
-    <State>(reason: StopReason, detail: CloseDetail | undefined, messages: Messages<Send> | undefined, state: State): Stop<State>
+    <State>(
+      reason: StopReason,
+      detail: CloseDetail | undefined,
+      messages: Messages<Send> | undefined,
+      state: State
+    ): Stop<State>
   }
 }
 
@@ -258,11 +267,19 @@ export interface InitContext<in Send, in Info> extends BaseContext<Send, Info> {
 export interface Context<in Send, in Info, in out State> extends BaseContext<Send, Info> {
   readonly ok: (state?: State) => Ok<State>
   readonly push: (messages: Messages<Send>, state?: State) => Push<State>
-  readonly stop: (reason?: StopReason, detail?: CloseDetail, messages?: Messages<Send>, state?: State) => Stop<State>
+  readonly stop: (
+    reason?: StopReason,
+    detail?: CloseDetail,
+    messages?: Messages<Send>,
+    state?: State
+  ) => Stop<State>
 }
 
-export type Callback<In, Send, Info, State> =
-  (input: NoInfer<In>, state: State, ws: NoInfer<Context<Send, Info, State>>) => CallbackResult<NoInfer<State>>
+export type Callback<In, Send, Info, State> = (
+  input: NoInfer<In>,
+  state: State,
+  ws: NoInfer<Context<Send, Info, State>>
+) => CallbackResult<NoInfer<State>>
 
 /**
  * What `init` may return. Anything, where the state was inferred before: one error, at the callback
@@ -272,8 +289,16 @@ export type InitResult<State> = [State, NoStateFromInitAbove] extends [NoStateFr
   ? Awaitable<Result<unknown> | void>
   : CallbackResult<State>
 
-type Discriminant<U> = RawMessage extends U ? never : { [K in keyof U & string]: U[K] extends string ? (string extends U[K] ? never : K) : never }[keyof U & string]
-type Member<U, K extends PropertyKey, V> = U extends { [P in K]: infer X } ? (V extends X ? U : never) : never
+type Discriminant<U> = RawMessage extends U
+  ? never
+  : {
+      [K in keyof U & string]: U[K] extends string ? (string extends U[K] ? never : K) : never
+    }[keyof U & string]
+type Member<U, K extends PropertyKey, V> = U extends { [P in K]: infer X }
+  ? V extends X
+    ? U
+    : never
+  : never
 
 /**
  * `{ event: { say (message, state, ws) {} } }`: by a field that has a literal string in each member
@@ -283,7 +308,12 @@ type Member<U, K extends PropertyKey, V> = U extends { [P in K]: infer X } ? (V 
  */
 export type EventMap<Receive, Send, Info, State> = {
   readonly [K in Field<Receive>]?: {
-    readonly [V in Receive[K & keyof Receive] & string]?: Callback<Member<Receive, K, V>, Send, Info, State>
+    readonly [V in Receive[K & keyof Receive] & string]?: Callback<
+      Member<Receive, K, V>,
+      Send,
+      Info,
+      State
+    >
   }
 }
 
@@ -292,11 +322,17 @@ export type EventMap<Receive, Send, Info, State> = {
  */
 export type FullEventMap<Receive, Send, Info, State> = {
   readonly [K in Field<Receive>]?: {
-    readonly [V in Receive[K & keyof Receive] & string]: Callback<Member<Receive, K, V>, Send, Info, State>
+    readonly [V in Receive[K & keyof Receive] & string]: Callback<
+      Member<Receive, K, V>,
+      Send,
+      Info,
+      State
+    >
   }
 }
 
-// Where no field tells messages apart, the maps above would be `{}` without this, which takes any object.
+// Where no field tells messages apart, the maps above would be `{}` without this, which takes any
+// object.
 type Field<Receive> = Discriminant<Receive> | typeof kNothing
 
 /**
@@ -326,7 +362,8 @@ interface HandlerWithOn<Params, Query, Headers, Receive, Send, Info, State>
   readonly handleIn?: never
 }
 
-// Plain type parameters and property syntax, so that TypeScript measures the variance of each exactly.
+// Plain type parameters and property syntax, so that TypeScript measures the variance of each
+// exactly.
 interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   /**
    * Once, right after the 101, before anything else. Write it first: the state has the type that is
@@ -384,4 +421,12 @@ export type WebsocketHandler<T extends WebsocketTypes = {}> = WebsocketHandlerOb
   Get<T, 'State', NoStateFromInitAbove>>
 
 /** A handler once its types have done their work. */
-export type AnyHandler = WebsocketHandlerObject<unknown, unknown, unknown, Record<string, string>, unknown, unknown, unknown>
+export type AnyHandler = WebsocketHandlerObject<
+  unknown,
+  unknown,
+  unknown,
+  Record<string, string>,
+  unknown,
+  unknown,
+  unknown
+>

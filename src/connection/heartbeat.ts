@@ -45,14 +45,15 @@ export class Pulse {
 /**
  * Watches all connections with one timer; returns the way to stop.
  *
- * It looks when the event loop has read what there is, not when the timer fires: after a stall, however long, the bytes
- * that came meanwhile are read first, and no peer is judged by a silence that was ours, nor by one that nobody has looked at.
+ * It looks when the event loop has read what there is, not when the timer fires: after a stall,
+ * however long, the bytes that came meanwhile are read first, and no peer is judged by a silence
+ * that was ours, nor by one that nobody has looked at.
  */
 export function startHeartbeat (periodMs: number, connections: () => Iterable<Beating>): () => void {
   let due: NodeJS.Immediate | undefined
   const timer = setInterval(() => {
-    // Whole ms, because V8 keeps a fraction in an object of its own, two for each connection; rounded so that no silence is longer
-    // than it was.
+    // Whole ms, because V8 keeps a fraction in an object of its own, two for each connection;
+    // rounded so that no silence is longer than it was.
     const readAt = Math.floor(performance.now())
     due = setImmediate(() => beat(readAt, Math.ceil(performance.now()), connections()))
   }, periodMs).unref()
@@ -62,17 +63,24 @@ export function startHeartbeat (periodMs: number, connections: () => Iterable<Be
   }
 }
 
-/** How often to look, so that a limit is overstepped by a tenth of itself at most: 5 ms to 1 s. Infinity: never. */
+/**
+ * How often to look, so that a limit is overstepped by a tenth of itself at most: 5 ms to 1 s.
+ * Infinity: never.
+ */
 export function beatPeriodMs (limits: HeartbeatLimits): number {
-  const shortest = Math.min(...[limits.heartbeatIntervalMs, limits.heartbeatTimeoutMs, limits.idleTimeoutMs].filter((ms) => ms > 0))
+  const shortest = Math.min(
+    ...[limits.heartbeatIntervalMs, limits.heartbeatTimeoutMs, limits.idleTimeoutMs].filter(
+      (ms) => ms > 0
+    )
+  )
   return shortest === Infinity ? Infinity : Math.max(5, Math.min(1000, Math.floor(shortest / 10)))
 }
 
 /**
  * Looks at each connection once: pings the silent, ends the dead and the idle.
  *
- * `readAt`: what had come by then is read, so a silence is known to have lasted until then only; `now` may be later, if
- * somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
+ * `readAt`: what had come by then is read, so a silence is known to have lasted until then only;
+ * `now` may be later, if somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
  */
 export function beat (readAt: number, now: number, connections: Iterable<Beating>): void {
   for (const connection of connections) {
@@ -82,7 +90,11 @@ export function beat (readAt: number, now: number, connections: Iterable<Beating
   }
 }
 
-function isIdle ({ limits, pulse, messagesRead, readingHeld, busy }: Beating, readAt: number, now: number): boolean {
+function isIdle (
+  { limits, pulse, messagesRead, readingHeld, busy }: Beating,
+  readAt: number,
+  now: number
+): boolean {
   if (readingHeld || busy || messagesRead !== pulse.messages) {
     pulse.messages = messagesRead
     pulse.messageAt = now
@@ -102,16 +114,23 @@ function listen (connection: Beating, readAt: number, now: number): void {
       connection.ping()
     }
   } else if (readingHeld && pulse.taken === -1) {
-    // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by what comes when we listen.
+    // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by
+    // what comes when we listen.
     pulse.heardAt = now
     pulse.pingedAt = -1
-  } else if (limits.heartbeatTimeoutMs > 0 && readAt - pulse.pingedAt >= limits.heartbeatTimeoutMs) {
+  } else if (
+    limits.heartbeatTimeoutMs > 0 &&
+    readAt - pulse.pingedAt >= limits.heartbeatTimeoutMs
+  ) {
     connection.timeOut('dead')
   }
 }
 
 /** The peer has sent something, or has taken something off us while it was behind. */
-function showsLife ({ bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket, pulse: Pulse): boolean {
+function showsLife (
+  { bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket,
+  pulse: Pulse
+): boolean {
   const taken = writableLength === 0 ? -1 : bytesWritten - writableLength
   const alive = bytesRead !== pulse.bytes || (pulse.taken !== -1 && taken !== pulse.taken)
   pulse.bytes = bytesRead

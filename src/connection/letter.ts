@@ -6,7 +6,9 @@ import type { InitArgs, InitContext } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 import type { NewsLetter } from './news.ts'
 
-/** The info of an interval. One letter serves all its ticks: it is not posted again while it waits. */
+/**
+ * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
+ */
 export interface Tick extends Letter {
   readonly type: 'tick'
   readonly info: unknown
@@ -14,8 +16,8 @@ export interface Tick extends Letter {
 }
 
 /**
- * A data message on a route with a `guard`. One letter for the guard and the callback of the message,
- * so that nothing runs between them: it is delivered again when the guard lets it pass.
+ * A data message on a route with a `guard`. One letter for the guard and the callback of the
+ * message, so that nothing runs between them: it is delivered again when the guard lets it pass.
  */
 export interface GuardedMessage extends Letter {
   readonly type: 'guarded'
@@ -60,17 +62,24 @@ export function createMessage (
 
 /** The callback that runs, for the log. */
 export function callbackOf (letter: ConnectionLetter): string {
-  return letter.type === 'guarded' && letter.step === 'guard' ? 'guard' : CALLBACK_NAMES[letter.type]
+  return letter.type === 'guarded' && letter.step === 'guard'
+    ? 'guard'
+    : CALLBACK_NAMES[letter.type]
 }
 
-/** True when the guard of this message has run, and its callback is next. `ended`: by this side, meanwhile. */
+/**
+ * True when the guard of this message has run, and its callback is next. `ended`: by this side,
+ * meanwhile.
+ */
 export function passGuard (letter: ConnectionLetter, ended: boolean): boolean {
   if (ended || letter.type !== 'guarded' || letter.step !== 'guard') return false
   letter.step = 'callback'
   return true
 }
 
-/** The peer sent it, or its handshake: so it is handled also when the peer has ended the connection. */
+/**
+ * The peer sent it, or its handshake: so it is handled also when the peer has ended the connection.
+ */
 export function isFromPeer ({ type }: ConnectionLetter): boolean {
   return type === 'init' || type === 'message' || type === 'guarded' || type === 'control'
 }
@@ -81,25 +90,41 @@ export function callHandler (
 ): unknown {
   const { handler, receive, receiveGuarded } = endpoint
   switch (letter.type) {
-    case 'message': return receive(letter.data, state, context)
-    case 'guarded': return receiveGuarded?.(letter, state, context)
-    case 'info': return callHandleInfo(letter.info, endpoint, state, context)
+    case 'message':
+      return receive(letter.data, state, context)
+    case 'guarded':
+      return receiveGuarded?.(letter, state, context)
+    case 'info':
+      return callHandleInfo(letter.info, endpoint, state, context)
     case 'tick':
       letter.waiting = false
       return callHandleInfo(letter.info, endpoint, state, context)
-    case 'drain': case 'gap': case 'presence': return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
-    case 'control': return handler.handleControl?.(letter.frame, state, context)
-    case 'init': return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)
+    case 'drain':
+    case 'gap':
+    case 'presence':
+      return handler[CALLBACK_NAMES[letter.type]]?.(letter.info as never, state, context)
+    case 'control':
+      return handler.handleControl?.(letter.frame, state, context)
+    case 'init':
+      return handler.init?.(letter.args, context as unknown as InitContext<unknown, unknown>)
   }
 }
 
-function callHandleInfo (info: unknown, endpoint: Endpoint, state: unknown, context: ConnectionContext): unknown {
+function callHandleInfo (
+  info: unknown,
+  endpoint: Endpoint,
+  state: unknown,
+  context: ConnectionContext
+): unknown {
   const { handler } = endpoint
   if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)
   warnOnce(endpoint, () => context.log, 'info')
 }
 
-/** A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of that. */
+/**
+ * A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of
+ * that.
+ */
 export function copyOfSmall (data: Buffer): Buffer {
   if (data.length * 2 >= data.buffer.byteLength) return data
   const copy = Buffer.allocUnsafeSlow(data.length)
@@ -108,7 +133,10 @@ export function copyOfSmall (data: Buffer): Buffer {
 }
 
 /** Encodes one message, or a list. Throws before anything is sent when one of them cannot be. */
-export function encodeMessages (messages: unknown, encode: Endpoint['encode']): OutgoingFrame | OutgoingFrame[] {
+export function encodeMessages (
+  messages: unknown,
+  encode: Endpoint['encode']
+): OutgoingFrame | OutgoingFrame[] {
   if (!Array.isArray(messages)) return encode(messages)
   // Not map, which passes over holes: they would be found when half of the list is sent.
   return Array.from(messages, (message: unknown) => encode(message))

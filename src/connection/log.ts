@@ -7,17 +7,23 @@ export function writeFailure (log: Log, error: unknown, callback: string): void 
   writeLog(log, 'error', { err: error, callback }, 'a websocket callback failed')
 }
 
-/** A stop with an error, which is the handler's own wish or the answer to a message that cannot be taken. */
+/**
+ * A stop with an error, which is the handler's own wish or the answer to a message that cannot be
+ * taken.
+ */
 export function writeStop (log: Log, error: unknown, code: number): void {
   // Without the stack, which is ours: a hostile client writes these lines.
-  if (isInvalidMessage(error)) writeLog(log, 'info', { code, problem: error.message }, 'a websocket message was refused')
-  else writeLog(log, 'info', { err: error, code }, 'a websocket was stopped with an error')
+  if (isInvalidMessage(error)) {
+    writeLog(log, 'info', { code, problem: error.message }, 'a websocket message was refused')
+  } else writeLog(log, 'info', { err: error, code }, 'a websocket was stopped with an error')
 }
 
 const MISTAKES: Readonly<Record<Mistake, string>> = {
   info: 'an info was dropped: the route has no handleInfo. Add one, or do not post or publish to its connections',
-  message: 'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one of them',
-  result: 'ws.push() or ws.stop() was called and its result not returned, so it did nothing. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which act at once'
+  message:
+    'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one of them',
+  result:
+    'ws.push() or ws.stop() was called and its result not returned, so it did nothing. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which act at once'
 }
 
 /** Warns of a mistake once for each route. */

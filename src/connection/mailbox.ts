@@ -9,7 +9,10 @@ export interface Letter {
 }
 
 export interface MailboxLimits {
-  /** Frames that wait, and their bytes: reading stops at these marks, and starts again at half of both. */
+  /**
+   * Frames that wait, and their bytes: reading stops at these marks, and starts again at half of
+   * both.
+   */
   readonly maxMailboxLength: number
   readonly maxMailboxBytes: number
   /** Infos that wait: more are refused. */
@@ -19,21 +22,28 @@ export interface MailboxLimits {
 export interface MailboxOwner<L extends Letter> {
   readonly limits: MailboxLimits
   readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTurn'> }
-  /** Handles one letter; must not throw or reject. A promise is waited for, and nothing else starts meanwhile. */
+  /**
+   * Handles one letter; must not throw or reject. A promise is waited for, and nothing else starts
+   * meanwhile.
+   */
   deliver (letter: L): Promise<void> | void
   /** True: a mark is reached, stop reading. False: read on. */
   holdReading (full: boolean): void
 }
 
 /**
- * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once, without a promise.
+ * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once,
+ * without a promise.
  *
- * Letters are handled in the async context in which the mailbox was made. It is entered once for each
- * read, and once for all letters that are handled in a row.
+ * Letters are handled in the async context in which the mailbox was made. It is entered once for
+ * each read, and once for all letters that are handled in a row.
  */
 export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask {
   readonly #owner: MailboxOwner<L>
-  /** Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and absent almost always. */
+  /**
+   * Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and
+   * absent almost always.
+   */
   #letters: Array<L | undefined> | undefined
   #head = 0
   /** Of the letters that wait: frames, their bytes, and infos. */
@@ -53,9 +63,15 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#owner = owner
   }
 
-  /** Letters that wait, those included that wait for the end of this turn. The one being handled does not count. */
+  /**
+   * Letters that wait, those included that wait for the end of this turn. The one being handled
+   * does not count.
+   */
   get length (): number {
-    return (this.#letters === undefined ? 0 : this.#letters.length - this.#head) + (this.#staged?.length ?? 0)
+    return (
+      (this.#letters === undefined ? 0 : this.#letters.length - this.#head) +
+      (this.#staged?.length ?? 0)
+    )
   }
 
   /** A callback is running. */
@@ -69,7 +85,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   }
 
   /** Calls a function that posts frames, in the context of this mailbox. */
-  enterRead<Self, Chunk> (call: (this: Self, chunk: Chunk) => void, self: Self, chunk: Chunk): void {
+  enterRead<Self, Chunk>(call: (this: Self, chunk: Chunk) => void, self: Self, chunk: Chunk): void {
     this.#inRead = true
     try {
       this.enter(call, self, chunk)
@@ -87,8 +103,9 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   }
 
   /**
-   * Takes a letter from inside. It stands behind everything that this turn of the event loop reads, and never
-   * runs inside its sender. False, and nothing kept, when the mailbox is closed, or full of infos and this is one.
+   * Takes a letter from inside. It stands behind everything that this turn of the event loop reads,
+   * and never runs inside its sender. False, and nothing kept, when the mailbox is closed, or full
+   * of infos and this is one.
    */
   offer (letter: L): boolean {
     if (this.#closed) return false

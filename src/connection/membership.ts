@@ -14,8 +14,8 @@ interface Held {
 /**
  * What one connection has to do with topics. Made for those that have.
  *
- * Broadcasts on a topic that the running callback has subscribed to are held until the messages of its
- * result have been sent, so that a snapshot in the result comes first.
+ * Broadcasts on a topic that the running callback has subscribed to are held until the messages of
+ * its result have been sent, so that a snapshot in the result comes first.
  */
 export class Membership {
   readonly #connection: Connection
@@ -36,7 +36,9 @@ export class Membership {
     this.#held.topics.add(topic)
   }
 
-  unsubscribe (topic: string): void { this.#connection.group.topics.unsubscribe(topic, this.#connection) }
+  unsubscribe (topic: string): void {
+    this.#connection.group.topics.unsubscribe(topic, this.#connection)
+  }
 
   subscriptionReady (topic: string): Promise<boolean> {
     return this.#connection.group.topics.subscriptionReady(topic, this.#connection)

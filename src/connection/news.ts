@@ -18,7 +18,10 @@ export class WaitingNews {
 
   get isEmpty (): boolean { return this.#letters.size === 0 }
 
-  /** Merges news into the letter that waits. Gives a new letter, to be put into the mailbox, when none waits. */
+  /**
+   * Merges news into the letter that waits. Gives a new letter, to be put into the mailbox, when
+   * none waits.
+   */
   add (news: News): NewsLetter | undefined {
     const key = keyOf(news)
     const waiting = this.#letters.get(key)
@@ -92,7 +95,8 @@ class PresenceLetter implements NewsLetter {
   readonly isNews = true
   #diff: PresenceDiff
   /** What several diffs come to, by the id of the entry. Absent as long as there is one diff. */
-  #merged: { readonly joins: EntryMap, readonly leaves: EntryMap, readonly passing: EntryMap } | undefined
+  #merged:
+    { readonly joins: EntryMap, readonly leaves: EntryMap, readonly passing: EntryMap } | undefined
 
   constructor (diff: PresenceDiff) {
     this.#diff = diff
@@ -101,11 +105,19 @@ class PresenceLetter implements NewsLetter {
   get info (): PresenceDiff {
     if (this.#merged === undefined) return this.#diff
     const { joins, leaves, passing } = this.#merged
-    return { topic: this.#diff.topic, joins: [...joins.values()], leaves: [...leaves.values(), ...passing.values()] }
+    return {
+      topic: this.#diff.topic,
+      joins: [...joins.values()],
+      leaves: [...leaves.values(), ...passing.values()]
+    }
   }
 
   merge (info: News['info']): void {
-    this.#merged ??= { joins: mapOf(this.#diff.joins), leaves: mapOf(this.#diff.leaves), passing: new Map() }
+    this.#merged ??= {
+      joins: mapOf(this.#diff.joins),
+      leaves: mapOf(this.#diff.leaves),
+      passing: new Map()
+    }
     const { joins, leaves, passing } = this.#merged
     const diff = info as PresenceDiff
     for (const entry of diff.leaves) {

@@ -13,10 +13,15 @@ export interface OverflowOwner {
   failed (error: Error, code: number): void
 }
 
-/** What found the mailbox full: infos, or messages that wait for a slow reader (`slowPeer: 'wait'`). */
+/**
+ * What found the mailbox full: infos, or messages that wait for a slow reader (`slowPeer: 'wait'`).
+ */
 type Refused = 'infos' | 'messages'
 
-/** What becomes of infos that find the mailbox full (`infoOverflow`). Made for the first of a connection. */
+/**
+ * What becomes of infos that find the mailbox full (`infoOverflow`). Made for the first of a
+ * connection.
+ */
 export class Overflow implements TickTask {
   /** Left out so far (`infoOverflow: 'drop'`). */
   dropped = 0
@@ -27,7 +32,10 @@ export class Overflow implements TickTask {
     this.#owner = owner
   }
 
-  /** With `close`, the connection is ended at the end of the tick: no handler runs within the call that offers an info. */
+  /**
+   * With `close`, the connection is ended at the end of the tick: no handler runs within the call
+   * that offers an info.
+   */
   refuse (what: Refused): void {
     if (this.#owner.limits.infoOverflow === 'drop') {
       if (++this.dropped === 1) this.#warn(what, 'infos are dropped')
@@ -39,7 +47,10 @@ export class Overflow implements TickTask {
 
   endTick (): void {
     if (this.#owner.ending) return
-    this.#owner.failed(this.#warn(this.#refused ?? 'infos', 'the connection is closed'), closeCodes.tryAgainLater)
+    this.#owner.failed(
+      this.#warn(this.#refused ?? 'infos', 'the connection is closed'),
+      closeCodes.tryAgainLater
+    )
   }
 
   #warn (what: Refused, consequence: string): Error {

@@ -8,7 +8,10 @@ export interface RateLimit {
   readonly bytes?: number
   /** Length of the interval in ms: 1 to 1 hour. Default 1 000. */
   readonly intervalMs?: number
-  /** What happens beyond it: `close` 1008 (the default), or `wait`: nothing is read until there is allowance again. */
+  /**
+   * What happens beyond it: `close` 1008 (the default), or `wait`: nothing is read until there is
+   * allowance again.
+   */
   readonly over?: 'close' | 'wait'
 }
 
@@ -27,8 +30,8 @@ export class RateLimiter {
   }
 
   /**
-   * Counts what came. Undefined: it is within the limit. `wait`: like the mailbox that is a brake, and what was read
-   * together is still delivered; then nothing is to be read until `onAllowed`.
+   * Counts what came. Undefined: it is within the limit. `wait`: like the mailbox that is a brake,
+   * and what was read together is still delivered; then nothing is to be read until `onAllowed`.
    */
   judge (frames: number, bytes: number): 'close' | 'wait' | undefined {
     const waitMs = this.#buckets.take(frames, bytes, performance.now())
@@ -61,14 +64,20 @@ export class TokenBuckets {
   #bytesLeft: number
   #at: number
 
-  constructor ({ messages = Infinity, bytes = Infinity, intervalMs = 1000 }: RateLimit, now: number) {
+  constructor (
+    { messages = Infinity, bytes = Infinity, intervalMs = 1000 }: RateLimit,
+    now: number
+  ) {
     this.#messages = this.#messagesLeft = messages
     this.#bytes = this.#bytesLeft = bytes
     this.#intervalMs = intervalMs
     this.#at = now
   }
 
-  /** Takes from both. Gives the ms until there is allowance again: 0 when there was enough. `now` in ms, monotonic. */
+  /**
+   * Takes from both. Gives the ms until there is allowance again: 0 when there was enough. `now` in
+   * ms, monotonic.
+   */
   take (messages: number, bytes: number, now: number): number {
     this.#refill(now)
     this.#messagesLeft -= messages
@@ -79,7 +88,10 @@ export class TokenBuckets {
   /** The ms until nothing is owed any more. */
   waitMs (now: number): number {
     this.#refill(now)
-    const debt = Math.max(debtOf(this.#messagesLeft, this.#messages), debtOf(this.#bytesLeft, this.#bytes))
+    const debt = Math.max(
+      debtOf(this.#messagesLeft, this.#messages),
+      debtOf(this.#bytesLeft, this.#bytes)
+    )
     return Math.ceil(debt * this.#intervalMs)
   }
 

@@ -9,7 +9,8 @@ export interface RefTarget {
 }
 
 /**
- * Another connection, or this one, on any node. Holds only an address, so that a kept ref keeps nothing else.
+ * Another connection, or this one, on any node. Holds only an address, so that a kept ref keeps
+ * nothing else.
  */
 export class Ref<in Info = unknown> {
   readonly #target: RefTarget
@@ -22,13 +23,17 @@ export class Ref<in Info = unknown> {
     this.#target = target
   }
 
-  /** Puts an info into the mailbox of that connection. False when it has ended, or its mailbox is full. */
+  /**
+   * Puts an info into the mailbox of that connection. False when it has ended, or its mailbox is
+   * full.
+   */
   readonly post = (info: Info): boolean => this.#target.post(this.address, info)
 
   /**
-   * Ends that connection as its own `ws.close` would: code 1000 unless another one is given (1000–1003,
-   * 1007–1014, 3000–4999), a reason of at most 123 bytes. False when it has ended already; for a
-   * connection of another node, when the request certainly did not leave this one. Throws FST_WEBSOCK_UNSENDABLE.
+   * Ends that connection as its own `ws.close` would: code 1000 unless another one is given
+   * (1000–1003, 1007–1014, 3000–4999), a reason of at most 123 bytes. False when it has ended
+   * already; for a connection of another node, when the request certainly did not leave this one.
+   * Throws FST_WEBSOCK_UNSENDABLE.
    */
   close (code = 1000, reason = ''): boolean {
     const checked = checkDetail([code, reason])

@@ -40,13 +40,23 @@ export function push<State> (messages: unknown, state?: State): Push<State> {
   return new Push(messages, state)
 }
 
-export function stop<State> (reason: StopReason = 'normal', detail?: CloseDetail, messages?: unknown, state?: State): Stop<State> {
+export function stop<State> (
+  reason: StopReason = 'normal',
+  detail?: CloseDetail,
+  messages?: unknown,
+  state?: State
+): Stop<State> {
   return new Stop(reason, detail, messages, state)
 }
 
-/** Throws FST_WEBSOCK_INVALID_RESULT for what no constructor above has made. Undefined is a result: nothing to do. */
+/**
+ * Throws FST_WEBSOCK_INVALID_RESULT for what no constructor above has made. Undefined is a result:
+ * nothing to do.
+ */
 export function checkResult (value: unknown): Result<unknown> | undefined {
-  if (value === undefined || value instanceof Ok || value instanceof Push || value instanceof Stop) return value
+  if (value === undefined || value instanceof Ok || value instanceof Push || value instanceof Stop) {
+    return value
+  }
   throw new FST_WEBSOCK_INVALID_RESULT(describe(value))
 }
 
@@ -55,16 +65,26 @@ export interface CloseFrame {
   readonly reason: string
 }
 
-/** The close frame that a stop asks for, and the reason that `terminate` is given. Throws when either is impossible. */
-export function resolveStop (stopped: Stop<unknown>): { frame: CloseFrame, reason: TerminateReason } {
+/**
+ * The close frame that a stop asks for, and the reason that `terminate` is given. Throws when
+ * either is impossible.
+ */
+export function resolveStop (stopped: Stop<unknown>): {
+  frame: CloseFrame
+  reason: TerminateReason
+} {
   const { reason, detail } = stopped
   if (reason !== 'normal' && reason !== 'restart' && !isError(reason)) {
-    throw new FST_WEBSOCK_INVALID_RESULT(`ws.stop(${describe(reason)}): the reason is 'normal', 'restart' or an Error`)
+    throw new FST_WEBSOCK_INVALID_RESULT(
+      `ws.stop(${describe(reason)}): the reason is 'normal', 'restart' or an Error`
+    )
   }
   const frame = detail === undefined ? { code: codeOf(reason), reason: '' } : checkDetail(detail)
   return {
     frame,
-    reason: isError(reason) ? { type: 'error', error: reason, code: frame.code } : { type: 'normal' }
+    reason: isError(reason)
+      ? { type: 'error', error: reason, code: frame.code }
+      : { type: 'normal' }
   }
 }
 
@@ -85,10 +105,14 @@ function codeOf (reason: StopReason): number {
 export function checkDetail (detail: CloseDetail): CloseFrame {
   const [code, reason = '']: readonly unknown[] = Array.isArray(detail) ? detail : [detail]
   if (typeof code !== 'number' || !isSendableCode(code)) {
-    throw new FST_WEBSOCK_UNSENDABLE(`close code ${describe(code)} is not one of 1000-1003, 1007-1014, 3000-4999`)
+    throw new FST_WEBSOCK_UNSENDABLE(
+      `close code ${describe(code)} is not one of 1000-1003, 1007-1014, 3000-4999`
+    )
   }
   if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_BYTES) {
-    throw new FST_WEBSOCK_UNSENDABLE(`a close reason is a string of at most ${MAX_REASON_BYTES} bytes`)
+    throw new FST_WEBSOCK_UNSENDABLE(
+      `a close reason is a string of at most ${MAX_REASON_BYTES} bytes`
+    )
   }
   return { code, reason }
 }

@@ -44,11 +44,18 @@ export class Tasks {
   }
 }
 
-/** The error of a signal, as it is or wrapped: Node's functions that take a signal reject with an AbortError of their own. */
+/**
+ * The error of a signal, as it is or wrapped: Node's functions that take a signal reject with an
+ * AbortError of their own.
+ */
 function isAbort (error: unknown, { aborted, reason }: AbortSignal): boolean {
   if (!aborted) return false
   try {
-    return error === reason || (error as { name?: unknown }).name === 'AbortError' || (error as { cause?: unknown }).cause === reason
+    return (
+      error === reason ||
+      (error as { name?: unknown }).name === 'AbortError' ||
+      (error as { cause?: unknown }).cause === reason
+    )
   } catch {
     return false
   }

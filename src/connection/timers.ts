@@ -19,7 +19,10 @@ export class Timers {
     this.#clock = clock
   }
 
-  /** Runs `task` once, after `ms` (0 to 2 147 483 647). Throws FST_WEBSOCK_INVALID_DELAY; does nothing once ended. */
+  /**
+   * Runs `task` once, after `ms` (0 to 2 147 483 647). Throws FST_WEBSOCK_INVALID_DELAY; does
+   * nothing once ended.
+   */
   after (ms: number, task: () => void): Timer {
     checkDelay(ms, 0)
     return this.#start(() => {

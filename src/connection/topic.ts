@@ -1,6 +1,9 @@
 declare const kTypes: unique symbol
 
-/** A topic's name with the types of what goes over it. Made by {@link topic}; taken wherever a name is. */
+/**
+ * A topic's name with the types of what goes over it. Made by {@link topic}; taken wherever a name
+ * is.
+ */
 export class Topic<out Message = unknown, out Info = unknown> {
   declare readonly [kTypes]: { readonly message: Message, readonly info: Info }
   readonly name: string
@@ -24,9 +27,11 @@ export interface TopicTypes {
 }
 
 /**
- * A typed topic: `export const room = (id: string) => topic<{ Message: Said, Info: Tick }>('room ' + id)`.
+ * A typed topic: `export const room = (id: string) => topic<{ Message: Said, Info: Tick }>('room '
+ * + id)`.
  *
- * Nothing is checked at run time. A name has 1 to 1 024 characters; another one is refused where it is used.
+ * Nothing is checked at run time. A name has 1 to 1 024 characters; another one is refused where it
+ * is used.
  */
 export function topic<T extends TopicTypes = {}> (
   name: string
@@ -34,7 +39,9 @@ export function topic<T extends TopicTypes = {}> (
   return new Topic(name)
 }
 
-/** The name behind whatever is taken as a topic. What is none goes through, to be refused by name. */
+/**
+ * The name behind whatever is taken as a topic. What is none goes through, to be refused by name.
+ */
 export function nameOfTopic (topic: string | Topic): string {
   return topic instanceof Topic ? topic.name : topic
 }

@@ -1,18 +1,33 @@
 import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 
-/** What is wrong with a value, as the words that complete "must be …"; undefined when nothing is. */
+/**
+ * What is wrong with a value, as the words that complete "must be …"; undefined when nothing is.
+ */
 export type OptionRule = (value: unknown) => string | undefined
 
-/** The options, checked; those that are undefined are left out. Throws FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION. */
-export function checkEngineOptions<O extends object> (given: unknown, rules: { readonly [K in keyof Required<O>]: OptionRule }, where: string): O {
-  if (typeof given !== 'object' || given === null) throw new FST_WEBSOCK_INVALID_OPTION(`list of ${where}`, 'an object', show(given))
+/**
+ * The options, checked; those that are undefined are left out. Throws FST_WEBSOCK_INVALID_OPTION,
+ * FST_WEBSOCK_UNKNOWN_OPTION.
+ */
+export function checkEngineOptions<O extends object> (
+  given: unknown,
+  rules: { readonly [K in keyof Required<O>]: OptionRule },
+  where: string
+): O {
+  if (typeof given !== 'object' || given === null) {
+    throw new FST_WEBSOCK_INVALID_OPTION(`list of ${where}`, 'an object', show(given))
+  }
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   for (const [name, value] of set) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof O] : undefined
-    if (rule === undefined) throw new FST_WEBSOCK_UNKNOWN_OPTION(name, `of ${where}`, Object.keys(rules).join(', '))
+    if (rule === undefined) {
+      throw new FST_WEBSOCK_UNKNOWN_OPTION(name, `of ${where}`, Object.keys(rules).join(', '))
+    }
     const words = rule(value)
-    if (words !== undefined) throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` of ${where}`, words, show(value))
+    if (words !== undefined) {
+      throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` of ${where}`, words, show(value))
+    }
   }
   return Object.fromEntries(set) as O
 }
@@ -22,7 +37,10 @@ export function isBoolean (value: unknown): string | undefined {
 }
 
 export function isText (maxLength: number): OptionRule {
-  return (value) => typeof value === 'string' && value.length <= maxLength ? undefined : `a string of at most ${maxLength} characters`
+  return (value) =>
+    typeof value === 'string' && value.length <= maxLength
+      ? undefined
+      : `a string of at most ${maxLength} characters`
 }
 
 function show (value: unknown): string {

@@ -1,6 +1,15 @@
-import type { ConnectionEvents, ConnectionState, RedisConnection, RedisServer, RedisServers } from './redis-server.ts'
+import type {
+  ConnectionEvents,
+  ConnectionState,
+  RedisConnection,
+  RedisServer,
+  RedisServers
+} from './redis-server.ts'
 
-/** A client of `ioredis` 5 or 6, with or without sentinels, or a `Cluster`: what tells one from the other. */
+/**
+ * A client of `ioredis` 5 or 6, with or without sentinels, or a `Cluster`: what tells one from the
+ * other.
+ */
 export interface IoredisClient {
   ssubscribe (...args: never[]): unknown
   duplicate (...args: never[]): object
@@ -38,7 +47,8 @@ const OVERRIDE = {
   lazyConnect: true,
   // What cannot be sent is rejected, not kept for later.
   enableOfflineQueue: false,
-  // What was sent is not sent once more by the next connection: Redis may have it, and it would come twice.
+  // What was sent is not sent once more by the next connection: Redis may have it, and it would
+  // come twice.
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   enableAutoPipelining: false,
@@ -56,7 +66,9 @@ const CLUSTER_OVERRIDE = {
 export function findIoredis (given: unknown, isSharded: boolean): RedisServers | undefined {
   const { ssubscribe, duplicate, isCluster } = (given ?? {}) as Partial<IoredisClient & Cluster>
   if (typeof ssubscribe !== 'function' || typeof duplicate !== 'function') return undefined
-  if (isCluster === true) return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
+  if (isCluster === true) {
+    return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
+  }
   // One with sentinels asks them anew for each connection.
   const server = serverOf(given as Client, isSharded, () => true)
   return { kind: 'one', find: async () => [server] }
@@ -80,8 +92,15 @@ async function findMasters (template: Cluster, isSharded: boolean): Promise<read
   }
 }
 
-function serverOf (template: Client, isSharded: boolean, has: (slot: number) => boolean): RedisServer {
-  return { has, connect: (events) => new IoredisConnection(template.duplicate(OVERRIDE), isSharded, events) }
+function serverOf (
+  template: Client,
+  isSharded: boolean,
+  has: (slot: number) => boolean
+): RedisServer {
+  return {
+    has,
+    connect: (events) => new IoredisConnection(template.duplicate(OVERRIDE), isSharded, events)
+  }
 }
 
 class IoredisConnection implements RedisConnection {
@@ -92,7 +111,9 @@ class IoredisConnection implements RedisConnection {
   constructor (client: Client, isSharded: boolean, { change, receive, moved }: ConnectionEvents) {
     this.#client = client
     this.#isSharded = isSharded
-    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) => receive(channel.toString(), payload))
+    client.on(isSharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) =>
+      receive(channel.toString(), payload)
+    )
     for (const event of ['connect', 'ready', 'close', 'end', 'error']) client.on(event, change)
     client.on('moved', moved)
     // Tries again by itself, as `retryStrategy` says; `error` and `end` have told.
@@ -106,7 +127,9 @@ class IoredisConnection implements RedisConnection {
   }
 
   publish (channel: string, payload: Buffer): Promise<unknown> {
-    return this.#isSharded ? this.#client.spublish(channel, payload) : this.#client.publish(channel, payload)
+    return this.#isSharded
+      ? this.#client.spublish(channel, payload)
+      : this.#client.publish(channel, payload)
   }
 
   subscribe (channel: string): Promise<unknown> {

@@ -2,9 +2,11 @@ import { FST_WEBSOCK_ENGINE_DOWN, FST_WEBSOCK_ENGINE_IN_USE } from '../errors.ts
 import type { EngineListener } from '../pubsub/engine.ts'
 
 /**
- * An engine's view of its broker: `up` and `down` in turns, and no call that outlives the connection that it was made on.
+ * An engine's view of its broker: `up` and `down` in turns, and no call that outlives the
+ * connection that it was made on.
  *
- * A client may leave promises open when its connection ends, or send late what it still has. Here they reject at once.
+ * A client may leave promises open when its connection ends, or send late what it still has. Here
+ * they reject at once.
  */
 export class Link {
   readonly #name: string
@@ -57,7 +59,10 @@ export class Link {
     if (this.#isUp) this.#listener?.dropped(topic, reason, this.#silentMs)
   }
 
-  /** The broker has answered a probe that was sent at that time: what was published before has arrived. */
+  /**
+   * The broker has answered a probe that was sent at that time: what was published before has
+   * arrived.
+   */
   proved (sentAt: number): void {
     this.#provedAt = sentAt
   }
@@ -73,7 +78,10 @@ export class Link {
     this.#listener?.receive(topic, payload)
   }
 
-  /** The result of the task. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down, or goes down before the task settles. */
+  /**
+   * The result of the task. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down, or goes
+   * down before the task settles.
+   */
   async call<T> (task: () => Promise<T>): Promise<T> {
     if (!this.#isUp) throw new FST_WEBSOCK_ENGINE_DOWN(this.#name, 'is not connected to its broker')
     return new Promise<T>((resolve, reject) => {
@@ -94,7 +102,11 @@ export class Link {
     const calls = [...this.#calls]
     this.#calls.clear()
     if (calls.length === 0) return
-    const error = new FST_WEBSOCK_ENGINE_DOWN(this.#name, what, ...(cause === undefined ? [] : [{ cause }]))
+    const error = new FST_WEBSOCK_ENGINE_DOWN(
+      this.#name,
+      what,
+      ...(cause === undefined ? [] : [{ cause }])
+    )
     for (const reject of calls) reject(error)
   }
 }

@@ -1,5 +1,8 @@
 export interface LivenessOptions {
-  /** Resolves with true when the other end has answered, with false when nobody can tell. Does not reject. */
+  /**
+   * Resolves with true when the other end has answered, with false when nobody can tell. Does not
+   * reject.
+   */
   readonly probe: () => Promise<boolean>
   /** A probe that was sent at that time, in ms of `performance.now()`, has been answered. */
   readonly proved: (sentAt: number) => void
@@ -9,8 +12,9 @@ export interface LivenessOptions {
 
 const TICK_MS = 1_000
 /**
- * Ticks, not milliseconds: a process that stood still, or whose event loop was busy, reads what has come meanwhile
- * before the next tick. With TICK_MS a silent broker is noticed after 6 to 7 s; the library promises 10 s.
+ * Ticks, not milliseconds: a process that stood still, or whose event loop was busy, reads what has
+ * come meanwhile before the next tick. With TICK_MS a silent broker is noticed after 6 to 7 s; the
+ * library promises 10 s.
  */
 const SILENT_TICKS = 6
 

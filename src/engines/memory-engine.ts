@@ -4,8 +4,9 @@ import { Link } from './link.ts'
 const MIB = 1024 * 1024
 
 /**
- * A broker in this process, for tests: its engines deliver to each other, in a later turn of the event loop. It can be taken
- * down, for all or for one, and up again; what is on its way then is lost, and so are the subscriptions.
+ * A broker in this process, for tests: its engines deliver to each other, in a later turn of the
+ * event loop. It can be taken down, for all or for one, and up again; what is on its way then is
+ * lost, and so are the subscriptions.
  */
 export class MemoryNetwork {
   readonly #engines = new Set<MemoryEngine>()
@@ -16,12 +17,18 @@ export class MemoryNetwork {
     return new MemoryEngine({
       join: (engine) => {
         this.#engines.add(engine)
-        this.#soon(() => { if (this.#isUp) engine.connect() })
+        this.#soon(() => {
+          if (this.#isUp) engine.connect()
+        })
       },
-      leave: (engine) => { this.#engines.delete(engine) },
+      leave: (engine) => {
+        this.#engines.delete(engine)
+      },
       carry: (topic, payload) => {
         // Each sees bytes of its own, as if they had come from elsewhere.
-        for (const engine of this.#engines) if (engine.isConnected) this.#soon(() => engine.deliver(topic, payload.slice()))
+        for (const engine of this.#engines) {
+          if (engine.isConnected) this.#soon(() => engine.deliver(topic, payload.slice()))
+        }
       },
       confirm: () => new Promise((resolve) => this.#soon(resolve))
     })
@@ -33,7 +40,9 @@ export class MemoryNetwork {
       this.#isUp = false
       this.#waiting = []
     }
-    for (const each of this.#engines) if (engine === undefined || each === engine) each.disconnect(reason)
+    for (const each of this.#engines) {
+      if (engine === undefined || each === engine) each.disconnect(reason)
+    }
   }
 
   /** Again is as once. */
@@ -43,7 +52,10 @@ export class MemoryNetwork {
     for (const each of this.#engines) if (engine === undefined || each === engine) each.connect()
   }
 
-  /** In the next turn of the event loop, in the order in which it was asked for, unless the network goes down before. */
+  /**
+   * In the next turn of the event loop, in the order in which it was asked for, unless the network
+   * goes down before.
+   */
   #soon (task: () => void): void {
     if (this.#waiting.push(task) > 1) return
     setImmediate(() => {

@@ -12,7 +12,10 @@ export interface NatsConnection {
   /** Undefined while it is not connected. */
   readonly info?: { readonly max_payload: number } | undefined
   publish (subject: string, payload: Uint8Array): void
-  subscribe (subject: string, options: { callback (error: Error | null, message: { readonly data: Uint8Array }): void }): NatsSubscription
+  subscribe(
+    subject: string,
+    options: { callback(error: Error | null, message: { readonly data: Uint8Array }): void }
+  ): NatsSubscription
   flush (): Promise<void>
   status (): NatsStatuses
   reconnect (): Promise<void>
@@ -32,38 +35,56 @@ export interface NatsStatus {
 }
 
 export interface NatsEngineOptions {
-  /** The first tokens of all subjects, at most 128 letters, digits, `-`, `_` with dots between. The same on all nodes. Default `websock`. */
+  /**
+   * The first tokens of all subjects, at most 128 letters, digits, `-`, `_` with dots between. The
+   * same on all nodes. Default `websock`.
+   */
   readonly prefix?: string
 }
 
 const MIB = 1024 * 1024
 const RETRY_MS = 500
-// A server takes lines of 4 096 bytes (`max_control_line`), in which there is more than the subject.
+// A server takes lines of 4 096 bytes (`max_control_line`), in which there is more than the
+// subject.
 const MAX_SUBJECT_LENGTH = 1024
-const SOCKET_IS_HIDDEN = ', and this version of its client hides its socket: until the system gives the connection up, which may take minutes, it may not connect again'
+const SOCKET_IS_HIDDEN =
+  ', and this version of its client hides its socket: until the system gives the connection up, which may take minutes, it may not connect again'
 const RULES = {
-  prefix: (value: unknown) => typeof value === 'string' && value.length <= 128 && /^[\w-]+(\.[\w-]+)*$/.test(value)
-    ? undefined
-    : 'a string of at most 128 letters, digits, "-", "_" and dots between them'
+  prefix: (value: unknown) =>
+    typeof value === 'string' && value.length <= 128 && /^[\w-]+(\.[\w-]+)*$/.test(value)
+      ? undefined
+      : 'a string of at most 128 letters, digits, "-", "_" and dots between them'
 }
 
 /**
- * An engine over NATS, by a connection of `@nats-io/transport-node`, which stays the user's: it is not closed, and how long
- * it tries to connect again is as it was told (`maxReconnectAttempts`, by default 10: -1 is for ever).
- * Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
+ * An engine over NATS, by a connection of `@nats-io/transport-node`, which stays the user's: it is
+ * not closed, and how long it tries to connect again is as it was told (`maxReconnectAttempts`, by
+ * default 10: -1 is for ever). Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
  */
 export function natsEngine (connection: NatsConnection, options: NatsEngineOptions = {}): Engine {
   const { prefix = 'websock' } = checkEngineOptions<NatsEngineOptions>(options, RULES, 'natsEngine')
-  const { publish, subscribe, flush, status, reconnect } = (connection ?? {}) as Partial<NatsConnection>
-  if (![publish, subscribe, flush, status, reconnect].every((method) => typeof method === 'function')) {
-    throw new FST_WEBSOCK_INVALID_CLIENT('natsEngine', 'a connection of `@nats-io/transport-node`', inspect(connection, { depth: 0 }).slice(0, 80))
+  const { publish, subscribe, flush, status, reconnect } = (connection ??
+    {}) as Partial<NatsConnection>
+  if (
+    ![publish, subscribe, flush, status, reconnect].every((method) => typeof method === 'function')
+  ) {
+    throw new FST_WEBSOCK_INVALID_CLIENT(
+      'natsEngine',
+      'a connection of `@nats-io/transport-node`',
+      inspect(connection, { depth: 0 }).slice(0, 80)
+    )
   }
   return new NatsEngine(connection, prefix)
 }
 
-/** The socket of a connection, which no documented property leads to; undefined when it is not where it was in version 3. */
+/**
+ * The socket of a connection, which no documented property leads to; undefined when it is not where
+ * it was in version 3.
+ */
 function socketOf (connection: NatsConnection): { destroy (): void } | undefined {
-  const { protocol } = connection as { protocol?: { transport?: { socket?: { destroy?: unknown } } } }
+  const { protocol } = connection as {
+    protocol?: { transport?: { socket?: { destroy?: unknown } } }
+  }
   const socket = protocol?.transport?.socket
   return typeof socket?.destroy === 'function' ? socket as { destroy (): void } : undefined
 }
@@ -160,7 +181,10 @@ class NatsEngine implements Engine {
     this.#forget()
   }
 
-  /** False when the server took fewer subscriptions than it was asked for, of which this may be one. Rejects when it is not permitted. */
+  /**
+   * False when the server took fewer subscriptions than it was asked for, of which this may be one.
+   * Rejects when it is not permitted.
+   */
   async #subscribe (topic: string): Promise<boolean> {
     let refusal: Error | undefined
     let isConfirmed = false
@@ -189,7 +213,10 @@ class NatsEngine implements Engine {
     return isConfirmed
   }
 
-  /** Resolves when the server has answered what was sent in this turn, with what it refused of this call. */
+  /**
+   * Resolves when the server has answered what was sent in this turn, with what it refused of this
+   * call.
+   */
   async #outcome (call: Call): Promise<Error | undefined> {
     this.#calls.add(call)
     try {
@@ -219,13 +246,23 @@ class NatsEngine implements Engine {
       if (type === 'disconnect') this.#lose()
       if (type === 'error' && error !== undefined) this.#note(error)
     }
-    this.#lose(new Error('The connection to NATS was closed, by its owner or because it gave up (see `maxReconnectAttempts` and `ignoreAuthErrorAbort`)'))
+    this.#lose(
+      new Error(
+        'The connection to NATS was closed, by its owner or because it gave up (see `maxReconnectAttempts` and `ignoreAuthErrorAbort`)'
+      )
+    )
   }
 
   #note (error: Error & { readonly operation?: unknown, readonly subject?: unknown }): void {
     const isFull = /maximum .*subscriptions/i.test(error.message)
     for (const call of this.#calls) {
-      if (call.type === 'subscribe' ? isFull : error.operation === 'publish' && error.subject === call.subject) call.refusal = error
+      if (
+        call.type === 'subscribe'
+          ? isFull
+          : error.operation === 'publish' && error.subject === call.subject
+      ) {
+        call.refusal = error
+      }
     }
   }
 
@@ -241,7 +278,8 @@ class NatsEngine implements Engine {
   #reconnect (): void {
     if (this.#link.isUp) return
     this.#connection.reconnect().catch(() => {})
-    // `reconnect` waits until the socket has taken all, which it does not where the other end is gone.
+    // `reconnect` waits until the socket has taken all, which it does not where the other end is
+    // gone.
     socketOf(this.#connection)?.destroy()
   }
 
@@ -256,9 +294,14 @@ class NatsEngine implements Engine {
     this.#subscriptions.clear()
   }
 
-  /** One token that can be read, or a hash in two where it were too long: a dot is in the latter only. */
+  /**
+   * One token that can be read, or a hash in two where it were too long: a dot is in the latter
+   * only.
+   */
   #subjectOf (topic: string): string {
-    const token = encodeURIComponent(topic).replace(/[.*]/g, (character) => character === '.' ? '%2E' : '%2A')
+    const token = encodeURIComponent(topic).replace(/[.*]/g, (character) =>
+      character === '.' ? '%2E' : '%2A'
+    )
     return token.length <= MAX_SUBJECT_LENGTH
       ? `${this.#prefix}.${token}`
       : `${this.#prefix}.sha256.${createHash('sha256').update(topic).digest('hex')}`

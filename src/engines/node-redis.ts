@@ -1,4 +1,10 @@
-import type { ConnectionEvents, ConnectionState, RedisConnection, RedisServer, RedisServers } from './redis-server.ts'
+import type {
+  ConnectionEvents,
+  ConnectionState,
+  RedisConnection,
+  RedisServer,
+  RedisServers
+} from './redis-server.ts'
 
 /** A client of `redis` 5 or 6, a cluster, or a sentinel: what tells one from the other. */
 export interface NodeRedisClient {
@@ -26,13 +32,21 @@ interface Client {
 interface Cluster extends Finder {
   readonly masters: ReadonlyArray<{ readonly address: string }>
   readonly slots: ReadonlyArray<{ readonly master: { readonly address: string } } | undefined>
-  duplicate (overrides: { readonly minimizeConnections: false, readonly clientSideCache: undefined }): Cluster
+  duplicate(overrides: {
+    readonly minimizeConnections: false
+    readonly clientSideCache: undefined
+  }): Cluster
   nodeClient (node: { readonly address: string }): Promise<Client>
 }
 
 interface Sentinel extends Finder {
-  duplicate (overrides: { readonly clientSideCache: undefined, readonly reserveClient: false }): Sentinel
-  /** Gives the client of the present master. No other method does, and this one is not documented. */
+  duplicate(overrides: {
+    readonly clientSideCache: undefined
+    readonly reserveClient: false
+  }): Sentinel
+  /**
+   * Gives the client of the present master. No other method does, and this one is not documented.
+   */
   _execute<T>(isReadonly: false, task: (client: Client) => Promise<T>): Promise<T>
 }
 
@@ -52,8 +66,12 @@ const OVERRIDES = {
 } as const
 
 const CLIENT_METHODS = ['getPubSubListeners', 'sendCommand'] as const
-/** What the engine uses of a cluster and of sentinels is in part not documented, and may be gone in a version to come. */
-const UNKNOWN_VERSION = 'This version of `redis` does not lead to the clients of its servers: use one that is named in docs/operating.md, or `ioredis`'
+/**
+ * What the engine uses of a cluster and of sentinels is in part not documented, and may be gone in
+ * a version to come.
+ */
+const UNKNOWN_VERSION =
+  'This version of `redis` does not lead to the clients of its servers: use one that is named in docs/operating.md, or `ioredis`'
 
 /** The servers that a client of `redis` leads to, or undefined when it is no such client. */
 export function findNodeRedis (given: unknown, isSharded: boolean): RedisServers | undefined {
@@ -62,29 +80,53 @@ export function findNodeRedis (given: unknown, isSharded: boolean): RedisServers
     const server = serverOf(given as Client, isSharded, () => true)
     return { kind: 'one', find: async () => [server] }
   }
-  if (hasMethods(given, 'nodeClient')) return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
-  if (hasMethods(given, 'getMasterNode')) return { kind: 'sentinel', find: () => findMaster(given as Sentinel, isSharded) }
+  if (hasMethods(given, 'nodeClient')) {
+    return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
+  }
+  if (hasMethods(given, 'getMasterNode')) {
+    return { kind: 'sentinel', find: () => findMaster(given as Sentinel, isSharded) }
+  }
   return undefined
 }
 
 function hasMethods (given: unknown, ...names: readonly string[]): boolean {
-  return names.every((name) => typeof (given as Record<string, unknown> | null | undefined)?.[name] === 'function')
+  return names.every(
+    (name) => typeof (given as Record<string, unknown> | null | undefined)?.[name] === 'function'
+  )
 }
 
 function findMasters (template: Cluster, isSharded: boolean): Promise<readonly RedisServer[]> {
-  return whileConnected(template.duplicate({ minimizeConnections: false, clientSideCache: undefined }), async (cluster) => {
-    const owners = cluster.slots.map((shard) => shard?.master.address)
-    return Promise.all(cluster.masters.map(async (node) => serverOf(await cluster.nodeClient(node), isSharded, (slot) => owners[slot] === node.address)))
-  })
+  return whileConnected(
+    template.duplicate({ minimizeConnections: false, clientSideCache: undefined }),
+    async (cluster) => {
+      const owners = cluster.slots.map((shard) => shard?.master.address)
+      return Promise.all(
+        cluster.masters.map(async (node) =>
+          serverOf(
+            await cluster.nodeClient(node),
+            isSharded,
+            (slot) => owners[slot] === node.address
+          )
+        )
+      )
+    }
+  )
 }
 
 async function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
   if (!hasMethods(template, '_execute')) throw new Error(UNKNOWN_VERSION)
-  return whileConnected(template.duplicate({ clientSideCache: undefined, reserveClient: false }), async (sentinel) =>
-    [await sentinel._execute(false, async (client) => serverOf(client, isSharded, () => true))])
+  return whileConnected(
+    template.duplicate({ clientSideCache: undefined, reserveClient: false }),
+    async (sentinel) => [
+      await sentinel._execute(false, async (client) => serverOf(client, isSharded, () => true))
+    ]
+  )
 }
 
-async function whileConnected<F extends Finder, T> (finder: F, task: (finder: F) => Promise<T>): Promise<T> {
+async function whileConnected<F extends Finder, T> (
+  finder: F,
+  task: (finder: F) => Promise<T>
+): Promise<T> {
   let reason: unknown
   finder.on('error', ((error: unknown) => { reason = error }) as () => void)
   try {
@@ -99,14 +141,25 @@ async function whileConnected<F extends Finder, T> (finder: F, task: (finder: F)
 }
 
 /** Throws when it has not what is needed here. */
-function serverOf (template: Client, isSharded: boolean, has: (slot: number) => boolean): RedisServer {
+function serverOf (
+  template: Client,
+  isSharded: boolean,
+  has: (slot: number) => boolean
+): RedisServer {
   if (!hasMethods(template, 'duplicate', ...CLIENT_METHODS)) throw new Error(UNKNOWN_VERSION)
-  return { has, connect: (events) => new NodeRedisConnection(duplicate(template), isSharded, events) }
+  return {
+    has,
+    connect: (events) => new NodeRedisConnection(duplicate(template), isSharded, events)
+  }
 }
 
 function duplicate (template: Client): Client {
-  // After a `socketTimeout` the client does not connect again by default. Liveness notices silence here.
-  return template.duplicate({ ...OVERRIDES, socket: { ...template.options?.socket, socketTimeout: undefined } })
+  // After a `socketTimeout` the client does not connect again by default. Liveness notices silence
+  // here.
+  return template.duplicate({
+    ...OVERRIDES,
+    socket: { ...template.options?.socket, socketTimeout: undefined }
+  })
 }
 
 class NodeRedisConnection implements RedisConnection {
@@ -126,7 +179,8 @@ class NodeRedisConnection implements RedisConnection {
         this.#isDialing = event === 'reconnecting'
         this.#hasSocket = event === 'connect' || event === 'ready'
         if (this.#isClosed) return this.#destroy()
-        // It would subscribe by itself to all that it has here, and twice to what is asked for anew.
+        // It would subscribe by itself to all that it has here, and twice to what is asked for
+        // anew.
         if (!client.isReady) client.getPubSubListeners(isSharded ? 'SHARDED' : 'CHANNELS').clear()
         change(event === 'error' ? reason : undefined)
       })
@@ -142,16 +196,21 @@ class NodeRedisConnection implements RedisConnection {
   }
 
   publish (channel: string, payload: Buffer): Promise<unknown> {
-    // Not `publish` and `sPublish`: the `keyPrefix` of redis 6 is put before the channel by the latter and not by `sSubscribe`.
+    // Not `publish` and `sPublish`: the `keyPrefix` of redis 6 is put before the channel by the
+    // latter and not by `sSubscribe`.
     return this.#client.sendCommand([this.#isSharded ? 'SPUBLISH' : 'PUBLISH', channel, payload])
   }
 
   subscribe (channel: string): Promise<unknown> {
-    return this.#isSharded ? this.#client.sSubscribe(channel, this.#receive, true) : this.#client.subscribe(channel, this.#receive, true)
+    return this.#isSharded
+      ? this.#client.sSubscribe(channel, this.#receive, true)
+      : this.#client.subscribe(channel, this.#receive, true)
   }
 
   unsubscribe (channel: string): Promise<unknown> {
-    return this.#isSharded ? this.#client.sUnsubscribe(channel, this.#receive, true) : this.#client.unsubscribe(channel, this.#receive, true)
+    return this.#isSharded
+      ? this.#client.sUnsubscribe(channel, this.#receive, true)
+      : this.#client.unsubscribe(channel, this.#receive, true)
   }
 
   ask (name: string, ...args: string[]): Promise<unknown> {
@@ -163,7 +222,10 @@ class NodeRedisConnection implements RedisConnection {
     this.#destroy()
   }
 
-  /** Not while it dials: the socket that it is about to have would be left open by redis 5 and 6, and nobody could close it any more. */
+  /**
+   * Not while it dials: the socket that it is about to have would be left open by redis 5 and 6,
+   * and nobody could close it any more.
+   */
   #destroy (): void {
     if (!this.#isDialing && this.#client.isOpen) this.#client.destroy()
   }

@@ -26,9 +26,11 @@ const FIND_TIMEOUT_MS = 10_000
 const RETRY_MS = 500
 
 /**
- * The connections of a Redis engine: one to publish and one to subscribe, in a sharded cluster a pair for each master.
+ * The connections of a Redis engine: one to publish and one to subscribe, in a sharded cluster a
+ * pair for each master.
  *
- * When one is lost they all start anew, so that no server keeps a subscription that nobody wants any more.
+ * When one is lost they all start anew, so that no server keeps a subscription that nobody wants
+ * any more.
  */
 export class RedisConnections {
   readonly #servers: RedisServers
@@ -43,7 +45,10 @@ export class RedisConnections {
   }
 
   get areReady (): boolean {
-    return this.#members.length > 0 && this.#members.every((member) => member.state === 'ready' && this.#isSound(member))
+    return (
+      this.#members.length > 0 &&
+      this.#members.every((member) => member.state === 'ready' && this.#isSound(member))
+    )
   }
 
   open (events: RedisEvents): void {
@@ -79,9 +84,13 @@ export class RedisConnections {
     }
     if (this.#events === undefined) return
     // Publications reach all servers of a cluster, unless they are sharded.
-    const used = this.#isSharded ? servers : [servers[Math.floor(Math.random() * servers.length)] as RedisServer]
+    const used = this.#isSharded
+      ? servers
+      : [servers[Math.floor(Math.random() * servers.length)] as RedisServer]
     this.#unlessRefused(() => {
-      for (const server of used) for (const role of ['publisher', 'subscriber'] as const) this.#add(server, role)
+      for (const server of used) {
+        for (const role of ['publisher', 'subscriber'] as const) this.#add(server, role)
+      }
     })
   }
 
@@ -91,7 +100,15 @@ export class RedisConnections {
       proved: (sentAt) => this.#proved(member, sentAt),
       silent: () => this.#startAnew(new Error('Redis does not answer'), RETRY_MS)
     })
-    const member: Member = { server, role, liveness, state: 'away', provedAt: performance.now(), epoch: undefined, connection: undefined as never }
+    const member: Member = {
+      server,
+      role,
+      liveness,
+      state: 'away',
+      provedAt: performance.now(),
+      epoch: undefined,
+      connection: undefined as never
+    }
     this.#open(member)
     this.#members.push(member)
   }
@@ -99,15 +116,22 @@ export class RedisConnections {
   #open (member: Member): void {
     member.state = 'away'
     member.epoch = undefined
-    const isCurrent = (): boolean => member.connection === connection && this.#members.includes(member)
+    const isCurrent = (): boolean =>
+      member.connection === connection && this.#members.includes(member)
     const connection: RedisConnection = member.server.connect({
-      change: (reason) => { if (isCurrent()) this.#look(member, reason) },
+      change: (reason) => {
+        if (isCurrent()) this.#look(member, reason)
+      },
       receive: (channel, payload) => {
         if (!isCurrent()) return
         member.liveness.heard()
         this.#events?.receive(channel, payload)
       },
-      moved: () => { if (isCurrent()) this.#startAnew(new Error('A slot of the Redis cluster has moved'), RETRY_MS) }
+      moved: () => {
+        if (isCurrent()) {
+          this.#startAnew(new Error('A slot of the Redis cluster has moved'), RETRY_MS)
+        }
+      }
     })
     member.connection = connection
   }
@@ -122,12 +146,17 @@ export class RedisConnections {
       if (this.#isClusterPublisher(member)) void this.#probe(member)
     }
     const isLost = before === 'ready' && now !== 'ready'
-    if (this.#servers.kind !== 'one' && (isLost || reason !== undefined)) return this.#startAnew(reason ?? new Error('The connection to Redis was lost'), RETRY_MS)
+    if (this.#servers.kind !== 'one' && (isLost || reason !== undefined)) {
+      return this.#startAnew(reason ?? new Error('The connection to Redis was lost'), RETRY_MS)
+    }
     this.#events?.change(reason)
     if (isLost) this.#replaceOthers(member)
   }
 
-  /** The lost one connects again by itself. The others may have subscriptions that nobody wants any more. */
+  /**
+   * The lost one connects again by itself. The others may have subscriptions that nobody wants any
+   * more.
+   */
   #replaceOthers (lost: Member): void {
     this.#unlessRefused(() => {
       for (const member of this.#members) {
@@ -139,7 +168,9 @@ export class RedisConnections {
     })
   }
 
-  /** The user's client may refuse to be duplicated: that is for the log, and not for the process. */
+  /**
+   * The user's client may refuse to be duplicated: that is for the log, and not for the process.
+   */
   #unlessRefused (connect: () => void): void {
     try {
       connect()
@@ -180,14 +211,24 @@ export class RedisConnections {
     }
   }
 
-  /** An epoch ends with each failover and each slot that moves. In a cluster that is down some nodes are cut off. */
+  /**
+   * An epoch ends with each failover and each slot that moves. In a cluster that is down some nodes
+   * are cut off.
+   */
   #readClusterInfo (member: Member, info: string): void {
     if (!this.#members.includes(member)) return
-    const { cluster_state: state = 'ok', cluster_current_epoch: epoch = '' } = Object.fromEntries(info.split('\r\n').map((line) => line.split(':')))
+    const { cluster_state: state = 'ok', cluster_current_epoch: epoch = '' } = Object.fromEntries(
+      info.split('\r\n').map((line) => line.split(':'))
+    )
     const isSame = member.epoch === undefined || member.epoch === epoch
     const wasReady = this.areReady
     member.epoch = state === 'ok' ? epoch : undefined
-    if (!isSame || (wasReady && state !== 'ok')) return this.#startAnew(new Error(state === 'ok' ? 'The Redis cluster has changed' : 'The Redis cluster is down'), RETRY_MS)
+    if (!isSame || (wasReady && state !== 'ok')) {
+      return this.#startAnew(
+        new Error(state === 'ok' ? 'The Redis cluster has changed' : 'The Redis cluster is down'),
+        RETRY_MS
+      )
+    }
     if (!wasReady && this.areReady) this.#events?.change()
   }
 
@@ -204,20 +245,37 @@ export class RedisConnections {
     return !this.#isClusterPublisher(member) || member.epoch !== undefined
   }
 
-  async #use (role: Member['role'], channel: string, task: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
+  async #use (
+    role: Member['role'],
+    channel: string,
+    task: (connection: RedisConnection) => Promise<unknown>
+  ): Promise<unknown> {
     const slot = this.#members.length > 2 ? slotOf(channel) : 0
-    const member = this.#members.find((each) => each.role === role && (this.#members.length <= 2 || each.server.has(slot)))
-    if (member?.connection.state !== 'ready') throw new Error('The connection to Redis is not ready')
+    const member = this.#members.find(
+      (each) => each.role === role && (this.#members.length <= 2 || each.server.has(slot))
+    )
+    if (member?.connection.state !== 'ready') {
+      throw new Error('The connection to Redis is not ready')
+    }
     try {
       return await task(member.connection)
     } catch (error) {
-      if (isErrorReply(error) && error.message.startsWith('MOVED ') && this.#members.includes(member)) this.#startAnew(error, RETRY_MS)
+      if (
+        isErrorReply(error) &&
+        error.message.startsWith('MOVED ') &&
+        this.#members.includes(member)
+      ) {
+        this.#startAnew(error, RETRY_MS)
+      }
       throw error
     }
   }
 }
 
-/** Tells what the server said from what the client says by itself, such as that a command took too long. */
+/**
+ * Tells what the server said from what the client says by itself, such as that a command took too
+ * long.
+ */
 function isErrorReply (error: unknown): error is Error {
   return error instanceof Error && /^[A-Z]+ /.test(error.message)
 }
@@ -225,7 +283,11 @@ function isErrorReply (error: unknown): error is Error {
 async function withTimeout<T> (promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, FIND_TIMEOUT_MS, new Error(`The servers of Redis were not found within ${FIND_TIMEOUT_MS} ms`)).unref()
+    timer = setTimeout(
+      reject,
+      FIND_TIMEOUT_MS,
+      new Error(`The servers of Redis were not found within ${FIND_TIMEOUT_MS} ms`)
+    ).unref()
   })
   try {
     return await Promise.race([promise, late])

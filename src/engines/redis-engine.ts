@@ -11,13 +11,19 @@ import { RedisConnections } from './redis-connections.ts'
 export type { IoredisClient, NodeRedisClient }
 
 export interface RedisEngineOptions {
-  /** SPUBLISH and SSUBSCRIBE (Redis 7) in place of PUBLISH and SUBSCRIBE. The same on all nodes. Default false. */
+  /**
+   * SPUBLISH and SSUBSCRIBE (Redis 7) in place of PUBLISH and SUBSCRIBE. The same on all nodes.
+   * Default false.
+   */
   readonly sharded?: boolean
-  /** What channels begin with, at most 256 characters. The same on all nodes. Default `websock:`. */
+  /**
+   * What channels begin with, at most 256 characters. The same on all nodes. Default `websock:`.
+   */
   readonly prefix?: string
 }
 
-// A subscriber that has 32 MiB to read, or 8 MiB for a minute, is cut by Redis (`client-output-buffer-limit` of redis.conf).
+// A subscriber that has 32 MiB to read, or 8 MiB for a minute, is cut by Redis
+// (`client-output-buffer-limit` of redis.conf).
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 const RULES = {
   sharded: isBoolean,
@@ -25,15 +31,26 @@ const RULES = {
 }
 
 /**
- * An engine over Redis, by a client of `redis` (5, 6) or `ioredis` (5, 6), connected or not: a client of one server, of a
- * cluster, or of sentinels. The engine opens connections of its own with the options of that client.
- * Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
+ * An engine over Redis, by a client of `redis` (5, 6) or `ioredis` (5, 6), connected or not: a
+ * client of one server, of a cluster, or of sentinels. The engine opens connections of its own with
+ * the options of that client. Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
  */
-export function redisEngine (client: NodeRedisClient | IoredisClient, options: RedisEngineOptions = {}): Engine {
-  const { sharded = false, prefix = 'websock:' } = checkEngineOptions<RedisEngineOptions>(options, RULES, 'redisEngine')
+export function redisEngine (
+  client: NodeRedisClient | IoredisClient,
+  options: RedisEngineOptions = {}
+): Engine {
+  const { sharded = false, prefix = 'websock:' } = checkEngineOptions<RedisEngineOptions>(
+    options,
+    RULES,
+    'redisEngine'
+  )
   const servers = findNodeRedis(client, sharded) ?? findIoredis(client, sharded)
   if (servers === undefined) {
-    throw new FST_WEBSOCK_INVALID_CLIENT('redisEngine', 'a client, cluster or sentinel of `redis` 5 or 6, or a client or Cluster of `ioredis` 5 or 6', inspect(client, { depth: 0 }).slice(0, 80))
+    throw new FST_WEBSOCK_INVALID_CLIENT(
+      'redisEngine',
+      'a client, cluster or sentinel of `redis` 5 or 6, or a client or Cluster of `ioredis` 5 or 6',
+      inspect(client, { depth: 0 }).slice(0, 80)
+    )
   }
   return new RedisEngine(new RedisConnections(servers, sharded), prefix)
 }
@@ -88,7 +105,8 @@ class RedisEngine implements Engine {
   }
 
   async stop (): Promise<void> {
-    // At the end of the turn clients write what they were given in it, and what they have not written they forget when they are closed.
+    // At the end of the turn clients write what they were given in it, and what they have not
+    // written they forget when they are closed.
     await nextTurn()
     this.#link.stop()
     this.#connections.close()

@@ -9,7 +9,10 @@ export interface ConnectionEvents {
   moved (): void
 }
 
-/** One connection of the engine to one server. It forgets commands that were not sent, and subscriptions, when it is lost. */
+/**
+ * One connection of the engine to one server. It forgets commands that were not sent, and
+ * subscriptions, when it is lost.
+ */
 export interface RedisConnection {
   readonly state: ConnectionState
   publish (channel: string, payload: Buffer): Promise<unknown>
@@ -28,7 +31,10 @@ export interface RedisServer {
 
 /** What a user's client leads to. */
 export interface RedisServers {
-  /** `one`: connections that are lost connect again by themselves, as the client says. Otherwise `find` is called again. */
+  /**
+   * `one`: connections that are lost connect again by themselves, as the client says. Otherwise
+   * `find` is called again.
+   */
   readonly kind: 'one' | 'sentinel' | 'cluster'
   /** The server, or the masters of a cluster. Rejects when they cannot be found now. */
   find (): Promise<readonly RedisServer[]>

@@ -1,6 +1,9 @@
 export const SLOTS = 16_384
 
-/** The hash slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its bytes, or of its hash tag (Redis Cluster specification). */
+/**
+ * The hash slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its bytes, or of its hash tag
+ * (Redis Cluster specification).
+ */
 export function slotOf (channel: string): number {
   const opened = channel.indexOf('{')
   const closed = opened < 0 ? -1 : channel.indexOf('}', opened + 1)

@@ -3,7 +3,10 @@ import { ignoreRejection, isThenable, messageOf } from '../foreign-value.ts'
 import type { MessageCompilers, ValidateFunction } from './compilers.ts'
 import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
-/** What a check answers instead of the message when it does not match. Not thrown: a hostile client makes many. */
+/**
+ * What a check answers instead of the message when it does not match. Not thrown: a hostile client
+ * makes many.
+ */
 export class Mismatch {
   constructor (readonly message: string, readonly cause?: unknown) {}
 }
@@ -19,16 +22,22 @@ export function buildCheck (schema: object, compile: MessageCompilers['validator
   const union = findDiscriminatedUnion(schema)
   if (union === undefined) return wrap(compile(schema))
   const { field } = union
-  const checks = new Map([...union.members].map(([value, member]) => [value, wrap(compile(member))]))
+  const checks = new Map(
+    [...union.members].map(([value, member]) => [value, wrap(compile(member))])
+  )
   const known = [...checks.keys()].join(', ')
   return (message) => {
     const check = checks.get(readDiscriminant(message, field) ?? '')
-    return check === undefined ? new Mismatch(`message/${field} must be one of ${known}`) : check(message)
+    return check === undefined
+      ? new Mismatch(`message/${field} must be one of ${known}`)
+      : check(message)
   }
 }
 
 function wrap (validate: ValidateFunction): Check {
-  if (validate.$async === true) throw new TypeError('a message cannot wait for an async schema ($async)')
+  if (validate.$async === true) {
+    throw new TypeError('a message cannot wait for an async schema ($async)')
+  }
   return (message) => {
     let result: unknown
     try {
@@ -42,7 +51,12 @@ function wrap (validate: ValidateFunction): Check {
     // Of a compiler that does not say so at start.
     refusePromise(result, 'the validator of the schema')
     const { error, value } = result as { error?: unknown, value?: unknown }
-    if (error !== undefined && error !== null) return new Mismatch(error instanceof Error ? messageOf(error).slice(0, 400) : textOf(error), error)
+    if (error !== undefined && error !== null) {
+      return new Mismatch(
+        error instanceof Error ? messageOf(error).slice(0, 400) : textOf(error),
+        error
+      )
+    }
     // As in Fastify, a validator that gives no value has left the message as it is.
     return value === undefined ? message : value
   }
@@ -56,7 +70,9 @@ export function refusePromise (value: unknown, source: string): void {
 }
 
 function textOf (errors: unknown): string {
-  const [first] = Array.isArray(errors) ? errors as Array<{ instancePath?: string, message?: string }> : []
+  const [first] = Array.isArray(errors)
+    ? (errors as Array<{ instancePath?: string, message?: string }>)
+    : []
   // A path can hold a key of the client's, as long as its message.
   return `message${first?.instancePath?.slice(0, 200) ?? ''} ${first?.message?.slice(0, 200) ?? 'does not match its schema'}`
 }

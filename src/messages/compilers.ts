@@ -1,4 +1,7 @@
-/** A validation function as Fastify's validator compilers make them: `false` and `.errors`, or `{ error }`, or `{ value }`. */
+/**
+ * A validation function as Fastify's validator compilers make them: `false` and `.errors`, or `{
+ * error }`, or `{ value }`.
+ */
 export interface ValidateFunction {
   (data: unknown): unknown
   /** Ajv's mark on a schema whose functions give promises. */
@@ -12,6 +15,9 @@ export interface MessageCompilers {
   readonly validator: (schema: object) => ValidateFunction
   /** Writes only what the schema names. */
   readonly serializer: (schema: object) => (message: unknown) => string
-  /** The schemas are JSON Schema. Of other kinds (zod, say) it is the validator that gives a stripped copy. */
+  /**
+   * The schemas are JSON Schema. Of other kinds (zod, say) it is the validator that gives a
+   * stripped copy.
+   */
   readonly jsonSchema: boolean
 }

@@ -18,19 +18,31 @@ export interface EncodeOptions {
   readonly compilers: MessageCompilers
 }
 
-/** Builds the function from a message to its frame. What it cannot send, it throws as FST_WEBSOCK_UNSENDABLE. */
+/**
+ * Builds the function from a message to its frame. What it cannot send, it throws as
+ * FST_WEBSOCK_UNSENDABLE.
+ */
 export function buildEncode (options: EncodeOptions): (message: unknown) => OutgoingFrame {
   const write = buildWrite(options)
   return (message) => {
     if (!(message instanceof PingFrame)) return write(message)
     const { data } = message
-    if (typeof data !== 'string' && !isUint8Array(data)) throw new FST_WEBSOCK_UNSENDABLE('pingFrame takes a string, a buffer or a view of one')
-    if (Buffer.byteLength(data) > MAX_CONTROL_BYTES) throw new FST_WEBSOCK_UNSENDABLE(`a ping has at most ${MAX_CONTROL_BYTES} bytes`)
+    if (typeof data !== 'string' && !isUint8Array(data)) {
+      throw new FST_WEBSOCK_UNSENDABLE('pingFrame takes a string, a buffer or a view of one')
+    }
+    if (Buffer.byteLength(data) > MAX_CONTROL_BYTES) {
+      throw new FST_WEBSOCK_UNSENDABLE(`a ping has at most ${MAX_CONTROL_BYTES} bytes`)
+    }
     return message
   }
 }
 
-function buildWrite ({ schema, codec, json, compilers }: EncodeOptions): (message: unknown) => OutgoingFrame {
+function buildWrite ({
+  schema,
+  codec,
+  json,
+  compilers
+}: EncodeOptions): (message: unknown) => OutgoingFrame {
   if (schema === undefined) return toRawFrame
   const encode = schema instanceof TypeToken
     ? codec.encode
@@ -58,24 +70,33 @@ function toRawFrame (message: unknown): OutgoingFrame {
   const { opcode, data } = (message ?? {}) as { opcode?: unknown, data?: unknown }
   if (opcode === 'text' && typeof data === 'string') return { opcode, data }
   if (opcode === 'binary' && isUint8Array(data)) return { opcode, data }
-  throw new FST_WEBSOCK_UNSENDABLE('without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }')
+  throw new FST_WEBSOCK_UNSENDABLE(
+    'without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }'
+  )
 }
 
 function buildSerialize (schema: object, compilers: MessageCompilers): (message: unknown) => string {
   const union = findDiscriminatedUnion(schema)
   if (union === undefined) return buildCheckedSerialize(schema, compilers)
   const { field } = union
-  const serializers = new Map([...union.members].map(([value, member]) => [value, buildCheckedSerialize(member, compilers)]))
+  const serializers = new Map(
+    [...union.members].map(([value, member]) => [value, buildCheckedSerialize(member, compilers)])
+  )
   return (message) => {
     const value = readDiscriminant(message, field)
     const serialize = serializers.get(value ?? '')
-    if (serialize === undefined) throw new TypeError(`${field} ${JSON.stringify(value)} is in no member of the send schema`)
+    if (serialize === undefined) {
+      throw new TypeError(`${field} ${JSON.stringify(value)} is in no member of the send schema`)
+    }
     return serialize(message)
   }
 }
 
 /** Serializers of other kinds of schema (zod, say) check by themselves. */
-function buildCheckedSerialize (schema: object, { serializer, jsonSchema }: MessageCompilers): (message: unknown) => string {
+function buildCheckedSerialize (
+  schema: object,
+  { serializer, jsonSchema }: MessageCompilers
+): (message: unknown) => string {
   const serialize = serializer(schema)
   const check = jsonSchema ? buildCheckSendable(schema) : () => {}
   return (message) => {
@@ -85,13 +106,25 @@ function buildCheckedSerialize (schema: object, { serializer, jsonSchema }: Mess
   }
 }
 
-/** For a codec that is not JSON: first a copy with only what the schema names, because the message is still the handler's own. */
-function buildStrippedEncode (schema: object, codec: Codec, compilers: MessageCompilers): (message: unknown) => string | Uint8Array {
-  const strip = compilers.jsonSchema ? buildStripBySerializer(schema, compilers) : buildStripByValidator(schema, compilers)
+/**
+ * For a codec that is not JSON: first a copy with only what the schema names, because the message
+ * is still the handler's own.
+ */
+function buildStrippedEncode (
+  schema: object,
+  codec: Codec,
+  compilers: MessageCompilers
+): (message: unknown) => string | Uint8Array {
+  const strip = compilers.jsonSchema
+    ? buildStripBySerializer(schema, compilers)
+    : buildStripByValidator(schema, compilers)
   return (message) => codec.encode(strip(message))
 }
 
-function buildStripByValidator (schema: object, { validator }: MessageCompilers): (message: unknown) => unknown {
+function buildStripByValidator (
+  schema: object,
+  { validator }: MessageCompilers
+): (message: unknown) => unknown {
   const check = buildCheck(schema, validator)
   return (message) => {
     const stripped = check(message)
@@ -100,15 +133,24 @@ function buildStripByValidator (schema: object, { validator }: MessageCompilers)
   }
 }
 
-/** By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands for them meanwhile. */
-function buildStripBySerializer (schema: object, compilers: MessageCompilers): (message: unknown) => unknown {
+/**
+ * By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands
+ * for them meanwhile.
+ */
+function buildStripBySerializer (
+  schema: object,
+  compilers: MessageCompilers
+): (message: unknown) => unknown {
   const serialize = buildSerialize(schema, compilers)
   const mark = `bytes ${crypto.randomUUID()} `
   return (message) => {
     const kept: Uint8Array[] = []
     const marked = replaceBytes(message, (bytes) => `${mark}${kept.push(bytes) - 1}`)
     return JSON.parse(serialize(marked), (_key, value: unknown) =>
-      typeof value === 'string' && value.startsWith(mark) ? kept[Number(value.slice(mark.length))] : value)
+      typeof value === 'string' && value.startsWith(mark)
+        ? kept[Number(value.slice(mark.length))]
+        : value
+    )
   }
 }
 
@@ -117,7 +159,9 @@ function replaceBytes (value: unknown, by: (bytes: Uint8Array) => string): unkno
   if (value instanceof Uint8Array) return by(value)
   if (Array.isArray(value)) return value.map((item) => replaceBytes(item, by))
   if (typeof value !== 'object' || value === null || !isPlain(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceBytes(item, by)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, replaceBytes(item, by)])
+  )
 }
 
 function isPlain (value: object): boolean {

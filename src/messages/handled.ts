@@ -17,7 +17,10 @@ interface ObjectSchema {
   readonly required?: readonly string[]
 }
 
-/** The values of one field in all members; `open`: a member has it without a literal, or takes a message without it. */
+/**
+ * The values of one field in all members; `open`: a member has it without a literal, or takes a
+ * message without it.
+ */
 interface Field {
   readonly values: ReadonlySet<string>
   readonly open: boolean
@@ -27,40 +30,68 @@ interface Field {
 /**
  * Compares a handler with its `receive` schema: what is wrong, and what to do, or undefined.
  *
- * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a `$ref`, or in another
- * kind of schema, is not looked at: a message that meets no callback is warned of when it comes.
+ * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a
+ * `$ref`, or in another kind of schema, is not looked at: a message that meets no callback is
+ * warned of when it comes.
  */
 export function findUnhandled (
-  { on = {}, handleIn, guard }: Pick<AnyHandler, 'on' | 'handleIn' | 'guard'>, receive: object | undefined
+  { on = {}, handleIn, guard }: Pick<AnyHandler, 'on' | 'handleIn' | 'guard'>,
+  receive: object | undefined
 ): string | undefined {
   const fields = Object.entries(on as Readonly<Record<string, object>>)
   if (receive === undefined && fields.length > 0) {
     return '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
   }
   if (fields.length === 0 && handleIn === undefined) {
-    if (receive !== undefined) return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
-    return guard && '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+    if (receive !== undefined) {
+      return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    }
+    return (
+      guard &&
+      '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+    )
   }
-  const members = receive === undefined || receive instanceof TypeToken ? undefined : objectsOf(receive)
+  const members =
+    receive === undefined || receive instanceof TypeToken ? undefined : objectsOf(receive)
   if (members === undefined) return undefined
   for (const [name, callbacks] of fields) {
-    if (members.some(({ properties }) => Object.hasOwn(properties, name) && isHidden(properties[name]))) continue
-    const problem = compareField(name, Object.keys(callbacks), readField(members, name), handleIn !== undefined)
+    if (
+      members.some(
+        ({ properties }) => Object.hasOwn(properties, name) && isHidden(properties[name])
+      )
+    ) {
+      continue
+    }
+    const problem = compareField(
+      name,
+      Object.keys(callbacks),
+      readField(members, name),
+      handleIn !== undefined
+    )
     if (problem !== undefined) return problem
   }
   return undefined
 }
 
-function compareField (name: string, named: readonly string[], { values, open, known }: Field, rest: boolean): string | undefined {
+function compareField (
+  name: string,
+  named: readonly string[],
+  { values, open, known }: Field,
+  rest: boolean
+): string | undefined {
   if (!known) return `\`on.${name}\`: the \`receive\` schema has no field \`${name}\``
   const unknown = named.find((value) => !values.has(value))
   if (unknown !== undefined && !open) {
     return `\`on.${name}.${unknown}\`: in the \`receive\` schema \`${name}\` is never ${JSON.stringify(unknown)}, but one of ${[...values].join(', ')}`
   }
   if (rest) return undefined
-  if (open) return `\`on.${name}\` cannot handle messages whose \`${name}\` is no literal string: add a \`handleIn\` for them`
+  if (open) {
+    return `\`on.${name}\` cannot handle messages whose \`${name}\` is no literal string: add a \`handleIn\` for them`
+  }
   const missing = [...values].filter((value) => !named.includes(value))
-  return missing.length === 0 ? undefined : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for the rest`
+  return missing.length === 0
+    ? undefined
+    : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for the rest`
 }
 
 /** The object schemas that a message may match, or undefined where they cannot be seen. */
@@ -68,8 +99,11 @@ function objectsOf (schema: object): readonly ObjectSchema[] | undefined {
   const members = membersOf(schema)
   if (members.length === 0) {
     const { properties, $ref, allOf, anyOf, oneOf } = schema as Record<string, unknown>
-    const plain = $ref === undefined && allOf === undefined && anyOf === undefined && oneOf === undefined
-    return plain && typeof properties === 'object' && properties !== null ? [schema as ObjectSchema] : undefined
+    const plain =
+      $ref === undefined && allOf === undefined && anyOf === undefined && oneOf === undefined
+    return plain && typeof properties === 'object' && properties !== null
+      ? [schema as ObjectSchema]
+      : undefined
   }
   const lists = members.map(objectsOf)
   if (!lists.every((list) => list !== undefined)) return undefined
@@ -78,16 +112,24 @@ function objectsOf (schema: object): readonly ObjectSchema[] | undefined {
 }
 
 function readField (members: readonly ObjectSchema[], name: string): Field {
-  const lists = members.map(({ properties }) => Object.hasOwn(properties, name) ? valuesOf(properties[name] ?? {}) : undefined)
+  const lists = members.map(({ properties }) =>
+    Object.hasOwn(properties, name) ? valuesOf(properties[name] ?? {}) : undefined
+  )
   return {
     values: new Set(lists.flatMap((list) => list ?? [])),
-    open: lists.some((list) => list === undefined || list.length === 0) || !members.every((member) => requires(member, name)),
+    open:
+      lists.some((list) => list === undefined || list.length === 0) ||
+      !members.every((member) => requires(member, name)),
     known: lists.some((list) => list !== undefined)
   }
 }
 
 function isHidden (property: Property | undefined): boolean {
-  return property?.$ref !== undefined || property?.allOf !== undefined || property?.anyOf?.some(isHidden) === true
+  return (
+    property?.$ref !== undefined ||
+    property?.allOf !== undefined ||
+    property?.anyOf?.some(isHidden) === true
+  )
 }
 
 /** Each message that it takes is an object with this field. */

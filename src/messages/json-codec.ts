@@ -9,7 +9,9 @@ export interface JsonCodecOptions {
   readonly constructorAction: 'error' | 'remove' | 'ignore'
 }
 
-/** JSON over text frames, with the same guard against poisoned prototypes as Fastify's body parser. */
+/**
+ * JSON over text frames, with the same guard against poisoned prototypes as Fastify's body parser.
+ */
 export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
   return {
     opcode: 'text',
@@ -35,7 +37,15 @@ function parsePlain (text: string): unknown {
   }
 }
 
-/** What that guard looks at twice, by its regular expressions, can only be where these are. It takes off a byte order mark, too. */
+/**
+ * What that guard looks at twice, by its regular expressions, can only be where these are. It takes
+ * off a byte order mark, too.
+ */
 function isSuspect (text: string): boolean {
-  return text.includes('__proto__') || text.includes('constructor') || text.includes('\\u') || text.charCodeAt(0) === 0xFEFF
+  return (
+    text.includes('__proto__') ||
+    text.includes('constructor') ||
+    text.includes('\\u') ||
+    text.charCodeAt(0) === 0xfeff
+  )
 }

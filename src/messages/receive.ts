@@ -18,30 +18,44 @@ export interface ReceiveOptions {
   readonly codec: Codec
   /** Undefined: there is no `receive` schema, messages are given as they came. */
   readonly check: Check | undefined
-  /** Told of a message that `on` has no callback for, where there is no `handleIn` either: it is dropped. */
+  /**
+   * Told of a message that `on` has no callback for, where there is no `handleIn` either: it is
+   * dropped.
+   */
   readonly unhandled: (ws: AnyContext) => void
 }
 
-/** Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws what it throws. */
+/**
+ * Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws
+ * what it throws.
+ */
 export function buildReceive ({ handler, codec, check, unhandled }: ReceiveOptions): Receive {
   const dispatch = buildDispatch(handler, unhandled)
   if (check === undefined) return (data, state, ws) => dispatch(toRawMessage(data), state, ws)
   return (data, state, ws) => {
     const message = read(data, codec, check)
-    return message instanceof Invalid ? refuse(message, handler, state, ws) : dispatch(message, state, ws)
+    return message instanceof Invalid
+      ? refuse(message, handler, state, ws)
+      : dispatch(message, state, ws)
   }
 }
 
 /**
- * Builds the same for a route with a `guard`; undefined for one without. Called twice for a message:
- * for its guard, and for its callback when the guard let it pass.
+ * Builds the same for a route with a `guard`; undefined for one without. Called twice for a
+ * message: for its guard, and for its callback when the guard let it pass.
  */
-export function buildReceiveGuarded ({ handler, codec, check, unhandled }: ReceiveOptions): ReceiveGuarded | undefined {
+export function buildReceiveGuarded ({
+  handler,
+  codec,
+  check,
+  unhandled
+}: ReceiveOptions): ReceiveGuarded | undefined {
   if (handler.guard === undefined) return undefined
   const dispatch = buildDispatch(handler, unhandled)
   return (letter, state, ws) => {
     if (letter.step === 'callback') return dispatch(letter.message, state, ws)
-    const message = check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
+    const message =
+      check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
     if (message instanceof Invalid) return refuse(message, handler, state, ws)
     letter.message = message
     letter.step = 'guard'
@@ -49,7 +63,10 @@ export function buildReceiveGuarded ({ handler, codec, check, unhandled }: Recei
   }
 }
 
-/** What `handleInvalid` is given. A client may send many, so the error and its stack trace are made when asked for. */
+/**
+ * What `handleInvalid` is given. A client may send many, so the error and its stack trace are made
+ * when asked for.
+ */
 class Invalid implements InvalidMessage {
   readonly kind: InvalidMessage['kind']
   readonly code: InvalidMessage['code']
@@ -59,7 +76,13 @@ class Invalid implements InvalidMessage {
   readonly #cause: unknown
   #error: Error | undefined
 
-  constructor (kind: InvalidMessage['kind'], text: string, data: string | Buffer, cause?: unknown, message?: unknown) {
+  constructor (
+    kind: InvalidMessage['kind'],
+    text: string,
+    data: string | Buffer,
+    cause?: unknown,
+    message?: unknown
+  ) {
     this.kind = kind
     this.code = kind === 'mismatch' ? closeCodes.policyViolation : closeCodes.invalidPayload
     this.frame = toRawMessage(data)
@@ -70,13 +93,18 @@ class Invalid implements InvalidMessage {
 
   get error (): Error {
     const cause = this.#cause
-    return (this.#error ??= Object.assign(new FST_WEBSOCK_INVALID_MESSAGE(this.#text), cause === undefined ? {} : { cause }))
+    return (this.#error ??= Object.assign(
+      new FST_WEBSOCK_INVALID_MESSAGE(this.#text),
+      cause === undefined ? {} : { cause }
+    ))
   }
 }
 
 function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   const opcode = opcodeOf(data)
-  if (opcode !== codec.opcode) return new Invalid('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data)
+  if (opcode !== codec.opcode) {
+    return new Invalid('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data)
+  }
   let decoded: unknown
   try {
     // The opcode was checked above; wire/codec.ts pairs it with the type of the data.
@@ -87,18 +115,36 @@ function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   refusePromise(decoded, '`decode` of the codec')
   const message = check(decoded)
   return message instanceof Mismatch
-    ? new Invalid('mismatch', `a message that does not match: ${message.message}`, data, message.cause, decoded)
+    ? new Invalid(
+      'mismatch',
+        `a message that does not match: ${message.message}`,
+        data,
+        message.cause,
+        decoded
+    )
     : message
 }
 
 function refuse (problem: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
   if (handler.handleInvalid !== undefined) return handler.handleInvalid(problem, state, ws)
-  return stop(problem.error, [problem.code, problem.kind === 'mismatch' ? 'message does not match' : 'message cannot be decoded'])
+  return stop(problem.error, [
+    problem.code,
+    problem.kind === 'mismatch' ? 'message does not match' : 'message cannot be decoded'
+  ])
 }
 
-function buildDispatch (handler: AnyHandler, unhandled: ReceiveOptions['unhandled']): (message: unknown, state: unknown, ws: AnyContext) => unknown {
-  const maps = Object.entries(handler.on ?? {}).map(([field, callbacks]) =>
-    [field, callbacks, new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))] as const)
+function buildDispatch (
+  handler: AnyHandler,
+  unhandled: ReceiveOptions['unhandled']
+): (message: unknown, state: unknown, ws: AnyContext) => unknown {
+  const maps = Object.entries(handler.on ?? {}).map(
+    ([field, callbacks]) =>
+      [
+        field,
+        callbacks,
+        new Map(Object.entries((callbacks ?? {}) as Record<string, AnyCallback>))
+      ] as const
+  )
   return (message, state, ws) => {
     for (const [field, self, callbacks] of maps) {
       const callback = callbacks.get(readDiscriminant(message, field) ?? '')

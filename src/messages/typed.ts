@@ -8,7 +8,8 @@ export class TypeToken<out T> {
 /**
  * A type with no schema behind it: `info: typed<Tick>()`.
  *
- * Nothing is checked at run time: for `receive` that means that the client may send anything that can be decoded.
+ * Nothing is checked at run time: for `receive` that means that the client may send anything that
+ * can be decoded.
  */
 export function typed<T> (): TypeToken<T> {
   return new TypeToken<T>()

@@ -12,10 +12,11 @@ export interface CompilerOptions {
 /**
  * Reads the options `ajv` and `serializerOpts` of the application.
  *
- * Nothing public gives them but Fastify's call of the factories in a schema controller, and it calls those only for a route
- * with schemas. So a context of our own has such a route, hidden, with a method and a path that nobody asks for. The
- * application's `onRoute` hooks see it. The options also stand under a symbol of Fastify's own, but a release that renames
- * it would change without a word what messages are accepted.
+ * Nothing public gives them but Fastify's call of the factories in a schema controller, and it
+ * calls those only for a route with schemas. So a context of our own has such a route, hidden, with
+ * a method and a path that nobody asks for. The application's `onRoute` hooks see it. The options
+ * also stand under a symbol of Fastify's own, but a release that renames it would change without a
+ * word what messages are accepted.
  */
 export function readCompilerOptions (instance: FastifyInstance): CompilerOptions {
   const read: CompilerOptions = {}

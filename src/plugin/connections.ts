@@ -11,7 +11,8 @@ export interface WebsocketConnection {
 }
 
 /**
- * The connections of this process that are open: from the 101 until they begin to end, as long as `ref.post` reaches them.
+ * The connections of this process that are open: from the 101 until they begin to end, as long as
+ * `ref.post` reaches them.
  */
 export class WebsocketConnections implements Iterable<WebsocketConnection> {
   readonly #residents: Residents
@@ -27,17 +28,27 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
     return size
   }
 
-  /** The number of connections of each route that has some: `{ '/rooms/:room': 5 }`. Walks all of them. */
+  /**
+   * The number of connections of each route that has some: `{ '/rooms/:room': 5 }`. Walks all of
+   * them.
+   */
   countByRoute (): Record<string, number> {
     const counts: Record<string, number> = {}
-    for (const { ending, group: { url } } of this.#residents.values()) if (!ending) counts[url] = (counts[url] ?? 0) + 1
+    for (const {
+      ending,
+      group: { url }
+    } of this.#residents.values()) {
+      if (!ending) counts[url] = (counts[url] ?? 0) + 1
+    }
     return counts
   }
 
   /** In the order in which they came. Connections may come and end meanwhile. */
   * [Symbol.iterator] (): Generator<WebsocketConnection, void, undefined> {
     for (const connection of this.#residents.values()) {
-      if (!connection.ending) yield { id: connection.id, route: connection.group.url, ref: connection.createRef() }
+      if (!connection.ending) {
+        yield { id: connection.id, route: connection.group.url, ref: connection.createRef() }
+      }
     }
   }
 }

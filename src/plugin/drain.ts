@@ -3,19 +3,26 @@ import type { DrainOptions } from './options.ts'
 import type { Residents } from './residents.ts'
 
 /**
- * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and cuts those that are
- * left when the time is up. Model: Phoenix's socket drainer.
+ * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and
+ * cuts those that are left when the time is up. Model: Phoenix's socket drainer.
  *
- * Resolves when everybody is gone, with the number that had to be cut: 0 is a clean drain. Never rejects; takes `timeoutMs`
- * and, after that, as long as `terminate` may (`terminateTimeoutMs`, twice).
+ * Resolves when everybody is gone, with the number that had to be cut: 0 is a clean drain. Never
+ * rejects; takes `timeoutMs` and, after that, as long as `terminate` may (`terminateTimeoutMs`,
+ * twice).
  */
-export async function drain (residents: Residents, { batchSize, batchIntervalMs, timeoutMs }: Required<DrainOptions>, code: number): Promise<number> {
+export async function drain (
+  residents: Residents,
+  { batchSize, batchIntervalMs, timeoutMs }: Required<DrainOptions>,
+  code: number
+): Promise<number> {
   residents.startDraining()
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), timeoutMs)
   const gone = residents.empty().then(() => over.abort())
   const connections = [...residents.values()]
-  const told = connections.filter((connection) => connection.announce({ type: 'drain', info: { timeoutMs } }))
+  const told = connections.filter((connection) =>
+    connection.announce({ type: 'drain', info: { timeoutMs } })
+  )
   // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
   if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {
@@ -34,7 +41,9 @@ export async function drain (residents: Residents, { batchSize, batchIntervalMs,
 /** Waits, for ever without `ms`, but not beyond the signal. */
 async function waitUnless (signal: AbortSignal, ms?: number): Promise<void> {
   if (signal.aborted) return
-  const over = new Promise((resolve) => { signal.addEventListener('abort', resolve, { once: true }) })
+  const over = new Promise((resolve) => {
+    signal.addEventListener('abort', resolve, { once: true })
+  })
   // An early end rejects; that is what it is for.
   await (ms === undefined ? over : later(ms, undefined, { signal }).catch(() => {}))
 }

@@ -15,8 +15,17 @@ import type { Host, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
-/** Compiles a route's message schemas into what its connections share. Throws FST_WEBSOCK_INVALID_SCHEMA. */
-export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions, route: Pick<WebsocketRoute, 'name' | 'options'>, { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>, compilerOptions: CompilerOptions): Endpoint {
+/**
+ * Compiles a route's message schemas into what its connections share. Throws
+ * FST_WEBSOCK_INVALID_SCHEMA.
+ */
+export function buildEndpoint (
+  instance: FastifyInstance,
+  declared: RouteOptions,
+  route: Pick<WebsocketRoute, 'name' | 'options'>,
+  { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>,
+  compilerOptions: CompilerOptions
+): Endpoint {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
@@ -27,12 +36,19 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
     constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
   })
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
-  const checkInfo = named(name, 'info', () => buildInfoCheck(buildReceiveCheck(info, compilers.validator)))
+  const checkInfo = named(name, 'info', () =>
+    buildInfoCheck(buildReceiveCheck(info, compilers.validator))
+  )
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   const warned: Endpoint['warned'] = new Set()
-  const receiving: ReceiveOptions = { handler, codec, check, unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message') }
+  const receiving: ReceiveOptions = {
+    handler,
+    codec,
+    check,
+    unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message')
+  }
   return {
     url: declared.url,
     server: instance,
@@ -51,12 +67,21 @@ export function buildEndpoint (instance: FastifyInstance, declared: RouteOptions
   }
 }
 
-function readSchemas (declared: RouteOptions, route: string): { [K in 'receive' | 'send' | 'info']: object | undefined } {
+function readSchemas (
+  declared: RouteOptions,
+  route: string
+): { [K in 'receive' | 'send' | 'info']: object | undefined } {
   const { receive, send, info, ...others } = declared.schema?.websocket ?? {}
   // A misspelt `receive` would let everything in.
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'known are receive, send and info')
-  return { receive: checkSchema(receive, route, 'receive'), send: checkSchema(send, route, 'send'), info: checkSchema(info, route, 'info') }
+  if (unknown !== undefined) {
+    throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'known are receive, send and info')
+  }
+  return {
+    receive: checkSchema(receive, route, 'receive'),
+    send: checkSchema(send, route, 'send'),
+    info: checkSchema(info, route, 'info')
+  }
 }
 
 function checkSchema (schema: unknown, route: string, part: string): object | undefined {
@@ -66,7 +91,10 @@ function checkSchema (schema: unknown, route: string, part: string): object | un
   throw new FST_WEBSOCK_INVALID_SCHEMA(route, part, 'it is no object')
 }
 
-function buildReceiveCheck (schema: object | undefined, compile: Parameters<typeof buildCheck>[1]): Check | undefined {
+function buildReceiveCheck (
+  schema: object | undefined,
+  compile: Parameters<typeof buildCheck>[1]
+): Check | undefined {
   if (schema === undefined) return undefined
   return schema instanceof TypeToken ? (message) => message : buildCheck(schema, compile)
 }
@@ -74,7 +102,9 @@ function buildReceiveCheck (schema: object | undefined, compile: Parameters<type
 function buildInfoCheck (check: Check | undefined): ((info: unknown) => unknown) | undefined {
   return check && ((info) => {
     const checked = check(info)
-    if (checked instanceof Mismatch) throw new TypeError(`an info does not match its schema: ${checked.message}`)
+    if (checked instanceof Mismatch) {
+      throw new TypeError(`an info does not match its schema: ${checked.message}`)
+    }
     return checked
   })
 }

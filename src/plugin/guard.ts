@@ -4,11 +4,14 @@ import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.
 import { upgradeRequired } from '../upgrade/handshake.ts'
 
 const kGuarded = Symbol('fastify-websock.guarded')
-// In the global registry, because a process may hold this module twice (two versions of it, a test runner that loads it anew),
-// and then each copy guards every instance.
+// In the global registry, because a process may hold this module twice (two versions of it, a test
+// runner that loads it anew), and then each copy guards every instance.
 const kNoHandler = Symbol.for('fastify-websock.noHandler')
 
-/** A route and the URL of its onRoute hooks. That of its options changes when Fastify serves `/` of a prefix at two URLs. */
+/**
+ * A route and the URL of its onRoute hooks. That of its options changes when Fastify serves `/` of
+ * a prefix at two URLs.
+ */
 export interface DeclaredRoute {
   readonly url: string
   readonly route: RouteOptions
@@ -18,9 +21,10 @@ type AnyRoute = Partial<RouteOptions> | undefined
 type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
 
 /*
- * Fastify refuses a route without a `handler` before any hook of ours sees it, so the methods that declare routes are
- * wrapped. From the moment an instance is made, when this module is loaded by then: a route that is declared before the
- * plugin has loaded (a forgotten `await`) is then told so, and not that it lacks a handler.
+ * Fastify refuses a route without a `handler` before any hook of ours sees it, so the methods that
+ * declare routes are wrapped. From the moment an instance is made, when this module is loaded by
+ * then: a route that is declared before the plugin has loaded (a forgotten `await`) is then told
+ * so, and not that it lacks a handler.
  */
 subscribe('fastify.initialization', (message) => {
   const { fastify } = message as { fastify: FastifyInstance }
@@ -29,22 +33,33 @@ subscribe('fastify.initialization', (message) => {
 })
 
 /**
- * Lets the instance and its children declare routes that have only a `websocketHandler`, and gives the list in which each
- * GET route of theirs is written down from now on: where the first call was before this one, that call's.
+ * Lets the instance and its children declare routes that have only a `websocketHandler`, and gives
+ * the list in which each GET route of theirs is written down from now on: where the first call was
+ * before this one, that call's.
  */
 export function guardRoutes (instance: FastifyInstance): readonly DeclaredRoute[] {
   const guarded = instance as FastifyInstance & { readonly [kGuarded]?: readonly DeclaredRoute[] }
   if (guarded[kGuarded] !== undefined) return guarded[kGuarded]
   const routes: DeclaredRoute[] = []
   Object.defineProperty(instance, kGuarded, { value: routes })
-  instance.addHook('onRoute', (route) => { if ([route.method].flat().includes('GET')) routes.push({ url: route.url, route }) })
-  wrap(instance, 'route', (route) => Array.isArray(route?.method) ? route.method : [route?.method ?? ''])
+  instance.addHook('onRoute', (route) => {
+    if ([route.method].flat().includes('GET')) routes.push({ url: route.url, route })
+  })
+  wrap(instance, 'route', (route) =>
+    Array.isArray(route?.method) ? route.method : [route?.method ?? '']
+  )
   wrap(instance, 'all', () => instance.supportedMethods)
-  for (const method of instance.supportedMethods) wrap(instance, method.toLowerCase(), () => [method])
+  for (const method of instance.supportedMethods) {
+    wrap(instance, method.toLowerCase(), () => [method])
+  }
   return routes
 }
 
-function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRoute) => readonly string[]): void {
+function wrap (
+  instance: FastifyInstance,
+  name: string,
+  methodsOf: (route: AnyRoute) => readonly string[]
+): void {
   const methods = instance as unknown as Record<string, RouteMethod | undefined>
   const original = methods[name]
   if (original === undefined) return
@@ -53,7 +68,9 @@ function wrap (instance: FastifyInstance, name: string, methodsOf: (route: AnyRo
     const route = args[at] as AnyRoute
     if (typeof route === 'object' && route !== null && route.websocketHandler !== undefined) {
       checkRoute(this, route, methodsOf(route), String(name === 'route' ? route.url : args[0]))
-      if (route.handler === undefined && args[at + 1] === undefined) args[at] = { ...route, handler: refusePlain, [kNoHandler]: true }
+      if (route.handler === undefined && args[at + 1] === undefined) {
+        args[at] = { ...route, handler: refusePlain, [kNoHandler]: true }
+      }
     }
     return original.apply(this, args)
   }
@@ -66,7 +83,12 @@ export function hasOwnHandler (route: RouteOptions): boolean {
   return !(kNoHandler in route)
 }
 
-function checkRoute (instance: FastifyInstance, route: AnyRoute, methods: readonly string[], url: string): void {
+function checkRoute (
+  instance: FastifyInstance,
+  route: AnyRoute,
+  methods: readonly string[],
+  url: string
+): void {
   const name = `${methods.join(',')}:${url}`
   if (!instance.hasDecorator('websock')) throw new FST_WEBSOCK_NOT_REGISTERED(name)
   checkMethods(methods, name)
@@ -74,5 +96,7 @@ function checkRoute (instance: FastifyInstance, route: AnyRoute, methods: readon
 
 export function checkMethods (methods: readonly string[], route: string): void {
   const upper = methods.map((method) => method.toUpperCase())
-  if (!upper.includes('GET') || upper.some((method) => method !== 'GET' && method !== 'HEAD')) throw new FST_WEBSOCK_ROUTE_METHOD(route)
+  if (!upper.includes('GET') || upper.some((method) => method !== 'GET' && method !== 'HEAD')) {
+    throw new FST_WEBSOCK_ROUTE_METHOD(route)
+  }
 }

@@ -13,7 +13,8 @@ interface Mount {
 }
 
 /**
- * What happens to each route as it is declared: once before @fastify/websocket's onRoute hook, once after it.
+ * What happens to each route as it is declared: once before @fastify/websocket's onRoute hook, once
+ * after it.
  */
 export class RouteMounts {
   readonly #options: ResolvedOptions
@@ -38,7 +39,11 @@ export class RouteMounts {
 
   before (instance: FastifyInstance, declared: RouteOptions): void {
     if (declared.websocketOptions !== undefined && declared.websocketHandler === undefined) {
-      throw new FST_WEBSOCK_INVALID_HANDLER(`${String(declared.method)}:${declared.url}`, '', 'there, beside `websocketOptions`')
+      throw new FST_WEBSOCK_INVALID_HANDLER(
+        `${String(declared.method)}:${declared.url}`,
+        '',
+        'there, beside `websocketOptions`'
+      )
     }
     if (declared.websocketHandler !== undefined) {
       // Fastify makes a HEAD route of each GET route: nothing can be upgraded there.
@@ -49,8 +54,9 @@ export class RouteMounts {
   }
 
   /**
-   * Takes @fastify/websocket's wrapper off again: on a plain route it would answer an upgrade with 101 and close at once,
-   * where HTTP would just answer. Its own `websocket: true` and `wsHandler` routes keep it.
+   * Takes @fastify/websocket's wrapper off again: on a plain route it would answer an upgrade with
+   * 101 and close at once, where HTTP would just answer. Its own `websocket: true` and `wsHandler`
+   * routes keep it.
    */
   after (declared: RouteOptions): void {
     const handler = this.#handlers.get(declared)
@@ -59,7 +65,15 @@ export class RouteMounts {
 
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
-    for (const { instance, declared, route } of this.#mounts.values()) route.endpoint = buildEndpoint(instance, declared, route, this.#host, this.#compilerOptions ?? {})
+    for (const { instance, declared, route } of this.#mounts.values()) {
+      route.endpoint = buildEndpoint(
+        instance,
+        declared,
+        route,
+        this.#host,
+        this.#compilerOptions ?? {}
+      )
+    }
   }
 
   #mount (instance: FastifyInstance, declared: RouteOptions): void {
@@ -67,20 +81,29 @@ export class RouteMounts {
     // Once more, for a method that was added after the guard: `addHttpMethod`.
     checkMethods([declared.method].flat(), name)
     if (declared.websocketOptions?.checkOrigin === false) warnOfAnyOrigin(instance, name)
-    const route = new WebsocketRoute(name, declared, resolveRouteOptions(declared.websocketOptions, this.#options, name), this.#host)
+    const route = new WebsocketRoute(
+      name,
+      declared,
+      resolveRouteOptions(declared.websocketOptions, this.#options, name),
+      this.#host
+    )
     route.mount(declared)
-    if (declared.schema?.websocket !== undefined) this.#compilerOptions ??= readCompilerOptions(instance)
+    if (declared.schema?.websocket !== undefined) {
+      this.#compilerOptions ??= readCompilerOptions(instance)
+    }
     this.#mounts.set(declared, { instance, declared, route })
   }
 }
 
 export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void {
-  instance.log.warn(`${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`)
+  instance.log.warn(
+    `${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`
+  )
 }
 
 /**
- * For @fastify/swagger: the route has no answer to a plain request. The application's own `hide` stands, and
- * `WebsocketRoute.hidden` has it.
+ * For @fastify/swagger: the route has no answer to a plain request. The application's own `hide`
+ * stands, and `WebsocketRoute.hidden` has it.
  */
 function hideFromDocuments (declared: RouteOptions): void {
   declared.schema = { hide: true, ...declared.schema } as NonNullable<RouteOptions['schema']>

@@ -9,7 +9,10 @@ import type { ConnectionKey } from './residents.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
 export interface WebsocketOptions {
-  /** Who may connect, by the Origin header. Default true: pages of the request's own host, and clients that send none. */
+  /**
+   * Who may connect, by the Origin header. Default true: pages of the request's own host, and
+   * clients that send none.
+   */
   readonly checkOrigin?: CheckOrigin
   /** Subprotocols that are spoken, best first. Default none. */
   readonly subprotocols?: readonly string[]
@@ -19,7 +22,10 @@ export interface WebsocketOptions {
   readonly codec?: TextCodec | BinaryCodec
   /** Bytes of a whole message, after inflation: 1 to 1 GiB. Over it 1009. Default 1 MiB. */
   readonly maxMessageBytes?: number
-  /** Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as they are. Default false. */
+  /**
+   * Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as
+   * they are. Default false.
+   */
   readonly compress?: boolean
   /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number
@@ -27,34 +33,62 @@ export interface WebsocketOptions {
   readonly heartbeatTimeoutMs?: number
   /** No data message for this long closes 1000, in ms: 0 (off) to 1 week. Default 0. */
   readonly idleTimeoutMs?: number
-  /** Frames that may wait before reading stops: 1 to 1 048 576. It starts again at half. Default 1 024. */
+  /**
+   * Frames that may wait before reading stops: 1 to 1 048 576. It starts again at half. Default 1
+   * 024.
+   */
   readonly maxMailboxLength?: number
-  /** Bytes of frames that may wait before reading stops: 1 to 1 GiB. It starts again at half. Default 1 MiB. */
+  /**
+   * Bytes of frames that may wait before reading stops: 1 to 1 GiB. It starts again at half.
+   * Default 1 MiB.
+   */
   readonly maxMailboxBytes?: number
-  /** Infos that may wait, whatever frames do: 1 to 16 777 216. One more meets `infoOverflow`. Default 16 384. */
+  /**
+   * Infos that may wait, whatever frames do: 1 to 16 777 216. One more meets `infoOverflow`.
+   * Default 16 384.
+   */
   readonly maxMailboxInfos?: number
-  /** What an info beyond `maxMailboxInfos` meets: `close` ends the connection 1013, `drop` drops it and counts. Default `close`. */
+  /**
+   * What an info beyond `maxMailboxInfos` meets: `close` ends the connection 1013, `drop` drops it
+   * and counts. Default `close`.
+   */
   readonly infoOverflow?: 'close' | 'drop'
-  /** Bytes of JSON that the presence entries of one connection have in all: 1 to 8 MiB. Default 64 KiB. */
+  /**
+   * Bytes of JSON that the presence entries of one connection have in all: 1 to 8 MiB. Default 64
+   * KiB.
+   */
   readonly maxPresenceBytes?: number
-  /** Unsent bytes, and 256 for each unsent write, that a slow reader may have waiting when a message is sent: 1 to 4 GiB. Default 1 MiB. */
+  /**
+   * Unsent bytes, and 256 for each unsent write, that a slow reader may have waiting when a message
+   * is sent: 1 to 4 GiB. Default 1 MiB.
+   */
   readonly maxBufferedBytes?: number
   /**
-   * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and counts them, `wait` lets
-   * the mailbox stand still until half of it is sent. Default `close`.
+   * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and
+   * counts them, `wait` lets the mailbox stand still until half of it is sent. Default `close`.
    */
   readonly slowPeer?: SlowPeerPolicy
-  /** What a client may send, in messages and control frames, and in bytes. Over it 1008, or nothing is read meanwhile. Default off. */
+  /**
+   * What a client may send, in messages and control frames, and in bytes. Over it 1008, or nothing
+   * is read meanwhile. Default off.
+   */
   readonly rateLimit?: RateLimit
   /** How long the hooks of an upgrade may take, in ms: 1 to 1 hour. Over it 503. Default 10 000. */
   readonly upgradeTimeoutMs?: number
-  /** How long an async `init` may take, in ms: 1 to 1 hour. After that the connection is closed 1011. Default 10 000. */
+  /**
+   * How long an async `init` may take, in ms: 1 to 1 hour. After that the connection is closed
+   * 1011. Default 10 000.
+   */
   readonly initTimeoutMs?: number
   /**
-   * From the first close frame, FIN or refusal until the socket is closed, whatever the peer does, in ms: 1 to 1 hour. Default 5 000.
+   * From the first close frame, FIN or refusal until the socket is closed, whatever the peer does,
+   * in ms: 1 to 1 hour. Default 5 000.
    */
   readonly closeTimeoutMs?: number
-  /** How long the running callback, and then `terminate`, may take at the end, in ms: 1 to 1 hour. Default 5 000. */
+  /**
+   * How long the running callback, and then `terminate`, may take at the end, in ms: 1 to 1 hour.
+   * Default 5 000.
+   */
   readonly terminateTimeoutMs?: number
 }
 
@@ -62,11 +96,17 @@ export interface WebsocketOptions {
 export interface WebsockOptions extends WebsocketOptions {
   /** Connections in all: 1 to 16 777 216. Over it 503. Default unlimited. */
   readonly maxConnections?: number
-  /** Connections of one client IP, or of one key: `{ max, key (request) }`. Over it 429. Default unlimited. */
+  /**
+   * Connections of one client IP, or of one key: `{ max, key (request) }`. Over it 429. Default
+   * unlimited.
+   */
   readonly maxConnectionsPerKey?: number | ConnectionKey
   /** The close code when the server closes. Default 1012. */
   readonly shutdownCode?: number
-  /** What carries topics, refs and presence to other nodes: see docs/engines.md. Default none: they stay in this process. */
+  /**
+   * What carries topics, refs and presence to other nodes: see docs/engines.md. Default none: they
+   * stay in this process.
+   */
   readonly engine?: Engine
   /** How `app.close()` and `app.websock.drain()` end connections. */
   readonly drain?: DrainOptions
@@ -82,7 +122,10 @@ export interface DrainOptions {
 }
 
 /** A plugin's or a route's options, each one filled in. */
-export type ResolvedOptions = { readonly [K in Exclude<keyof WebsockOptions, 'drain'>]-?: NonNullable<WebsockOptions[K]> | undefined } & {
+export type ResolvedOptions = {
+  readonly [K in Exclude<keyof WebsockOptions, 'drain'>]-?:
+    NonNullable<WebsockOptions[K]> | undefined
+} & {
   readonly [K in keyof typeof DEFAULTS]: NonNullable<WebsockOptions[K]>
 } & { readonly drain: Required<DrainOptions> }
 
@@ -118,7 +161,11 @@ const DEFAULTS = {
 } as const satisfies WebsockOptions
 
 // Phoenix's, of its drainer.
-const DRAIN_DEFAULTS: Required<DrainOptions> = { batchSize: 10_000, batchIntervalMs: 2_000, timeoutMs: 30_000 }
+const DRAIN_DEFAULTS: Required<DrainOptions> = {
+  batchSize: 10_000,
+  batchIntervalMs: 2_000,
+  timeoutMs: 30_000
+}
 
 interface Rule {
   /** Completes "must be …". */
@@ -140,10 +187,18 @@ const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
 }
 
 const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = {
-  checkOrigin: { words: 'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"', fits: isCheckOrigin },
+  checkOrigin: {
+    words:
+      'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"',
+    fits: isCheckOrigin
+  },
   subprotocols: { words: 'a list of tokens (RFC 9110 §5.6.2)', fits: isTokenList },
   requireSubprotocol: { words: 'a boolean', fits: isBoolean },
-  codec: { words: 'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType', fits: isCodec },
+  codec: {
+    words:
+      'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType',
+    fits: isCodec
+  },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: { words: 'a boolean', fits: isBoolean },
   heartbeatIntervalMs: integer(0, DAY),
@@ -152,13 +207,23 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
   maxMailboxInfos: integer(1, 16_777_216),
-  infoOverflow: { words: '"close" or "drop"', fits: (value) => value === 'close' || value === 'drop' },
+  infoOverflow: {
+    words: '"close" or "drop"',
+    fits: (value) => value === 'close' || value === 'drop'
+  },
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
-  slowPeer: { words: '"close", "drop" or "wait"', fits: (value) => value === 'close' || value === 'drop' || value === 'wait' },
+  slowPeer: {
+    words: '"close", "drop" or "wait"',
+    fits: (value) => value === 'close' || value === 'drop' || value === 'wait'
+  },
   rateLimit: {
-    words: '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
-    fits: (value) => isRecord(value) && ('messages' in value || 'bytes' in value) && eachFits(value, RATE_LIMIT_RULES)
+    words:
+      '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
+    fits: (value) =>
+      isRecord(value) &&
+      ('messages' in value || 'bytes' in value) &&
+      eachFits(value, RATE_LIMIT_RULES)
   },
   upgradeTimeoutMs: integer(1, HOUR),
   initTimeoutMs: integer(1, HOUR),
@@ -170,10 +235,17 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   ...ROUTE_RULES,
   maxConnections: integer(1, 16_777_216),
   maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
-  engine: { words: `an engine, such as redisEngine(client), that carries at least ${MIN_PAYLOAD_BYTES} bytes`, fits: isEngine },
-  shutdownCode: { words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999', fits: isShutdownCode },
+  engine: {
+    words: `an engine, such as redisEngine(client), that carries at least ${MIN_PAYLOAD_BYTES} bytes`,
+    fits: isEngine
+  },
+  shutdownCode: {
+    words: '1000, 1001, 1012, 1013 or an integer from 3000 to 4999',
+    fits: isShutdownCode
+  },
   drain: {
-    words: '{ batchSize, batchIntervalMs, timeoutMs }: integers from 1 to 16777216, 0 to 3600000, 1 to 86400000',
+    words:
+      '{ batchSize, batchIntervalMs, timeoutMs }: integers from 1 to 16777216, 0 to 3600000, 1 to 86400000',
     fits: (value) => isRecord(value) && eachFits(value, DRAIN_RULES)
   }
 }
@@ -181,9 +253,14 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
 // What Fastify itself reads from the options of `register`.
 const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
-/** Checks the plugin's options and fills them in. Throws FST_WEBSOCK_UNKNOWN_OPTION or FST_WEBSOCK_INVALID_OPTION. */
+/**
+ * Checks the plugin's options and fills them in. Throws FST_WEBSOCK_UNKNOWN_OPTION or
+ * FST_WEBSOCK_INVALID_OPTION.
+ */
 export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
-  const own = Object.fromEntries(Object.entries(given).filter(([name]) => !FASTIFY_OPTIONS.has(name)))
+  const own = Object.fromEntries(
+    Object.entries(given).filter(([name]) => !FASTIFY_OPTIONS.has(name))
+  )
   const { drain, ...checked } = check<WebsockOptions>(own, PLUGIN_RULES, 'of fastify-websock')
   return {
     codec: undefined,
@@ -198,35 +275,73 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
 }
 
 /** Checks the options of one drain and fills them in from the plugin's. Throws as above. */
-export function resolveDrainOptions (given: DrainOptions, plugin: ResolvedOptions): Required<DrainOptions> {
-  return { ...plugin.drain, ...check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain').drain }
+export function resolveDrainOptions (
+  given: DrainOptions,
+  plugin: ResolvedOptions
+): Required<DrainOptions> {
+  return {
+    ...plugin.drain,
+    ...check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain').drain
+  }
 }
 
 /** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
-export function resolveRouteOptions (given: WebsocketOptions | undefined, plugin: ResolvedOptions, route: string): ResolvedOptions {
-  if (given !== undefined && !isRecord(given)) throw new FST_WEBSOCK_INVALID_OPTION(`\`websocketOptions\` of ${route}`, 'an object', show(given))
-  const options: ResolvedOptions = { ...plugin, ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`) }
+export function resolveRouteOptions (
+  given: WebsocketOptions | undefined,
+  plugin: ResolvedOptions,
+  route: string
+): ResolvedOptions {
+  if (given !== undefined && !isRecord(given)) {
+    throw new FST_WEBSOCK_INVALID_OPTION(
+      `\`websocketOptions\` of ${route}`,
+      'an object',
+      show(given)
+    )
+  }
+  const options: ResolvedOptions = {
+    ...plugin,
+    ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
+  }
   // It would refuse everybody.
-  if (options.requireSubprotocol && options.subprotocols.length === 0) throw new FST_WEBSOCK_INVALID_OPTION(`\`requireSubprotocol\` of ${route}`, 'false where `subprotocols` is empty', 'true')
+  if (options.requireSubprotocol && options.subprotocols.length === 0) {
+    throw new FST_WEBSOCK_INVALID_OPTION(
+      `\`requireSubprotocol\` of ${route}`,
+      'false where `subprotocols` is empty',
+      'true'
+    )
+  }
   return options
 }
 
-function check<O> (given: Readonly<Record<string, unknown>>, rules: { readonly [K in keyof Required<O>]: Rule }, where: string): O {
+function check<O> (
+  given: Readonly<Record<string, unknown>>,
+  rules: { readonly [K in keyof Required<O>]: Rule },
+  where: string
+): O {
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   for (const [name, value] of set) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof O] : undefined
-    if (rule === undefined) throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(rules).join(', '))
-    if (!rule.fits(value)) throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` ${where}`, rule.words, show(value))
+    if (rule === undefined) {
+      throw new FST_WEBSOCK_UNKNOWN_OPTION(name, where, Object.keys(rules).join(', '))
+    }
+    if (!rule.fits(value)) {
+      throw new FST_WEBSOCK_INVALID_OPTION(`\`${name}\` ${where}`, rule.words, show(value))
+    }
   }
   return Object.fromEntries(set) as O
 }
 
 function integer (min: number, max: number): Rule {
-  return { words: `an integer from ${min} to ${max}`, fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max }
+  return {
+    words: `an integer from ${min} to ${max}`,
+    fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+  }
 }
 
 function eachFits (given: object, rules: Readonly<Record<string, Rule>>): boolean {
-  return Object.entries(given).every(([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true)
+  return Object.entries(given).every(
+    ([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true
+  )
 }
 
 function isRecord (value: unknown): value is object {
@@ -238,33 +353,61 @@ function isBoolean (value: unknown): boolean {
 }
 
 function isCheckOrigin (value: unknown): boolean {
-  return typeof value === 'boolean' || typeof value === 'function' ||
-    (Array.isArray(value) && value.every((origin) => typeof origin === 'string' && isOriginEntry(origin)))
+  return (
+    typeof value === 'boolean' ||
+    typeof value === 'function' ||
+    (Array.isArray(value) &&
+      value.every((origin) => typeof origin === 'string' && isOriginEntry(origin)))
+  )
 }
 
 function isTokenList (value: unknown): boolean {
-  return Array.isArray(value) && value.every((token) => typeof token === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (token) => typeof token === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token)
+    )
+  )
 }
 
 function isCodec (value: unknown): boolean {
-  const { opcode, contentType, decode, encode } = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
-  return (opcode === 'text' || opcode === 'binary') && typeof decode === 'function' && typeof encode === 'function' &&
+  const { opcode, contentType, decode, encode } = (value ?? {}) as Partial<
+    Record<keyof TextCodec, unknown>
+  >
+  return (
+    (opcode === 'text' || opcode === 'binary') &&
+    typeof decode === 'function' &&
+    typeof encode === 'function' &&
     (contentType === undefined || typeof contentType === 'string')
+  )
 }
 
 function isEngine (value: unknown): boolean {
   const engine = (value ?? {}) as { readonly [K in keyof Engine]?: unknown }
-  return Number.isInteger(engine.maxPayloadBytes) && (engine.maxPayloadBytes as number) >= MIN_PAYLOAD_BYTES &&
-    (['start', 'subscribe', 'unsubscribe', 'publish', 'stop'] as const).every((name) => typeof engine[name] === 'function')
+  return (
+    Number.isInteger(engine.maxPayloadBytes) &&
+    (engine.maxPayloadBytes as number) >= MIN_PAYLOAD_BYTES &&
+    (['start', 'subscribe', 'unsubscribe', 'publish', 'stop'] as const).every(
+      (name) => typeof engine[name] === 'function'
+    )
+  )
 }
 
 function isPerKey (value: unknown): boolean {
-  const { max, key } = (typeof value === 'object' && value !== null ? value : { max: value, key: isPerKey }) as { max?: unknown, key?: unknown }
+  const { max, key } = (
+    typeof value === 'object' && value !== null ? value : { max: value, key: isPerKey }
+  ) as { max?: unknown, key?: unknown }
   return integer(1, 16_777_216).fits(max) && typeof key === 'function'
 }
 
 function isShutdownCode (value: unknown): boolean {
-  return value === 1000 || value === 1001 || value === 1012 || value === 1013 || integer(3000, 4999).fits(value)
+  return (
+    value === 1000 ||
+    value === 1001 ||
+    value === 1012 ||
+    value === 1013 ||
+    integer(3000, 4999).fits(value)
+  )
 }
 
 function show (value: unknown): string {

@@ -6,7 +6,11 @@ import fp from 'fastify-plugin'
 import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { nameOfTopic } from '../connection/topic.ts'
-import { FST_WEBSOCK_ALREADY_REGISTERED, FST_WEBSOCK_FOREIGN_PLUGIN, FST_WEBSOCK_INVALID_ADDRESS } from '../errors.ts'
+import {
+  FST_WEBSOCK_ALREADY_REGISTERED,
+  FST_WEBSOCK_FOREIGN_PLUGIN,
+  FST_WEBSOCK_INVALID_ADDRESS
+} from '../errors.ts'
 import { guardRegister, refuseForeign } from './foreign.ts'
 import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
@@ -18,7 +22,12 @@ import { Gate } from '../upgrade/gate.ts'
 import { guardRoutes } from './guard.ts'
 import { checkHandshake } from '../upgrade/handshake.ts'
 import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
-import { resolveDrainOptions, resolvePluginOptions, type ResolvedOptions, type WebsockOptions } from './options.ts'
+import {
+  resolveDrainOptions,
+  resolvePluginOptions,
+  type ResolvedOptions,
+  type WebsockOptions
+} from './options.ts'
 import { Residents } from './residents.ts'
 import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
@@ -33,7 +42,10 @@ export interface Inside {
 
 const servers = new WeakMap<object, Inside>()
 
-/** The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or unknown option. */
+/**
+ * The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or
+ * unknown option.
+ */
 export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
 
 async function register (instance: FastifyInstance, given: WebsockOptions): Promise<void> {
@@ -46,16 +58,24 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const residents = new Residents(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, guardRoutes(instance))
-  const gate = new Gate(instance.server, options, loop, (request) => routes.isWebsocketRoute(request))
+  const gate = new Gate(instance.server, options, loop, (request) =>
+    routes.isWebsocketRoute(request)
+  )
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
-  const topics = new PubSub<PreparedMessage>({ node, find: (address) => residents.get(address), engine: options.engine, log: instance.log })
+  const topics = new PubSub<PreparedMessage>({
+    node,
+    find: (address) => residents.get(address),
+    engine: options.engine,
+    log: instance.log
+  })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
   const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
   const mounts = new RouteMounts(options, host)
   servers.set(instance.server, { loop, residents, mounts })
-  // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and hooks run in the order they were added.
+  // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and
+  // hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
   takeOverHangUp(instance, gate)
   await registerWebsocketPlugin(instance, options, host)
@@ -78,7 +98,11 @@ export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside
   return servers.get(server)
 }
 
-function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics }: Host): void {
+function decorate (
+  instance: FastifyInstance,
+  options: ResolvedOptions,
+  { gate, residents, topics }: Host
+): void {
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
@@ -92,25 +116,37 @@ function decorate (instance: FastifyInstance, options: ResolvedOptions, { gate, 
     untrack: (topic, key) => topics.untrack(nameOfTopic(topic), key),
     presence: (topic) => topics.presence(nameOfTopic(topic)),
     ready: () => topics.ready,
-    get lostPublications () { return topics.lost },
-    publish: (topic, info, { except } = {}) => topics.publish(nameOfTopic(topic), info, { except: idOf(except) }),
-    broadcast: (topic, message, { except } = {}) => topics.broadcast(nameOfTopic(topic), message, { except: idOf(except) }),
-    drain: (given = {}) => drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
+    get lostPublications () {
+      return topics.lost
+    },
+    publish: (topic, info, { except } = {}) =>
+      topics.publish(nameOfTopic(topic), info, { except: idOf(except) }),
+    broadcast: (topic, message, { except } = {}) =>
+      topics.broadcast(nameOfTopic(topic), message, { except: idOf(except) }),
+    drain: (given = {}) =>
+      drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
       const headers = gate.headersOf(request.raw)
-      return await checkHandshake(request, headers, own) ?? admissionRefusal(request, headers, own, residents) ?? null
+      return (
+        (await checkHandshake(request, headers, own)) ??
+        admissionRefusal(request, headers, own, residents) ??
+        null
+      )
     }
   })
 }
 
 /**
- * @fastify/websocket destroys the socket as soon as it has written an answer, which can cost the client the end of it, and
- * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an upgrade, also without a route.
+ * @fastify/websocket destroys the socket as soon as it has written an answer, which can cost the
+ *   client the end of it, and
+ * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an
+ * upgrade, also without a route.
  */
 function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
   const route = instance.routing.bind(instance)
-  // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see it for each request,
+  // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see
+  //   it for each request,
   // also where no hook runs (a malformed URL, a route outside of this context).
   instance.routing = (request: IncomingMessage, response: ServerResponse) => {
     gate.find(request)?.answerWith(response)
@@ -132,16 +168,32 @@ function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
   })
 }
 
-async function registerWebsocketPlugin (instance: FastifyInstance, options: ResolvedOptions, host: Host): Promise<void> {
+async function registerWebsocketPlugin (
+  instance: FastifyInstance,
+  options: ResolvedOptions,
+  host: Host
+): Promise<void> {
   await instance.register(fastifyWebsocket, {
-    options: { server: host.gate.door as never, maxPayload: options.maxMessageBytes, ...{ closeTimeout: options.closeTimeoutMs } },
+    options: {
+      server: host.gate.door as never,
+      maxPayload: options.maxMessageBytes,
+      ...{ closeTimeout: options.closeTimeoutMs }
+    },
     preClose: () => shutDown(instance, options, host)
   })
-  instance.websocketServer.on('connection', (_websocket, request) => host.gate.find(request)?.accept())
+  instance.websocketServer.on('connection', (_websocket, request) =>
+    host.gate.find(request)?.accept()
+  )
 }
 
-/** Ends everything that `server.close()` would wait for. Each end has its time limit, so this has. */
-async function shutDown (instance: FastifyInstance, options: ResolvedOptions, { gate, residents, topics }: Host): Promise<void> {
+/**
+ * Ends everything that `server.close()` would wait for. Each end has its time limit, so this has.
+ */
+async function shutDown (
+  instance: FastifyInstance,
+  options: ResolvedOptions,
+  { gate, residents, topics }: Host
+): Promise<void> {
   const { shutdownCode } = options
   residents.startDraining()
   gate.close()

@@ -1,6 +1,11 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
-import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_INVALID_KEY, FST_WEBSOCK_TOO_MANY_CONNECTIONS, FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY } from '../errors.ts'
+import {
+  FST_WEBSOCK_DRAINING,
+  FST_WEBSOCK_INVALID_KEY,
+  FST_WEBSOCK_TOO_MANY_CONNECTIONS,
+  FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY
+} from '../errors.ts'
 import { RETRY_AFTER_SECONDS } from '../upgrade/upgrade.ts'
 
 /** How connections are counted together. */
@@ -43,18 +48,29 @@ export class Residents {
   refusal (request: FastifyRequest): FastifyError | undefined {
     const { maxConnections, maxConnectionsPerKey } = this.#options
     if (this.#draining) return retryLater(new FST_WEBSOCK_DRAINING())
-    if (maxConnections !== undefined && this.#open >= maxConnections) return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
+    if (maxConnections !== undefined && this.#open >= maxConnections) {
+      return retryLater(new FST_WEBSOCK_TOO_MANY_CONNECTIONS())
+    }
     if (maxConnectionsPerKey === undefined) return undefined
-    const max = typeof maxConnectionsPerKey === 'number' ? maxConnectionsPerKey : maxConnectionsPerKey.max
-    return (this.#keys.get(this.keyOf(request) ?? '') ?? 0) >= max ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY() : undefined
+    const max =
+      typeof maxConnectionsPerKey === 'number' ? maxConnectionsPerKey : maxConnectionsPerKey.max
+    return (this.#keys.get(this.keyOf(request) ?? '') ?? 0) >= max
+      ? new FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY()
+      : undefined
   }
 
-  /** What it is counted by, if by anything. Throws FST_WEBSOCK_INVALID_KEY, and what the option's function throws: to be asked for before the 101. */
+  /**
+   * What it is counted by, if by anything. Throws FST_WEBSOCK_INVALID_KEY, and what the option's
+   * function throws: to be asked for before the 101.
+   */
   keyOf (request: FastifyRequest): string | undefined {
     const { maxConnectionsPerKey } = this.#options
     if (maxConnectionsPerKey === undefined) return undefined
     // A Unix socket has no address: its clients are counted together.
-    const key: unknown = typeof maxConnectionsPerKey === 'object' ? maxConnectionsPerKey.key(request) : request.ip as string | undefined ?? ''
+    const key: unknown =
+      typeof maxConnectionsPerKey === 'object'
+        ? maxConnectionsPerKey.key(request)
+        : ((request.ip as string | undefined) ?? '')
     if (typeof key !== 'string') throw new FST_WEBSOCK_INVALID_KEY(typeof key)
     return key
   }

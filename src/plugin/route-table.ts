@@ -12,8 +12,8 @@ type Looked = Pick<IncomingMessage, 'method' | 'url' | 'headers'>
 /**
  * Tells which upgrades belong to websocket routes, before any hook runs.
  *
- * Fastify tells publicly only that some route matches, so its GET routes are looked up once more here, with its own router
- * and its router options.
+ * Fastify tells publicly only that some route matches, so its GET routes are looked up once more
+ * here, with its own router and its router options.
  */
 export class RouteTable {
   readonly #instance: FastifyInstance
@@ -41,8 +41,11 @@ export class RouteTable {
     const options = readRouterOptions(this.#instance)
     const known = new Set(['host', 'version', ...Object.keys(options.constraints ?? {})])
     const lookup = buildLookup(this.#routes, options, known)
-    // A strategy of `addConstraintStrategy` may be asynchronous, and then `rewriteUrl` below could not end the call.
-    const strange = this.#routes.some(({ route }) => Object.keys(route.constraints ?? {}).some((name) => !known.has(name)))
+    // A strategy of `addConstraintStrategy` may be asynchronous, and then `rewriteUrl` below could
+    // not end the call.
+    const strange = this.#routes.some(({ route }) =>
+      Object.keys(route.constraints ?? {}).some((name) => !known.has(name))
+    )
     return (request) => {
       const url = strange ? request.url ?? '/' : rewriteUrl(this.#routing, request)
       return lookup({ method: 'GET', url, headers: request.headers })
@@ -51,38 +54,66 @@ export class RouteTable {
 }
 
 function readRouterOptions ({ initialConfig }: FastifyInstance): Config {
-  const names = ['caseSensitive', 'ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'maxParamLength', 'allowUnsafeRegex', 'useSemicolonDelimiter'] as const
-  const given = { ...initialConfig, ...initialConfig.routerOptions } as Config & Readonly<Record<typeof names[number], unknown>>
-  const constraints = Object.entries(given.constraints ?? {}).filter(([, { deriveConstraint }]) => deriveConstraint.length <= 2)
+  const names = [
+    'caseSensitive',
+    'ignoreTrailingSlash',
+    'ignoreDuplicateSlashes',
+    'maxParamLength',
+    'allowUnsafeRegex',
+    'useSemicolonDelimiter'
+  ] as const
+  const given = { ...initialConfig, ...initialConfig.routerOptions } as Config
+    & Readonly<Record<(typeof names)[number], unknown>>
+  const constraints = Object.entries(given.constraints ?? {}).filter(
+    ([, { deriveConstraint }]) => deriveConstraint.length <= 2
+  )
   return {
-    ...Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])),
+    ...Object.fromEntries(
+      names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])
+    ),
     // Copies: find-my-way writes into them, and these are frozen.
     constraints: Object.fromEntries(constraints.map(([name, strategy]) => [name, { ...strategy }]))
   }
 }
 
 /** `known`: the constraints that can be looked at. Any value of another one counts as a match. */
-function buildLookup (routes: readonly DeclaredRoute[], options: Config, known: ReadonlySet<string>): (request: Looked) => boolean {
+function buildLookup (
+  routes: readonly DeclaredRoute[],
+  options: Config,
+  known: ReadonlySet<string>
+): (request: Looked) => boolean {
   const refuse = (): boolean => false
-  const router = findMyWay<Version>({ ...options, defaultRoute: refuse, onBadUrl: refuse, onMaxParamLength: refuse })
-  // Websocket routes first: of two that differ only in constraints that are not known, the first one stands.
+  const router = findMyWay<Version>({
+    ...options,
+    defaultRoute: refuse,
+    onBadUrl: refuse,
+    onMaxParamLength: refuse
+  })
+  // Websocket routes first: of two that differ only in constraints that are not known, the first
+  // one stands.
   for (const isWebsocket of [true, false]) {
     const answer = (() => isWebsocket) as unknown as Handler<Version>
     for (const { url, route } of routes) {
       if (isWebsocketRoute(route) !== isWebsocket) continue
-      const constraints = Object.fromEntries(Object.entries(route.constraints ?? {}).filter(([name]) => known.has(name)))
+      const constraints = Object.fromEntries(
+        Object.entries(route.constraints ?? {}).filter(([name]) => known.has(name))
+      )
       for (const path of [url, route.url]) {
-        if (router.findRoute('GET', path, constraints) === null) router.on('GET', path, { constraints }, answer)
+        if (router.findRoute('GET', path, constraints) === null) {
+          router.on('GET', path, { constraints }, answer)
+        }
       }
     }
   }
   // It gives what the handler gives, which takes no part in an answer.
-  return (request) => router.lookup(request as IncomingMessage, undefined as never) as unknown as boolean
+  return (request) =>
+    router.lookup(request as IncomingMessage, undefined as never) as unknown as boolean
 }
 
 /**
- * The URL that Fastify looks a route up by. What its `rewriteUrl` option makes of a request's URL is not public, but
- * `routing` calls it first: it is given a view of the request that ends the call at the lookup, before a route is found.
+ * The URL that Fastify looks a route up by. What its `rewriteUrl` option makes of a request's URL
+ * is not public, but `routing` calls it first: it is given a view of the request that ends the call
+ * at the lookup, before a route is found.
  */
 function rewriteUrl (routing: Routing, request: IncomingMessage): string {
   let url = request.url ?? '/'

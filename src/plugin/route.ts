@@ -1,5 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
+import type {
+  FastifyError,
+  FastifyReply,
+  FastifyRequest,
+  RouteHandlerMethod,
+  RouteOptions
+} from 'fastify'
 import { Connection } from '../connection/connection.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { AnyHandler } from '../connection/handler.ts'
@@ -35,8 +41,16 @@ interface Agreed {
 const kRoute = Symbol('fastify-websock.route')
 
 const CALLBACKS = [
-  'init', 'guard', 'handleIn', 'handleInvalid', 'handleControl', 'handleInfo', 'handleDrain', 'handleGap',
-  'handlePresence', 'terminate'
+  'init',
+  'guard',
+  'handleIn',
+  'handleInvalid',
+  'handleControl',
+  'handleInfo',
+  'handleDrain',
+  'handleGap',
+  'handlePresence',
+  'terminate'
 ] as const
 
 /**
@@ -62,13 +76,17 @@ export class WebsocketRoute {
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
   }
 
-  /** Puts the upgrade into the route: our checks behind its `onRequest` hooks, the 101 behind its `onSend` hooks. */
+  /**
+   * Puts the upgrade into the route: our checks behind its `onRequest` hooks, the 101 behind its
+   * `onSend` hooks.
+   */
   mount (route: RouteOptions): void {
     const check = this.#check.bind(this)
     const upgrade = this.#upgrade.bind(this)
     keepLast(route, 'onRequest', check)
     keepLast(route, 'onSend', upgrade)
-    // A hook that fails at the 101 ends in an error handler, whose answer goes through the same onSend hooks.
+    // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
+    // onSend hooks.
     route.onError = [...listOf(route.onError), (request, reply, _error, done) => {
       this.#host.gate.find(request.raw)?.withdraw(reply)
       done()
@@ -84,13 +102,20 @@ export class WebsocketRoute {
     return function (request, reply) {
       const upgrade = websocket.#host.gate.find(request.raw)
       if (upgrade === undefined) return websocket.#handler?.call(this, request, reply)
-      const refusal = admissionRefusal(request, upgrade.headers, websocket.options, websocket.#host.residents)
+      const refusal = admissionRefusal(
+        request,
+        upgrade.headers,
+        websocket.options,
+        websocket.#host.residents
+      )
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
       // `attachValidation` leaves it to the handler.
       if (request.validationError !== undefined) return reply.send(request.validationError)
-      // The 101 goes through the onSend hooks like every answer: cookies and sessions are written there.
+      // The 101 goes through the onSend hooks like every answer: cookies and sessions are written
+      // there.
       upgrade.admit(reply)
-      // Returned for the handler of another plugin around this one: what an async one gives, Fastify would send once more.
+      // Returned for the handler of another plugin around this one: what an async one gives,
+      // Fastify would send once more.
       return reply.send()
     }
   }
@@ -104,14 +129,21 @@ export class WebsocketRoute {
     }
     if (upgrade.over) return
     const verdict = checkHandshake(request, upgrade.headers, this.options)
-    if (verdict instanceof Promise) verdict.then((refusal) => done(withHeaders(reply, refusal)), done)
-    else done(withHeaders(reply, verdict))
+    if (verdict instanceof Promise) {
+      verdict.then((refusal) => done(withHeaders(reply, refusal)), done)
+    } else done(withHeaders(reply, verdict))
   }
 
-  #upgrade (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error?: Error | null, payload?: unknown) => void): void {
+  #upgrade (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+    done: (error?: Error | null, payload?: unknown) => void
+  ): void {
     const upgrade = this.#host.gate.find(request.raw)
     if (upgrade?.takeAdmission(reply) !== true) return done(null, payload)
-    // The client has gone, or was told that it took too long, or a hook has begun an answer by itself and goes on with it.
+    // The client has gone, or was told that it took too long, or a hook has begun an answer by
+    // itself and goes on with it.
     if (upgrade.over || reply.raw.headersSent) {
       reply.hijack()
       return
@@ -119,7 +151,9 @@ export class WebsocketRoute {
     let refusal: Error | undefined
     try {
       // Once more: onSend hooks may have taken their time.
-      refusal = admissionRefusal(request, upgrade.headers, this.options, this.#host.residents) ?? this.#switch(upgrade, request, reply)
+      refusal =
+        admissionRefusal(request, upgrade.headers, this.options, this.#host.residents) ??
+        this.#switch(upgrade, request, reply)
     } catch (error) {
       return done(error as Error)
     }
@@ -128,8 +162,8 @@ export class WebsocketRoute {
   }
 
   /**
-   * Switches protocols. From here to the end of `connect` all is one tick, so no frame can come too early. Throws, or gives
-   * a refusal, only before anything is on the wire.
+   * Switches protocols. From here to the end of `connect` all is one tick, so no frame can come too
+   * early. Throws, or gives a refusal, only before anything is on the wire.
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
     const headerLines = toHeaderLines(reply)
@@ -137,12 +171,25 @@ export class WebsocketRoute {
     const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
     const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
     if (deflate instanceof Error) return deflate
-    if (switchProtocols(upgrade, { subprotocol, deflate, headerLines })) this.#connect(upgrade, request, { subprotocol, deflate, key })
+    if (switchProtocols(upgrade, { subprotocol, deflate, headerLines })) {
+      this.#connect(upgrade, request, { subprotocol, deflate, key })
+    }
   }
 
-  #connect ({ socket }: Upgrade, request: FastifyRequest, { subprotocol, deflate, key }: Agreed): void {
+  #connect (
+    { socket }: Upgrade,
+    request: FastifyRequest,
+    { subprotocol, deflate, key }: Agreed
+  ): void {
     const { residents, nextId } = this.#host
-    const connection = new Connection(this.endpoint as Endpoint, { id: nextId(), log: request.log, socket, subprotocol, windowBits: deflate?.windowBits, key })
+    const connection = new Connection(this.endpoint as Endpoint, {
+      id: nextId(),
+      log: request.log,
+      socket,
+      subprotocol,
+      windowBits: deflate?.windowBits,
+      key
+    })
     residents.moveIn(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
@@ -150,7 +197,10 @@ export class WebsocketRoute {
 }
 
 /** A route of @fastify/websocket's own kind. */
-export function isForeign (route: { readonly websocket?: unknown, readonly wsHandler?: unknown }): boolean {
+export function isForeign (route: {
+  readonly websocket?: unknown
+  readonly wsHandler?: unknown
+}): boolean {
   return Boolean(route.websocket) || Boolean(route.wsHandler)
 }
 
@@ -169,15 +219,25 @@ export function routeOf (config: unknown): WebsocketRoute | undefined {
   return (config as { [kRoute]?: WebsocketRoute } | undefined)?.[kRoute]
 }
 
-/** Draining, limits, then the subprotocol: why this request may not be upgraded now, or undefined. */
-export function admissionRefusal (request: FastifyRequest, headers: IncomingHttpHeaders, options: ResolvedOptions, residents: Residents): FastifyError | undefined {
+/**
+ * Draining, limits, then the subprotocol: why this request may not be upgraded now, or undefined.
+ */
+export function admissionRefusal (
+  request: FastifyRequest,
+  headers: IncomingHttpHeaders,
+  options: ResolvedOptions,
+  residents: Residents
+): FastifyError | undefined {
   const refusal = residents.refusal(request)
   if (refusal !== undefined) return refusal
   const agreed = agreeOnSubprotocol(headers, options)
   return agreed instanceof Error ? agreed : undefined
 }
 
-/** Gives the error, and its headers to the reply, so that an error handler of the application's keeps them. */
+/**
+ * Gives the error, and its headers to the reply, so that an error handler of the application's
+ * keeps them.
+ */
 function withHeaders<E extends Error> (reply: FastifyReply, error: E | undefined): E | undefined {
   const { headers } = (error ?? {}) as { headers?: Record<string, string> }
   if (headers !== undefined) reply.headers(headers)
@@ -185,24 +245,40 @@ function withHeaders<E extends Error> (reply: FastifyReply, error: E | undefined
 }
 
 function checkHandler (handler: unknown, route: string): asserts handler is AnyHandler {
-  if (typeof handler !== 'object' || handler === null) throw new FST_WEBSOCK_INVALID_HANDLER(route, '', 'an object with callbacks such as handleIn')
+  if (typeof handler !== 'object' || handler === null) {
+    throw new FST_WEBSOCK_INVALID_HANDLER(route, '', 'an object with callbacks such as handleIn')
+  }
   const callbacks = handler as Readonly<Record<string, unknown>>
   for (const name of CALLBACKS) {
-    if (callbacks[name] !== undefined && typeof callbacks[name] !== 'function') throw new FST_WEBSOCK_INVALID_HANDLER(route, `.${name}`, 'a function')
+    if (callbacks[name] !== undefined && typeof callbacks[name] !== 'function') {
+      throw new FST_WEBSOCK_INVALID_HANDLER(route, `.${name}`, 'a function')
+    }
   }
   // A misspelt callback would never be called.
-  const unknown = Object.keys(callbacks).find((name) => /^(handle|on)[A-Z]/.test(name) && !CALLBACKS.some((known) => known === name))
-  if (unknown !== undefined) throw new FST_WEBSOCK_INVALID_HANDLER(route, `.${unknown}`, `one of ${CALLBACKS.join(', ')}, on`)
+  const unknown = Object.keys(callbacks).find(
+    (name) => /^(handle|on)[A-Z]/.test(name) && !CALLBACKS.some((known) => known === name)
+  )
+  if (unknown !== undefined) {
+    throw new FST_WEBSOCK_INVALID_HANDLER(
+      route,
+      `.${unknown}`,
+      `one of ${CALLBACKS.join(', ')}, on`
+    )
+  }
   if (callbacks['on'] === undefined) return
   for (const [field, map] of entriesOf(callbacks['on'], route, '.on')) {
     for (const [value, callback] of entriesOf(map, route, `.on.${field}`)) {
-      if (typeof callback !== 'function') throw new FST_WEBSOCK_INVALID_HANDLER(route, `.on.${field}.${value}`, 'a function')
+      if (typeof callback !== 'function') {
+        throw new FST_WEBSOCK_INVALID_HANDLER(route, `.on.${field}.${value}`, 'a function')
+      }
     }
   }
 }
 
 function entriesOf (map: unknown, route: string, path: string): Array<[string, unknown]> {
-  if (typeof map !== 'object' || map === null) throw new FST_WEBSOCK_INVALID_HANDLER(route, path, 'an object')
+  if (typeof map !== 'object' || map === null) {
+    throw new FST_WEBSOCK_INVALID_HANDLER(route, path, 'an object')
+  }
   return Object.entries(map)
 }
 
@@ -211,13 +287,18 @@ function listOf<T> (hooks: T | T[] | undefined): T[] {
 }
 
 /**
- * Adds a hook behind all others of the route, also behind those that the onRoute hooks of other plugins add after this:
- * Fastify reads the list when all plugins are loaded.
+ * Adds a hook behind all others of the route, also behind those that the onRoute hooks of other
+ * plugins add after this: Fastify reads the list when all plugins are loaded.
  *
- * A plugin may also replace each hook of the list with a wrapper (@fastify/otel does). Then the wrapper stays in its
- * place and lets the request pass, and the hook is added behind the list again.
+ * A plugin may also replace each hook of the list with a wrapper (@fastify/otel does). Then the
+ * wrapper stays in its place and lets the request pass, and the hook is added behind the list
+ * again.
  */
-function keepLast (route: RouteOptions, name: 'onRequest' | 'onSend', hook: (...args: never[]) => unknown): void {
+function keepLast (
+  route: RouteOptions,
+  name: 'onRequest' | 'onSend',
+  hook: (...args: never[]) => unknown
+): void {
   let hooks: unknown[] = [...listOf<unknown>(route[name])]
   let current = (): void => {}
   const build = () => function own (this: unknown, ...args: unknown[]): void {

@@ -1,10 +1,26 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type {
-  ContextConfigDefault, FastifyBaseLogger, FastifyError, FastifyRequest, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
-  RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface,
-  RouteHandlerMethod, RouteShorthandOptions
+  ContextConfigDefault,
+  FastifyBaseLogger,
+  FastifyError,
+  FastifyRequest,
+  FastifySchema,
+  FastifyTypeProvider,
+  FastifyTypeProviderDefault,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerBase,
+  RawServerDefault,
+  RouteGenericInterface,
+  RouteHandlerMethod,
+  RouteShorthandOptions
 } from 'fastify'
-import type { NoStateFromInitAbove, PresenceEntry, RawSend, WebsocketHandlerObject } from '../connection/handler.ts'
+import type {
+  NoStateFromInitAbove,
+  PresenceEntry,
+  RawSend,
+  WebsocketHandlerObject
+} from '../connection/handler.ts'
 import type { Ref } from '../connection/ref.ts'
 import type { Topic } from '../connection/topic.ts'
 import type { TopicListener } from '../pubsub/listener.ts'
@@ -15,46 +31,84 @@ import type { DrainOptions, WebsocketOptions } from './options.ts'
 
 /** `app.websock` */
 export interface Websock {
-  /** A ref from an address that `ref.address` gave. Its `post` answers false when that connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS. */
+  /**
+   * A ref from an address that `ref.address` gave. Its `post` answers false when that connection
+   * has ended. Throws FST_WEBSOCK_INVALID_ADDRESS.
+   */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
-  /** The open connections of this process: `size`, `countByRoute()`, and `for (const { id, route, ref } of app.websock.connections)`. */
+  /**
+   * The open connections of this process: `size`, `countByRoute()`, and `for (const { id, route,
+   * ref } of app.websock.connections)`.
+   */
   readonly connections: WebsocketConnections
   /**
-   * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for publications, at once and in the publisher's
-   * own call when that is here, unless that is a listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for
+   * publications, at once and in the publisher's own call when that is here, unless that is a
+   * listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws
+   * FST_WEBSOCK_INVALID_TOPIC.
    */
-  readonly subscribe: <Info = unknown>(topic: string | Topic<unknown, Info>, listener: TopicListener<Info>) => void
+  readonly subscribe: <Info = unknown>(
+    topic: string | Topic<unknown, Info>,
+    listener: TopicListener<Info>
+  ) => void
   readonly unsubscribe: (topic: string | Topic, listener: TopicListener<never>) => void
   /**
-   * Resolves with true when publications of other nodes on this topic arrive here: at once without an engine. Resolves with
-   * false when nobody here is subscribed, or the last subscription ends before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
+   * Resolves with true when publications of other nodes on this topic arrive here: at once without
+   * an engine. Resolves with false when nobody here is subscribed, or the last subscription ends
+   * before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
-  /** Makes this process itself present on a topic, as `ws.track` does a connection. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC. */
+  /**
+   * Makes this process itself present on a topic, as `ws.track` does a connection. Throws
+   * FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
+   */
   readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
   readonly untrack: (topic: string | Topic, key: string) => void
-  /** Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here for up to 4 seconds more. */
-  readonly presence: (topic: string | Topic) => PresenceEntry[]
-  /** Tells whether the engine is connected and subscribed to all that is wanted here. Always true without an engine. */
-  readonly ready: () => boolean
-  /** Publications that did not reach the other nodes, because the engine was not connected, or did not keep up. */
-  readonly lostPublications: number
-  /** An info for the mailbox of each subscriber of that topic, but for `except`. Throws FST_WEBSOCK_INVALID_TOPIC. */
-  readonly publish: <Info = unknown>(topic: string | Topic<unknown, Info>, info: NoInfer<Info>, options?: PublishOptions) => void
   /**
-   * A message straight to the socket of each subscriber, with no handler in between: encoded once for each route that they
-   * are of, by its `send` schema and codec. Throws FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
+   * Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here
+   * for up to 4 seconds more.
    */
-  readonly broadcast: <Message = unknown>(topic: string | Topic<Message>, message: NoInfer<Message>, options?: PublishOptions) => void
+  readonly presence: (topic: string | Topic) => PresenceEntry[]
   /**
-   * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left out is the plugin's `drain`.
-   * Resolves with the number of connections that had to be cut when `timeoutMs` was over; 0 is a clean drain.
+   * Tells whether the engine is connected and subscribed to all that is wanted here. Always true
+   * without an engine.
+   */
+  readonly ready: () => boolean
+  /**
+   * Publications that did not reach the other nodes, because the engine was not connected, or did
+   * not keep up.
+   */
+  readonly lostPublications: number
+  /**
+   * An info for the mailbox of each subscriber of that topic, but for `except`. Throws
+   * FST_WEBSOCK_INVALID_TOPIC.
+   */
+  readonly publish: <Info = unknown>(
+    topic: string | Topic<unknown, Info>,
+    info: NoInfer<Info>,
+    options?: PublishOptions
+  ) => void
+  /**
+   * A message straight to the socket of each subscriber, with no handler in between: encoded once
+   * for each route that they are of, by its `send` schema and codec. Throws
+   * FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
+   */
+  readonly broadcast: <Message = unknown>(
+    topic: string | Topic<Message>,
+    message: NoInfer<Message>,
+    options?: PublishOptions
+  ) => void
+  /**
+   * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left
+   * out is the plugin's `drain`. Resolves with the number of connections that had to be cut when
+   * `timeoutMs` was over; 0 is a clean drain.
    */
   readonly drain: (options?: DrainOptions) => Promise<number>
   /**
-   * The verdict that an upgrade of this request would get, without upgrading: handshake, origin, limits, subprotocol.
-   * Resolves with null, or with the error that would be answered: `statusCode`, and `headers` where it has some.
-   * Hooks and schemas have no part in it. On a route of its own the route's `websocketOptions` count, elsewhere the plugin's.
+   * The verdict that an upgrade of this request would get, without upgrading: handshake, origin,
+   * limits, subprotocol. Resolves with null, or with the error that would be answered:
+   * `statusCode`, and `headers` where it has some. Hooks and schemas have no part in it. On a route
+   * of its own the route's `websocketOptions` count, elsewhere the plugin's.
    */
   readonly validateUpgrade: (request: FastifyRequest) => Promise<FastifyError | null>
 }
@@ -66,21 +120,60 @@ export interface PublishOptions {
 
 // ── from schema to type
 
-type Validated<TP extends FastifyTypeProvider, S> = S extends TypeToken<infer T> ? T : (TP & { schema: S })['validator']
-type Serialized<TP extends FastifyTypeProvider, S> = S extends TypeToken<infer T> ? T : (TP & { schema: S })['serializer']
+type Validated<TP extends FastifyTypeProvider, S> =
+  S extends TypeToken<infer T> ? T : (TP & { schema: S })['validator']
+type Serialized<TP extends FastifyTypeProvider, S> =
+  S extends TypeToken<infer T> ? T : (TP & { schema: S })['serializer']
 type MessagesOf<S> = S extends { websocket: infer W } ? W : unknown
-type WithLowercaseKeys<H> = IncomingHttpHeaders & (unknown extends H ? unknown : { [K in keyof H as K extends string ? Lowercase<K> : never]: H[K] })
+type WithLowercaseKeys<H> = IncomingHttpHeaders
+  & (unknown extends H
+    ? unknown
+    : { [K in keyof H as K extends string ? Lowercase<K> : never]: H[K] })
 
-type ParamsOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Params: infer P } ? P : S extends { params: infer P } ? Validated<TP, P> : unknown
-type QueryOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Querystring: infer P } ? P : S extends { querystring: infer P } ? Validated<TP, P> : unknown
-type HeadersOf<TP extends FastifyTypeProvider, S, RG> = WithLowercaseKeys<RG extends { Headers: infer P } ? P : S extends { headers: infer P } ? Validated<TP, P> : unknown>
-type ReceiveOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Receive: infer P } ? P : MessagesOf<S> extends { receive: infer P } ? Validated<TP, P> : RawMessage
-type SendOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Send: infer P } ? P : MessagesOf<S> extends { send: infer P } ? Serialized<TP, P> : RawSend
-type InfoOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Info: infer P } ? P : MessagesOf<S> extends { info: infer P } ? Validated<TP, P> : unknown
+type ParamsOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Params: infer P }
+  ? P
+  : S extends { params: infer P }
+    ? Validated<TP, P>
+    : unknown
+type QueryOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Querystring: infer P }
+  ? P
+  : S extends { querystring: infer P }
+    ? Validated<TP, P>
+    : unknown
+type HeadersOf<TP extends FastifyTypeProvider, S, RG> = WithLowercaseKeys<
+  RG extends { Headers: infer P } ? P : S extends { headers: infer P } ? Validated<TP, P> : unknown
+>
+type ReceiveOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Receive: infer P }
+  ? P
+  : MessagesOf<S> extends { receive: infer P }
+    ? Validated<TP, P>
+    : RawMessage
+type SendOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Send: infer P }
+  ? P
+  : MessagesOf<S> extends { send: infer P }
+    ? Serialized<TP, P>
+    : RawSend
+type InfoOf<TP extends FastifyTypeProvider, S, RG> = RG extends { Info: infer P }
+  ? P
+  : MessagesOf<S> extends { info: infer P }
+    ? Validated<TP, P>
+    : unknown
 
 /** The handler that a route with this schema, type provider and generics needs. */
-export type WebsocketRouteHandler<TP extends FastifyTypeProvider, S, RG, State> = WebsocketHandlerObject<
-  ParamsOf<TP, S, RG>, QueryOf<TP, S, RG>, HeadersOf<TP, S, RG>, ReceiveOf<TP, S, RG>, SendOf<TP, S, RG>, InfoOf<TP, S, RG>, State>
+export type WebsocketRouteHandler<
+  TP extends FastifyTypeProvider,
+  S,
+  RG,
+  State
+> = WebsocketHandlerObject<
+  ParamsOf<TP, S, RG>,
+  QueryOf<TP, S, RG>,
+  HeadersOf<TP, S, RG>,
+  ReceiveOf<TP, S, RG>,
+  SendOf<TP, S, RG>,
+  InfoOf<TP, S, RG>,
+  State
+>
 
 type StateOf<RG> = RG extends { State: infer S } ? S : NoStateFromInitAbove
 
@@ -88,20 +181,44 @@ type StateOf<RG> = RG extends { State: infer S } ? S : NoStateFromInitAbove
 
 export interface WebsocketShorthandOptions<
   RawServer extends RawServerBase = RawServerDefault,
-  RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+  RawRequest extends RawRequestDefaultExpression<RawServer> =
+  RawRequestDefaultExpression<RawServer>,
   RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
   RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
   ContextConfig = ContextConfigDefault,
   SchemaCompiler extends FastifySchema = FastifySchema,
   TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Logger extends FastifyBaseLogger = FastifyBaseLogger,
-  State = any // eslint-disable-line @typescript-eslint/no-explicit-any -- stands for each state, as in the last overload below
-> extends RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger> {
+  State = any
+> extends RouteShorthandOptions<
+  RawServer,
+  RawRequest,
+  RawReply,
+  RouteGeneric,
+  ContextConfig,
+  SchemaCompiler,
+  TypeProvider,
+  Logger
+> {
   websocket?: never
   wsHandler?: never
   /** Answers plain GETs; without it they get 426. */
-  handler?: RouteHandlerMethod<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<SchemaCompiler>, TypeProvider, Logger>
-  websocketHandler: WebsocketRouteHandler<TypeProvider, NoInfer<SchemaCompiler>, RouteGeneric, State>
+  handler?: RouteHandlerMethod<
+    RawServer,
+    RawRequest,
+    RawReply,
+    RouteGeneric,
+    ContextConfig,
+    NoInfer<SchemaCompiler>,
+    TypeProvider,
+    Logger
+  >
+  websocketHandler: WebsocketRouteHandler<
+    TypeProvider,
+    NoInfer<SchemaCompiler>,
+    RouteGeneric,
+    State
+  >
 }
 
 export interface WebsocketRouteOptions<
@@ -114,7 +231,17 @@ export interface WebsocketRouteOptions<
   TypeProvider extends FastifyTypeProvider,
   Logger extends FastifyBaseLogger,
   State
-> extends WebsocketShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger, State> {
+> extends WebsocketShorthandOptions<
+  RawServer,
+  RawRequest,
+  RawReply,
+  RouteGeneric,
+  ContextConfig,
+  SchemaCompiler,
+  TypeProvider,
+  Logger,
+  State
+> {
   method: 'GET' | 'get' | readonly ['GET']
   url: string
 }
@@ -124,38 +251,47 @@ export interface WebsocketRouteOptions<
 declare const kContract: unique symbol
 
 /**
- * The types of one endpoint as its client sees them: a plain object type, for `connect<ContractOf<typeof chat>>(url)`.
+ * The types of one endpoint as its client sees them: a plain object type, for
+ * `connect<ContractOf<typeof chat>>(url)`.
  *
- * The names are the server's, so `Receive` is what the client sends, and `Send` what the client receives. They differ
- * from the types in the handler where a schema transforms (zod, say): the client sends what `receive` takes in, and
- * receives what goes over the wire.
+ * The names are the server's, so `Receive` is what the client sends, and `Send` what the client
+ * receives. They differ from the types in the handler where a schema transforms (zod, say): the
+ * client sends what `receive` takes in, and receives what goes over the wire.
  */
 export interface WebsocketContract<out Params, out Querystring, out Receive, out Send, out Info> {
   readonly Params: Params
   readonly Querystring: Querystring
   readonly Receive: Receive
   readonly Send: Send
-  /** What the route's mailboxes take: `app.websock.ref<ContractOf<typeof chat>['Info']>(address)`. */
+  /**
+   * What the route's mailboxes take: `app.websock.ref<ContractOf<typeof chat>['Info']>(address)`.
+   */
   readonly Info: Info
 }
 
 /** Both sides of a schema that transforms, as Standard Schema has them: zod, valibot, ArkType. */
 interface StandardSchema<out In, out Out> {
-  readonly '~standard': { readonly types?: { readonly input: In, readonly output: Out } | undefined }
+  readonly '~standard': {
+    readonly types?: { readonly input: In, readonly output: Out } | undefined
+  }
 }
 
 /** What a schema is given before it transforms. */
-type Input<TP extends FastifyTypeProvider, S> = S extends StandardSchema<infer In, unknown> ? In : Validated<TP, S>
+type Input<TP extends FastifyTypeProvider, S> =
+  S extends StandardSchema<infer In, unknown> ? In : Validated<TP, S>
 
 /**
- * What is on the wire for a `send` schema: its other side than the one that handlers push. A serializer compiler encodes
- * the output (fastify-type-provider-zod 5 and later) or parses the input (earlier ones).
+ * What is on the wire for a `send` schema: its other side than the one that handlers push. A
+ * serializer compiler encodes the output (fastify-type-provider-zod 5 and later) or parses the
+ * input (earlier ones).
  */
 type OnWire<TP extends FastifyTypeProvider, S> = S extends StandardSchema<infer In, infer Out>
   ? [Serialized<TP, S>, Out] extends [Out, Serialized<TP, S>] ? In : Out
   : Serialized<TP, S>
 
-/** From a schema object that both sides share: `SchemaContract<TypeBoxTypeProvider, typeof schema>`. */
+/**
+ * From a schema object that both sides share: `SchemaContract<TypeBoxTypeProvider, typeof schema>`.
+ */
 export type SchemaContract<TP extends FastifyTypeProvider, S> = WebsocketContract<
   S extends { params: infer P } ? Input<TP, P> : unknown,
   S extends { querystring: infer P } ? Input<TP, P> : unknown,
@@ -163,10 +299,16 @@ export type SchemaContract<TP extends FastifyTypeProvider, S> = WebsocketContrac
   MessagesOf<S> extends { send: infer P } ? OnWire<TP, P> : RawSend,
   InfoOf<TP, S, {}>>
 
-/** From a route made by `defineWebsocketRoute`: `ContractOf<typeof chat>`. See {@link WebsocketContract}. */
+/**
+ * From a route made by `defineWebsocketRoute`: `ContractOf<typeof chat>`. See {@link
+ * WebsocketContract}.
+ */
 export type ContractOf<R> = R extends { readonly [kContract]: infer T } ? T : never
 
-/** What `defineWebsocketRoute` gives: options for `app.get(url, route)` or `app.route({ method: 'GET', url, ...route })`. */
+/**
+ * What `defineWebsocketRoute` gives: options for `app.get(url, route)` or `app.route({ method:
+ * 'GET', url, ...route })`.
+ */
 export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends FastifySchema, State> {
   schema?: S
   websocketOptions?: WebsocketOptions
@@ -175,10 +317,14 @@ export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends Fastif
   readonly [kContract]: SchemaContract<TP, S>
 }
 
-/** A route made by `defineWebsocketRoute`, with hooks beside it or without, as any instance takes it. */
+/**
+ * A route made by `defineWebsocketRoute`, with hooks beside it or without, as any instance takes
+ * it.
+ */
 export type DefinedWebsocketRoute<
   RawServer extends RawServerBase = RawServerDefault,
-  RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+  RawRequest extends RawRequestDefaultExpression<RawServer> =
+  RawRequestDefaultExpression<RawServer>,
   RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>
 > = Omit<RouteShorthandOptions<RawServer, RawRequest, RawReply>, 'schema' | 'websocketHandler'> & {
   readonly [kContract]: unknown
@@ -188,7 +334,10 @@ export type DefinedWebsocketRoute<
 }
 
 export interface DefineWebsocketRoute<TP extends FastifyTypeProvider> {
-  /** The same literal as in `app.get`, outside of one: schema, handler and state are inferred alike. Returns its argument. */
+  /**
+   * The same literal as in `app.get`, outside of one: schema, handler and state are inferred alike.
+   * Returns its argument.
+   */
   <const S extends FastifySchema = {}, State = NoStateFromInitAbove>(route: {
     schema?: S
     websocketOptions?: WebsocketOptions
@@ -206,15 +355,20 @@ declare module 'fastify' {
   }
 
   interface FastifySchema {
-    /** `receive`: what the client may send. `send`: what the server may send. `info`: what the mailbox may be told. */
+    /**
+     * `receive`: what the client may send. `send`: what the server may send. `info`: what the
+     * mailbox may be told.
+     */
     websocket?: { receive?: unknown, send?: unknown, info?: unknown }
   }
 
-  // Not used for inference: State is any here. It is what the last overload of Fastify sees, so that a mistake in a
-  // handler is reported where it is, and not as "'websocketHandler' does not exist".
+  // Not used for inference: State is any here. It is what the last overload of Fastify sees, so
+  // that a mistake in a handler is reported where it is, and not as "'websocketHandler' does not
+  // exist".
   interface RouteShorthandOptions<
     RawServer extends RawServerBase = RawServerDefault,
-    RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+    RawRequest extends RawRequestDefaultExpression<RawServer> =
+    RawRequestDefaultExpression<RawServer>,
     RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
     RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
     ContextConfig = ContextConfigDefault,
@@ -222,8 +376,13 @@ declare module 'fastify' {
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
     Logger extends FastifyBaseLogger = FastifyBaseLogger
   > {
-    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
-    websocketHandler?: WebsocketRouteHandler<TypeProvider, NoInfer<SchemaCompiler>, RouteGeneric, any>
+
+    websocketHandler?: WebsocketRouteHandler<
+      TypeProvider,
+      NoInfer<SchemaCompiler>,
+      RouteGeneric,
+      any
+    >
     /** What this endpoint does otherwise than the plugin's options say. */
     websocketOptions?: WebsocketOptions
   }
@@ -233,7 +392,10 @@ declare module 'fastify' {
 
     // For a route of `defineWebsocketRoute`, whatever its type provider.
     route(
-      opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply> & { method: 'GET' | 'get' | readonly ['GET'], url: string }
+      opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply> & {
+        method: 'GET' | 'get' | readonly ['GET']
+        url: string
+      }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     route<
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
@@ -241,13 +403,24 @@ declare module 'fastify' {
       const SchemaCompiler extends FastifySchema = FastifySchema,
       State = StateOf<RouteGeneric>
     >(
-      opts: WebsocketRouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger, State>
+      opts: WebsocketRouteOptions<
+        RawServer,
+        RawRequest,
+        RawReply,
+        RouteGeneric,
+        ContextConfig,
+        SchemaCompiler,
+        TypeProvider,
+        Logger,
+        State
+      >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 
   interface RouteShorthandMethod<
     RawServer extends RawServerBase = RawServerDefault,
-    RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+    RawRequest extends RawRequestDefaultExpression<RawServer> =
+    RawRequestDefaultExpression<RawServer>,
     RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
     Logger extends FastifyBaseLogger = FastifyBaseLogger
@@ -259,12 +432,23 @@ declare module 'fastify' {
       State = StateOf<RouteGeneric>
     >(
       path: string,
-      opts: WebsocketShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger, State>
+      opts: WebsocketShorthandOptions<
+        RawServer,
+        RawRequest,
+        RawReply,
+        RouteGeneric,
+        ContextConfig,
+        SchemaCompiler,
+        TypeProvider,
+        Logger,
+        State
+      >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
 
-    // Looks as if the one above could do without it, and does two things. A route of `defineWebsocketRoute` fits an
-    // instance of another type provider. And it is the fourth overload that takes two arguments: of up to three
-    // TypeScript prints each one's error, of more the last one's alone (test/types/mistakes.test.ts holds the texts).
+    // Looks as if the one above could do without it, and does two things. A route of
+    // `defineWebsocketRoute` fits an instance of another type provider. And it is the fourth
+    // overload that takes two arguments: of up to three TypeScript prints each one's error, of more
+    // the last one's alone (test/types/mistakes.test.ts holds the texts).
     (
       path: string, opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>

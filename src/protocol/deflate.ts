@@ -19,7 +19,8 @@ export interface DeflateAgreement {
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 
 /** An extension or parameter, and the value as a token, quoted or not (RFC 6455 §9.1). */
-const PARAMETER = /^[\t ]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[\t ]*(?:=[\t ]*("?)([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\2[\t ]*)?$/
+const PARAMETER =
+  /^[\t ]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[\t ]*(?:=[\t ]*("?)([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\2[\t ]*)?$/
 
 type Parameters = ReadonlyMap<string, string | undefined>
 
@@ -27,7 +28,9 @@ type Parameters = ReadonlyMap<string, string | undefined>
  * Answers a Sec-WebSocket-Extensions header: takes the first offer of permessage-deflate that can
  * be met. `undefined`: none can. `malformed`: the header is not a list of extensions.
  */
-export function negotiateDeflate (header: string | undefined): DeflateAgreement | undefined | 'malformed' {
+export function negotiateDeflate (
+  header: string | undefined
+): DeflateAgreement | undefined | 'malformed' {
   if (header === undefined) return undefined
   let agreement: DeflateAgreement | undefined
   for (const offer of header.split(',')) {

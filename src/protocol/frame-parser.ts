@@ -13,7 +13,9 @@ export interface FrameSink {
   readonly inflates: boolean
   /** `count` is to be called. */
   readonly metered: boolean
-  /** Counts what came in: complete frames, and payload bytes, those of unfinished frames included. */
+  /**
+   * Counts what came in: complete frames, and payload bytes, those of unfinished frames included.
+   */
   count (frames: number, bytes: number): void
   /** A whole text message of that many bytes of UTF-8. */
   receiveText (text: string, bytes: number): void
@@ -83,7 +85,8 @@ export class FrameParser {
     while (bytes.length - at >= 2 && !this.#stopped) {
       const first = bytes[at] as number
       const second = bytes[at + 1] as number
-      const isPlain = (first === 0x81 || first === 0x82) && second >= 0x80 && this.#message === undefined
+      const isPlain =
+        (first === 0x81 || first === 0x82) && second >= 0x80 && this.#message === undefined
       if (!isPlain && !this.#checkHeader(first, second)) return bytes.length
       let length = second & 0x7f
       let payloadAt = at + 6
@@ -151,20 +154,25 @@ export class FrameParser {
     if ((first & 0x30) !== 0) return 'RSV2 or RSV3 is set'
     if ((first & RSV1) !== 0 && !(this.#sink.inflates && isDataOpcode(opcode))) return 'RSV1 is set'
     if (second < 0x80) return 'a frame that is not masked'
-    if (isDataOpcode(opcode)) return this.#message === undefined ? undefined : 'a message within a message'
+    if (isDataOpcode(opcode)) {
+      return this.#message === undefined ? undefined : 'a message within a message'
+    }
     if (opcode === OPCODES.continuation) {
       return this.#message === undefined ? 'a continuation of no message' : undefined
     }
     if (opcode < OPCODES.close || opcode > OPCODES.pong) return `the opcode ${opcode}`
     if ((first & FIN) === 0) return 'a control frame that is fragmented'
-    if (opcode === OPCODES.close && second === 0x80 + 1) return 'a close frame with one byte of payload'
+    if (opcode === OPCODES.close && second === 0x80 + 1) {
+      return 'a close frame with one byte of payload'
+    }
     return second > 0x80 + 125 ? 'a control frame with more than 125 bytes' : undefined
   }
 
   /** False, and the parser has failed, when a message would be too long with this frame. */
   #checkLength (first: number, length: number): boolean {
     const opcode = first & 0x0f
-    const isCompressed = opcode === OPCODES.continuation ? this.#message?.isCompressed === true : (first & RSV1) !== 0
+    const isCompressed =
+      opcode === OPCODES.continuation ? this.#message?.isCompressed === true : (first & RSV1) !== 0
     const { maxMessageBytes } = this.#sink.limits
     const most = isCompressed ? maxDeflatedBytes(maxMessageBytes) : maxMessageBytes
     if ((this.#message?.fragments.length ?? 0) + length <= most) return true
@@ -180,16 +188,21 @@ export class FrameParser {
     const ascii = unmask(bytes, from, to)
     const opcode = first & 0x0f
     if (opcode >= OPCODES.close) this.#takeControl(opcode, bytes.subarray(from, to))
-    else if ((first & FIN) === 0 || opcode === OPCODES.continuation) this.#takeFragment(first, bytes, from, to)
-    else if (first === 0x82) this.#sink.receiveBinary(bytes.subarray(from, to))
-    else if (first === 0x81 && ascii) this.#sink.receiveText(bytes.toString('latin1', from, to), to - from)
-    else this.#deliver(opcode, (first & RSV1) !== 0, bytes.subarray(from, to))
+    else if ((first & FIN) === 0 || opcode === OPCODES.continuation) {
+      this.#takeFragment(first, bytes, from, to)
+    } else if (first === 0x82) this.#sink.receiveBinary(bytes.subarray(from, to))
+    else if (first === 0x81 && ascii) {
+      this.#sink.receiveText(bytes.toString('latin1', from, to), to - from)
+    } else this.#deliver(opcode, (first & RSV1) !== 0, bytes.subarray(from, to))
   }
 
   #takeFragment (first: number, bytes: Buffer, from: number, to: number): void {
     const { maxMessageBytes } = this.#sink.limits
     const message = (this.#message ??= {
-      opcode: first & 0x0f, isCompressed: (first & RSV1) !== 0, fragments: new GrowingBuffer(), count: 0
+      opcode: first & 0x0f,
+      isCompressed: (first & RSV1) !== 0,
+      fragments: new GrowingBuffer(),
+      count: 0
     })
     message.fragments.append(bytes, from, to, maxDeflatedBytes(maxMessageBytes))
     const most = Math.max(MIN_MAX_FRAGMENTS, Math.ceil(maxMessageBytes / MIN_FRAGMENT_BYTES))

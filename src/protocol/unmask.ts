@@ -5,8 +5,8 @@ const maskBytes = new Uint8Array(4)
 const maskWord = new Int32Array(maskBytes.buffer)
 
 /**
- * Unmasks a payload in place, with the four bytes before `from` (RFC 6455 §5.3). Twice leaves it as it was.
- * True when all of it is ASCII afterwards.
+ * Unmasks a payload in place, with the four bytes before `from` (RFC 6455 §5.3). Twice leaves it as
+ * it was. True when all of it is ASCII afterwards.
  */
 export function unmask (bytes: Buffer, from: number, to: number): boolean {
   const key = from - 4
@@ -15,10 +15,17 @@ export function unmask (bytes: Buffer, from: number, to: number): boolean {
   const rest = to - ((to - aligned) & 3)
   // The key goes round: the words and the last bytes begin with another byte of it.
   for (let i = 0; i < 4; i++) maskBytes[i] = bytes[key + ((aligned - from + i) & 3)] as number
-  const words = unmaskWords(new Int32Array(bytes.buffer, bytes.byteOffset + aligned, (rest - aligned) >>> 2), maskWord[0] as number)
+  const words = unmaskWords(
+    new Int32Array(bytes.buffer, bytes.byteOffset + aligned, (rest - aligned) >>> 2),
+    maskWord[0] as number
+  )
   let others = 0
-  for (let i = from; i < aligned; i++) others |= (bytes[i] = (bytes[i] as number) ^ (bytes[key + ((i - from) & 3)] as number))
-  for (let i = rest; i < to; i++) others |= (bytes[i] = (bytes[i] as number) ^ (bytes[key + ((i - from) & 3)] as number))
+  for (let i = from; i < aligned; i++) {
+    others |= bytes[i] = (bytes[i] as number) ^ (bytes[key + ((i - from) & 3)] as number)
+  }
+  for (let i = rest; i < to; i++) {
+    others |= bytes[i] = (bytes[i] as number) ^ (bytes[key + ((i - from) & 3)] as number)
+  }
   return (words & 0x80808080) === 0 && others < 0x80
 }
 

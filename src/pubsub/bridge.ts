@@ -7,7 +7,10 @@ export interface BridgeOwner {
   received (topic: string, payload: Uint8Array): void
   /** The broker is there. */
   up (): void
-  /** These topics are subscribed again. For each: since when publications may have been missed, in ms of `performance.now()`. */
+  /**
+   * These topics are subscribed again. For each: since when publications may have been missed, in
+   * ms of `performance.now()`.
+   */
   restored (topics: ReadonlyMap<string, number>): void
   /** A topic is subscribed. */
   subscribed (topic: string): void
@@ -35,14 +38,17 @@ const START_NOTICE_MS = 5_000
 /** Between two log lines of one kind, however often it happens. */
 const LOG_INTERVAL_MS = 60_000
 
-/** Engines that were given to an app. Two apps on one engine would take each other's subscriptions away. */
+/**
+ * Engines that were given to an app. Two apps on one engine would take each other's subscriptions
+ * away.
+ */
 const owned = new WeakSet<Engine>()
 
 /**
  * Keeps an engine subscribed to what is wanted here, publishes, and knows what was missed.
  *
- * Nothing here throws or rejects, but the constructor. For each topic one call at a time is under way; the next one asks for
- * what is wanted then.
+ * Nothing here throws or rejects, but the constructor. For each topic one call at a time is under
+ * way; the next one asks for what is wanted then.
  */
 export class Bridge implements EngineListener {
   readonly #engine: Engine
@@ -83,13 +89,19 @@ export class Bridge implements EngineListener {
     try {
       await this.#engine.start(this)
     } catch (error) {
-      this.#write('error', { err: reasonOf(error) }, 'the engine cannot start: topics stay in this process')
+      this.#write(
+        'error',
+        { err: reasonOf(error) },
+        'the engine cannot start: topics stay in this process'
+      )
       return
     }
     if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
   }
 
-  /** Tells whether the broker is there, takes what is published, and has all subscriptions in force. */
+  /**
+   * Tells whether the broker is there, takes what is published, and has all subscriptions in force.
+   */
   get ready (): boolean {
     return this.#isUp && this.#missing === 0 && !this.#arePublicationsRefused
   }
@@ -107,7 +119,14 @@ export class Bridge implements EngineListener {
     // What is wanted while the broker is known to be away misses something from now on.
     const missingSince = this.#isUp || this.#era === 0 ? undefined : performance.now()
     if (wish === undefined) {
-      this.#wishes.set(topic, { topic, wanted: true, subscribed: false, busy: false, missingSince, drops: 0 })
+      this.#wishes.set(topic, {
+        topic,
+        wanted: true,
+        subscribed: false,
+        busy: false,
+        missingSince,
+        drops: 0
+      })
       this.#missing++
     } else if (!wish.wanted) {
       this.#set(wish, { wanted: true })
@@ -125,7 +144,10 @@ export class Bridge implements EngineListener {
     void this.#sync(topic)
   }
 
-  /** False when it is lost for certain. `isNews`: of the library's own, each second; it is not counted as lost. */
+  /**
+   * False when it is lost for certain. `isNews`: of the library's own, each second; it is not
+   * counted as lost.
+   */
   send (topic: string, payload: Uint8Array, isNews: boolean): boolean {
     if (!this.#isUp || this.#bytesUnderWay + payload.length > MAX_BYTES_UNDER_WAY) {
       if (!isNews) this.lost++
@@ -142,7 +164,11 @@ export class Bridge implements EngineListener {
     for (const timer of this.#timers) clearTimeout(timer)
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(reject, STOP_TIMEOUT_MS, new Error(`it took more than ${STOP_TIMEOUT_MS} ms`))
+      timer = setTimeout(
+        reject,
+        STOP_TIMEOUT_MS,
+        new Error(`it took more than ${STOP_TIMEOUT_MS} ms`)
+      )
     })
     try {
       await Promise.race([this.#engine.stop(), timeout])
@@ -154,7 +180,13 @@ export class Bridge implements EngineListener {
   }
 
   receive (topic: string, payload: Uint8Array): void {
-    if (!this.#stopped && payload.length <= this.#engine.maxPayloadBytes && this.#wishes.get(topic)?.wanted === true) this.#owner.received(topic, payload)
+    if (
+      !this.#stopped &&
+      payload.length <= this.#engine.maxPayloadBytes &&
+      this.#wishes.get(topic)?.wanted === true
+    ) {
+      this.#owner.received(topic, payload)
+    }
   }
 
   up (): void {
@@ -163,7 +195,11 @@ export class Bridge implements EngineListener {
     this.#era++
     const ms = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
     this.#wentAt = undefined
-    this.#write('info', { ...ms !== undefined && { ms, lost: this.lost - this.#lostBefore } }, 'the engine is connected')
+    this.#write(
+      'info',
+      { ...(ms !== undefined && { ms, lost: this.lost - this.#lostBefore }) },
+      'the engine is connected'
+    )
     for (const topic of this.#wishes.keys()) void this.#sync(topic)
     this.#owner.up()
   }
@@ -182,7 +218,11 @@ export class Bridge implements EngineListener {
     }
     this.#restored.clear()
     this.#refused.clear()
-    this.#write('warn', { ...reason !== undefined && { err: reasonOf(reason) } }, 'the engine is not connected: topics stay in this process until it is')
+    this.#write(
+      'warn',
+      { ...(reason !== undefined && { err: reasonOf(reason) }) },
+      'the engine is not connected: topics stay in this process until it is'
+    )
   }
 
   dropped (topic: string, reason?: unknown, silentMs = 0): void {
@@ -254,7 +294,11 @@ export class Bridge implements EngineListener {
       if (!isNews) this.lost++
       if (era !== this.#era || this.#stopped) return
       if (isNews) this.#arePublicationsRefused = true
-      this.#tellNow('error', { err: reasonOf(error), topic, lost: this.lost }, 'the broker does not take what is published: it reaches this process only')
+      this.#tellNow(
+        'error',
+        { err: reasonOf(error), topic, lost: this.lost },
+        'the broker does not take what is published: it reaches this process only'
+      )
     } finally {
       this.#bytesUnderWay -= payload.length
     }
@@ -266,7 +310,9 @@ export class Bridge implements EngineListener {
     if (wish.missingSince !== undefined) this.#restored.set(wish.topic, wish.missingSince)
     wish.missingSince = undefined
     if (this.#missing === 0) {
-      if (this.#refusedTopics > 0) this.#tellNow('info', { refusals: this.#refusedTopics }, 'all topics are subscribed again')
+      if (this.#refusedTopics > 0) {
+        this.#tellNow('info', { refusals: this.#refusedTopics }, 'all topics are subscribed again')
+      }
       this.#refusedTopics = 0
       return this.#flushRestored()
     }
@@ -285,7 +331,10 @@ export class Bridge implements EngineListener {
     this.#owner.restored(topics)
   }
 
-  #set (wish: Wish, { wanted = wish.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }): void {
+  #set (
+    wish: Wish,
+    { wanted = wish.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }
+  ): void {
     const isMissing = (): number => wish.wanted && wish.subscribed !== true ? 1 : 0
     this.#missing -= isMissing()
     wish.wanted = wanted

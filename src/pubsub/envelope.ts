@@ -3,7 +3,10 @@ import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 
 /** What one node tells another. */
 export interface Envelope {
-  /** An info for the subscribers of a topic; a message for their sockets; an info for one connection; news of presence; the end of one connection. */
+  /**
+   * An info for the subscribers of a topic; a message for their sockets; an info for one
+   * connection; news of presence; the end of one connection.
+   */
   readonly kind: Kind
   /** Who sent it. */
   readonly node: string
@@ -24,9 +27,11 @@ const NODE = /^[\w-]{1,64}$/
 const ADDRESS = /^[\w-]+\.[\w-]+$/
 
 /**
- * Writes what leaves this node: version, kind, form, sender and address with a byte of length each, body.
+ * Writes what leaves this node: version, kind, form, sender and address with a byte of length each,
+ * body.
  *
- * Throws FST_WEBSOCK_UNSENDABLE for a body that JSON cannot hold, or that would be refused where it is read.
+ * Throws FST_WEBSOCK_UNSENDABLE for a body that JSON cannot hold, or that would be refused where it
+ * is read.
  */
 export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer {
   const [form, data] = writeBody(body)
@@ -44,7 +49,10 @@ export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer
   return bytes
 }
 
-/** Reads what somebody published, who may be anybody. Undefined when it is no envelope of this version. */
+/**
+ * Reads what somebody published, who may be anybody. Undefined when it is no envelope of this
+ * version.
+ */
 export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
   const kind = KINDS[bytes[1] ?? KINDS.length]
@@ -52,9 +60,21 @@ export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   if (bytes[0] !== VERSION || kind === undefined || form === undefined) return undefined
   const node = readShort(bytes, 3)
   const address = node === undefined ? undefined : readShort(bytes, 4 + node.length)
-  if (node === undefined || address === undefined || !NODE.test(node) || !(address === '' || isAddress(address))) return undefined
+  if (
+    node === undefined ||
+    address === undefined ||
+    !NODE.test(node) ||
+    !(address === '' || isAddress(address))
+  ) {
+    return undefined
+  }
   try {
-    return { kind, node, address, body: readBody(form, bytes.subarray(5 + node.length + address.length)) }
+    return {
+      kind,
+      node,
+      address,
+      body: readBody(form, bytes.subarray(5 + node.length + address.length))
+    }
   } catch {
     return undefined
   }
@@ -84,9 +104,18 @@ function writeBody (body: unknown): [form: typeof FORMS[number], data: string | 
     // Looking for the names first spares nearly all a second reading.
     if (json?.includes('"__proto__":') || json?.includes('"constructor":')) readJson(json)
   } catch (cause) {
-    throw Object.assign(new FST_WEBSOCK_UNSENDABLE(`between nodes infos and messages travel as JSON: ${String(cause)}`), { cause })
+    throw Object.assign(
+      new FST_WEBSOCK_UNSENDABLE(
+        `between nodes infos and messages travel as JSON: ${String(cause)}`
+      ),
+      { cause }
+    )
   }
-  if (json === undefined) throw new FST_WEBSOCK_UNSENDABLE(`between nodes infos and messages travel as JSON, which has no ${typeof body}`)
+  if (json === undefined) {
+    throw new FST_WEBSOCK_UNSENDABLE(
+      `between nodes infos and messages travel as JSON, which has no ${typeof body}`
+    )
+  }
   return ['json', json]
 }
 
@@ -117,5 +146,7 @@ function writeShort (bytes: Buffer, at: number, text: string): void {
 
 function readShort (bytes: Buffer, at: number): string | undefined {
   const length = bytes[at]
-  return length === undefined || at + 1 + length > bytes.length ? undefined : bytes.toString('latin1', at + 1, at + 1 + length)
+  return length === undefined || at + 1 + length > bytes.length
+    ? undefined
+    : bytes.toString('latin1', at + 1, at + 1 + length)
 }

@@ -1,8 +1,8 @@
 import type { News } from '../connection/handler.ts'
 
 /**
- * Subscribers that have missed publications and have yet to be told. Each one is told once for an outage, when all its topics
- * are in force: what it reads from a database then misses nothing.
+ * Subscribers that have missed publications and have yet to be told. Each one is told once for an
+ * outage, when all its topics are in force: what it reads from a database then misses nothing.
  */
 export class Gaps<S extends { announce (news: News): unknown }> {
   readonly #since = new Map<S, number>()

@@ -3,7 +3,10 @@ import type { GapInfo, News, PresenceDiff } from '../connection/handler.ts'
 import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
 
-/** Who listens to topics without being a connection: the same callbacks, without a mailbox, called at once. */
+/**
+ * Who listens to topics without being a connection: the same callbacks, without a mailbox, called
+ * at once.
+ */
 export interface TopicListener<in Info = unknown> {
   readonly handleInfo?: (info: Info) => void
   readonly handlePresence?: (diff: PresenceDiff) => void
@@ -11,8 +14,8 @@ export interface TopicListener<in Info = unknown> {
 }
 
 /**
- * Calls of listeners, one after the other. What a listener publishes in its call comes to all after what it was called for, and whom
- * it subscribes is not among those that are being told.
+ * Calls of listeners, one after the other. What a listener publishes in its call comes to all after
+ * what it was called for, and whom it subscribes is not among those that are being told.
  */
 export class ListenerCalls {
   #waiting: Array<() => void> = []
@@ -39,8 +42,8 @@ export class ListenerCalls {
 const LISTENERS = {}
 
 /**
- * A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by. It is called in the async
- * context of its first subscription, and not in the publisher's.
+ * A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by.
+ * It is called in the async context of its first subscription, and not in the publisher's.
  */
 export class Listener extends AsyncContext implements Subscriber<unknown> {
   /** No address: nothing leaves it out. */
@@ -59,15 +62,25 @@ export class Listener extends AsyncContext implements Subscriber<unknown> {
   }
 
   offer (info: unknown, topic: string): boolean {
-    this.#calls.add(() => { if (this.topics.has(topic)) this.#call(() => this.#listener.handleInfo?.(info as never)) })
+    this.#calls.add(() => {
+      if (this.topics.has(topic)) this.#call(() => this.#listener.handleInfo?.(info as never))
+    })
     return true
   }
 
   broadcast (): void {}
 
   announce ({ type, info }: News): void {
-    if (type === 'gap') this.#calls.add(() => { if (this.topics.size > 0) this.#call(() => this.#listener.handleGap?.(info)) })
-    if (type === 'presence') this.#calls.add(() => { if (this.topics.has(info.topic)) this.#call(() => this.#listener.handlePresence?.(info)) })
+    if (type === 'gap') {
+      this.#calls.add(() => {
+        if (this.topics.size > 0) this.#call(() => this.#listener.handleGap?.(info))
+      })
+    }
+    if (type === 'presence') {
+      this.#calls.add(() => {
+        if (this.topics.has(info.topic)) this.#call(() => this.#listener.handlePresence?.(info))
+      })
+    }
   }
 
   /** Never throws. */

@@ -3,13 +3,18 @@ import { readJson } from './envelope.ts'
 
 export const MAX_KEY_LENGTH = 1024
 const MAX_META_BYTES = 8 * 1024
-/** Of lists and objects in each other. Comparing and writing what is deeper may take more stack than there is: 8 KiB have room for 4 096. */
+/**
+ * Of lists and objects in each other. Comparing and writing what is deeper may take more stack than
+ * there is: 8 KiB have room for 4 096.
+ */
 const MAX_META_DEPTH = 64
 
 /** Throws FST_WEBSOCK_UNTRACKABLE. */
 export function checkKey (key: unknown): void {
   if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
-    throw new FST_WEBSOCK_UNTRACKABLE(`a key is a string of 1 to ${MAX_KEY_LENGTH} characters, got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`)
+    throw new FST_WEBSOCK_UNTRACKABLE(
+      `a key is a string of 1 to ${MAX_KEY_LENGTH} characters, got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`
+    )
   }
 }
 
@@ -21,12 +26,22 @@ export function copyMeta (meta: unknown): unknown {
     json = JSON.stringify(meta ?? null)
     copy = json === undefined ? undefined : readJson(json)
   } catch (cause) {
-    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), { cause })
+    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), {
+      cause
+    })
   }
-  if (json === undefined) throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
+  if (json === undefined) {
+    throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
+  }
   const bytes = Buffer.byteLength(json)
-  if (bytes > MAX_META_BYTES) throw new FST_WEBSOCK_UNTRACKABLE(`a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`)
-  if (!isShallow(copy)) throw new FST_WEBSOCK_UNTRACKABLE(`a meta is nested in at most ${MAX_META_DEPTH} levels`)
+  if (bytes > MAX_META_BYTES) {
+    throw new FST_WEBSOCK_UNTRACKABLE(
+      `a meta has at most ${MAX_META_BYTES} bytes of JSON, got ${bytes}`
+    )
+  }
+  if (!isShallow(copy)) {
+    throw new FST_WEBSOCK_UNTRACKABLE(`a meta is nested in at most ${MAX_META_DEPTH} levels`)
+  }
   return copy
 }
 
@@ -37,5 +52,9 @@ export function isMeta (meta: unknown): boolean {
 
 /** Whether JSON is nested in so many levels at most. */
 function isShallow (json: unknown, levels = MAX_META_DEPTH): boolean {
-  return typeof json !== 'object' || json === null || (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
+  return (
+    typeof json !== 'object' ||
+    json === null ||
+    (levels > 0 && Object.values(json).every((value) => isShallow(value, levels - 1)))
+  )
 }

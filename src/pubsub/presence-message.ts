@@ -10,23 +10,44 @@ export type PresenceMessage =
   /** I am here, and my entries are at this version; `hello`: and who are you? */
   | { readonly type: 'beat', readonly version: number, readonly hello: boolean }
   /** What makes the version before it this one. */
-  | { readonly type: 'delta', readonly version: number, readonly joins: readonly WireEntry[], readonly leaves: readonly WireId[] }
+  | {
+    readonly type: 'delta'
+    readonly version: number
+    readonly joins: readonly WireEntry[]
+    readonly leaves: readonly WireId[]
+  }
   /** That node is to send all that it has. */
   | { readonly type: 'ask', readonly of: string }
   /** All that I have, at this version, in so many parts, of which this is one. */
-  | { readonly type: 'part', readonly version: number, readonly part: number, readonly parts: number, readonly entries: readonly WireEntry[] }
+  | {
+    readonly type: 'part'
+    readonly version: number
+    readonly part: number
+    readonly parts: number
+    readonly entries: readonly WireEntry[]
+  }
   /** I am going. */
   | { readonly type: 'bye' }
 
-/** Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks for its own entries only. */
+/**
+ * Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks
+ * for its own entries only.
+ */
 export function readPresenceMessage (node: string, body: unknown): PresenceMessage | undefined {
   if (!isRecord(body)) return undefined
   const { type, version, hello, joins, leaves, of, part, parts, entries } = body
   switch (type) {
-    case 'beat': return isCount(version) && typeof hello === 'boolean' ? { type, version, hello } : undefined
-    case 'delta': return isCount(version) && isEntries(joins, node) && isIds(leaves, node) ? { type, version, joins, leaves } : undefined
+    case 'beat':
+      return isCount(version) && typeof hello === 'boolean' ? { type, version, hello } : undefined
+    case 'delta':
+      return isCount(version) && isEntries(joins, node) && isIds(leaves, node)
+        ? { type, version, joins, leaves }
+        : undefined
     case 'ask': return typeof of === 'string' ? { type, of } : undefined
-    case 'part': return isCount(version) && isCount(part) && isCount(parts) && isEntries(entries, node) ? { type, version, part, parts, entries } : undefined
+    case 'part':
+      return isCount(version) && isCount(part) && isCount(parts) && isEntries(entries, node)
+        ? { type, version, part, parts, entries }
+        : undefined
     case 'bye': return { type }
     default: return undefined
   }
@@ -41,15 +62,33 @@ function isCount (value: unknown): value is number {
 }
 
 function isEntries (value: unknown, node: string): value is WireEntry[] {
-  return Array.isArray(value) && value.every((entry) => Array.isArray(entry) && entry.length === 4 && isId(entry.slice(0, 3), node) && isMeta(entry[3]))
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (entry) =>
+        Array.isArray(entry) &&
+        entry.length === 4 &&
+        isId(entry.slice(0, 3), node) &&
+        isMeta(entry[3])
+    )
+  )
 }
 
 function isIds (value: unknown, node: string): value is WireId[] {
-  return Array.isArray(value) && value.every((id) => Array.isArray(id) && id.length === 3 && isId(id, node))
+  return (
+    Array.isArray(value) &&
+    value.every((id) => Array.isArray(id) && id.length === 3 && isId(id, node))
+  )
 }
 
 function isId ([topic, key, address]: readonly unknown[], node: string): boolean {
-  return isName(topic) && isName(key) && typeof address === 'string' && isAddress(address) && nodeOf(address) === node
+  return (
+    isName(topic) &&
+    isName(key) &&
+    typeof address === 'string' &&
+    isAddress(address) &&
+    nodeOf(address) === node
+  )
 }
 
 function isName (value: unknown): boolean {

@@ -2,7 +2,12 @@ import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
 import { checkKey, copyMeta } from './meta.ts'
 import { nodeOf } from './envelope.ts'
-import { readPresenceMessage, type PresenceMessage, type WireEntry, type WireId } from './presence-message.ts'
+import {
+  readPresenceMessage,
+  type PresenceMessage,
+  type WireEntry,
+  type WireId
+} from './presence-message.ts'
 import { Budget, idOf, Replica, sizeOf, type ReplicaOwner } from './replica.ts'
 import { getOrAdd } from './subscriptions.ts'
 
@@ -22,12 +27,16 @@ export interface PresenceOwner {
 /** How often a node says that it is there. */
 export const BEAT_MS = 1_000
 /**
- * A node that was silent through more of our ticks than these is gone, and with it all that it told. Ticks, not milliseconds: when we stand
- * still ourselves there are none, and what the others said meanwhile is read before there are four.
+ * A node that was silent through more of our ticks than these is gone, and with it all that it
+ * told. Ticks, not milliseconds: when we stand still ourselves there are none, and what the others
+ * said meanwhile is read before there are four.
  */
 const SILENT_TICKS = 3
 const MAX_NODES = 1_024
-/** Of all entries of one node, as JSON: a snapshot of them is sent at once, and must fit into what brokers keep for a reader. */
+/**
+ * Of all entries of one node, as JSON: a snapshot of them is sent at once, and must fit into what
+ * brokers keep for a reader.
+ */
 const MAX_BYTES = 8 * 1024 * 1024
 /** Of all that other nodes tell, with what the objects take. */
 const MAX_OTHERS_BYTES = 64 * 1024 * 1024
@@ -53,10 +62,12 @@ interface Change {
 /**
  * Who is where in the whole cluster, as far as this node can tell.
  *
- * Each node alone says who is with it, and numbers what it says: a version for each batch of changes. The others keep a copy, take the next version,
- * and ask for the whole when they missed one, which a beat each second tells them; after 3 to 4 s of silence they forget all of that node. Nobody
- * hands on what another said, so nothing outlives who said it. This is the reconciliation of Scuttlebutt (van Renesse et al., "Efficient
- * Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008), with a broadcast in place of gossip.
+ * Each node alone says who is with it, and numbers what it says: a version for each batch of
+ * changes. The others keep a copy, take the next version, and ask for the whole when they missed
+ * one, which a beat each second tells them; after 3 to 4 s of silence they forget all of that node.
+ * Nobody hands on what another said, so nothing outlives who said it. This is the reconciliation of
+ * Scuttlebutt (van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy
+ * Protocols", LADIS 2008), with a broadcast in place of gossip.
  */
 export class Presence implements ReplicaOwner {
   readonly #owner: PresenceOwner
@@ -70,7 +81,11 @@ export class Presence implements ReplicaOwner {
   /** Since the last tick. All hear a snapshot, so one serves all who ask about then. */
   #sentSnapshot = false
   /** What is to be done at the end of this turn, once for all who want it. */
-  #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = { beat: false, snapshot: false, scheduled: false }
+  #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = {
+    beat: false,
+    snapshot: false,
+    scheduled: false
+  }
 
   constructor (owner: PresenceOwner) {
     this.#owner = owner
@@ -78,8 +93,8 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * A second time with the same key replaces the meta, and costs the difference. `maxBytes` bounds all entries of the address.
-   * Throws FST_WEBSOCK_UNTRACKABLE.
+   * A second time with the same key replaces the meta, and costs the difference. `maxBytes` bounds
+   * all entries of the address. Throws FST_WEBSOCK_UNTRACKABLE.
    */
   track (topic: string, key: string, meta: unknown, address: string, maxBytes = Infinity): void {
     checkKey(key)
@@ -88,10 +103,14 @@ export class Presence implements ReplicaOwner {
     const tracked = this.#byAddress.get(address) ?? { topics: new Map(), bytes: 0 }
     // What becomes smaller is never too much.
     if (added > 0 && tracked.bytes + added > maxBytes) {
-      throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one connection have at most ${maxBytes} bytes of JSON in all (\`maxPresenceBytes\`)`)
+      throw new FST_WEBSOCK_UNTRACKABLE(
+        `the entries of one connection have at most ${maxBytes} bytes of JSON in all (\`maxPresenceBytes\`)`
+      )
     }
     if (added > 0 && this.#owner.hasEngine && this.#own.bytes + added > MAX_BYTES) {
-      throw new FST_WEBSOCK_UNTRACKABLE(`the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`)
+      throw new FST_WEBSOCK_UNTRACKABLE(
+        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`
+      )
     }
     this.#own.set(entry)
     this.#byAddress.set(address, tracked)
@@ -121,13 +140,21 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  /** The entries of a topic, in no order; several may have one key. Costs as many steps as there are entries. */
+  /**
+   * The entries of a topic, in no order; several may have one key. Costs as many steps as there are
+   * entries.
+   */
   of (topic: string): PresenceEntry[] {
-    for (const [id, change] of this.#changes.get(topic) ?? []) if (change.before === undefined) change.seen = this.#find(topic, id) ?? change.seen
+    for (const [id, change] of this.#changes.get(topic) ?? []) {
+      if (change.before === undefined) change.seen = this.#find(topic, id) ?? change.seen
+    }
     return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
   }
 
-  /** Tells the others, now and each second, and minds who has fallen silent. Returns the way to stop, which says goodbye. */
+  /**
+   * Tells the others, now and each second, and minds who has fallen silent. Returns the way to
+   * stop, which says goodbye.
+   */
   start (): () => void {
     const timer = setInterval(() => this.tick(), BEAT_MS).unref()
     return () => {
@@ -176,14 +203,24 @@ export class Presence implements ReplicaOwner {
         if (message.hello) this.#soon({ beat: true })
         // Nobody counts backwards: somebody else has spoken in its name.
         if (message.version < replica.version) replica.reset()
-        if (message.version !== replica.version || (replica.isIncomplete && this.#othersBudget.hasRoom)) this.#ask(node, replica)
+        if (
+          message.version !== replica.version ||
+          (replica.isIncomplete && this.#othersBudget.hasRoom)
+        ) {
+          this.#ask(node, replica)
+        }
         return
       case 'delta':
         if (message.version === replica.version + 1) this.#apply(replica, message)
         else if (message.version > replica.version) this.#ask(node, replica)
         return
       case 'part':
-        if (message.version > replica.version || (replica.isIncomplete && message.version === replica.version)) replica.takePart(message.version, message.part, message.parts, message.entries, MAX_BYTES)
+        if (
+          message.version > replica.version ||
+          (replica.isIncomplete && message.version === replica.version)
+        ) {
+          replica.takePart(message.version, message.part, message.parts, message.entries, MAX_BYTES)
+        }
         return
       case 'bye':
         this.#forget(node, replica)
@@ -228,7 +265,13 @@ export class Presence implements ReplicaOwner {
     const chunks = [...chunksOf(this.#own.entries())]
     const parts = Math.max(1, chunks.length)
     for (let part = 0; part < parts; part++) {
-      this.#owner.tellNodes({ type: 'part', version: this.#own.version, part, parts, entries: chunks[part] ?? [] })
+      this.#owner.tellNodes({
+        type: 'part',
+        version: this.#own.version,
+        part,
+        parts,
+        entries: chunks[part] ?? []
+      })
     }
   }
 
@@ -240,7 +283,10 @@ export class Presence implements ReplicaOwner {
     setImmediate(() => this.#flush())
   }
 
-  /** Tells what has changed in this turn, then what was asked for: so versions and snapshots hold what was told before them. */
+  /**
+   * Tells what has changed in this turn, then what was asked for: so versions and snapshots hold
+   * what was told before them.
+   */
   #flush (): void {
     this.#due.scheduled = false
     this.#tellChanges()
@@ -278,7 +324,8 @@ export class Presence implements ReplicaOwner {
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
-      // Who has gone again already, but was seen: told of as well, or who saw them would wait for their end.
+      // Who has gone again already, but was seen: told of as well, or who saw them would wait for
+      // their end.
       const seen: PresenceEntry[] = []
       for (const [id, { key, address, own, before, seen: passing }] of changes) {
         const after = this.#find(topic, id)
@@ -290,7 +337,9 @@ export class Presence implements ReplicaOwner {
         if (after === undefined) ownLeaves.push([topic, key, address])
         else ownJoins.push([topic, key, address, after.meta])
       }
-      if (seen.length > 0) diffs.push({ topic, joins: seen, leaves: [] }, { topic, joins: [], leaves: seen })
+      if (seen.length > 0) {
+        diffs.push({ topic, joins: seen, leaves: [] }, { topic, joins: [], leaves: seen })
+      }
       if (joins.length > 0 || leaves.length > 0) diffs.push({ topic, joins, leaves })
     }
     for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)

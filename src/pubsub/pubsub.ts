@@ -4,13 +4,26 @@ import { writeLog, type Log, type LogTarget } from '../log.ts'
 import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
-import { decodeEnvelope, encodeEnvelope, isAddress, nodeOf, type Envelope, type Kind } from './envelope.ts'
+import {
+  decodeEnvelope,
+  encodeEnvelope,
+  isAddress,
+  nodeOf,
+  type Envelope,
+  type Kind
+} from './envelope.ts'
 import { Gaps } from './gaps.ts'
 import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
 import { Readiness } from './readiness.ts'
-import { Subscriptions, type Addressee, type Group, type Subscriber, type SubscriptionsOwner } from './subscriptions.ts'
+import {
+  Subscriptions,
+  type Addressee,
+  type Group,
+  type Subscriber,
+  type SubscriptionsOwner
+} from './subscriptions.ts'
 
 export interface PubSubOptions<Prepared> {
   /** What stands before the dot in this node's addresses. */
@@ -34,7 +47,8 @@ const NODE = 'n:'
 const PRESENCE = 'p'
 
 /**
- * Topics: what is published here reaches the subscribers of this node at once, and those of the others through the engine.
+ * Topics: what is published here reaches the subscribers of this node at once, and those of the
+ * others through the engine.
  */
 export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
@@ -92,12 +106,16 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   /**
-   * Resolves with true when publications of other nodes on this topic arrive here; with false when nobody here is subscribed,
-   * or the subscription ends before: that of the subscriber, where one is given. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * Resolves with true when publications of other nodes on this topic arrive here; with false when
+   * nobody here is subscribed, or the subscription ends before: that of the subscriber, where one
+   * is given. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   async subscriptionReady (topic: string, subscriber?: Subscriber<Prepared>): Promise<boolean> {
     checkTopic(topic)
-    const isSubscribed = subscriber === undefined ? this.#subscriptions.of(topic) !== undefined : this.#subscriptions.has(topic, subscriber)
+    const isSubscribed =
+      subscriber === undefined
+        ? this.#subscriptions.of(topic) !== undefined
+        : this.#subscriptions.has(topic, subscriber)
     if (!isSubscribed) return false
     if (this.#bridge === undefined || this.#bridge.isSubscribed(TOPIC + topic)) return true
     return this.#readiness.wait(topic, subscriber)
@@ -107,7 +125,9 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   listen (topic: string, listener: TopicListener<never>): void {
     checkTopic(topic)
     let known = this.#listeners.get(listener)
-    if (known === undefined) this.#listeners.set(listener, known = new Listener(listener, this.#calls, this.#log))
+    if (known === undefined) {
+      this.#listeners.set(listener, (known = new Listener(listener, this.#calls, this.#log)))
+    }
     known.topics.add(topic)
     this.#subscriptions.add(topic, known)
   }
@@ -123,7 +143,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   /** Throws FST_WEBSOCK_INVALID_TOPIC or FST_WEBSOCK_UNTRACKABLE. */
-  track (topic: string, key: string, meta: unknown, address = `${this.node}.0`, maxBytes = Infinity): void {
+  track (
+    topic: string,
+    key: string,
+    meta: unknown,
+    address = `${this.node}.0`,
+    maxBytes = Infinity
+  ): void {
     checkTopic(topic)
     this.#presence.track(topic, key, meta, address, maxBytes)
   }
@@ -144,7 +170,10 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#presence.leave(subscriber.id)
   }
 
-  /** An info for the mailbox of each subscriber. Throws, and nothing is sent, where it cannot travel to the other nodes. */
+  /**
+   * An info for the mailbox of each subscriber. Throws, and nothing is sent, where it cannot travel
+   * to the other nodes.
+   */
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopic(topic)
     const envelope = this.#encode('publish', info, except)
@@ -153,7 +182,10 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#calls.run()
   }
 
-  /** A message for the socket of each subscriber, made once for each group. Throws, and nothing is sent, where a group here cannot send it, or as above. */
+  /**
+   * A message for the socket of each subscriber, made once for each group. Throws, and nothing is
+   * sent, where a group here cannot send it, or as above.
+   */
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopic(topic)
     const envelope = this.#encode('broadcast', message, except)
@@ -161,20 +193,36 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
   }
 
-  /** An info for one connection. False when it was not taken here, or certainly does not leave this node. Throws as above. */
+  /**
+   * An info for one connection. False when it was not taken here, or certainly does not leave this
+   * node. Throws as above.
+   */
   post (address: string, info: unknown): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) return this.#find(address)?.offer(info, '') ?? false
-    return this.#bridge.send(NODE + nodeOf(address), this.#encode('post', info, address) as Buffer, false)
+    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
+      return this.#find(address)?.offer(info, '') ?? false
+    }
+    return this.#bridge.send(
+      NODE + nodeOf(address),
+      this.#encode('post', info, address) as Buffer,
+      false
+    )
   }
 
-  /** Ends one connection. False when it has ended already, or as above. The code and the reason have been checked. */
+  /**
+   * Ends one connection. False when it has ended already, or as above. The code and the reason have
+   * been checked.
+   */
   close (address: string, code: number, reason: string): boolean {
     if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
       const connection = this.#find(address)
       connection?.closeSoon(code, reason)
       return connection !== undefined
     }
-    return this.#bridge.send(NODE + nodeOf(address), this.#encode('close', [code, reason], address) as Buffer, false)
+    return this.#bridge.send(
+      NODE + nodeOf(address),
+      this.#encode('close', [code, reason], address) as Buffer,
+      false
+    )
   }
 
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
@@ -205,7 +253,12 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   presenceIncomplete (): void {
     if (this.#toldOfPresence) return
     this.#toldOfPresence = true
-    writeLog(this.#log, 'warn', {}, 'other nodes tell of more presence than this one keeps: some entries are missing here; there will be no more such lines')
+    writeLog(
+      this.#log,
+      'warn',
+      {},
+      'other nodes tell of more presence than this one keeps: some entries are missing here; there will be no more such lines'
+    )
   }
 
   up (): void { this.#presence.greet() }
@@ -225,7 +278,9 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#calls.run()
   }
 
-  /** One of a subscriber's topics, or all, have ended: there may be nothing left that it waits for. */
+  /**
+   * One of a subscriber's topics, or all, have ended: there may be nothing left that it waits for.
+   */
   #ended (subscriber: Subscriber<Prepared>, topic?: string): void {
     this.#readiness.leave(subscriber, topic)
     if (!this.#subscriptions.isSubscribed(subscriber)) this.#gaps.delete(subscriber)
@@ -233,7 +288,9 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   #isBehind (subscriber: Subscriber<Prepared>): boolean {
-    for (const topic of this.#subscriptions.topicsOf(subscriber)) if (this.#bridge?.isSubscribed(TOPIC + topic) !== true) return true
+    for (const topic of this.#subscriptions.topicsOf(subscriber)) {
+      if (this.#bridge?.isSubscribed(TOPIC + topic) !== true) return true
+    }
     return false
   }
 
@@ -243,7 +300,12 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     if (envelope?.node === this.node) return
     const taken = envelope !== undefined && this.#take(topic, envelope)
     this.#calls.run()
-    if (!taken) this.#refuse('bytes', `no publication of this version, or one that has no business on ${topic}`)
+    if (!taken) {
+      this.#refuse(
+        'bytes',
+        `no publication of this version, or one that has no business on ${topic}`
+      )
+    }
   }
 
   /** False when such an envelope has no business on this topic. */
@@ -251,15 +313,20 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
     if (topic === NODE + this.node) return this.#takeForOne(kind, address, body)
     const own = topic.slice(TOPIC.length)
-    if (kind === 'publish') for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
-    else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
+    if (kind === 'publish') {
+      for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) {
+        this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
+      }
+    } else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
   }
 
   #takeForOne (kind: Kind, address: string, body: unknown): boolean {
     const connection = this.#find(address)
     if (kind === 'post') {
-      if (connection !== undefined) this.#offerFromAfar(connection.group, [connection], { info: body })
+      if (connection !== undefined) {
+        this.#offerFromAfar(connection.group, [connection], { info: body })
+      }
       return true
     }
     if (kind !== 'close' || !isCloseFrame(body)) return false
@@ -277,9 +344,16 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   #broadcastHere (topic: string, message: unknown, except: string): void {
     const left = this.#find(except)
     // First: one of the groups may be unable to send it, and then nobody is sent anything.
-    const prepared = Array.from(this.#subscriptions.of(topic) ?? [], ([group, subscribers]) => [group.prepare?.(message), subscribers] as const)
+    const prepared = Array.from(
+      this.#subscriptions.of(topic) ?? [],
+      ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
+    )
     for (const [made, subscribers] of prepared) {
-      if (made !== undefined) for (const subscriber of subscribers) if (subscriber !== left) subscriber.broadcast(made, topic)
+      if (made !== undefined) {
+        for (const subscriber of subscribers) {
+          if (subscriber !== left) subscriber.broadcast(made, topic)
+        }
+      }
     }
   }
 
@@ -291,11 +365,17 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     }
   }
 
-  #offerFromAfar ({ checkInfo }: Group<Prepared>, subscribers: Iterable<Subscriber<Prepared>>, { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }): void {
+  #offerFromAfar (
+    { checkInfo }: Group<Prepared>,
+    subscribers: Iterable<Subscriber<Prepared>>,
+    { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }
+  ): void {
     try {
       const checked = checkInfo === undefined ? info : checkInfo(info)
       const left = this.#find(except)
-      for (const subscriber of subscribers) if (subscriber !== left) subscriber.offer(checked, topic)
+      for (const subscriber of subscribers) {
+        if (subscriber !== left) subscriber.offer(checked, topic)
+      }
     } catch (error) {
       this.#refuse('an info', error)
     }
@@ -305,14 +385,23 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true
-    writeLog(this.#log, 'warn', { err: why }, `${what} from the broker was dropped; there will be no more such lines`)
+    writeLog(
+      this.#log,
+      'warn',
+      { err: why },
+      `${what} from the broker was dropped; there will be no more such lines`
+    )
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {
     if (this.#bridge === undefined) return undefined
     const envelope = encodeEnvelope({ kind, node: this.node, address, body })
     const max = this.#bridge.maxPayloadBytes
-    if (envelope.length > max) throw new FST_WEBSOCK_UNSENDABLE(`its ${envelope.length} bytes are more than the engine carries, which is ${max}`)
+    if (envelope.length > max) {
+      throw new FST_WEBSOCK_UNSENDABLE(
+        `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
+      )
+    }
     return envelope
   }
 }
@@ -321,13 +410,28 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 function isCloseFrame (body: unknown): body is [code: number, reason: string] {
   if (!Array.isArray(body)) return false
   const [code, reason] = body as unknown[]
-  return typeof code === 'number' && isSendableCode(code) && typeof reason === 'string' && Buffer.byteLength(reason) <= MAX_REASON_BYTES
+  return (
+    typeof code === 'number' &&
+    isSendableCode(code) &&
+    typeof reason === 'string' &&
+    Buffer.byteLength(reason) <= MAX_REASON_BYTES
+  )
 }
 
 /** Throws FST_WEBSOCK_INVALID_TOPIC. */
 function checkTopic (topic: unknown): void {
-  if (typeof topic !== 'string' || topic === '' || topic.length > MAX_TOPIC_LENGTH || !isWellFormed(topic)) {
-    throw new FST_WEBSOCK_INVALID_TOPIC(MAX_TOPIC_LENGTH, typeof topic === 'string' ? `one of ${topic.length}${topic.length > MAX_TOPIC_LENGTH || topic === '' ? '' : ' with half of a surrogate pair'}` : typeof topic)
+  if (
+    typeof topic !== 'string' ||
+    topic === '' ||
+    topic.length > MAX_TOPIC_LENGTH ||
+    !isWellFormed(topic)
+  ) {
+    throw new FST_WEBSOCK_INVALID_TOPIC(
+      MAX_TOPIC_LENGTH,
+      typeof topic === 'string'
+        ? `one of ${topic.length}${topic.length > MAX_TOPIC_LENGTH || topic === '' ? '' : ' with half of a surrogate pair'}`
+        : typeof topic
+    )
   }
 }
 

@@ -11,7 +11,10 @@ export class Readiness<S> {
   readonly #bySubscriber = new Map<S, Map<Waiting<S>, string>>()
   #isStopped = false
 
-  /** Resolves with what `settle` is given, or with false when the subscriber leaves or all is stopped. */
+  /**
+   * Resolves with what `settle` is given, or with false when the subscriber leaves or all is
+   * stopped.
+   */
   wait (topic: string, subscriber: S): Promise<boolean> {
     if (this.#isStopped) return Promise.resolve(false)
     return new Promise((resolve) => {

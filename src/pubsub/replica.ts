@@ -58,7 +58,16 @@ export class Replica {
   readonly #owner: ReplicaOwner
   readonly #budget: Budget
   /** Parts of a snapshot, in their order, until the last has come. */
-  #arriving: { readonly version: number, readonly parts: number, next: number, bytes: number, cost: number, readonly entries: WireEntry[] } | undefined
+  #arriving:
+    | {
+      readonly version: number
+      readonly parts: number
+      next: number
+      bytes: number
+      cost: number
+      readonly entries: WireEntry[]
+    }
+    | undefined
 
   constructor (owner: ReplicaOwner, budget: Budget) {
     this.#owner = owner
@@ -80,7 +89,11 @@ export class Replica {
 
   * entries (): Iterable<WireEntry> {
     for (const [topic, entries] of this.#topics) {
-      for (const { entry: { key, address, meta } } of entries.values()) yield [topic, key, address, meta]
+      for (const {
+        entry: { key, address, meta }
+      } of entries.values()) {
+        yield [topic, key, address, meta]
+      }
     }
   }
 
@@ -117,14 +130,27 @@ export class Replica {
   }
 
   /** One part of a snapshot; what it holds counts when all have come, one after the other. */
-  takePart (version: number, part: number, parts: number, entries: readonly WireEntry[], maxBytes: number): void {
+  takePart (
+    version: number,
+    part: number,
+    parts: number,
+    entries: readonly WireEntry[],
+    maxBytes: number
+  ): void {
     if (part === 0) {
       this.#forgetArriving()
       this.#arriving = { version, parts, next: 0, bytes: 0, cost: 0, entries: [] }
     }
     const arriving = this.#arriving
     if (arriving === undefined) return
-    if (arriving.version !== version || arriving.parts !== parts || arriving.next !== part || arriving.bytes > maxBytes) return this.#forgetArriving()
+    if (
+      arriving.version !== version ||
+      arriving.parts !== parts ||
+      arriving.next !== part ||
+      arriving.bytes > maxBytes
+    ) {
+      return this.#forgetArriving()
+    }
     arriving.next++
     for (const entry of entries) {
       const bytes = sizeOf(entry)
@@ -161,7 +187,9 @@ export class Replica {
 
   #replace (entries: readonly WireEntry[]): void {
     const kept = new Map<string, Set<string>>()
-    for (const [topic, key, address] of entries) getOrAdd(kept, topic, () => new Set()).add(idOf(key, address))
+    for (const [topic, key, address] of entries) {
+      getOrAdd(kept, topic, () => new Set()).add(idOf(key, address))
+    }
     for (const [topic, old] of this.#topics) {
       for (const id of old.keys()) if (kept.get(topic)?.has(id) !== true) this.delete(topic, id)
     }

@@ -1,10 +1,16 @@
 import type { News } from '../connection/handler.ts'
 
-/** Those whose messages have the same schema and codec, so that one prepared message serves them all. */
+/**
+ * Those whose messages have the same schema and codec, so that one prepared message serves them
+ * all.
+ */
 export interface Group<Prepared> {
   /** Throws when the message cannot be sent. Without it, broadcasts pass these by. */
   readonly prepare?: (message: unknown) => Prepared
-  /** Gives an info from another node as it is to be handed on; throws when it does not match their schema. */
+  /**
+   * Gives an info from another node as it is to be handed on; throws when it does not match their
+   * schema.
+   */
   readonly checkInfo?: ((info: unknown) => unknown) | undefined
 }
 
@@ -41,7 +47,8 @@ interface Topic<Prepared> {
 }
 
 /**
- * Who in this process wants to be told of what. What telling costs grows with the subscribers of that topic alone.
+ * Who in this process wants to be told of what. What telling costs grows with the subscribers of
+ * that topic alone.
  */
 export class Subscriptions<Prepared> {
   readonly #owner: SubscriptionsOwner

@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { FIN, FIRST_BYTES, MAX_HEADER_BYTES, OPCODES, writeHeader } from '../protocol/frame-header.ts'
+import {
+  FIN,
+  FIRST_BYTES,
+  MAX_HEADER_BYTES,
+  OPCODES,
+  writeHeader
+} from '../protocol/frame-header.ts'
 import { unmask } from '../protocol/unmask.ts'
 
 export type FrameKind = keyof typeof FIRST_BYTES
@@ -23,14 +29,16 @@ export function buildClientFrame (kind: FrameKind, payload: Uint8Array): Buffer 
 }
 
 /**
- * Reads what a server sends, without extensions: the parser of `protocol/` reads what a client sends,
- * and takes no frame that is not masked.
+ * Reads what a server sends, without extensions: the parser of `protocol/` reads what a client
+ * sends, and takes no frame that is not masked.
  */
 export class ServerFrames {
   #bytes: Buffer = Buffer.alloc(0)
   #message: { readonly opcode: number, readonly fragments: Buffer[] } | undefined
 
-  /** Returns the whole frames so far, fragments put together. Throws for what no server may send. */
+  /**
+   * Returns the whole frames so far, fragments put together. Throws for what no server may send.
+   */
   push (chunk: Buffer): WholeFrame[] {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     const frames: WholeFrame[] = []
@@ -50,7 +58,8 @@ export class ServerFrames {
     const width = second === 127 ? 8 : second === 126 ? 2 : 0
     const at = 2 + width
     if (bytes.length < at) return
-    const length = width === 8 ? Number(bytes.readBigUInt64BE(2)) : width === 2 ? bytes.readUInt16BE(2) : second
+    const length =
+      width === 8 ? Number(bytes.readBigUInt64BE(2)) : width === 2 ? bytes.readUInt16BE(2) : second
     if (bytes.length < at + length) return
     this.#bytes = bytes.subarray(at + length)
     return { first, payload: bytes.subarray(at, at + length) }
@@ -59,11 +68,17 @@ export class ServerFrames {
   #assemble (first: number, payload: Buffer): WholeFrame | undefined {
     const opcode = first & 0x0f
     if (opcode >= OPCODES.close) {
-      if (payload.length > 125 || (first & FIN) === 0) throw new Error('a control frame that is too long, or a fragment')
-      if (opcode === OPCODES.close && payload.length === 1) throw new Error('a close frame with one byte')
+      if (payload.length > 125 || (first & FIN) === 0) {
+        throw new Error('a control frame that is too long, or a fragment')
+      }
+      if (opcode === OPCODES.close && payload.length === 1) {
+        throw new Error('a close frame with one byte')
+      }
       return { kind: kindOf(opcode), payload }
     }
-    if ((opcode === OPCODES.continuation) === (this.#message === undefined)) throw new Error('a fragment of no message')
+    if ((opcode === OPCODES.continuation) === (this.#message === undefined)) {
+      throw new Error('a fragment of no message')
+    }
     this.#message ??= { opcode, fragments: [] }
     this.#message.fragments.push(payload)
     if ((first & FIN) === 0) return

@@ -6,14 +6,15 @@ import { TestConnection } from './test-connection.ts'
 import type { ExpectOptions, Received, Sent } from './types.ts'
 import { askForUpgrade, type UpgradeOptions } from './upgrade.ts'
 
-export interface ConnectOptions<F extends string = 'event'> extends ExpectOptions<F>, UpgradeOptions {}
+export interface ConnectOptions<F extends string = 'event'>
+  extends ExpectOptions<F>, UpgradeOptions {}
 
 /** What any Fastify instance has, whatever its type parameters. */
 export type AnyApp = Pick<FastifyInstance, 'server' | 'listen'> & { ready (): PromiseLike<unknown> }
 
 /**
- * Opens a WebSocket to an app, over TCP. An app that does not listen yet listens on a free port of 127.0.0.1
- * from now on; closing it stays the test's business.
+ * Opens a WebSocket to an app, over TCP. An app that does not listen yet listens on a free port of
+ * 127.0.0.1 from now on; closing it stays the test's business.
  *
  * `R`: a route of `defineWebsocketRoute`, or a contract. `url`: path and query.
  * Resolves also when the upgrade is refused: see `refused`. Rejects when there is no answer.
@@ -23,7 +24,10 @@ export async function connect<R = unknown, F extends string = 'event'> (
 ): Promise<TestConnection<Received<R>, Sent<R>, F>> {
   await listen(app)
   const { server } = app
-  return new TestConnection(await askForUpgrade({ ...addressOf(server), path: url }, server instanceof TlsServer, options), options)
+  return new TestConnection(
+    await askForUpgrade({ ...addressOf(server), path: url }, server instanceof TlsServer, options),
+    options
+  )
 }
 
 // Two clients may connect at once to an app that does not listen yet.

@@ -1,6 +1,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
-import type { DrainInfo, GapInfo, News, PresenceDiff, TerminateReason } from '../connection/handler.ts'
+import type {
+  DrainInfo,
+  GapInfo,
+  News,
+  PresenceDiff,
+  TerminateReason
+} from '../connection/handler.ts'
 import { FST_WEBSOCK_UNEXPECTED } from '../errors.ts'
 import { websock } from '../plugin/plugin.ts'
 import type { ContractOf } from '../plugin/types.ts'
@@ -11,7 +17,8 @@ import type { ClosedWith, ExpectOptions, InfoOf, Received, Sent, StateOf } from 
 import { askForUpgrade, type UpgradeOptions } from './upgrade.ts'
 
 type ParamsOf<R> = ContractOf<R> extends { readonly Params: infer P extends object } ? P : object
-type QueryOf<R> = ContractOf<R> extends { readonly Querystring: infer Q extends object } ? Q : object
+type QueryOf<R> =
+  ContractOf<R> extends { readonly Querystring: infer Q extends object } ? Q : object
 
 export interface DriveOptions<R> extends Omit<ExpectOptions<string>, 'field'>, UpgradeOptions {
   readonly params?: ParamsOf<R>
@@ -30,22 +37,40 @@ export interface DrivableRoute {
 }
 
 /**
- * Runs a handler without a network: the route's hooks, schemas, mailbox and serializers as in an app, over a
- * stream in memory. Each step resolves when the handler has done what came of it.
+ * Runs a handler without a network: the route's hooks, schemas, mailbox and serializers as in an
+ * app, over a stream in memory. Each step resolves when the handler has done what came of it.
  *
  * Rejects when the upgrade is refused: `connect` is for that.
  */
-export async function drive<R extends DrivableRoute> (route: R, options: DriveOptions<R> = {}): Promise<Driven<R>> {
+export async function drive<R extends DrivableRoute> (
+  route: R,
+  options: DriveOptions<R> = {}
+): Promise<Driven<R>> {
   const app = options.app ?? await buildApp(route, options.params ?? {})
   await app.ready()
   const shared = DrivenApp.of(app)
   const url = shared.urlOf(route.websocketHandler, options.params ?? {}, options.query ?? {})
   const [ours, theirs] = shared.openStream()
-  const answer = await askForUpgrade({ createConnection: () => ours as never, path: url }, false, options)
+  const answer = await askForUpgrade(
+    { createConnection: () => ours as never, path: url },
+    false,
+    options
+  )
   const { refused } = answer
-  if (refused !== undefined) throw new FST_WEBSOCK_UNEXPECTED(`the upgrade of ${url} was refused: ${refused.statusCode} ${refused.body}`)
+  if (refused !== undefined) {
+    throw new FST_WEBSOCK_UNEXPECTED(
+      `the upgrade of ${url} was refused: ${refused.statusCode} ${refused.body}`
+    )
+  }
   const client = new TestConnection<Received<R>, Sent<R>, string>(answer, options)
-  const steps = new Driven<R>({ app, shared, client, connection: shared.find(theirs), timeoutMs: options.timeoutMs ?? 3000, ownsApp: options.app === undefined })
+  const steps = new Driven<R>({
+    app,
+    shared,
+    client,
+    connection: shared.find(theirs),
+    timeoutMs: options.timeoutMs ?? 3000,
+    ownsApp: options.app === undefined
+  })
   await steps.settled()
   return steps
 }
@@ -59,7 +84,10 @@ interface Parts<R> {
   readonly ownsApp: boolean
 }
 
-/** A connection of `drive`. Steps resolve with the messages that the client has got since the last one. */
+/**
+ * A connection of `drive`. Steps resolve with the messages that the client has got since the last
+ * one.
+ */
 export class Driven<R> implements AsyncDisposable {
   readonly app: FastifyInstance
   readonly id: string
@@ -101,7 +129,9 @@ export class Driven<R> implements AsyncDisposable {
 
   /** An info comes into the mailbox, as by `ref.post`. Rejects when it is not taken. */
   async post (info: InfoOf<R>): Promise<Array<Received<R>>> {
-    return this.#step(this.post, ({ connection }) => connection.offer(info) ? undefined : 'an info that was not taken')
+    return this.#step(this.post, ({ connection }) =>
+      connection.offer(info) ? undefined : 'an info that was not taken'
+    )
   }
 
   /** Somebody came to or left a topic. Rejects without a `handlePresence`; so do the next two. */
@@ -109,10 +139,18 @@ export class Driven<R> implements AsyncDisposable {
     return this.#announce({ type: 'presence', info: diff }, this.presence)
   }
 
-  async gap (info: GapInfo): Promise<Array<Received<R>>> { return this.#announce({ type: 'gap', info }, this.gap) }
-  async drain (info: DrainInfo): Promise<Array<Received<R>>> { return this.#announce({ type: 'drain', info }, this.drain) }
+  async gap (info: GapInfo): Promise<Array<Received<R>>> {
+    return this.#announce({ type: 'gap', info }, this.gap)
+  }
 
-  /** Moves the time of `ws.postAfter` and `ws.postInterval` on, timer by timer, for all connections of the app. */
+  async drain (info: DrainInfo): Promise<Array<Received<R>>> {
+    return this.#announce({ type: 'drain', info }, this.drain)
+  }
+
+  /**
+   * Moves the time of `ws.postAfter` and `ws.postInterval` on, timer by timer, for all connections
+   * of the app.
+   */
   async advance (ms: number): Promise<Array<Received<R>>> {
     const { shared, timeoutMs } = this.#parts
     const fail = this.#expectation(this.advance)
@@ -131,7 +169,10 @@ export class Driven<R> implements AsyncDisposable {
     return this.#step(this.cut, ({ client }) => { client.socket.destroy() })
   }
 
-  /** Resolves when the handler has nothing to do: after what the test did elsewhere, a broadcast, say. */
+  /**
+   * Resolves when the handler has nothing to do: after what the test did elsewhere, a broadcast,
+   * say.
+   */
   async settled (): Promise<Array<Received<R>>> {
     return this.#step(this.settled, () => {})
   }
@@ -145,10 +186,17 @@ export class Driven<R> implements AsyncDisposable {
   }
 
   async #announce (news: News, from: (...args: never[]) => unknown): Promise<Array<Received<R>>> {
-    return this.#step(from, ({ connection }) => connection.announce(news) ? undefined : `no handler for the ${news.type}, or no connection any more`)
+    return this.#step(from, ({ connection }) =>
+      connection.announce(news)
+        ? undefined
+        : `no handler for the ${news.type}, or no connection any more`
+    )
   }
 
-  async #step (from: (...args: never[]) => unknown, act: (parts: Parts<R>) => string | undefined | void): Promise<Array<Received<R>>> {
+  async #step (
+    from: (...args: never[]) => unknown,
+    act: (parts: Parts<R>) => string | undefined | void
+  ): Promise<Array<Received<R>>> {
     const fail = this.#expectation(from)
     const problem = act(this.#parts)
     if (problem !== undefined) throw fail(problem)

@@ -29,7 +29,9 @@ export class DrivenApp {
   /** The same for each call with one app. */
   static of (app: FastifyInstance): DrivenApp {
     const inside = findInside(app)
-    if (inside === undefined) throw new FST_WEBSOCK_UNEXPECTED('an app without fastify-websock: register it first')
+    if (inside === undefined) {
+      throw new FST_WEBSOCK_UNEXPECTED('an app without fastify-websock: register it first')
+    }
     const found = driven.get(app.server) ?? new DrivenApp(app, inside)
     driven.set(app.server, found)
     return found
@@ -38,16 +40,30 @@ export class DrivenApp {
   /** The URL of the route with this handler, filled in. */
   urlOf (handler: object, params: object, query: object): string {
     const route = this.#inside.mounts.routes.find(({ endpoint }) => endpoint?.handler === handler)
-    if (route?.endpoint === undefined) throw new FST_WEBSOCK_UNEXPECTED('an app that does not have this route: declare it before `drive`')
+    if (route?.endpoint === undefined) {
+      throw new FST_WEBSOCK_UNEXPECTED(
+        'an app that does not have this route: declare it before `drive`'
+      )
+    }
     const { address, parameters } = parseAddress(route.endpoint.url)
     const path = parameters.reduce((filled, { name, key, optional }) => {
       const value = (params as Record<string, unknown>)[key]
-      if (value === undefined && !optional) throw new FST_WEBSOCK_UNEXPECTED(`no param \`${key}\` for ${address}`)
+      if (value === undefined && !optional) {
+        throw new FST_WEBSOCK_UNEXPECTED(`no param \`${key}\` for ${address}`)
+      }
       const text = String(value ?? '')
-      return filled.replace(`{${name}}`, () => key === '*' ? encodeURI(text) : encodeURIComponent(text))
+      return filled.replace(`{${name}}`, () =>
+        key === '*' ? encodeURI(text) : encodeURIComponent(text)
+      )
     }, address)
-    const search = new URLSearchParams(Object.entries(query).flatMap(([key, value]) =>
-      [value].flat().filter((item) => item !== undefined).map((item): [string, string] => [key, String(item)])))
+    const search = new URLSearchParams(
+      Object.entries(query).flatMap(([key, value]) =>
+        [value]
+          .flat()
+          .filter((item) => item !== undefined)
+          .map((item): [string, string] => [key, String(item)])
+      )
+    )
     return search.size === 0 ? path : `${path}?${search.toString()}`
   }
 
@@ -73,12 +89,16 @@ export class DrivenApp {
     throw new FST_WEBSOCK_UNEXPECTED('a connection that ended before it could be looked at')
   }
 
-  /** Resolves when no driven connection of the app has anything to do. Rejects after `timeoutMs`. */
+  /**
+   * Resolves when no driven connection of the app has anything to do. Rejects after `timeoutMs`.
+   */
   async settle (timeoutMs: number, fail: (problem: string) => Error): Promise<void> {
     const deadline = now() + timeoutMs
     for (let quiet = 0; quiet < QUIET_TURNS;) {
       await turn()
-      const isBusy = [...this.#connections].some((connection) => connection.callbackRuns || connection.waiting > 0)
+      const isBusy = [...this.#connections].some(
+        (connection) => connection.callbackRuns || connection.waiting > 0
+      )
       quiet = isBusy ? 0 : quiet + 1
       if (now() > deadline) throw fail(`a callback still runs after ${timeoutMs} ms`)
     }

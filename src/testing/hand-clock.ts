@@ -16,7 +16,9 @@ export class HandClock implements Clock {
   setInterval (task: () => void, ms: number): Alarm { return this.#set(task, ms, ms) }
   clearTimeout (alarm: Alarm): void { this.#alarms.delete(alarm as HandAlarm) }
 
-  /** Moves on by `ms`, from alarm to alarm. After each, `settle` is waited for: it may set others. */
+  /**
+   * Moves on by `ms`, from alarm to alarm. After each, `settle` is waited for: it may set others.
+   */
   async advance (ms: number, settle: () => Promise<void>): Promise<void> {
     const end = this.#now + ms
     for (let alarm; (alarm = this.#firstUntil(end)) !== undefined;) {
@@ -40,7 +42,9 @@ export class HandClock implements Clock {
 
   #firstUntil (end: number): HandAlarm | undefined {
     let first: HandAlarm | undefined
-    for (const alarm of this.#alarms) if (alarm.at <= end && (first === undefined || alarm.at < first.at)) first = alarm
+    for (const alarm of this.#alarms) {
+      if (alarm.at <= end && (first === undefined || alarm.at < first.at)) first = alarm
+    }
     return first
   }
 }

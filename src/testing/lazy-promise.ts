@@ -7,8 +7,9 @@ export class LazyPromise<T> implements Promise<T> {
     this.#begin = begin
   }
 
-  then<A = T, B = never> (
-    resolved?: ((value: T) => A | PromiseLike<A>) | null, rejected?: ((reason: unknown) => B | PromiseLike<B>) | null
+  then<A = T, B = never>(
+    resolved?: ((value: T) => A | PromiseLike<A>) | null,
+    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
     return this.#begin().then(resolved, rejected)
   }

@@ -19,8 +19,8 @@ const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.str
 const MAX_SHOWN = 200
 
 /**
- * A client of a test. Each wait rejects, with what has happened so far, when what it waits for does not come
- * in time or can no longer come.
+ * A client of a test. Each wait rejects, with what has happened so far, when what it waits for does
+ * not come in time or can no longer come.
  */
 export class TestConnection<In, Out, F extends string = 'event'> implements AsyncDisposable {
   /** The answer, when it was not the 101. Nothing can be sent or received then. */
@@ -28,7 +28,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   /** Of the answer, whichever it was. */
   readonly headers: Refusal['headers']
   readonly subprotocol: string | null
-  /** The stream below: `pause()` plays a client that does not read, `destroy()` one that vanishes. */
+  /**
+   * The stream below: `pause()` plays a client that does not read, `destroy()` one that vanishes.
+   */
   readonly socket: Duplex
   /** Each message so far, those that were taken included. */
   readonly received: In[] = []
@@ -40,7 +42,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   #closeSent = false
   #closed: ClosedWith | undefined
 
-  constructor (answer: Answer, { field = 'event' as F, codec = JSON_CODEC, timeoutMs = 3000 }: ExpectOptions<F>) {
+  constructor (
+    answer: Answer,
+    { field = 'event' as F, codec = JSON_CODEC, timeoutMs = 3000 }: ExpectOptions<F>
+  ) {
     this.refused = answer.refused
     this.headers = answer.headers
     this.subprotocol = answer.headers['sec-websocket-protocol'] as string | undefined ?? null
@@ -64,7 +69,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     const { codec } = this.#options
     if (codec !== 'raw') return this.#sendData(codec.encode(message), this.send)
     const { data } = message as { data: string | Uint8Array }
-    this.#sendData(typeof message === 'string' || message instanceof Uint8Array ? message : data, this.send)
+    this.#sendData(
+      typeof message === 'string' || message instanceof Uint8Array ? message : data,
+      this.send
+    )
   }
 
   /** Sends a frame as it is, whatever the route takes: a string as text, bytes as binary. */
@@ -83,15 +91,24 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   async next (value?: unknown): Promise<unknown> {
     const { field } = this.#options
     const fits = (message: unknown): boolean =>
-      value === undefined || (message as Record<string, unknown> | null | undefined)?.[field] === value
-    return this.#take(value === undefined ? 'no message' : `no message with the ${field} ${String(value)}`, fits, this.next)
+      value === undefined ||
+      (message as Record<string, unknown> | null | undefined)?.[field] === value
+    return this.#take(
+      value === undefined ? 'no message' : `no message with the ${field} ${String(value)}`,
+      fits,
+      this.next
+    )
   }
 
   /** Takes the first message that the predicate holds for. */
   nextWhere<M extends In> (predicate: (message: In) => message is M): Promise<M>
   nextWhere (predicate: (message: In) => boolean): Promise<In>
   async nextWhere (predicate: (message: In) => boolean): Promise<In> {
-    return await this.#take('no message as wanted', predicate as (message: unknown) => boolean, this.nextWhere) as In
+    return (await this.#take(
+      'no message as wanted',
+      predicate as (message: unknown) => boolean,
+      this.nextWhere
+    )) as In
   }
 
   /** Resolves when no message waits, none comes within `ms`, and the connection lasts. */
@@ -115,7 +132,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   /** Closes, and waits for the end. */
   async close (code: number = closeCodes.normal, reason = ''): Promise<ClosedWith> {
     const fail = this.#transcript.expectation(this.close)
-    if (!this.#closeSent && this.#closed === undefined) this.#write('close', buildClosePayload(code, reason), this.close)
+    if (!this.#closeSent && this.#closed === undefined) {
+      this.#write('close', buildClosePayload(code, reason), this.close)
+    }
     this.#closeSent = true
     return this.#untilClosed(fail)
   }
@@ -166,7 +185,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     const { codec } = this.#options
     const data = kind === 'text' ? payload.toString() : payload
     if (codec === 'raw') return data
-    if (codec.opcode !== kind) throw new Error(`a ${kind} frame, and the codec reads ${codec.opcode} (option \`codec\`)`)
+    if (codec.opcode !== kind) {
+      throw new Error(`a ${kind} frame, and the codec reads ${codec.opcode} (option \`codec\`)`)
+    }
     return codec.decode(data as never)
   }
 
@@ -185,7 +206,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     const fail = this.#transcript.expectation(from)
     this.#checkOpen(fail)
     if (this.#closed !== undefined) throw fail('nothing can be sent: the connection has ended')
-    if (kind !== 'pong') this.#transcript.add(`→ ${kind === 'text' ? '' : `${kind} `}${show(kind, payload)}`)
+    if (kind !== 'pong') {
+      this.#transcript.add(`→ ${kind === 'text' ? '' : `${kind} `}${show(kind, payload)}`)
+    }
     this.socket.write(buildClientFrame(kind, payload))
   }
 
@@ -193,7 +216,11 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     if (this.refused !== undefined) throw fail('the upgrade was refused')
   }
 
-  async #take (what: string, fits: (message: unknown) => boolean, from: (...args: never[]) => unknown): Promise<unknown> {
+  async #take (
+    what: string,
+    fits: (message: unknown) => boolean,
+    from: (...args: never[]) => unknown
+  ): Promise<unknown> {
     const fail = this.#transcript.expectation(from)
     this.#checkOpen(fail)
     const { timeoutMs } = this.#options
@@ -203,7 +230,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
       return this.#closed && { value: undefined }
     })
     if (found?.value !== undefined) return found.value.message
-    throw fail(this.#closed === undefined ? `${what} within ${timeoutMs} ms` : `${what} before the end`)
+    throw fail(
+      this.#closed === undefined ? `${what} within ${timeoutMs} ms` : `${what} before the end`
+    )
   }
 
   async #untilClosed (fail: (problem: string) => Error): Promise<ClosedWith> {
@@ -215,7 +244,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   }
 
   /** Looks now and whenever something has happened. Undefined when the time is up. */
-  async #wait<T> (ms: number, look: () => { value: T } | undefined): Promise<{ value: T } | undefined> {
+  async #wait<T>(
+    ms: number,
+    look: () => { value: T } | undefined
+  ): Promise<{ value: T } | undefined> {
     const found = look()
     if (found !== undefined) return found
     return new Promise((resolve) => {
@@ -236,6 +268,8 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
 
 function show (kind: FrameKind, payload: Buffer): string {
   if (kind === 'text') return payload.toString('utf8', 0, MAX_SHOWN * 4)
-  if (kind === 'close') return `${payload.length < 2 ? '' : payload.readUInt16BE()} ${payload.toString('utf8', 2)}`
+  if (kind === 'close') {
+    return `${payload.length < 2 ? '' : payload.readUInt16BE()} ${payload.toString('utf8', 2)}`
+  }
   return `${payload.length} bytes ${payload.toString('hex', 0, 32)}`
 }

@@ -18,8 +18,14 @@ export type InfoOf<R> = ContractOf<R> extends { readonly Info: infer I } ? I : u
 
 /* eslint-disable @typescript-eslint/no-unused-vars -- what is inferred and not used has a name all the same */
 export type StateOf<R> =
-  R extends WebsocketRoute<infer _TP extends FastifyTypeProvider, infer _S extends FastifySchema, infer State>
-    ? [State, NoStateFromInitAbove] extends [NoStateFromInitAbove, State] ? undefined : State
+  R extends WebsocketRoute<
+    infer _TP extends FastifyTypeProvider,
+    infer _S extends FastifySchema,
+    infer State
+  >
+    ? [State, NoStateFromInitAbove] extends [NoStateFromInitAbove, State]
+        ? undefined
+        : State
     : unknown
 /* eslint-enable @typescript-eslint/no-unused-vars */
 

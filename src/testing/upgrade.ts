@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { request as requestHttp, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import {
+  request as requestHttp,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders
+} from 'node:http'
 import { request as requestHttps, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Refusal } from './types.ts'
@@ -21,8 +26,8 @@ export interface Answer {
 }
 
 /**
- * Asks for an upgrade (RFC 6455 §4.1). Resolves with the answer in the turn in which it comes, so that a
- * listener misses nothing. Rejects when there is none.
+ * Asks for an upgrade (RFC 6455 §4.1). Resolves with the answer in the turn in which it comes, so
+ * that a listener misses nothing. Rejects when there is none.
  */
 export async function askForUpgrade (
   where: RequestOptions, isTls: boolean, { headers = {}, subprotocols = [] }: UpgradeOptions
@@ -40,7 +45,9 @@ export async function askForUpgrade (
   })
   return new Promise((resolve, reject) => {
     request.on('error', reject)
-    request.on('upgrade', (response, socket, head) => resolve({ headers: response.headers, socket, head, refused: undefined }))
+    request.on('upgrade', (response, socket, head) =>
+      resolve({ headers: response.headers, socket, head, refused: undefined })
+    )
     request.on('response', (response) => { readRefusal(response).then(resolve, reject) })
     request.end()
   })

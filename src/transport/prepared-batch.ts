@@ -23,17 +23,22 @@ export class PreparedBatch {
 
   /** This batch and one frame more: the same batch for all who ask one after the other. */
   and (frame: PreparedFrame): PreparedBatch {
-    if (this.#next === undefined || this.#next.#last !== frame) this.#next = new PreparedBatch(frame, this)
+    if (this.#next === undefined || this.#next.#last !== frame) {
+      this.#next = new PreparedBatch(frame, this)
+    }
     return this.#next
   }
 
   get bytes (): Buffer {
-    return (this.#bytes ??= this.#before === undefined ? this.#last.bytes : Buffer.concat(this.#parts(), this.length))
+    return (this.#bytes ??=
+      this.#before === undefined ? this.#last.bytes : Buffer.concat(this.#parts(), this.length))
   }
 
   #parts (): Buffer[] {
     const parts = [this.#last.bytes]
-    for (let batch = this.#before; batch !== undefined; batch = batch.#before) parts.push(batch.#last.bytes)
+    for (let batch = this.#before; batch !== undefined; batch = batch.#before) {
+      parts.push(batch.#last.bytes)
+    }
     return parts.reverse()
   }
 }

@@ -45,7 +45,9 @@ interface UnreadPongs {
   written: number
 }
 
-/** What a write costs that waits, besides its bytes: two buffers and two entries of Node's queue. */
+/**
+ * What a write costs that waits, besides its bytes: two buffers and two entries of Node's queue.
+ */
 const WRITE_OVERHEAD = 256
 
 /** ws cuts a peer behind as many: 128 KiB of the largest pongs. */
@@ -98,9 +100,9 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * Sends a message or a ping of the handler's. False when it is not sent: the connection is closing,
-   * or more than `maxBufferedBytes` wait. So a peer that never reads costs that and one message; with
-   * `wait`, that and one result.
+   * Sends a message or a ping of the handler's. False when it is not sent: the connection is
+   * closing, or more than `maxBufferedBytes` wait. So a peer that never reads costs that and one
+   * message; with `wait`, that and one result.
    */
   send (frame: OutgoingFrame): boolean {
     if (!this.#open || (!this.#waits && this.#isOverfull() && this.#meetSlowPeer(1))) return false
@@ -111,8 +113,8 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * The same for messages that are no callback's result: with `wait`, those that find the peer behind
-   * wait like broadcasts do, and are counted with them.
+   * The same for messages that are no callback's result: with `wait`, those that find the peer
+   * behind wait like broadcasts do, and are counted with them.
    */
   sendAside (frames: OutgoingFrame | readonly OutgoingFrame[]): boolean {
     if (!Array.isArray(frames)) return this.#sendAside(frames as OutgoingFrame)
@@ -219,12 +221,20 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** More waits for the peer than may. */
   #isBehind (): boolean {
-    return this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD > this.#owner.limits.maxBufferedBytes
+    return (
+      this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD >
+      this.#owner.limits.maxBufferedBytes
+    )
   }
 
   #isOverfull (): boolean {
     const { maxBufferedBytes } = this.#owner.limits
-    if (this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD <= maxBufferedBytes) return false
+    if (
+      this.bufferedBytes - this.#heldBytes + this.#waitingWrites * WRITE_OVERHEAD <=
+      maxBufferedBytes
+    ) {
+      return false
+    }
     // What waits for the end of its tick does not wait for the peer. Other streams than sockets may
     // run somebody's code when they are written to.
     if (this.socket instanceof Socket) this.flush()
@@ -273,8 +283,16 @@ export class SendQueue implements BatchWriter, TickTask {
     const { batcher } = this.#owner.sharing
     const own = batcher.lengthOf(this) > 0
     const isSocket = this.socket instanceof Socket
-    if (own && this.#broadcasts === undefined && isSocket) return batcher.addFramed(this, frame.bytes)
-    if (isSocket && this.#broadcasts !== undefined && this.#broadcasts.length + frame.bytes.length > MAX_BATCH_BYTES) this.flush()
+    if (own && this.#broadcasts === undefined && isSocket) {
+      return batcher.addFramed(this, frame.bytes)
+    }
+    if (
+      isSocket &&
+      this.#broadcasts !== undefined &&
+      this.#broadcasts.length + frame.bytes.length > MAX_BATCH_BYTES
+    ) {
+      this.flush()
+    }
     this.#broadcasts = this.#broadcasts?.and(frame) ?? frame.batch
     this.#schedule()
   }
@@ -296,7 +314,8 @@ export class SendQueue implements BatchWriter, TickTask {
   /** False when as many wait as may. */
   #hold (message: PreparedMessage): boolean {
     const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
-    const isFull = (this.#held?.length ?? 0) >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes
+    const isFull =
+      (this.#held?.length ?? 0) >= maxMailboxLength || this.#heldBytes >= maxMailboxBytes
     if (isFull) this.#owner.messageRefused()
     else this.#keep(message)
     return !isFull

@@ -68,16 +68,21 @@ export class SocketTransport implements FrameSink {
   /** Chunks that a stream delivered while another one was read. */
   #unread: Buffer[] | undefined
 
-  /** To be called in the tick of the 101, so that no byte is lost. `windowBits`: of permessage-deflate. */
+  /**
+   * To be called in the tick of the 101, so that no byte is lost. `windowBits`: of
+   * permessage-deflate.
+   */
   constructor (socket: Duplex, owner: TransportOwner, windowBits: number | undefined) {
     this.#socket = socket
     this.#owner = owner
     this.queue = new SendQueue(socket, owner, windowBits)
     this.#parser = new FrameParser(this)
     ;(socket as Known)[kTransport] = this
-    // TLS sockets of a server would end their side with the peer's: behind its FIN there may be answers.
+    // TLS sockets of a server would end their side with the peer's: behind its FIN there may be
+    // answers.
     socket.allowHalfOpen = true
-    // The HTTP server may have set a time limit, and the application that small packets are to wait.
+    // The HTTP server may have set a time limit, and the application that small packets are to
+    // wait.
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay()
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
   }
@@ -99,7 +104,9 @@ export class SocketTransport implements FrameSink {
     else if (!this.#parser.stopped) this.#socket.pause()
   }
 
-  /** Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen. */
+  /**
+   * Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen.
+   */
   release (): void {
     this.#released = true
     if (this.#holds !== 0) this.#socket.resume()
@@ -207,7 +214,9 @@ export class SocketTransport implements FrameSink {
 
   /** Parses a chunk, and those that come meanwhile. */
   #parseAll (chunk: Buffer): void {
-    for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) this.#parse(next)
+    for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) {
+      this.#parse(next)
+    }
   }
 
   #parse (chunk: Buffer): void {
@@ -218,7 +227,9 @@ export class SocketTransport implements FrameSink {
     if (!this.#parser.stopped) this.#parser.push(chunk)
   }
 
-  /** A peer that floods after our close frame. Not destroyed yet: it could not read the close frame. */
+  /**
+   * A peer that floods after our close frame. Not destroyed yet: it could not read the close frame.
+   */
   #stopReading (): void {
     this.#parser.stop()
     this.endWriting()
@@ -243,7 +254,10 @@ export class SocketTransport implements FrameSink {
     this.#timer ??= setTimeout(destroy, this.limits.closeTimeoutMs, this.#socket)
   }
 
-  /** A socket of Node's closes when both sides have ended. Other streams may not: Duplexify, of injectWS. */
+  /**
+   * A socket of Node's closes when both sides have ended. Other streams may not: Duplexify, of
+   * injectWS.
+   */
   #destroyWhenFinished (): void {
     const socket = this.#socket
     if (socket instanceof Socket || !this.#ended || !this.#writingEnded) return

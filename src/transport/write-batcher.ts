@@ -58,7 +58,8 @@ export class WriteBatcher implements TickTask {
     if (most > MAX_BATCH_BYTES) return this.addBytes(writer, firstByte, Buffer.from(text))
     this.#reserve(writer, most)
     const at = this.#end
-    // Most text is ASCII, so its length tells that of the header; where it does not, the text moves.
+    // Most text is ASCII, so its length tells that of the header; where it does not, the text
+    // moves.
     let payloadAt = at + (text.length < 126 ? 2 : 4)
     const length = this.#bytes.write(text, payloadAt)
     if (length >= 126 && text.length < 126) {
@@ -94,7 +95,11 @@ export class WriteBatcher implements TickTask {
     // Before the write: a stream may deliver within it, and what comes of that is batched behind.
     this.#start = end
     const batch = this.#bytes
-    if (this.#isTaken(writer, batch.subarray(start, end)) && this.#end === end && this.#bytes === batch) {
+    if (
+      this.#isTaken(writer, batch.subarray(start, end)) &&
+      this.#end === end &&
+      this.#bytes === batch
+    ) {
       // Nobody needs these bytes any more: the same memory again, which the cache still has.
       this.#start = this.#end = start
     }

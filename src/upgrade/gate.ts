@@ -9,13 +9,15 @@ import { OtherListeners } from './other-listeners.ts'
 import { RETRY_AFTER_SECONDS, Upgrade, type UpgradeTimeouts } from './upgrade.ts'
 
 /**
- * Receives every upgrade of the server. Those of websocket routes go to @fastify/websocket, which routes them; the others
- * to the other 'upgrade' listeners of the server or, without any, back to HTTP. Each has its time limit.
+ * Receives every upgrade of the server. Those of websocket routes go to @fastify/websocket, which
+ * routes them; the others to the other 'upgrade' listeners of the server or, without any, back to
+ * HTTP. Each has its time limit.
  */
 export class Gate {
   /**
-   * What @fastify/websocket listens to in place of the server (its `server` option): it routes what is let through,
-   * and serves its own `websocket: true` routes as ever. Its `injectWS` comes in here too.
+   * What @fastify/websocket listens to in place of the server (its `server` option): it routes what
+   * is let through, and serves its own `websocket: true` routes as ever. Its `injectWS` comes in
+   * here too.
    */
   readonly door = new EventEmitter()
   readonly #server: Server
@@ -31,8 +33,16 @@ export class Gate {
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   #closing = false
 
-  /** `isRouted` tells whether a request is for a websocket route. It is asked only where others listen. */
-  constructor (server: Server, timeouts: UpgradeTimeouts, loop: EventLoop, isRouted: (request: IncomingMessage) => boolean) {
+  /**
+   * `isRouted` tells whether a request is for a websocket route. It is asked only where others
+   * listen.
+   */
+  constructor (
+    server: Server,
+    timeouts: UpgradeTimeouts,
+    loop: EventLoop,
+    isRouted: (request: IncomingMessage) => boolean
+  ) {
     this.#server = server
     this.#timeouts = timeouts
     this.#loop = loop
@@ -40,7 +50,9 @@ export class Gate {
     this.#others = new OtherListeners(server, timeouts, (request, socket, head) => {
       this.#afterAnswer(socket, () => this.#enter(request, socket, head))
     })
-    this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#enterInjected(request, socket, head))
+    this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      this.#enterInjected(request, socket, head)
+    )
   }
 
   find (request: IncomingMessage): Upgrade | undefined {
@@ -70,8 +82,9 @@ export class Gate {
   }
 
   /**
-   * Waits for the answer to what the client sent before this (pipelined); the last one is sent last. Node has let go of the
-   * socket: it neither sees its errors now nor tells a response that there is room for more.
+   * Waits for the answer to what the client sent before this (pipelined); the last one is sent
+   * last. Node has let go of the socket: it neither sees its errors now nor tells a response that
+   * there is room for more.
    */
   #afterAnswer (socket: Duplex, next: () => void): void {
     const last = this.#answers.get(socket)
@@ -99,16 +112,21 @@ export class Gate {
 
   #enter (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const isWebsocket = isWebsocketUpgrade(request)
-    if (this.#others.present && !(isWebsocket && this.#isRouted(request))) return this.#others.handOver(request, socket, head)
+    if (this.#others.present && !(isWebsocket && this.#isRouted(request))) {
+      return this.#others.handOver(request, socket, head)
+    }
     const whole = hasAllHeaders(this.#server, request)
-    if (whole && !isWebsocket && !hasBody(request)) return replayAsHttp(this.#server, request, socket, head)
+    if (whole && !isWebsocket && !hasBody(request)) {
+      return replayAsHttp(this.#server, request, socket, head)
+    }
     const upgrade = this.#track(request, socket, head)
     if (!whole) upgrade.refuse(new FST_WEBSOCK_TOO_MANY_HEADERS())
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
     else if (this.#closing) refuseDraining(upgrade)
     else {
       this.door.emit('upgrade', request, socket, head)
-      // An answer that no hook has told us of (to a malformed URL, say) has the socket until the end of this turn.
+      // An answer that no hook has told us of (to a malformed URL, say) has the socket until the
+      // end of this turn.
       if (!upgrade.routed) setImmediate(() => this.door.emit('upgrade', request, socket, head))
     }
     upgrade.watch()
@@ -123,7 +141,9 @@ export class Gate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () => this.#open.delete(upgrade))
+    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () =>
+      this.#open.delete(upgrade)
+    )
     this.#upgrades.set(request, upgrade)
     this.#open.add(upgrade)
     return upgrade
@@ -135,8 +155,8 @@ function refuseDraining (upgrade: Upgrade): void {
 }
 
 /**
- * Node leaves out headers beyond `maxHeadersCount` without a word, framing and Origin among them: what is left is not what
- * was sent, and neither to be judged nor to be given back to HTTP.
+ * Node leaves out headers beyond `maxHeadersCount` without a word, framing and Origin among them:
+ * what is left is not what was sent, and neither to be judged nor to be given back to HTTP.
  */
 function hasAllHeaders (server: Server, request: IncomingMessage): boolean {
   // Node's own default (lib/_http_common.js): 2 000 names and values.
@@ -145,24 +165,31 @@ function hasAllHeaders (server: Server, request: IncomingMessage): boolean {
 }
 
 /**
- * Tells whether Node has read a body for the request (Node 26). Then the request is answered as it is, and TCP is closed.
- * Before, the body follows the head, unread.
+ * Tells whether Node has read a body for the request (Node 26). Then the request is answered as it
+ * is, and TCP is closed. Before, the body follows the head, unread.
  */
 function hasBody ({ complete, readableLength }: IncomingMessage): boolean {
   return !complete || readableLength > 0
 }
 
 /**
- * Gives a request back to the HTTP server, without its Upgrade header: because somebody listens for 'upgrade', Node takes
- * each request that has one (h2c of curl, say) out of HTTP, body and all, whatever it wants to be upgraded to.
+ * Gives a request back to the HTTP server, without its Upgrade header: because somebody listens for
+ * 'upgrade', Node takes each request that has one (h2c of curl, say) out of HTTP, body and all,
+ * whatever it wants to be upgraded to.
  */
-function replayAsHttp (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function replayAsHttp (
+  server: Server,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer
+): void {
   const lines = [`${request.method ?? 'GET'} ${request.url ?? '/'} HTTP/${request.httpVersion}`]
   for (let i = 0; i < request.rawHeaders.length; i += 2) {
     const name = request.rawHeaders[i] ?? ''
     if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${request.rawHeaders[i + 1] ?? ''}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(lines.join('\r\n') + '\r\n\r\n', 'latin1'), head]))
-  // Documented: 'connection' may be emitted by users to give the server a socket; TLS has done its part already.
+  // Documented: 'connection' may be emitted by users to give the server a socket; TLS has done its
+  // part already.
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
 }

@@ -13,15 +13,31 @@ export interface HandshakeOptions {
   readonly requireSubprotocol: boolean
 }
 
-/** A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a function. */
+/**
+ * A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a
+ * function.
+ */
 type Verdict = FastifyError | undefined | Promise<FastifyError | undefined>
 
-/** Tells whether a request asks for a WebSocket (RFC 6455 §4.2.1, 1 to 4). HTTP may ignore any other upgrade (RFC 9110 §7.8). */
-export function isWebsocketUpgrade ({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
-  return method === 'GET' && hasToken(headers.connection, 'upgrade') && hasToken(headers.upgrade, 'websocket')
+/**
+ * Tells whether a request asks for a WebSocket (RFC 6455 §4.2.1, 1 to 4). HTTP may ignore any other
+ * upgrade (RFC 9110 §7.8).
+ */
+export function isWebsocketUpgrade ({
+  method,
+  headers
+}: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return (
+    method === 'GET' &&
+    hasToken(headers.connection, 'upgrade') &&
+    hasToken(headers.upgrade, 'websocket')
+  )
 }
 
-/** What the handshake is about, as it came. A literal: a copy of all headers costs more, for each upgrade. */
+/**
+ * What the handshake is about, as it came. A literal: a copy of all headers costs more, for each
+ * upgrade.
+ */
 export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return {
     connection: headers.connection,
@@ -37,41 +53,80 @@ export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeader
   }
 }
 
-/** Our request checks: those that need no more than the request. `headers`: as they came, see `Upgrade`. */
-export function checkHandshake (request: FastifyRequest, headers: IncomingHttpHeaders, options: HandshakeOptions): Verdict {
+/**
+ * Our request checks: those that need no more than the request. `headers`: as they came, see
+ * `Upgrade`.
+ */
+export function checkHandshake (
+  request: FastifyRequest,
+  headers: IncomingHttpHeaders,
+  options: HandshakeOptions
+): Verdict {
   const { method, httpVersion } = request.raw
   if (!isWebsocketUpgrade({ method, headers })) return upgradeRequired({ httpVersion, headers })
-  if (headers['sec-websocket-version'] !== '13') return withHeaders(new FST_WEBSOCK_UNSUPPORTED_VERSION(), { 'sec-websocket-version': '13', upgrade: 'websocket', connection: 'upgrade, close' })
+  if (headers['sec-websocket-version'] !== '13') {
+    return withHeaders(new FST_WEBSOCK_UNSUPPORTED_VERSION(), {
+      'sec-websocket-version': '13',
+      upgrade: 'websocket',
+      connection: 'upgrade, close'
+    })
+  }
   // 16 bytes are 22 characters of base64 and two of padding.
-  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
+  }
   if (headers.host === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Host is missing')
   // Node drops all but the first; the Origin check depends on it (RFC 9112 §3.2).
-  if (countHeader(request.raw, 'host') > 1) return new FST_WEBSOCK_BAD_HANDSHAKE('there is more than one Host')
+  if (countHeader(request.raw, 'host') > 1) {
+    return new FST_WEBSOCK_BAD_HANDSHAKE('there is more than one Host')
+  }
   if (httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
   // Node hands on what follows the head, so a body would be read as frames.
-  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') return new FST_WEBSOCK_BAD_HANDSHAKE('there must be no body')
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') {
+    return new FST_WEBSOCK_BAD_HANDSHAKE('there must be no body')
+  }
   const allowed = isOriginAllowed(options.checkOrigin, headers.origin, request)
-  return typeof allowed === 'boolean' ? originVerdict(allowed, headers) : allowed.then((answer) => originVerdict(answer, headers))
+  return typeof allowed === 'boolean'
+    ? originVerdict(allowed, headers)
+    : allowed.then((answer) => originVerdict(answer, headers))
 }
 
-/** What is agreed on: the best of ours that the client offers, or null. A refusal when nothing is and one is required. */
-export function agreeOnSubprotocol (headers: IncomingHttpHeaders, options: HandshakeOptions): string | null | FastifyError {
+/**
+ * What is agreed on: the best of ours that the client offers, or null. A refusal when nothing is
+ * and one is required.
+ */
+export function agreeOnSubprotocol (
+  headers: IncomingHttpHeaders,
+  options: HandshakeOptions
+): string | null | FastifyError {
   const header = headers['sec-websocket-protocol']
   const offered = header === undefined ? [] : parseSubprotocols(header)
-  if (offered === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Protocol must be a list of different tokens')
+  if (offered === undefined) {
+    return new FST_WEBSOCK_BAD_HANDSHAKE(
+      'Sec-WebSocket-Protocol must be a list of different tokens'
+    )
+  }
   const agreed = options.subprotocols.find((protocol) => offered.includes(protocol))
   if (agreed !== undefined) return agreed
-  return options.requireSubprotocol ? new FST_WEBSOCK_NO_SUBPROTOCOL(options.subprotocols.join(', ')) : null
+  return options.requireSubprotocol
+    ? new FST_WEBSOCK_NO_SUBPROTOCOL(options.subprotocols.join(', '))
+    : null
 }
 
 /** 426 for a GET that asks for no WebSocket. */
-export function upgradeRequired ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
+export function upgradeRequired ({
+  httpVersion,
+  headers
+}: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
   // HTTP/2 knows neither header, and Node throws (RFC 9113 §8.2.2).
   if (httpVersion.startsWith('2')) return new FST_WEBSOCK_UPGRADE_REQUIRED()
-  // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection header that is set, and
-  // would keep a socket open whose client waits for its end.
+  // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection
+  // header that is set, and would keep a socket open whose client waits for its end.
   const closes = httpVersion !== '1.1' || hasToken(headers.connection, 'close')
-  return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), { upgrade: 'websocket', connection: closes ? 'upgrade, close' : 'upgrade' })
+  return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), {
+    upgrade: 'websocket',
+    connection: closes ? 'upgrade, close' : 'upgrade'
+  })
 }
 
 function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): FastifyError | undefined {
@@ -81,7 +136,9 @@ function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): Fastify
 function parseSubprotocols (header: string): string[] | undefined {
   const tokens = header.split(',').map((token) => token.trim())
   // ASCII: to trim a non-breaking space is one, too.
-  const clean = /^[\t -~]*$/.test(header) && tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
+  const clean =
+    /^[\t -~]*$/.test(header) &&
+    tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
   return clean && new Set(tokens).size === tokens.length ? tokens : undefined
 }
 
@@ -98,7 +155,10 @@ function countHeader ({ rawHeaders }: IncomingMessage, name: string): number {
 function hasToken (header: string | undefined, token: string): boolean {
   if (header === undefined) return false
   const list = header.toLowerCase()
-  return list === token || (list.includes(token) && list.split(',').some((part) => part.trim() === token))
+  return (
+    list === token ||
+    (list.includes(token) && list.split(',').some((part) => part.trim() === token))
+  )
 }
 
 function withHeaders (error: FastifyError, headers: Readonly<Record<string, string>>): FastifyError {

@@ -12,15 +12,18 @@ const placeholder = (): void => {}
 /**
  * The other 'upgrade' listeners of the server: proxies, socket.io, ws servers.
  *
- * All that this library changes on the server is here.
- * `emit`: a listener cannot keep an upgrade from the others, whatever the order, so upgrades are taken before any is called.
- * `shouldUpgradeCallback` (Node 22.21 and later): an offer of another protocol stays an HTTP request where nobody else listens.
+ * All that this library changes on the server is here. `emit`: a listener cannot keep an upgrade
+ * from the others, whatever the order, so upgrades are taken before any is called.
+ * `shouldUpgradeCallback` (Node 22.21 and later): an offer of another protocol stays an HTTP
+ * request where nobody else listens.
  */
 export class OtherListeners {
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
   readonly #emit: Emit
-  /** For each socket that was handed over and may not be answered yet: sets the time that is left. */
+  /**
+   * For each socket that was handed over and may not be answered yet: sets the time that is left.
+   */
   readonly #waiting = new Set<(ms: number) => void>()
 
   /** `receive` is called for each upgrade of the server, in place of its listeners. */
@@ -58,7 +61,9 @@ export class OtherListeners {
     for (const limit of this.#waiting) limit(this.#timeouts.closeTimeoutMs)
   }
 
-  /** Node has taken its own 'error' listener off: without another one a reset would end the process. */
+  /**
+   * Node has taken its own 'error' listener off: without another one a reset would end the process.
+   */
   #watch (socket: Duplex): void {
     const written = bytesWritten(socket)
     let timer: NodeJS.Timeout | undefined
@@ -82,10 +87,13 @@ export class OtherListeners {
   }
 
   #keepOffersInHttp (): void {
-    const server = this.#server as Server & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
+    const server = this.#server as Server & {
+      shouldUpgradeCallback?: (request: IncomingMessage) => boolean
+    }
     const shouldUpgrade = server.shouldUpgradeCallback
     if (shouldUpgrade === undefined) return
-    server.shouldUpgradeCallback = (request) => shouldUpgrade.call(server, request) && (this.present || isWebsocketUpgrade(request))
+    server.shouldUpgradeCallback = (request) =>
+      shouldUpgrade.call(server, request) && (this.present || isWebsocketUpgrade(request))
   }
 }
 

@@ -16,8 +16,12 @@ export interface SwitchingProtocols {
   readonly headerLines: readonly string[]
 }
 
-/** Answers an offer of permessage-deflate. A refusal when the header is malformed (RFC 6455 §9.1). */
-export function agreeOnDeflate (headers: IncomingHttpHeaders): DeflateAgreement | FastifyError | undefined {
+/**
+ * Answers an offer of permessage-deflate. A refusal when the header is malformed (RFC 6455 §9.1).
+ */
+export function agreeOnDeflate (
+  headers: IncomingHttpHeaders
+): DeflateAgreement | FastifyError | undefined {
   const agreement = negotiateDeflate(headers['sec-websocket-extensions'])
   if (agreement !== 'malformed') return agreement
   return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Extensions must be a list of extensions')
@@ -28,13 +32,21 @@ export function agreeOnDeflate (headers: IncomingHttpHeaders): DeflateAgreement 
  *
  * The connection is to be made in the same tick, so that no byte of the client's is lost.
  */
-export function switchProtocols (upgrade: Upgrade, { subprotocol, deflate, headerLines }: SwitchingProtocols): boolean {
+export function switchProtocols (
+  upgrade: Upgrade,
+  { subprotocol, deflate, headerLines }: SwitchingProtocols
+): boolean {
   const { socket, head, headers } = upgrade
   if (!socket.readable || !socket.writable) {
     socket.destroy()
     return false
   }
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${acceptKey(headers['sec-websocket-key'])}`]
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    `Sec-WebSocket-Accept: ${acceptKey(headers['sec-websocket-key'])}`
+  ]
   if (subprotocol !== null) lines.push(`Sec-WebSocket-Protocol: ${subprotocol}`)
   if (deflate !== undefined) lines.push(`Sec-WebSocket-Extensions: ${deflate.header}`)
   lines.push(...headerLines, '\r\n')
@@ -51,9 +63,13 @@ function acceptKey (key: string | undefined): string {
 }
 
 // Hop-by-hop (RFC 9110 §7.6.1), those of the handshake, and those of a body, which a 101 has not.
-const NOT_ON_101 = /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
+const NOT_ON_101 =
+  /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
 
-/** The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay in its line. */
+/**
+ * The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay
+ * in its line.
+ */
 export function toHeaderLines (reply: FastifyReply): string[] {
   const lines: string[] = []
   const headers = reply.getHeaders()

@@ -1,4 +1,9 @@
-import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  STATUS_CODES,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse
+} from 'node:http'
 import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
 import type { EventLoop, TurnTask } from '../event-loop.ts'
@@ -14,15 +19,20 @@ export interface UpgradeTimeouts {
 }
 
 /**
- * One upgrade on its way: from the request until the 101, or until the refusal has reached the client and the socket is closed.
+ * One upgrade on its way: from the request until the 101, or until the refusal has reached the
+ * client and the socket is closed.
  *
- * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer, so this does.
+ * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer,
+ * so this does.
  */
 export class Upgrade implements TurnTask {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
-  /** Those that the handshake is about, as they came: a schema of the route's may convert those of the request, or remove what it does not name. */
+  /**
+   * Those that the handshake is about, as they came: a schema of the route's may convert those of
+   * the request, or remove what it does not name.
+   */
   readonly headers: IncomingHttpHeaders
   #admitted = false
   readonly #onEnd: () => void
@@ -37,7 +47,14 @@ export class Upgrade implements TurnTask {
   #guests: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
-  constructor (request: IncomingMessage, socket: Duplex, head: Buffer, timeouts: UpgradeTimeouts, loop: EventLoop, onEnd: () => void) {
+  constructor (
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    timeouts: UpgradeTimeouts,
+    loop: EventLoop,
+    onEnd: () => void
+  ) {
     this.request = request
     this.socket = socket
     this.head = head
@@ -50,8 +67,8 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Starts the time limit at the end of this turn. Most upgrades are over then, and need neither a timer
-   * nor a listener.
+   * Starts the time limit at the end of this turn. Most upgrades are over then, and need neither a
+   * timer nor a listener.
    */
   watch (): void {
     if (!this.#ended) this.#loop.atEndOfTurn(this)
@@ -82,7 +99,8 @@ export class Upgrade implements TurnTask {
     this.#response = response
     this.#guests = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
     response.shouldKeepAlive = false
-    // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of this one.
+    // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of
+    // this one.
     response.once('finish', () => this.#hangUp())
   }
 
@@ -111,7 +129,9 @@ export class Upgrade implements TurnTask {
   /** A route may give its hooks more time than the plugin does, or less: then counted from now. */
   setTimeouts (timeouts: UpgradeTimeouts): void {
     if (this.#over) return
-    if (this.#timer !== undefined && timeouts.upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
+    if (this.#timer !== undefined && timeouts.upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
+      this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
+    }
     this.#timeouts = timeouts
   }
 
@@ -124,8 +144,9 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Answers past Fastify and hangs up, unless an answer is under way. A hook that answers after all writes into a response
-   * whose socket is closed: into the one in use, its second head would be an exception that nobody catches.
+   * Answers past Fastify and hangs up, unless an answer is under way. A hook that answers after all
+   * writes into a response whose socket is closed: into the one in use, its second head would be an
+   * exception that nobody catches.
    */
   refuse (error: FastifyError, headers: Readonly<Record<string, number>> = {}): void {
     if (this.#over) return
@@ -134,7 +155,12 @@ export class Upgrade implements TurnTask {
     this.#abandonResponse()
     this.#over = true
     const status = error.statusCode ?? 503
-    const body = JSON.stringify({ statusCode: status, code: error.code, error: STATUS_CODES[status], message: error.message })
+    const body = JSON.stringify({
+      statusCode: status,
+      code: error.code,
+      error: STATUS_CODES[status],
+      message: error.message
+    })
     this.socket.write([
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
@@ -147,7 +173,10 @@ export class Upgrade implements TurnTask {
     this.#hangUp()
   }
 
-  /** To the hooks it is as if the client had gone. Without a socket at all, a stream that they send would stay open for ever. */
+  /**
+   * To the hooks it is as if the client had gone. Without a socket at all, a stream that they send
+   * would stay open for ever.
+   */
   #abandonResponse (): void {
     if (this.#response === undefined) return
     this.#response.detachSocket(this.socket as never)
@@ -157,8 +186,8 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP would answer with a
-   * reset, and the client might lose the refusal (RFC 9112 §9.6).
+   * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP
+   * would answer with a reset, and the client might lose the refusal (RFC 9112 §9.6).
    */
   #hangUp (): void {
     this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)

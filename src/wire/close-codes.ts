@@ -1,4 +1,7 @@
-/** Close codes by name (RFC 6455 §7.4.1 and the IANA registry). The two that never travel are marked. */
+/**
+ * Close codes by name (RFC 6455 §7.4.1 and the IANA registry). The two that never travel are
+ * marked.
+ */
 export const closeCodes = {
   normal: 1000,
   goingAway: 1001,
@@ -21,7 +24,10 @@ export const MAX_REASON_BYTES = 123
 
 /** Tells whether a close frame may carry this code: 1000–1003, 1007–1014, 3000–4999. */
 export function isSendableCode (code: number): boolean {
-  return Number.isInteger(code) && (
-    (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+  return (
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1003) ||
+      (code >= 1007 && code <= 1014) ||
+      (code >= 3000 && code <= 4999))
   )
 }

@@ -3,8 +3,8 @@ import type { RawMessage } from './frame.ts'
 /**
  * How a message becomes a frame and a frame a message.
  *
- * `decode` is given whole messages of its own opcode only, and throws when the bytes are no message.
- * `encode` is given what passed the `send` schema, and throws when it cannot be written.
+ * `decode` is given whole messages of its own opcode only, and throws when the bytes are no
+ * message. `encode` is given what passed the `send` schema, and throws when it cannot be written.
  */
 export interface Codec {
   /** The opcode that its frames have; a message of the other one is refused. */

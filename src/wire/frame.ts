@@ -1,9 +1,15 @@
-/** A whole data message as it stood on the wire: what a route without a `receive` schema is given, and may send. */
+/**
+ * A whole data message as it stood on the wire: what a route without a `receive` schema is given,
+ * and may send.
+ */
 export type RawMessage =
   | { readonly opcode: 'text', readonly data: string }
   | { readonly opcode: 'binary', readonly data: Uint8Array }
 
-/** A ping or pong that the peer sent (RFC 6455 §5.5.2, §5.5.3). `data` has 0 to 125 bytes and is never null. */
+/**
+ * A ping or pong that the peer sent (RFC 6455 §5.5.2, §5.5.3). `data` has 0 to 125 bytes and is
+ * never null.
+ */
 export interface ControlFrame {
   readonly opcode: 'ping' | 'pong'
   readonly data: Uint8Array
@@ -25,8 +31,8 @@ export class PingFrame {
 /**
  * Builds a ping, to be pushed like a message: `ws.push(pingFrame('are you there'))`.
  *
- * `data`: text, a buffer or a view of one, of 0 to 125 bytes (RFC 6455 §5.5); more is the error of the callback that pushes it.
- * The answer arrives at `handleControl` as a pong with the same bytes.
+ * `data`: text, a buffer or a view of one, of 0 to 125 bytes (RFC 6455 §5.5); more is the error of
+ * the callback that pushes it. The answer arrives at `handleControl` as a pong with the same bytes.
  */
 export function pingFrame (data: string | ArrayBufferView | ArrayBufferLike = ''): PingFrame {
   return new PingFrame(toBytes(data))

@@ -8,7 +8,8 @@ import { startExample } from '../helpers/example.ts'
 import { buildApp, listen } from '../helpers/server.ts'
 
 const skip = skipWithout('chromium')
-const MARKUP = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
+const MARKUP =
+  '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
 
 async function connectConsole (page: Page): Promise<void> {
   await page.click('form .primary')
@@ -16,7 +17,10 @@ async function connectConsole (page: Page): Promise<void> {
 }
 
 async function say (page: Page, message: unknown): Promise<void> {
-  await page.fill('.composer textarea', typeof message === 'string' ? message : JSON.stringify(message))
+  await page.fill(
+    '.composer textarea',
+    typeof message === 'string' ? message : JSON.stringify(message)
+  )
   await page.press('.composer textarea', 'Control+Enter')
 }
 
@@ -61,7 +65,10 @@ void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async 
 
 void t.test('the console plays a Gossip login', { skip, timeout: 120_000 }, async (t) => {
   const server = await startExample(t)
-  const { page, problems } = await openPage(t, server.http('/docs#/channels/socket/receive.authenticate'))
+  const { page, problems } = await openPage(
+    t,
+    server.http('/docs#/channels/socket/receive.authenticate')
+  )
   await page.waitForSelector('.message[data-key="receive.authenticate"][open] .schema')
   await page.click('.message[data-key="receive.authenticate"] >> text=Try it')
   await connectConsole(page)
@@ -82,42 +89,81 @@ void t.test('the console plays a Gossip login', { skip, timeout: 120_000 }, asyn
   t.same(problems, [])
 })
 
-void t.test('raw channels take text and bytes, and a parameter may be left out', { skip, timeout: 120_000 }, async (t) => {
-  const server = await startExample(t)
-  const { page, problems } = await openPage(t, server.http('/docs#/channels/ws.connection_timer.name'))
-  await page.fill('input[name=name]', '')
-  t.equal(await page.textContent('.url'), server.ws('/ws/connection_timer'))
-  await connectConsole(page)
-  await say(page, 'request_timer')
-  await received(page, 'text').locator('pre:has-text("Connected to /ws/connection_timer for 0s.")').waitFor()
-  await page.goto(server.http('/docs#/channels/ws.echo/receive.binary'))
-  await page.click('.message[open] >> text=Try it')
-  await connectConsole(page)
-  await page.fill('.composer textarea', '00 f')
-  t.match(await page.textContent('.verdict'), 'hexadecimal')
-  await say(page, '00 ff')
-  await received(page, 'binary').locator('pre:text-is("00 ff")').waitFor()
-  t.same(problems, [])
-})
+void t.test(
+  'raw channels take text and bytes, and a parameter may be left out',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const server = await startExample(t)
+    const { page, problems } = await openPage(
+      t,
+      server.http('/docs#/channels/ws.connection_timer.name')
+    )
+    await page.fill('input[name=name]', '')
+    t.equal(await page.textContent('.url'), server.ws('/ws/connection_timer'))
+    await connectConsole(page)
+    await say(page, 'request_timer')
+    await received(page, 'text')
+      .locator('pre:has-text("Connected to /ws/connection_timer for 0s.")')
+      .waitFor()
+    await page.goto(server.http('/docs#/channels/ws.echo/receive.binary'))
+    await page.click('.message[open] >> text=Try it')
+    await connectConsole(page)
+    await page.fill('.composer textarea', '00 f')
+    t.match(await page.textContent('.verdict'), 'hexadecimal')
+    await say(page, '00 ff')
+    await received(page, 'binary').locator('pre:text-is("00 ff")').waitFor()
+    t.same(problems, [])
+  }
+)
 
 void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, async (t) => {
   const { app } = buildApp(t, { fastify: { routerOptions: { maxParamLength: 500 } } })
   await app.register(websock)
   await app.register(asyncapi, {
-    info: { title: MARKUP, version: MARKUP, description: MARKUP, contact: { name: MARKUP, url: 'javascript:document.title="owned"' }, license: { name: MARKUP, url: 'https://example.com/"onmouseover="x' } },
+    info: {
+      title: MARKUP,
+      version: MARKUP,
+      description: MARKUP,
+      contact: { name: MARKUP, url: 'javascript:document.title="owned"' },
+      license: { name: MARKUP, url: 'https://example.com/"onmouseover="x' }
+    },
     tags: [{ name: 'x', description: MARKUP }],
     routePrefix: '/docs'
   })
-  const Odd = { $id: 'x', type: 'object', title: MARKUP, description: MARKUP, properties: { [MARKUP]: { type: 'string', description: MARKUP, default: MARKUP, enum: [MARKUP] }, event: { const: MARKUP } }, required: ['event'], examples: [{ event: MARKUP }] }
+  const Odd = {
+    $id: 'x',
+    type: 'object',
+    title: MARKUP,
+    description: MARKUP,
+    properties: {
+      [MARKUP]: { type: 'string', description: MARKUP, default: MARKUP, enum: [MARKUP] },
+      event: { const: MARKUP }
+    },
+    required: ['event'],
+    examples: [{ event: MARKUP }]
+  }
   app.get('/:odd/*', {
-    schema: { summary: MARKUP, description: `${MARKUP}\n\n\`${MARKUP}\``, tags: [MARKUP, 'x'], params: { type: 'object', properties: { odd: { type: 'string', enum: [MARKUP] } } }, querystring: { type: 'object', properties: { q: { type: 'string', examples: [MARKUP] } } }, websocket: { receive: Odd, send: Odd } },
-    websocketHandler: { handleIn: (_message: unknown, _state: unknown, ws: any) => ws.push({ event: MARKUP }) }
+    schema: {
+      summary: MARKUP,
+      description: `${MARKUP}\n\n\`${MARKUP}\``,
+      tags: [MARKUP, 'x'],
+      params: { type: 'object', properties: { odd: { type: 'string', enum: [MARKUP] } } },
+      querystring: { type: 'object', properties: { q: { type: 'string', examples: [MARKUP] } } },
+      websocket: { receive: Odd, send: Odd }
+    },
+    websocketHandler: {
+      handleIn: (_message: unknown, _state: unknown, ws: any) => ws.push({ event: MARKUP })
+    }
   } as never)
   const { http } = await listen(app)
   const { page, problems } = await openPage(t, http('/docs'))
   await page.waitForSelector('.card')
   t.equal(await page.locator('a[href^="javascript:" i]').count(), 0)
-  for (const hash of ['#/channels/odd', '#/schemas/x', `#/${encodeURIComponent(MARKUP)}/%E0%A4%A`]) {
+  for (const hash of [
+    '#/channels/odd',
+    '#/schemas/x',
+    `#/${encodeURIComponent(MARKUP)}/%E0%A4%A`
+  ]) {
     await page.goto(http(`/docs${hash}`))
     await page.waitForSelector('h1')
     t.equal(await page.locator('img, main script, nav script').count(), 0, hash)
@@ -130,39 +176,54 @@ void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, 
   await page.click('.composer .primary')
   await page.locator('.log [data-direction=down] pre').waitFor()
   t.equal(await page.locator('img, main script, nav script').count(), 0)
-  t.equal(await page.title(), MARKUP, 'the title is what the document says, and no script has changed it')
+  t.equal(
+    await page.title(),
+    MARKUP,
+    'the title is what the document says, and no script has changed it'
+  )
   t.same(problems, [])
 })
 
-void t.test('it is searched and used by keyboard, and fits a phone', { skip, timeout: 120_000 }, async (t) => {
-  const server = await startExample(t)
-  const { page, problems } = await openPage(t, server.http('/docs'))
-  await page.waitForSelector('.card')
-  await page.keyboard.press('/')
-  await page.keyboard.type('tells sent_at')
-  t.equal(await page.locator('#results .entry').count(), 0, 'fields of the payload are one level down')
-  await page.fill('#search', 'tells/send')
-  t.equal(await page.locator('#results .entry').count(), 2)
-  await page.keyboard.press('ArrowDown')
-  await page.keyboard.press('ArrowDown')
-  await page.keyboard.press('Enter')
-  await page.waitForSelector('.message[open][data-key="receive.tells.send"]')
-  t.match(page.url(), '#/channels/socket/receive.tells.send')
-  await page.fill('#search', 'no such thing')
-  await page.waitForSelector('#results >> text=Nothing found.')
+void t.test(
+  'it is searched and used by keyboard, and fits a phone',
+  { skip, timeout: 120_000 },
+  async (t) => {
+    const server = await startExample(t)
+    const { page, problems } = await openPage(t, server.http('/docs'))
+    await page.waitForSelector('.card')
+    await page.keyboard.press('/')
+    await page.keyboard.type('tells sent_at')
+    t.equal(
+      await page.locator('#results .entry').count(),
+      0,
+      'fields of the payload are one level down'
+    )
+    await page.fill('#search', 'tells/send')
+    t.equal(await page.locator('#results .entry').count(), 2)
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.message[open][data-key="receive.tells.send"]')
+    t.match(page.url(), '#/channels/socket/receive.tells.send')
+    await page.fill('#search', 'no such thing')
+    await page.waitForSelector('#results >> text=Nothing found.')
 
-  await page.setViewportSize({ width: 360, height: 640 })
-  for (const hash of ['#/', '#/channels/socket/receive.tells.send', '#/channels/ws.chat.room']) {
-    await page.goto(server.http(`/docs${hash}`))
-    await page.waitForSelector('h1')
-    t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${hash} does not scroll sideways`)
+    await page.setViewportSize({ width: 360, height: 640 })
+    for (const hash of ['#/', '#/channels/socket/receive.tells.send', '#/channels/ws.chat.room']) {
+      await page.goto(server.http(`/docs${hash}`))
+      await page.waitForSelector('h1')
+      t.ok(
+        await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
+        `${hash} does not scroll sideways`
+      )
+    }
+    await page.click('[data-for=console]')
+    t.ok(await page.isVisible('.console'))
+    t.notOk(await page.isVisible('#nav'))
+    await page.click('#menu')
+    t.ok(await page.isVisible('#nav'))
+    await page.keyboard.press('Escape')
+    t.notOk(await page.isVisible('#nav'))
+    t.same(problems, [])
   }
-  await page.click('[data-for=console]')
-  t.ok(await page.isVisible('.console'))
-  t.notOk(await page.isVisible('#nav'))
-  await page.click('#menu')
-  t.ok(await page.isVisible('#nav'))
-  await page.keyboard.press('Escape')
-  t.notOk(await page.isVisible('#nav'))
-  t.same(problems, [])
-})
+)

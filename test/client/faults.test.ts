@@ -2,7 +2,12 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { connect as connectTcp, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Socket
+} from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
@@ -37,28 +42,53 @@ interface Outcome {
 type Run = (plan: Plan) => Promise<Outcome>
 
 // Runs in a page, too: it must not refer to anything outside.
-async function converse (lib: typeof library, plan: Plan, WebSocket?: library.WebSocketConstructor): Promise<Outcome> {
+async function converse (
+  lib: typeof library,
+  plan: Plan,
+  WebSocket?: library.WebSocketConstructor
+): Promise<Outcome> {
   const { url, tokens, pingMs, retryCode } = plan
-  const outcome = { answered: [] as number[], failed: [] as string[], ends: [] as Outcome['ends'], errors: [] as string[], closed: false }
-  const address = tokens === undefined
-    ? url
-    : async ({ signal }: { signal: AbortSignal }) => `${url}?token=${await (await fetch(tokens, { signal })).text()}`
-  const client = lib.connect<{ send: { event: string, n: number, ref?: string }, receive: { event: string, n: number, ref: string } }>(address, {
+  const outcome = {
+    answered: [] as number[],
+    failed: [] as string[],
+    ends: [] as Outcome['ends'],
+    errors: [] as string[],
+    closed: false
+  }
+  const address =
+    tokens === undefined
+      ? url
+      : async ({ signal }: { signal: AbortSignal }) =>
+          `${url}?token=${await (await fetch(tokens, { signal })).text()}`
+  const client = lib.connect<{
+    send: { event: string, n: number, ref?: string }
+    receive: { event: string, n: number, ref: string }
+  }>(address, {
     ...(WebSocket !== undefined && { WebSocket }),
-    ...(pingMs !== undefined && { ping: { message: () => ({ event: 'ask', n: -1 }), intervalMs: pingMs, timeoutMs: 500 } }),
-    ...(retryCode !== undefined && { shouldReconnect: ({ code }) => code < 4000 || code === retryCode }),
+    ...(pingMs !== undefined && {
+      ping: { message: () => ({ event: 'ask', n: -1 }), intervalMs: pingMs, timeoutMs: 500 }
+    }),
+    ...(retryCode !== undefined && {
+      shouldReconnect: ({ code }) => code < 4000 || code === retryCode
+    }),
     firstWaitMs: 20,
     maxWaitMs: 100,
     connectTimeoutMs: 2000,
     giveUp: { attempts: 1000 },
-    onError: (error) => { outcome.errors.push((error as { code?: string }).code ?? String(error)) }
+    onError: (error) => {
+      outcome.errors.push((error as { code?: string }).code ?? String(error))
+    }
   })
   client.subscribe((state) => {
     if ('code' in state) outcome.ends.push({ code: state.code, reason: state.reason })
     outcome.closed = state.status === 'closed'
   })
   const deadline = Date.now() + 20_000
-  for (let n = 0; outcome.answered.length < plan.answers && !outcome.closed && Date.now() < deadline; n++) {
+  for (
+    let n = 0;
+    outcome.answered.length < plan.answers && !outcome.closed && Date.now() < deadline;
+    n++
+  ) {
     try {
       outcome.answered.push((await client.request({ event: 'ask', n }, { timeoutMs: 3000 })).n)
     } catch (error) {
@@ -78,7 +108,9 @@ async function openRunner (t: Teardown): Promise<Run> {
   const client = await readFile(join(__dirname, '../../dist/client/index.mjs'))
   const server = createServer((request, response) => {
     const isClient = request.url === '/client.js'
-    response.setHeader('content-type', isClient ? 'text/javascript' : 'text/html').end(isClient ? client : '<!doctype html><link rel="icon" href="data:,">')
+    response
+      .setHeader('content-type', isClient ? 'text/javascript' : 'text/html')
+      .end(isClient ? client : '<!doctype html><link rel="icon" href="data:,">')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close(); server.closeAllConnections() })
@@ -86,7 +118,10 @@ async function openRunner (t: Teardown): Promise<Run> {
   const source = converse.toString()
   return (plan) => page.evaluate(async ({ source, plan }) => {
     const lib: unknown = await import(String('/client.js'))
-    const run = new Function(`return ${source}`)() as (lib: unknown, plan: Plan) => Promise<Outcome> // eslint-disable-line no-new-func -- the function as it is
+    const run = new Function(`return ${source}`)() as (
+      lib: unknown,
+      plan: Plan
+    ) => Promise<Outcome>
     return run(lib, plan)
   }, { source, plan })
 }
@@ -119,7 +154,11 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
       socket.once('message', () => (socket as WebSocket & { _socket: Socket })._socket.pause())
     })
     const outcome = await run({ url: server.url, answers: 5, pingMs: 100 })
-    t.match(outcome, { answered: { length: 5 }, ends: [{ code: 1006, reason: 'no answer' }], failed: ['lost'] })
+    t.match(outcome, {
+      answered: { length: 5 },
+      ends: [{ code: 1006, reason: 'no answer' }],
+      failed: ['lost']
+    })
     checkOnce(t, outcome, server.received)
   },
 
@@ -147,7 +186,10 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     const outcome = run({ url: `ws://127.0.0.1:${port}/`, answers: 20 })
     await enough
     t.equal(await first.websock.drain(), 0)
-    t.equal((await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).status, 426)
+    t.equal(
+      (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).status,
+      426
+    )
     await first.close()
     await start(port)
     const ended = await outcome
@@ -186,7 +228,9 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     const issuer = createServer((_request, response) => {
       // Now and then it fails, or gives one that is no good any more.
       if (++given % 3 === 2) return response.destroy()
-      response.setHeader('access-control-allow-origin', '*').end(given % 3 === 1 && given > 1 ? '1' : String(given))
+      response
+        .setHeader('access-control-allow-origin', '*')
+        .end(given % 3 === 1 && given > 1 ? '1' : String(given))
     }).listen(0, '127.0.0.1')
     await once(issuer, 'listening')
     t.teardown(() => { issuer.close(); issuer.closeAllConnections() })
@@ -197,14 +241,28 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     t.ok(outcome.ends.some(({ code }) => code === 1006))
     t.not(outcome.closed, true)
     checkOnce(t, outcome, server.received)
-    t.match(await run({ url: server.url, tokens, answers: 8 }), { closed: true, ends: { length: Number } }, 'not unless it is told to')
+    t.match(
+      await run({ url: server.url, tokens, answers: 8 }),
+      { closed: true, ends: { length: Number } },
+      'not unless it is told to'
+    )
   },
 
   async 'a server that sends wrong messages' (t, run) {
     const server = await startScripted(t, ({ socket }) => {
       socket.on('message', () => {
         for (const wrong of ['', '{', 'undefined', '[1', '"\u2028']) socket.send(wrong)
-        for (const odd of ['null', '0', '[]', '{"event":{}}', '{"ref":{}}', '{"__proto__":{"ref":1}}', '{"ref":"constructor","event":"constructor"}']) socket.send(odd)
+        for (const odd of [
+          'null',
+          '0',
+          '[]',
+          '{"event":{}}',
+          '{"ref":{}}',
+          '{"__proto__":{"ref":1}}',
+          '{"ref":"constructor","event":"constructor"}'
+        ]) {
+          socket.send(odd)
+        }
         socket.send(Buffer.from('{"event":"answer"}'))
       })
     })
@@ -226,7 +284,11 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
       [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff] // longer than there are numbers
     ]
     const server = await startScripted(t, ({ socket, index }) => {
-      if (index < bad.length) socket.once('message', () => (socket as WebSocket & { _socket: Socket })._socket.write(Buffer.from(bad[index] ?? [])))
+      if (index < bad.length) {
+        socket.once('message', () =>
+          (socket as WebSocket & { _socket: Socket })._socket.write(Buffer.from(bad[index] ?? []))
+        )
+      }
     })
     const outcome = await run({ url: server.url, answers: bad.length + 3 })
     t.equal(outcome.answered.length, bad.length + 3)
@@ -248,7 +310,10 @@ void t.test('in Chromium', { skip: skipWithout('chromium'), timeout: 180_000 }, 
 })
 
 /** A proxy that tells when so many bytes have come from the server. */
-async function countingProxy (t: Teardown, target: number): Promise<{ port: number, bytes: (count: number) => Promise<void> }> {
+async function countingProxy (
+  t: Teardown,
+  target: number
+): Promise<{ port: number, bytes: (count: number) => Promise<void> }> {
   let seen = 0
   let check = (): void => {}
   const server = createTcpServer((client) => {

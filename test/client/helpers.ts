@@ -6,24 +6,55 @@ import { connect as connectClient } from '../../src/client/index.ts'
 import type { Client, ClientOptions, ClientState } from '../../src/client/types.ts'
 import type { Teardown } from '../helpers/server.ts'
 
-export interface Message { readonly event: string, readonly ref?: string | number, readonly n?: number, readonly text?: string }
+export interface Message {
+  readonly event: string
+  readonly ref?: string | number
+  readonly n?: number
+  readonly text?: string
+}
 export interface Chat { readonly send: Message, readonly receive: Message }
 export type TestClient = Client<Chat>
 
-/** What a client needs here: nothing where WebSocket is a global (Node 22), otherwise that of ws. */
+/**
+ * What a client needs here: nothing where WebSocket is a global (Node 22), otherwise that of ws.
+ */
 export const ownWebSocket = 'WebSocket' in globalThis ? {} : { WebSocket }
 
 /** A client, closed when the test ends; waits are short unless a test says otherwise. */
-export function connect (t: Teardown, url: Parameters<typeof connectClient>[0], options: ClientOptions<Chat, 'event', 'ref'> = {}): TestClient {
-  const client = connectClient<Chat>(url, { ...ownWebSocket, firstWaitMs: 20, maxWaitMs: 100, ...options })
+export function connect (
+  t: Teardown,
+  url: Parameters<typeof connectClient>[0],
+  options: ClientOptions<Chat, 'event', 'ref'> = {}
+): TestClient {
+  const client = connectClient<Chat>(url, {
+    ...ownWebSocket,
+    firstWaitMs: 20,
+    maxWaitMs: 100,
+    ...options
+  })
   t.teardown(() => client.close())
   return client
 }
 
-/** Resolves with the first state that is wanted, the present one included. Rejects after `timeoutMs`. */
-export async function until<S extends ClientState['status']> (client: TestClient, status: S, timeoutMs = 5000): Promise<Extract<ClientState, { status: S }>> {
+/**
+ * Resolves with the first state that is wanted, the present one included. Rejects after
+ * `timeoutMs`.
+ */
+export async function until<S extends ClientState['status']> (
+  client: TestClient,
+  status: S,
+  timeoutMs = 5000
+): Promise<Extract<ClientState, { status: S }>> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`still ${JSON.stringify(client.getSnapshot())}, not ${status}, after ${timeoutMs} ms`)), timeoutMs)
+    const timer = setTimeout(
+      () =>
+        reject(
+          new Error(
+            `still ${JSON.stringify(client.getSnapshot())}, not ${status}, after ${timeoutMs} ms`
+          )
+        ),
+      timeoutMs
+    )
     const end = client.subscribe((state) => {
       if (state.status !== status) return
       clearTimeout(timer)
@@ -35,10 +66,16 @@ export async function until<S extends ClientState['status']> (client: TestClient
 }
 
 /** A promise to be settled from elsewhere; rejects after `timeoutMs`. */
-export function defer<T> (what: string, timeoutMs = 5000): { promise: Promise<T>, resolve: (value: T) => void } {
+export function defer<T> (
+  what: string,
+  timeoutMs = 5000
+): { promise: Promise<T>, resolve: (value: T) => void } {
   let resolve!: (value: T) => void
   const promise = new Promise<T>((_resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${what} within ${timeoutMs} ms`)), timeoutMs)
+    const timer = setTimeout(
+      () => reject(new Error(`no ${what} within ${timeoutMs} ms`)),
+      timeoutMs
+    )
     resolve = (value) => { clearTimeout(timer); _resolve(value) }
   })
   return { promise, resolve }
@@ -63,8 +100,9 @@ export interface ScriptedServer {
 }
 
 /**
- * A bare ws server whose script is called for each connection; it answers requests with `{ event: 'answer', ref }`.
- * `refuse` may answer an upgrade itself: it gives true then. Stopped when the test ends.
+ * A bare ws server whose script is called for each connection; it answers requests with `{ event:
+ * 'answer', ref }`. `refuse` may answer an upgrade itself: it gives true then. Stopped when the
+ * test ends.
  */
 export async function startScripted (
   t: Teardown,
@@ -103,5 +141,14 @@ export async function startScripted (
     await closed
   }
   t.teardown(stop)
-  return { port: at, url: `ws://127.0.0.1:${at}/`, get upgrades () { return upgrades }, received, sockets: wss.clients, stop }
+  return {
+    port: at,
+    url: `ws://127.0.0.1:${at}/`,
+    get upgrades () {
+      return upgrades
+    },
+    received,
+    sockets: wss.clients,
+    stop
+  }
 }

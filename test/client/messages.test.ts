@@ -5,34 +5,61 @@ import { connect, defer, ownWebSocket, startScripted, until, type Message } from
 
 const say = (socket: WebSocket, message: unknown): void => socket.send(JSON.stringify(message))
 
-void t.test('a listener hears the messages whose field has its value, until it is taken away', async (t) => {
-  const server = await startScripted(t, ({ socket }) => {
-    socket.on('message', () => { for (let n = 0; n < 3; n++) say(socket, { event: n === 1 ? 'other' : 'said', n }) })
-  })
-  const all = defer<void>('message')
-  const heard: Message[] = []
-  const never: Message[] = []
-  const client = connect(t, server.url, { onMessage: ({ n }) => { if (n === 5) all.resolve() } })
-  client.on('said', (message) => { heard.push(message) })
-  const end = client.on('said', (message) => { never.push(message) })
-  await until(client, 'open')
-  t.equal(client.send({ event: 'x' }), 'sent')
-  end()
-  server.sockets.forEach((socket) => socket.once('message', () => say(socket, { event: 'last', n: 5 })))
-  await all.promise
-  t.same(heard.map(({ n }) => n), [0, 2])
-  t.same(never, [])
-})
+void t.test(
+  'a listener hears the messages whose field has its value, until it is taken away',
+  async (t) => {
+    const server = await startScripted(t, ({ socket }) => {
+      socket.on('message', () => {
+        for (let n = 0; n < 3; n++) say(socket, { event: n === 1 ? 'other' : 'said', n })
+      })
+    })
+    const all = defer<void>('message')
+    const heard: Message[] = []
+    const never: Message[] = []
+    const client = connect(t, server.url, {
+      onMessage: ({ n }) => {
+        if (n === 5) all.resolve()
+      }
+    })
+    client.on('said', (message) => {
+      heard.push(message)
+    })
+    const end = client.on('said', (message) => {
+      never.push(message)
+    })
+    await until(client, 'open')
+    t.equal(client.send({ event: 'x' }), 'sent')
+    end()
+    server.sockets.forEach((socket) =>
+      socket.once('message', () => say(socket, { event: 'last', n: 5 }))
+    )
+    await all.promise
+    t.same(
+      heard.map(({ n }) => n),
+      [0, 2]
+    )
+    t.same(never, [])
+  }
+)
 
 void t.test('another field can tell the messages apart, and hold the reference', async (t) => {
   const server = await startScripted(t, ({ socket }) => {
     socket.on('message', (data) => {
       const { id } = JSON.parse(String(data)) as { id: number }
-      for (const message of [null, 1, 'said', ['x'], { type: 'said' }, { type: 'pong', id }]) say(socket, message)
+      for (const message of [null, 1, 'said', ['x'], { type: 'said' }, { type: 'pong', id }]) {
+        say(socket, message)
+      }
     })
   })
-  interface Contract { send: { type: 'ping', id: number }, receive: { type: 'said' } | { type: 'pong', id: number } }
-  const client = connectClient<Contract, 'type', 'id'>(server.url, { ...ownWebSocket, field: 'type', ref: 'id' })
+  interface Contract {
+    send: { type: 'ping', id: number }
+    receive: { type: 'said' } | { type: 'pong', id: number }
+  }
+  const client = connectClient<Contract, 'type', 'id'>(server.url, {
+    ...ownWebSocket,
+    field: 'type',
+    ref: 'id'
+  })
   t.teardown(() => client.close())
   const heard: unknown[] = []
   client.on('said', (message) => { heard.push(message) })
@@ -40,43 +67,68 @@ void t.test('another field can tell the messages apart, and hold the reference',
   t.same(heard, [{ type: 'said' }])
 })
 
-void t.test('a listener, a subscriber or a callback that throws or rejects is reported and harms nobody', async (t) => {
-  const server = await startScripted(t, ({ socket }) => say(socket, { event: 'said', n: 1 }))
-  const errors: unknown[] = []
-  const heard = defer<Message>('message')
-  const fail = (words: string) => (): never => { throw new Error(words) }
-  const client = connect(t, server.url, {
-    onError: (error) => { errors.push((error as Error).message); throw new Error('onError itself') },
-    onMessage: fail('onMessage'),
-    onOpen: fail('onOpen')
-  })
-  const uncaught = catchUncaught(t)
-  client.subscribe(fail('subscriber'))
-  client.on('said', fail('listener'))
-  client.on('said', async () => { await Promise.resolve(); throw new Error('async listener') })
-  client.on('said', heard.resolve)
-  t.match(await heard.promise, { n: 1 })
-  t.match(await client.request({ event: 'ask' }), { event: 'answer' })
-  client.close()
-  // Node looks for rejections that nobody handles when a turn is over.
-  await new Promise(setImmediate)
-  t.same(new Set(errors), new Set(['subscriber', 'onOpen', 'onMessage', 'listener', 'async listener']))
-  t.same(uncaught, errors.map(() => 'onError itself'))
-})
+void t.test(
+  'a listener, a subscriber or a callback that throws or rejects is reported and harms nobody',
+  async (t) => {
+    const server = await startScripted(t, ({ socket }) => say(socket, { event: 'said', n: 1 }))
+    const errors: unknown[] = []
+    const heard = defer<Message>('message')
+    const fail = (words: string) => (): never => {
+      throw new Error(words)
+    }
+    const client = connect(t, server.url, {
+      onError: (error) => {
+        errors.push((error as Error).message)
+        throw new Error('onError itself')
+      },
+      onMessage: fail('onMessage'),
+      onOpen: fail('onOpen')
+    })
+    const uncaught = catchUncaught(t)
+    client.subscribe(fail('subscriber'))
+    client.on('said', fail('listener'))
+    client.on('said', async () => {
+      await Promise.resolve()
+      throw new Error('async listener')
+    })
+    client.on('said', heard.resolve)
+    t.match(await heard.promise, { n: 1 })
+    t.match(await client.request({ event: 'ask' }), { event: 'answer' })
+    client.close()
+    // Node looks for rejections that nobody handles when a turn is over.
+    await new Promise(setImmediate)
+    t.same(
+      new Set(errors),
+      new Set(['subscriber', 'onOpen', 'onMessage', 'listener', 'async listener'])
+    )
+    t.same(
+      uncaught,
+      errors.map(() => 'onError itself')
+    )
+  }
+)
 
-void t.test('without onError a listener that throws is an unhandled rejection, and a frame that is no message is ignored', async (t) => {
-  const server = await startScripted(t, ({ socket }) => {
-    socket.send('{"event":')
-    say(socket, { event: 'said', n: 1 })
-  })
-  const uncaught = catchUncaught(t)
-  const client = connect(t, server.url)
-  client.on('said', () => { throw new Error('listener') })
-  client.on('said', async () => { await Promise.resolve(); throw new Error('async listener') })
-  t.match(await client.request({ event: 'ask' }), { event: 'answer' })
-  await new Promise(setImmediate)
-  t.same(uncaught.sort(), ['async listener', 'listener'])
-})
+void t.test(
+  'without onError a listener that throws is an unhandled rejection, and a frame that is no message is ignored',
+  async (t) => {
+    const server = await startScripted(t, ({ socket }) => {
+      socket.send('{"event":')
+      say(socket, { event: 'said', n: 1 })
+    })
+    const uncaught = catchUncaught(t)
+    const client = connect(t, server.url)
+    client.on('said', () => {
+      throw new Error('listener')
+    })
+    client.on('said', async () => {
+      await Promise.resolve()
+      throw new Error('async listener')
+    })
+    t.match(await client.request({ event: 'ask' }), { event: 'answer' })
+    await new Promise(setImmediate)
+    t.same(uncaught.sort(), ['async listener', 'listener'])
+  }
+)
 
 void t.test('frames that are no message are reported, and the connection goes on', async (t) => {
   const server = await startScripted(t, ({ socket }) => {
@@ -93,19 +145,31 @@ void t.test('frames that are no message are reported, and the connection goes on
   await client.request({ event: 'ask' })
   t.same(heard, [{ event: 'said', n: 1 }])
   t.equal(errors.length, 4)
-  for (const error of errors) t.ok(error instanceof ClientError && error.code === 'undecodable' && error.cause instanceof Error)
+  for (const error of errors) {
+    t.ok(
+      error instanceof ClientError && error.code === 'undecodable' && error.cause instanceof Error
+    )
+  }
   t.equal(server.upgrades, 1)
 })
 
 void t.test('another codec is used as the server uses it', async (t) => {
-  const server = await startScripted(t, ({ socket }) => { socket.on('message', (data, isBinary) => { if (isBinary) socket.send(data) }) })
+  const server = await startScripted(t, ({ socket }) => {
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) socket.send(data)
+    })
+  })
   const codec = {
     opcode: 'binary' as const,
     encode: (message: unknown) => new Uint8Array(message as number[]),
     decode: (data: Uint8Array) => { if (data[0] === 9) throw new Error('nine'); return [...data] }
   }
   const errors: ClientError[] = []
-  const client = connectClient<{ send: number[], receive: number[] }>(server.url, { ...ownWebSocket, codec, onError: (error) => errors.push(error as ClientError) })
+  const client = connectClient<{ send: number[], receive: number[] }>(server.url, {
+    ...ownWebSocket,
+    codec,
+    onError: (error) => errors.push(error as ClientError)
+  })
   t.teardown(() => client.close())
   await Promise.resolve()
   for (const message of [[1, 2], [], [9], [255]]) t.equal(client.send(message), 'queued')
@@ -130,31 +194,52 @@ void t.test('what cannot be encoded throws, and is not sent', async (t) => {
   t.equal(server.received.length, 1)
 })
 
-void t.test('an iteration gets each message in order and ends when the client is closed', async (t) => {
-  const server = await startScripted(t, ({ socket, index }) => {
-    for (let n = 0; n < 50; n++) say(socket, { event: 'n', n: index * 50 + n })
-    if (index === 0) socket.close(1011)
-  })
-  const client = connect(t, server.url)
-  const got: unknown[] = []
-  const other: unknown[] = []
-  const both = (async () => { for await (const { n } of client) { if (other.push(n) === 3) break } })()
-  for await (const { n } of client) {
-    await new Promise(setImmediate)
-    if (got.push(n) === 100) client.close()
+void t.test(
+  'an iteration gets each message in order and ends when the client is closed',
+  async (t) => {
+    const server = await startScripted(t, ({ socket, index }) => {
+      for (let n = 0; n < 50; n++) say(socket, { event: 'n', n: index * 50 + n })
+      if (index === 0) socket.close(1011)
+    })
+    const client = connect(t, server.url)
+    const got: unknown[] = []
+    const other: unknown[] = []
+    const both = (async () => {
+      for await (const { n } of client) {
+        if (other.push(n) === 3) break
+      }
+    })()
+    for await (const { n } of client) {
+      await new Promise(setImmediate)
+      if (got.push(n) === 100) client.close()
+    }
+    await both
+    t.same(
+      got,
+      Array.from({ length: 100 }, (_, n) => n)
+    )
+    t.same(other, [0, 1, 2])
+    t.match(
+      await client[Symbol.asyncIterator]().next(),
+      { done: true },
+      'nothing comes from a closed client'
+    )
   }
-  await both
-  t.same(got, Array.from({ length: 100 }, (_, n) => n))
-  t.same(other, [0, 1, 2])
-  t.match(await client[Symbol.asyncIterator]().next(), { done: true }, 'nothing comes from a closed client')
-})
+)
 
 void t.test('an iteration that is too slow is given what fitted, then an error', async (t) => {
   for (const [iteration, fits] of [[{ maxMessages: 5 }, 5], [{ maxBytes: 100 }, 3]] as const) {
-    const server = await startScripted(t, ({ socket }) => { for (let n = 0; n < 9; n++) say(socket, { event: 'n', text: 'é'.repeat(2) }) })
+    const server = await startScripted(t, ({ socket }) => {
+      for (let n = 0; n < 9; n++) say(socket, { event: 'n', text: 'é'.repeat(2) })
+    })
     const last = defer<void>('message')
     let count = 0
-    const client = connect(t, server.url, { iteration, onMessage: () => { if (++count === 9) last.resolve() } })
+    const client = connect(t, server.url, {
+      iteration,
+      onMessage: () => {
+        if (++count === 9) last.resolve()
+      }
+    })
     let got = 0
     await t.rejects((async () => {
       for await (const { event } of client) {

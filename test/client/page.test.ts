@@ -44,7 +44,11 @@ async function open (t: Teardown, url: string): Promise<{ page: Page, problems: 
     write: false
   })
   const server = createServer((_request, response) => {
-    response.setHeader('content-type', 'text/html; charset=utf-8').end(`<!doctype html><link rel="icon" href="data:,"><main></main><script>window.url = ${JSON.stringify(url)};${script?.text.replaceAll('</script', '<\\/script') ?? ''}</script>`)
+    response
+      .setHeader('content-type', 'text/html; charset=utf-8')
+      .end(
+        `<!doctype html><link rel="icon" href="data:,"><main></main><script>window.url = ${JSON.stringify(url)};${script?.text.replaceAll('</script', '<\\/script') ?? ''}</script>`
+      )
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close(); server.closeAllConnections() })
@@ -55,47 +59,64 @@ async function status (page: Page, wanted: string): Promise<void> {
   await page.waitForFunction(`window.client.getSnapshot().status === '${wanted}'`)
 }
 
-void t.test('a page that is shown, or that comes online, does not wait for the next attempt', { skip, timeout: 90_000 }, async (t) => {
-  const server = await startScripted(t, ({ socket }) => { socket.on('message', () => socket.terminate()) }, (socket, index) => {
-    if (index === 0) socket.destroy()
-    return index === 0
-  })
-  const { page } = await open(t, server.url)
-  await page.evaluate('window.open()')
-  await status(page, 'waiting')
-  // Headless pages are always visible: the event of one that was hidden.
-  const show = async (hidden: boolean): Promise<void> => {
-    await page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)
-  }
-  await show(true)
-  t.equal(server.upgrades, 1, 'not for a page that is hidden')
-  await status(page, 'waiting')
-  await show(false)
-  await status(page, 'open')
-  await page.evaluate('window.client.send({})')
-  await status(page, 'waiting')
-  await page.context().setOffline(true)
-  await page.context().setOffline(false)
-  await status(page, 'open')
-  t.equal(server.upgrades, 3)
+void t.test(
+  'a page that is shown, or that comes online, does not wait for the next attempt',
+  { skip, timeout: 90_000 },
+  async (t) => {
+    const server = await startScripted(
+      t,
+      ({ socket }) => {
+        socket.on('message', () => socket.terminate())
+      },
+      (socket, index) => {
+        if (index === 0) socket.destroy()
+        return index === 0
+      }
+    )
+    const { page } = await open(t, server.url)
+    await page.evaluate('window.open()')
+    await status(page, 'waiting')
+    // Headless pages are always visible: the event of one that was hidden.
+    const show = async (hidden: boolean): Promise<void> => {
+      await page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`
+      )
+    }
+    await show(true)
+    t.equal(server.upgrades, 1, 'not for a page that is hidden')
+    await status(page, 'waiting')
+    await show(false)
+    await status(page, 'open')
+    await page.evaluate('window.client.send({})')
+    await status(page, 'waiting')
+    await page.context().setOffline(true)
+    await page.context().setOffline(false)
+    await status(page, 'open')
+    t.equal(server.upgrades, 3)
 
-  await page.evaluate('window.client.send({})')
-  await status(page, 'waiting')
-  await page.evaluate('window.client.close()')
-  await show(false)
-  t.equal(await page.evaluate('window.client.getSnapshot().status'), 'closed')
-  t.equal(server.upgrades, 3)
-})
+    await page.evaluate('window.client.send({})')
+    await status(page, 'waiting')
+    await page.evaluate('window.client.close()')
+    await show(false)
+    t.equal(await page.evaluate('window.client.getSnapshot().status'), 'closed')
+    t.equal(server.upgrades, 3)
+  }
+)
 
 void t.test('a page that is shown pings at once', { skip, timeout: 90_000 }, async (t) => {
   const pings: unknown[] = []
   const second = defer<void>('second connection', 60_000)
   const server = await startScripted(t, ({ socket, index }) => {
     if (index === 1) second.resolve()
-    socket.on('message', (data) => { pings.push(JSON.parse(String(data))); if (index > 0) socket.send('{}') })
+    socket.on('message', (data) => {
+      pings.push(JSON.parse(String(data)))
+      if (index > 0) socket.send('{}')
+    })
   })
   const { page } = await open(t, server.url)
-  await page.evaluate("window.open({ firstWaitMs: 1, ping: { message: () => ({ event: 'ping' }), intervalMs: 100_000, timeoutMs: 100 } })")
+  await page.evaluate(
+    "window.open({ firstWaitMs: 1, ping: { message: () => ({ event: 'ping' }), intervalMs: 100_000, timeoutMs: 100 } })"
+  )
   await status(page, 'open')
   await page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
   await second.promise
@@ -103,7 +124,9 @@ void t.test('a page that is shown pings at once', { skip, timeout: 90_000 }, asy
 })
 
 void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000 }, async (t) => {
-  const server = await startScripted(t, ({ socket, index }) => { if (index === 0) socket.on('message', () => socket.close(1011)) })
+  const server = await startScripted(t, ({ socket, index }) => {
+    if (index === 0) socket.on('message', () => socket.close(1011))
+  })
   const { page, problems } = await open(t, server.url)
   await page.evaluate('window.open({ firstWaitMs: 1 }); window.watch()')
   t.equal(await page.evaluate('window.got'), 'connecting')
@@ -112,7 +135,14 @@ void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000
   await page.waitForFunction("window.told.filter((status) => status === 'open').length === 2")
   await page.evaluate('window.client.close()')
   await page.waitForSelector('#react >> text="closed"')
-  t.same(await page.evaluate('window.told'), ['connecting', 'open', 'waiting', 'connecting', 'open', 'closed'])
+  t.same(await page.evaluate('window.told'), [
+    'connecting',
+    'open',
+    'waiting',
+    'connecting',
+    'open',
+    'closed'
+  ])
   await page.evaluate('window.root.unmount(); window.end()')
   t.same(problems, [])
 })

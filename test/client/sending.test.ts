@@ -5,41 +5,89 @@ import { connect, startScripted, until, type Message } from './helpers.ts'
 const texts = (messages: readonly Message[]): unknown[] => messages.map(({ text }) => text)
 const say = (text: string): Message => ({ event: 'say', text })
 
-void t.test('what is sent before the first connection arrives on it, in order, after what onOpen sends', async (t) => {
-  const server = await startScripted(t)
-  const client = connect(t, server.url, { onOpen: () => { t.equal(client.send(say('hello')), 'sent') } })
-  for (const text of ['a', 'b']) t.equal(client.send(say(text)), 'queued')
-  await until(client, 'open')
-  t.equal(client.send(say('c')), 'sent')
-  await client.request({ event: 'ask' })
-  t.same(texts(server.received).slice(0, 4), ['hello', 'a', 'b', 'c'])
-})
-
-void t.test('the queue keeps its bounds by its policy, and each message that goes is told', async (t) => {
-  const server = await startScripted(t)
-  const cases = [
-    [{ maxMessages: 2, policy: 'refuse' }, ['queued', 'queued', 'refused', 'refused'], ['a', 'b'], []],
-    [{ maxMessages: 2 }, ['queued', 'queued', 'refused', 'refused'], ['a', 'b'], []],
-    [{ maxMessages: 2, policy: 'drop-oldest' }, ['queued', 'queued', 'queued', 'queued'], ['c', 'd'], ['a', 'b']],
-    [{ maxMessages: 2, policy: 'drop-newest' }, ['queued', 'queued', 'queued', 'queued'], ['a', 'd'], ['b', 'c']],
-    // 26 bytes each
-    [{ maxBytes: 52, policy: 'drop-oldest' }, ['queued', 'queued', 'queued', 'queued'], ['c', 'd'], ['a', 'b']],
-    [{ maxBytes: 51, policy: 'drop-oldest' }, ['queued', 'queued', 'queued', 'queued'], ['d'], ['a', 'b', 'c']],
-    [{ maxBytes: 25, policy: 'drop-oldest' }, ['refused', 'refused', 'refused', 'refused'], [], []],
-    [{ maxMessages: 0, policy: 'drop-newest' }, ['refused', 'refused', 'refused', 'refused'], [], []]
-  ] as const
-  for (const [queue, results, sent, dropped] of cases) {
-    const gone: Message[] = []
-    const client = connect(t, server.url, { queue, onDrop: (message) => gone.push(message) })
-    t.same(['a', 'b', 'c', 'd'].map((text) => client.send({ event: 'say', text })), results)
-    server.received.length = 0
+void t.test(
+  'what is sent before the first connection arrives on it, in order, after what onOpen sends',
+  async (t) => {
+    const server = await startScripted(t)
+    const client = connect(t, server.url, {
+      onOpen: () => {
+        t.equal(client.send(say('hello')), 'sent')
+      }
+    })
+    for (const text of ['a', 'b']) t.equal(client.send(say(text)), 'queued')
     await until(client, 'open')
+    t.equal(client.send(say('c')), 'sent')
     await client.request({ event: 'ask' })
-    t.same(texts(server.received.slice(0, -1)), sent, JSON.stringify(queue))
-    t.same(texts(gone), dropped)
-    client.close()
+    t.same(texts(server.received).slice(0, 4), ['hello', 'a', 'b', 'c'])
   }
-})
+)
+
+void t.test(
+  'the queue keeps its bounds by its policy, and each message that goes is told',
+  async (t) => {
+    const server = await startScripted(t)
+    const cases = [
+      [
+        { maxMessages: 2, policy: 'refuse' },
+        ['queued', 'queued', 'refused', 'refused'],
+        ['a', 'b'],
+        []
+      ],
+      [{ maxMessages: 2 }, ['queued', 'queued', 'refused', 'refused'], ['a', 'b'], []],
+      [
+        { maxMessages: 2, policy: 'drop-oldest' },
+        ['queued', 'queued', 'queued', 'queued'],
+        ['c', 'd'],
+        ['a', 'b']
+      ],
+      [
+        { maxMessages: 2, policy: 'drop-newest' },
+        ['queued', 'queued', 'queued', 'queued'],
+        ['a', 'd'],
+        ['b', 'c']
+      ],
+      // 26 bytes each
+      [
+        { maxBytes: 52, policy: 'drop-oldest' },
+        ['queued', 'queued', 'queued', 'queued'],
+        ['c', 'd'],
+        ['a', 'b']
+      ],
+      [
+        { maxBytes: 51, policy: 'drop-oldest' },
+        ['queued', 'queued', 'queued', 'queued'],
+        ['d'],
+        ['a', 'b', 'c']
+      ],
+      [
+        { maxBytes: 25, policy: 'drop-oldest' },
+        ['refused', 'refused', 'refused', 'refused'],
+        [],
+        []
+      ],
+      [
+        { maxMessages: 0, policy: 'drop-newest' },
+        ['refused', 'refused', 'refused', 'refused'],
+        [],
+        []
+      ]
+    ] as const
+    for (const [queue, results, sent, dropped] of cases) {
+      const gone: Message[] = []
+      const client = connect(t, server.url, { queue, onDrop: (message) => gone.push(message) })
+      t.same(
+        ['a', 'b', 'c', 'd'].map((text) => client.send({ event: 'say', text })),
+        results
+      )
+      server.received.length = 0
+      await until(client, 'open')
+      await client.request({ event: 'ask' })
+      t.same(texts(server.received.slice(0, -1)), sent, JSON.stringify(queue))
+      t.same(texts(gone), dropped)
+      client.close()
+    }
+  }
+)
 
 void t.test('bytes are counted as UTF-8', async (t) => {
   const server = await startScripted(t)
@@ -48,20 +96,28 @@ void t.test('bytes are counted as UTF-8', async (t) => {
   t.equal(client.send(say('é')), 'queued')
 })
 
-void t.test('what still waits when the client is closed is told, and nothing can be sent after', async (t) => {
-  const server = await startScripted(t)
-  const gone: Message[] = []
-  const client = connect(t, server.url, { onDrop: (message) => { gone.push(message); client.send(say('again')) } })
-  client.send(say('a'))
-  client.send(say('b'))
-  const asked = client.request({ event: 'ask' })
-  client.close()
-  t.same(texts(gone), ['a', 'b'])
-  await t.rejects(asked, { code: 'closed', sent: false })
-  t.equal(client.send(say('c')), 'refused')
-  await t.rejects(client.request({ event: 'ask' }), { code: 'refused', sent: false })
-  t.equal(server.upgrades, 0, 'closed in the turn of connect, it never connects')
-})
+void t.test(
+  'what still waits when the client is closed is told, and nothing can be sent after',
+  async (t) => {
+    const server = await startScripted(t)
+    const gone: Message[] = []
+    const client = connect(t, server.url, {
+      onDrop: (message) => {
+        gone.push(message)
+        client.send(say('again'))
+      }
+    })
+    client.send(say('a'))
+    client.send(say('b'))
+    const asked = client.request({ event: 'ask' })
+    client.close()
+    t.same(texts(gone), ['a', 'b'])
+    await t.rejects(asked, { code: 'closed', sent: false })
+    t.equal(client.send(say('c')), 'refused')
+    await t.rejects(client.request({ event: 'ask' }), { code: 'refused', sent: false })
+    t.equal(server.upgrades, 0, 'closed in the turn of connect, it never connects')
+  }
+)
 
 void t.test('onDrop may send: the bounds hold', async (t) => {
   const server = await startScripted(t)
@@ -77,26 +133,31 @@ void t.test('onDrop may send: the bounds hold', async (t) => {
   t.equal(server.received.length, 3)
 })
 
-void t.test('while the closing handshake goes on, messages wait for the next connection', async (t) => {
-  const server = await startScripted(t)
-  const client = connect(t, server.url)
-  await until(client, 'open')
-  const [socket] = [...server.sockets] as [WebSocket]
-  const results: unknown[] = []
-  socket.close(1012)
-  while (client.getSnapshot().status === 'open') {
-    results.push(client.send(say(String(results.length))))
-    await new Promise(setImmediate)
+void t.test(
+  'while the closing handshake goes on, messages wait for the next connection',
+  async (t) => {
+    const server = await startScripted(t)
+    const client = connect(t, server.url)
+    await until(client, 'open')
+    const [socket] = [...server.sockets] as [WebSocket]
+    const results: unknown[] = []
+    socket.close(1012)
+    while (client.getSnapshot().status === 'open') {
+      results.push(client.send(say(String(results.length))))
+      await new Promise(setImmediate)
+    }
+    await until(client, 'open')
+    await client.request({ event: 'ask' })
+    const waited = results.flatMap((result, index) => (result === 'queued' ? [String(index)] : []))
+    for (const text of waited) t.ok(texts(server.received).includes(text))
+    t.equal(new Set(texts(server.received)).size, server.received.length, 'nothing came twice')
   }
-  await until(client, 'open')
-  await client.request({ event: 'ask' })
-  const waited = results.flatMap((result, index) => result === 'queued' ? [String(index)] : [])
-  for (const text of waited) t.ok(texts(server.received).includes(text))
-  t.equal(new Set(texts(server.received)).size, server.received.length, 'nothing came twice')
-})
+)
 
 void t.test('send refuses while the socket holds more than maxBufferedBytes', async (t) => {
-  const server = await startScripted(t, ({ socket }) => { (socket as WebSocket & { _socket: { pause (): void } })._socket.pause() })
+  const server = await startScripted(t, ({ socket }) => {
+    ;(socket as WebSocket & { _socket: { pause(): void } })._socket.pause()
+  })
   const client = connect(t, server.url, { maxBufferedBytes: 1_000_000 })
   await until(client, 'open')
   const text = 'x'.repeat(1_000_000)
@@ -106,25 +167,37 @@ void t.test('send refuses while the socket holds more than maxBufferedBytes', as
   await t.rejects(client.request({ event: 'ask', text }), { code: 'refused', sent: false })
 })
 
-void t.test('a request resolves with the message of its reference, whatever else comes', async (t) => {
-  const server = await startScripted(t, ({ socket }) => {
-    socket.on('message', (data) => {
-      const { ref } = JSON.parse(String(data)) as Message
-      socket.send(JSON.stringify({ event: 'answer', ref: 'another', n: 0 }))
-      socket.send(JSON.stringify({ event: 'answer', n: 0 }))
-      socket.send(JSON.stringify({ event: 'answer', ref, n: 1 }))
-      socket.send(JSON.stringify({ event: 'answer', ref, n: 2 }))
+void t.test(
+  'a request resolves with the message of its reference, whatever else comes',
+  async (t) => {
+    const server = await startScripted(t, ({ socket }) => {
+      socket.on('message', (data) => {
+        const { ref } = JSON.parse(String(data)) as Message
+        socket.send(JSON.stringify({ event: 'answer', ref: 'another', n: 0 }))
+        socket.send(JSON.stringify({ event: 'answer', n: 0 }))
+        socket.send(JSON.stringify({ event: 'answer', ref, n: 1 }))
+        socket.send(JSON.stringify({ event: 'answer', ref, n: 2 }))
+      })
     })
-  })
-  const client = connect(t, server.url)
-  const heard: unknown[] = []
-  client.on('answer', ({ n }) => { heard.push(n) })
-  const answers = await Promise.all([client.request({ event: 'x' }), client.request({ event: 'y' }), client.request({ event: 'z', ref: 12 })])
-  t.same(answers.map(({ n }) => n), [1, 1, 1])
-  t.same(answers[2].ref, 12, 'a reference of the message is kept')
-  t.equal(new Set(answers.map(({ ref }) => ref)).size, 3)
-  t.ok(heard.length >= 9, 'answers are messages, too')
-})
+    const client = connect(t, server.url)
+    const heard: unknown[] = []
+    client.on('answer', ({ n }) => {
+      heard.push(n)
+    })
+    const answers = await Promise.all([
+      client.request({ event: 'x' }),
+      client.request({ event: 'y' }),
+      client.request({ event: 'z', ref: 12 })
+    ])
+    t.same(
+      answers.map(({ n }) => n),
+      [1, 1, 1]
+    )
+    t.same(answers[2].ref, 12, 'a reference of the message is kept')
+    t.equal(new Set(answers.map(({ ref }) => ref)).size, 3)
+    t.ok(heard.length >= 9, 'answers are messages, too')
+  }
+)
 
 void t.test('a reference that is in use is refused', async (t) => {
   const server = await startScripted(t)
@@ -142,18 +215,31 @@ void t.test('a request ends by its timeout or its signal, sent or not', async (t
   const queued = client.request({ event: 'never', text: 'aborted' }, { signal: abort.signal })
   abort.abort(new Error('enough'))
   await t.rejects(queued, { message: 'enough' })
-  await t.rejects(client.request({ event: 'never' }, { signal: abort.signal }), { message: 'enough' })
+  await t.rejects(client.request({ event: 'never' }, { signal: abort.signal }), {
+    message: 'enough'
+  })
   await until(client, 'open')
-  await t.rejects(client.request({ event: 'never' }, { timeoutMs: 20 }), { name: 'ClientError', code: 'timeout', sent: true })
+  await t.rejects(client.request({ event: 'never' }, { timeoutMs: 20 }), {
+    name: 'ClientError',
+    code: 'timeout',
+    sent: true
+  })
   const later = new AbortController()
   const sent = client.request({ event: 'never' }, { signal: later.signal })
   later.abort()
   await t.rejects(sent, { name: 'AbortError' })
   await client.request({ event: 'ask' })
-  t.same(server.received.map(({ event, text }) => text ?? event), ['never', 'never', 'ask'], 'what was given up while it waited is never sent')
+  t.same(
+    server.received.map(({ event, text }) => text ?? event),
+    ['never', 'never', 'ask'],
+    'what was given up while it waited is never sent'
+  )
 
   const away = connect(t, 'ws://127.0.0.1:1')
-  await t.rejects(away.request({ event: 'ask' }, { timeoutMs: 20 }), { code: 'timeout', sent: false })
+  await t.rejects(away.request({ event: 'ask' }, { timeoutMs: 20 }), {
+    code: 'timeout',
+    sent: false
+  })
 })
 
 void t.test('a request whose connection ends rejects at once, and is not sent again', async (t) => {
@@ -170,7 +256,10 @@ void t.test('a request whose connection ends rejects at once, and is not sent ag
 
 void t.test('a queued request that has to make room rejects', async (t) => {
   const server = await startScripted(t)
-  const client = connect(t, server.url, { queue: { maxMessages: 1, policy: 'drop-oldest' }, onDrop: () => t.fail('the request rejects') })
+  const client = connect(t, server.url, {
+    queue: { maxMessages: 1, policy: 'drop-oldest' },
+    onDrop: () => t.fail('the request rejects')
+  })
   const dropped = client.request({ event: 'ask', text: 'a' })
   const kept = client.request({ event: 'ask', text: 'b' })
   await t.rejects(dropped, { code: 'dropped', sent: false })

@@ -9,7 +9,8 @@ const root = resolve(__dirname, '../..')
 
 const BUNDLES = {
   'whole client': "export * from 'fastify-websock/client'",
-  'connect and send': "import { connect } from 'fastify-websock/client'\nconnect('ws://localhost').send({})"
+  'connect and send':
+    "import { connect } from 'fastify-websock/client'\nconnect('ws://localhost').send({})"
 }
 
 /** Bytes of a bundle, as a browser would get it. */
@@ -28,5 +29,7 @@ function measure (contents) {
 module.exports = { BUNDLES, measure }
 
 if (require.main === module) {
-  for (const [name, contents] of Object.entries(BUNDLES)) process.stdout.write(`${name}: ${measure(contents)} bytes gzipped\n`)
+  for (const [name, contents] of Object.entries(BUNDLES)) {
+    process.stdout.write(`${name}: ${measure(contents)} bytes gzipped\n`)
+  }
 }

@@ -9,7 +9,11 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
 // Node reads at most so much at once.
 const ONE_READ = 65_536
 
-const textsOf = (client: RawClient): string[] => client.frames().filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.toString())
+const textsOf = (client: RawClient): string[] =>
+  client
+    .frames()
+    .filter(({ opcode }) => opcode === 1)
+    .map(({ payload }) => payload.toString())
 const count = (n: number): string[] => Array.from({ length: n }, (_, i) => String(i))
 
 async function eventually (condition: () => boolean, what: string): Promise<void> {
@@ -20,7 +24,10 @@ async function eventually (condition: () => boolean, what: string): Promise<void
   }
 }
 
-/** A route whose `hold` message holds the mailbox until `open()`, and the server's end of the one connection to it. */
+/**
+ * A route whose `hold` message holds the mailbox until `open()`, and the server's end of the one
+ * connection to it.
+ */
 async function startHeld (t: Teardown, limits: WebsockOptions): Promise<Held> {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => { open = resolve })
@@ -47,7 +54,13 @@ async function startHeld (t: Teardown, limits: WebsockOptions): Promise<Held> {
   client.write(handshake('/'))
   await client.until(() => textsOf(client).length === 1)
   client.write(text('hold'))
-  return { server, client, socket: sockets[0] as Socket, controls: controls[0] as Held['controls'], open }
+  return {
+    server,
+    client,
+    socket: sockets[0] as Socket,
+    controls: controls[0] as Held['controls'],
+    open
+  }
 }
 
 interface Held {
@@ -68,34 +81,44 @@ async function takenMeanwhile (held: Held): Promise<number> {
   return bytesTaken(held) - before
 }
 
-void t.test('at a high mark the socket is read no more, beyond it at most one read comes, and nothing is lost', async (t) => {
-  const cases = [
-    { limits: { maxMailboxLength: 10 }, padding: 60_000, mark: 11 * 60_020 },
-    { limits: { maxMailboxLength: 10 }, padding: 100, mark: 11 * 120 },
-    { limits: { maxMailboxBytes: 100_000 }, padding: 1000, mark: 101_000 + 110 * 16 },
-    { limits: { maxMailboxLength: 1 }, padding: 1000, mark: 2 * 1020 }
-  ]
-  for (const { limits, padding, mark } of cases) {
-    const held = await startHeld(t, limits)
-    const { client, socket, open } = held
-    const before = bytesTaken(held)
-    // For the first case more than the kernel takes off the client's hands.
-    const sent = padding === 60_000 ? 200 : 3000
-    client.write(Buffer.concat(count(sent).map((i) => text(`${i} ${'x'.repeat(padding)}`))))
-    await eventually(() => socket.isPaused(), 'the socket is paused')
-    const name = `${JSON.stringify(limits)} with ${padding} bytes each`
-    t.equal(await takenMeanwhile(held), 0, `${name}: reading has stopped`)
-    t.ok(bytesTaken(held) - before <= mark + ONE_READ, `${name}: ${bytesTaken(held) - before} bytes were taken`)
-    if (padding === 60_000) t.ok(client.socket.writableLength > 0, 'the client feels it')
-    t.same(textsOf(client), ['init'])
-    open()
-    await client.until(() => client.bytes.subarray(-8).includes(String(sent - 1)), 20_000)
-    t.same(textsOf(client), ['init', 'hold', ...count(sent)], `${name}: nothing is lost`)
+void t.test(
+  'at a high mark the socket is read no more, beyond it at most one read comes, and nothing is lost',
+  async (t) => {
+    const cases = [
+      { limits: { maxMailboxLength: 10 }, padding: 60_000, mark: 11 * 60_020 },
+      { limits: { maxMailboxLength: 10 }, padding: 100, mark: 11 * 120 },
+      { limits: { maxMailboxBytes: 100_000 }, padding: 1000, mark: 101_000 + 110 * 16 },
+      { limits: { maxMailboxLength: 1 }, padding: 1000, mark: 2 * 1020 }
+    ]
+    for (const { limits, padding, mark } of cases) {
+      const held = await startHeld(t, limits)
+      const { client, socket, open } = held
+      const before = bytesTaken(held)
+      // For the first case more than the kernel takes off the client's hands.
+      const sent = padding === 60_000 ? 200 : 3000
+      client.write(Buffer.concat(count(sent).map((i) => text(`${i} ${'x'.repeat(padding)}`))))
+      await eventually(() => socket.isPaused(), 'the socket is paused')
+      const name = `${JSON.stringify(limits)} with ${padding} bytes each`
+      t.equal(await takenMeanwhile(held), 0, `${name}: reading has stopped`)
+      t.ok(
+        bytesTaken(held) - before <= mark + ONE_READ,
+        `${name}: ${bytesTaken(held) - before} bytes were taken`
+      )
+      if (padding === 60_000) t.ok(client.socket.writableLength > 0, 'the client feels it')
+      t.same(textsOf(client), ['init'])
+      open()
+      await client.until(() => client.bytes.subarray(-8).includes(String(sent - 1)), 20_000)
+      t.same(textsOf(client), ['init', 'hold', ...count(sent)], `${name}: nothing is lost`)
+    }
   }
-})
+)
 
 void t.test('a full mailbox does not make its client look dead', async (t) => {
-  const held = await startHeld(t, { maxMailboxLength: 10, heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 })
+  const held = await startHeld(t, {
+    maxMailboxLength: 10,
+    heartbeatIntervalMs: 50,
+    heartbeatTimeoutMs: 50
+  })
   const { client, socket, open } = held
   client.write(Buffer.concat(count(100).map(text)))
   await eventually(() => socket.isPaused(), 'the socket is paused')
@@ -154,41 +177,66 @@ void t.test('a connection that ends while it is paused closes at once', async (t
   t.same(reasons, ['normal'])
 })
 
-void t.test('infos beyond the mark close the connection 1013, or are dropped and counted', async (t) => {
-  const reasons: unknown[] = []
-  const handled: Record<string, unknown[]> = { close: [], drop: [] }
-  const server = await startServer(t, (app) => {
-    for (const infoOverflow of ['close', 'drop'] as const) {
-      app.get(`/${infoOverflow}`, {
-        websocketOptions: { infoOverflow, maxMailboxInfos: 4 },
-        websocketHandler: {
-          handleIn: async (_message, _state, ws) => {
-            const taken = [1, 2, 3, 4, 5, 6].map((info) => ws.post(info))
-            const aborted = ws.signal.aborted
-            await turn()
-            return ws.push(JSON.stringify({ taken, again: ws.ref.post(7), aborted, dropped: ws.droppedInfos }))
-          },
-          handleInfo: (info, _state, ws) => { handled[infoOverflow]?.push(info); if (info === 4) return ws.push('four') },
-          terminate: (reason) => { reasons.push(reason.type === 'error' && [reason.code, (reason.error as { code?: string }).code]) }
-        }
-      })
-    }
-  })
-  const drop = await connect(t, server.url('/drop'))
-  drop.send('go')
-  t.same(await drop.nextJson(), { taken: [true, true, true, true, false, false], again: false, aborted: false, dropped: 3 })
-  t.equal(await drop.next(), 'four')
-  drop.send('go')
-  t.same(await drop.nextJson(), { taken: [true, true, true, true, false, false], again: false, aborted: false, dropped: 6 })
-  t.equal(await drop.next(), 'four')
-  t.same(handled['drop'], [1, 2, 3, 4, 1, 2, 3, 4])
-  t.equal(server.logs.filter(({ msg }) => msg === 'the mailbox is full: infos are dropped').length, 1)
-  const close = await connect(t, server.url('/close'))
-  close.send('go')
-  t.same(await close.closed, { code: 1013, reason: '' })
-  t.same(close.received, [])
-  drop.close()
-  await server.app.close()
-  t.same(reasons.filter(Boolean), [[1013, 'FST_WEBSOCK_MAILBOX_FULL']])
-  t.same(handled['close'], [])
-})
+void t.test(
+  'infos beyond the mark close the connection 1013, or are dropped and counted',
+  async (t) => {
+    const reasons: unknown[] = []
+    const handled: Record<string, unknown[]> = { close: [], drop: [] }
+    const server = await startServer(t, (app) => {
+      for (const infoOverflow of ['close', 'drop'] as const) {
+        app.get(`/${infoOverflow}`, {
+          websocketOptions: { infoOverflow, maxMailboxInfos: 4 },
+          websocketHandler: {
+            handleIn: async (_message, _state, ws) => {
+              const taken = [1, 2, 3, 4, 5, 6].map((info) => ws.post(info))
+              const aborted = ws.signal.aborted
+              await turn()
+              return ws.push(
+                JSON.stringify({ taken, again: ws.ref.post(7), aborted, dropped: ws.droppedInfos })
+              )
+            },
+            handleInfo: (info, _state, ws) => {
+              handled[infoOverflow]?.push(info)
+              if (info === 4) return ws.push('four')
+            },
+            terminate: (reason) => {
+              reasons.push(
+                reason.type === 'error' && [reason.code, (reason.error as { code?: string }).code]
+              )
+            }
+          }
+        })
+      }
+    })
+    const drop = await connect(t, server.url('/drop'))
+    drop.send('go')
+    t.same(await drop.nextJson(), {
+      taken: [true, true, true, true, false, false],
+      again: false,
+      aborted: false,
+      dropped: 3
+    })
+    t.equal(await drop.next(), 'four')
+    drop.send('go')
+    t.same(await drop.nextJson(), {
+      taken: [true, true, true, true, false, false],
+      again: false,
+      aborted: false,
+      dropped: 6
+    })
+    t.equal(await drop.next(), 'four')
+    t.same(handled['drop'], [1, 2, 3, 4, 1, 2, 3, 4])
+    t.equal(
+      server.logs.filter(({ msg }) => msg === 'the mailbox is full: infos are dropped').length,
+      1
+    )
+    const close = await connect(t, server.url('/close'))
+    close.send('go')
+    t.same(await close.closed, { code: 1013, reason: '' })
+    t.same(close.received, [])
+    drop.close()
+    await server.app.close()
+    t.same(reasons.filter(Boolean), [[1013, 'FST_WEBSOCK_MAILBOX_FULL']])
+    t.same(handled['close'], [])
+  }
+)

@@ -14,12 +14,20 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
 
 /*
  * Every way in which a connection ends, with every kind of peer and handler, on every kind of
- * stream: contract §6 and §7. One test a combination; those that cannot be are left out by `isPossible`.
+ * stream: contract §6 and §7. One test a combination; those that cannot be are left out by
+ * `isPossible`.
  */
 
 const TRIGGERS = [
-  'the peer closes', 'the peer sends FIN', 'the peer resets', 'the handler stops', 'the server drains',
-  'the peer is idle', 'the peer is dead', 'the peer is slow', 'the rate limit is exceeded'
+  'the peer closes',
+  'the peer sends FIN',
+  'the peer resets',
+  'the handler stops',
+  'the server drains',
+  'the peer is idle',
+  'the peer is dead',
+  'the peer is slow',
+  'the rate limit is exceeded'
 ] as const
 const PEERS = ['reads', 'does not read', 'floods'] as const
 const HANDLERS = ['is idle', 'runs', 'returns a stop', 'throws', 'never returns'] as const
@@ -86,7 +94,8 @@ const REASONS: Record<Trigger, object> = {
 function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   switch (trigger) {
     case 'the peer closes': return 3001
-    case 'the peer sends FIN': return handler === 'returns a stop' ? 4000 : handler === 'throws' ? 1011 : undefined
+    case 'the peer sends FIN':
+      return handler === 'returns a stop' ? 4000 : handler === 'throws' ? 1011 : undefined
     case 'the handler stops':
     case 'the peer is idle': return 1000
     case 'the server drains': return 1012
@@ -132,7 +141,10 @@ interface Running {
 async function start (t: Teardown, stream: Case['stream']): Promise<Running> {
   const lives = new Map<string, Life>()
   const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
-  const https = stream === 'TLS' ? { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') } : undefined
+  const https =
+    stream === 'TLS'
+      ? { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') }
+      : undefined
   const server = await startServer(t, (app) => {
     for (const trigger of TRIGGERS) {
       app.get(`/${TRIGGERS.indexOf(trigger)}`, {
@@ -185,10 +197,20 @@ async function until (condition: () => boolean, otherwise: string): Promise<void
   }
 }
 
-async function connect (t: Teardown, { server: { app, port } }: Running, { stream, peer }: Case, path: string): Promise<Peer> {
+async function connect (
+  t: Teardown,
+  { server: { app, port } }: Running,
+  { stream, peer }: Case,
+  path: string
+): Promise<Peer> {
   if (stream === 'injectWS') return await inject(t, app, path)
   const raw = stream === 'TLS' ? await connectRawTls(t, port) : await connectRaw(t, port)
-  raw.write(handshake(path, stream === 'permessage-deflate' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}))
+  raw.write(
+    handshake(
+      path,
+      stream === 'permessage-deflate' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}
+    )
+  )
   await raw.until((client) => client.frames().length === 1)
   return rawPeer(raw, peer)
 }
@@ -196,12 +218,23 @@ async function connect (t: Teardown, { server: { app, port } }: Running, { strea
 function rawPeer (raw: RawClient, kind: Case['peer']): Peer {
   const burst = Buffer.concat(Array.from({ length: 1000 }, () => text('x')))
   return {
-    send: (messages) => { raw.write(Buffer.concat(messages.map(text))) },
-    close: () => { raw.write(closeFrame(3001, 'bye')) },
-    fin: () => { raw.socket.end() },
+    send: (messages) => {
+      raw.write(Buffer.concat(messages.map(text)))
+    },
+    close: () => {
+      raw.write(closeFrame(3001, 'bye'))
+    },
+    fin: () => {
+      raw.socket.end()
+    },
     // Node resets no TLS socket: destroyed with bytes unread, TCP does.
-    reset: () => { if (raw.socket instanceof TLSSocket || kind === 'does not read') raw.socket.destroy(); else raw.socket.resetAndDestroy() },
-    stopReading: () => { raw.socket.pause() },
+    reset: () => {
+      if (raw.socket instanceof TLSSocket || kind === 'does not read') raw.socket.destroy()
+      else raw.socket.resetAndDestroy()
+    },
+    stopReading: () => {
+      raw.socket.pause()
+    },
     flood () {
       const more = (): void => {
         if (raw.socket.destroyed || raw.socket.writableEnded) return
@@ -210,7 +243,11 @@ function rawPeer (raw: RawClient, kind: Case['peer']): Peer {
       }
       more()
     },
-    closeCode: () => raw.frames().find(({ opcode }) => opcode === 8)?.payload.readUInt16BE()
+    closeCode: () =>
+      raw
+        .frames()
+        .find(({ opcode }) => opcode === 8)
+        ?.payload.readUInt16BE()
   }
 }
 
@@ -242,10 +279,19 @@ async function inject (t: Teardown, app: TestServer['app'], path: string): Promi
 }
 
 const MODES: Record<Case['handler'], string> = {
-  'is idle': 'idle', runs: 'return', 'returns a stop': 'stop', throws: 'throw', 'never returns': 'never'
+  'is idle': 'idle',
+  runs: 'return',
+  'returns a stop': 'stop',
+  throws: 'throw',
+  'never returns': 'never'
 }
 
-async function trigger (running: Running, { trigger, peer: kind }: Case, peer: Peer, life: Life): Promise<void> {
+async function trigger (
+  running: Running,
+  { trigger, peer: kind }: Case,
+  peer: Peer,
+  life: Life
+): Promise<void> {
   const { app } = running.server
   const ws = life.ws as NonNullable<Life['ws']>
   switch (trigger) {
@@ -273,7 +319,14 @@ async function perform (t: Test, running: Running, one: Case): Promise<void> {
   const n = `${++count}`
   const label = `${one.trigger}, ${one.peer}; the handler ${one.handler}`
   const life: Life = {
-    handled: [], reasons: [], ws: undefined, socket: undefined, release: () => {}, abortedAt: 0, closedAt: 0, terminatedAt: 0
+    handled: [],
+    reasons: [],
+    ws: undefined,
+    socket: undefined,
+    release: () => {},
+    abortedAt: 0,
+    closedAt: 0,
+    terminatedAt: 0
   }
   running.lives.set(n, life)
   const peer = await connect(t, running, one, `/${TRIGGERS.indexOf(one.trigger)}?n=${n}`)
@@ -299,36 +352,53 @@ async function perform (t: Test, running: Running, one: Case): Promise<void> {
   await until(() => life.abortedAt > 0, `${label}: the signal is not aborted`)
   if (one.handler !== 'never returns') life.release()
   await until(() => life.reasons.length > 0, `${label}: no terminate`)
-  if (socket !== undefined) await until(() => life.closedAt > 0, `${label}: the socket is not closed`)
+  if (socket !== undefined) {
+    await until(() => life.closedAt > 0, `${label}: the socket is not closed`)
+  }
   const code = sees(one) ? closeCodeOf(one) : undefined
-  if (code !== undefined) await until(() => peer.closeCode() !== undefined, `${label}: no close frame`)
+  if (code !== undefined) {
+    await until(() => peer.closeCode() !== undefined, `${label}: no close frame`)
+  }
   // A second terminate, or a message that is handled after it, would come now.
   for (let i = 0; i < 5; i++) await turn()
   judge(t, one, { label, life, peer, from })
 }
 
-function judge (t: Test, one: Case, { label, life, peer, from }: { label: string, life: Life, peer: Peer, from: number }): void {
+function judge (
+  t: Test,
+  one: Case,
+  { label, life, peer, from }: { label: string, life: Life, peer: Peer, from: number }
+): void {
   const byThePeer = BY_THE_PEER.includes(one.trigger)
   t.match(life.reasons, [REASONS[one.trigger]], `${label}: reason`)
   t.equal(life.reasons.length, 1, `${label}: terminate is called once`)
-  const rest = one.handler === 'is idle' || (byThePeer && one.handler === 'runs') ? ['m1', 'm2'] : []
+  const rest =
+    one.handler === 'is idle' || (byThePeer && one.handler === 'runs') ? ['m1', 'm2'] : []
   t.same(life.handled, ['work', ...rest], `${label}: handled`)
   const abortMs = life.abortedAt - from
   t.ok(abortMs < SLACK_MS, `${label}: the signal is aborted after ${Math.round(abortMs)} ms`)
   if (life.closedAt > 0) {
     const closeMs = life.closedAt - life.abortedAt
-    t.ok(closeMs < CLOSE_TIMEOUT_MS + SLACK_MS, `${label}: the socket is closed after ${Math.round(closeMs)} ms`)
+    t.ok(
+      closeMs < CLOSE_TIMEOUT_MS + SLACK_MS,
+      `${label}: the socket is closed after ${Math.round(closeMs)} ms`
+    )
   }
   const terminateMs = life.terminatedAt - life.abortedAt
-  const [least, most] = one.handler === 'never returns' ? [TERMINATE_TIMEOUT_MS - 5, TERMINATE_TIMEOUT_MS] : [-1, 0]
-  t.ok(terminateMs >= least && terminateMs < most + SLACK_MS, `${label}: terminate comes after ${Math.round(terminateMs)} ms`)
+  const [least, most] =
+    one.handler === 'never returns' ? [TERMINATE_TIMEOUT_MS - 5, TERMINATE_TIMEOUT_MS] : [-1, 0]
+  t.ok(
+    terminateMs >= least && terminateMs < most + SLACK_MS,
+    `${label}: terminate comes after ${Math.round(terminateMs)} ms`
+  )
   if (sees(one)) t.equal(peer.closeCode(), closeCodeOf(one), `${label}: close frame`)
 }
 
 for (const stream of STREAMS) {
   void t.test(`a connection ends as it should, on ${stream}`, { timeout: 240_000 }, async (t) => {
-    const cases: Case[] = TRIGGERS.flatMap((trigger) => PEERS.flatMap((peer) => HANDLERS.map((handler) => ({ trigger, peer, handler, stream }))))
-      .filter(isPossible)
+    const cases: Case[] = TRIGGERS.flatMap((trigger) =>
+      PEERS.flatMap((peer) => HANDLERS.map((handler) => ({ trigger, peer, handler, stream })))
+    ).filter(isPossible)
     const shared = await start(t, stream)
     const queue = [...cases]
     const work = async (): Promise<void> => {
@@ -346,28 +416,35 @@ for (const stream of STREAMS) {
   })
 }
 
-void t.test('a place of maxConnections is free when the socket is closed, whatever the handler does', async (t) => {
-  const gone: string[] = []
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { closeTimeoutMs: 100, terminateTimeoutMs: 500 },
-      websocketHandler: {
-        init ({ request }, ws) {
-          request.raw.socket.on('close', () => gone.push(ws.id))
-          return ws.push('ready')
-        },
-        handleIn: () => new Promise<void>(() => {})
-      }
-    })
-  }, { level: 'silent', websock: { maxConnections: 1 } })
-  for (let i = 0; i < 3; i++) {
-    const raw = await connectRaw(t, server.port)
-    raw.write(handshake('/'))
-    await raw.until((client) => client.frames().length === 1)
-    raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
-    await raw.ended
-    // The server may hear of it a little later than the client.
-    await until(() => gone.length > i, 'the socket is not closed')
+void t.test(
+  'a place of maxConnections is free when the socket is closed, whatever the handler does',
+  async (t) => {
+    const gone: string[] = []
+    const server = await startServer(
+      t,
+      (app) => {
+        app.get('/', {
+          websocketOptions: { closeTimeoutMs: 100, terminateTimeoutMs: 500 },
+          websocketHandler: {
+            init ({ request }, ws) {
+              request.raw.socket.on('close', () => gone.push(ws.id))
+              return ws.push('ready')
+            },
+            handleIn: () => new Promise<void>(() => {})
+          }
+        })
+      },
+      { level: 'silent', websock: { maxConnections: 1 } }
+    )
+    for (let i = 0; i < 3; i++) {
+      const raw = await connectRaw(t, server.port)
+      raw.write(handshake('/'))
+      await raw.until((client) => client.frames().length === 1)
+      raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
+      await raw.ended
+      // The server may hear of it a little later than the client.
+      await until(() => gone.length > i, 'the socket is not closed')
+    }
+    await server.app.websock.drain({ timeoutMs: 1 })
   }
-  await server.app.websock.drain({ timeoutMs: 1 })
-})
+)

@@ -15,7 +15,9 @@ const never = new Promise<never>(() => {})
 const TIMED_OUT = { err: { code: 'FST_WEBSOCK_CALLBACK_TIMEOUT' } }
 
 void t.test('a stop and a close of the peer in one packet end the connection once', async (t) => {
-  const endings = await startEndings(t, { handleIn: (_data, ws) => ws.stop('normal', [4000, 'mine']) })
+  const endings = await startEndings(t, {
+    handleIn: (_data, ws) => ws.stop('normal', [4000, 'mine'])
+  })
   for (let round = 0; round < 10; round++) {
     const raw = await endings.open(t)
     raw.write(Buffer.concat([text('stop'), closeFrame(4001, 'yours'), text('after the close')]))
@@ -27,7 +29,13 @@ void t.test('a stop and a close of the peer in one packet end the connection onc
   await crossing.ended
   await endings.until('ends', 11)
   t.same(wire(crossing), ['close 4001 yours'], 'what comes after a close frame is not read')
-  t.same(endings.ends.map(({ reason }) => reason), [...Array.from({ length: 10 }, () => ({ type: 'normal' })), { type: 'remote', code: 4001, reason: 'yours' }])
+  t.same(
+    endings.ends.map(({ reason }) => reason),
+    [
+      ...Array.from({ length: 10 }, () => ({ type: 'normal' })),
+      { type: 'remote', code: 4001, reason: 'yours' }
+    ]
+  )
   t.equal(endings.calls.length, 11 + 10)
 })
 
@@ -40,7 +48,11 @@ void t.test('a stop while the server closes ends the connection once', async (t)
   raw.write(text('stop'))
   await endings.until('calls', 2)
   await endings.app.close()
-  t.same(endings.ends.map(({ reason, state }) => ({ reason, state })), [{ reason: { type: 'shutdown' }, state: 1 }], 'the first reason, the last state')
+  t.same(
+    endings.ends.map(({ reason, state }) => ({ reason, state })),
+    [{ reason: { type: 'shutdown' }, state: 1 }],
+    'the first reason, the last state'
+  )
   t.same(wire(raw), ['close 1012 '])
 })
 
@@ -94,55 +106,67 @@ void t.test('an init that ends after its connection gets terminate with its stat
   initialized.open()
   await endings.until('ends', 2)
   t.match(endings.ends, [{ state: 'state', aborted: true }, { state: 'state', aborted: true }])
-  t.strictSame(new Set(endings.ends.map(({ reason }) => (reason as { code?: number }).code)), new Set([1006, 1000]))
+  t.strictSame(
+    new Set(endings.ends.map(({ reason }) => (reason as { code?: number }).code)),
+    new Set([1006, 1000])
+  )
   await endings.app.close()
   t.equal(endings.ends.length, 2)
   t.same(endings.calls, ['init', 'init', 'in too early'], 'and what it had sent was handled')
   t.same(endings.logs, [])
 })
 
-void t.test('an init that never ends is given up after terminateTimeoutMs, and terminate is not called', async (t) => {
-  const endings = await startEndings(t, { init: () => never })
-  const raw = await endings.open(t)
-  const from = performance.now()
-  await endings.app.close()
-  const ms = performance.now() - from
-  t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
-  t.same(wire(raw), ['close 1012 '])
-  t.same(endings.ends, [])
-  t.match(endings.logs, [TIMED_OUT])
-  t.equal(endings.logs.length, 1)
-})
+void t.test(
+  'an init that never ends is given up after terminateTimeoutMs, and terminate is not called',
+  async (t) => {
+    const endings = await startEndings(t, { init: () => never })
+    const raw = await endings.open(t)
+    const from = performance.now()
+    await endings.app.close()
+    const ms = performance.now() - from
+    t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
+    t.same(wire(raw), ['close 1012 '])
+    t.same(endings.ends, [])
+    t.match(endings.logs, [TIMED_OUT])
+    t.equal(endings.logs.length, 1)
+  }
+)
 
-void t.test('an init that ends after it was given up gets its terminate all the same, once', async (t) => {
-  const initialized = gate()
-  const endings = await startEndings(t, { init: () => initialized.opened })
-  await endings.open(t)
-  await endings.app.close()
-  t.same(endings.ends, [])
-  initialized.open()
-  await endings.until('ends')
-  await later(() => {})
-  t.match(endings.ends, [{ reason: { type: 'shutdown' }, state: undefined }])
-  t.equal(endings.ends.length, 1)
-})
+void t.test(
+  'an init that ends after it was given up gets its terminate all the same, once',
+  async (t) => {
+    const initialized = gate()
+    const endings = await startEndings(t, { init: () => initialized.opened })
+    await endings.open(t)
+    await endings.app.close()
+    t.same(endings.ends, [])
+    initialized.open()
+    await endings.until('ends')
+    await later(() => {})
+    t.match(endings.ends, [{ reason: { type: 'shutdown' }, state: undefined }])
+    t.equal(endings.ends.length, 1)
+  }
+)
 
-void t.test('a callback that never ends is given up after terminateTimeoutMs, then terminate is called', async (t) => {
-  const endings = await startEndings(t, { init: (ws) => ws.ok('before'), handleIn: () => never })
-  const raw = await endings.open(t)
-  raw.write(text('hang'))
-  await endings.until('calls', 2)
-  const from = performance.now()
-  raw.socket.destroy()
-  await endings.until('ends')
-  const ms = performance.now() - from
-  t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
-  t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 }, state: 'before' }])
-  await endings.app.close()
-  t.equal(endings.ends.length, 1)
-  t.match(endings.logs, [TIMED_OUT])
-  t.equal(endings.logs.length, 1)
-})
+void t.test(
+  'a callback that never ends is given up after terminateTimeoutMs, then terminate is called',
+  async (t) => {
+    const endings = await startEndings(t, { init: (ws) => ws.ok('before'), handleIn: () => never })
+    const raw = await endings.open(t)
+    raw.write(text('hang'))
+    await endings.until('calls', 2)
+    const from = performance.now()
+    raw.socket.destroy()
+    await endings.until('ends')
+    const ms = performance.now() - from
+    t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
+    t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 }, state: 'before' }])
+    await endings.app.close()
+    t.equal(endings.ends.length, 1)
+    t.match(endings.logs, [TIMED_OUT])
+    t.equal(endings.logs.length, 1)
+  }
+)
 
 void t.test('a terminate that never ends is given up after terminateTimeoutMs', async (t) => {
   const endings = await startEndings(t, { terminate: () => never })
@@ -156,50 +180,65 @@ void t.test('a terminate that never ends is given up after terminateTimeoutMs', 
   t.equal(endings.logs.length, 1)
 })
 
-void t.test('a callback that ends during a terminate that never does holds nothing up', async (t) => {
-  for (const fails of [false, true]) {
-    const callback = gate()
-    const endings = await startEndings(t, {
-      handleIn: async () => {
-        await callback.opened
-        if (fails) throw new Error('late')
-      },
-      terminate: () => never
-    })
-    const raw = await endings.open(t)
-    raw.write(text('hang'))
-    await endings.until('calls', 2)
-    raw.socket.destroy()
-    await endings.until('ends')
-    callback.open()
-    await endings.app.close()
-    t.equal(endings.ends.length, 1)
-    t.match(endings.logs.at(-1), { ...TIMED_OUT, callback: 'terminate' })
-    t.equal(endings.logs.length, fails ? 3 : 2)
-  }
-})
-
-void t.test('a mailbox that overflows while a callback runs closes 1013 and terminates once', async (t) => {
-  const endings = await startEndings(t, {
-    handleIn: (_data, ws) => {
-      const taken = Array.from({ length: 12 }, () => ws.post('info' as never))
-      return later(() => {
-        endings.calls.push(taken.join())
-        return ws.stop('normal', 4000, 'unsent' as never)
+void t.test(
+  'a callback that ends during a terminate that never does holds nothing up',
+  async (t) => {
+    for (const fails of [false, true]) {
+      const callback = gate()
+      const endings = await startEndings(t, {
+        handleIn: async () => {
+          await callback.opened
+          if (fails) throw new Error('late')
+        },
+        terminate: () => never
       })
+      const raw = await endings.open(t)
+      raw.write(text('hang'))
+      await endings.until('calls', 2)
+      raw.socket.destroy()
+      await endings.until('ends')
+      callback.open()
+      await endings.app.close()
+      t.equal(endings.ends.length, 1)
+      t.match(endings.logs.at(-1), { ...TIMED_OUT, callback: 'terminate' })
+      t.equal(endings.logs.length, fails ? 3 : 2)
     }
-  }, { maxMailboxInfos: 10 })
-  const raw = await endings.open(t)
-  raw.write(text('flood'))
-  await endings.until('ends')
-  t.same(await wireUntilClose(raw), ['close 1013 '])
-  t.match(endings.ends, [{ reason: { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_MAILBOX_FULL' } } }])
-  t.equal(endings.ends.length, 1)
-  t.same(endings.calls.slice(2), [[...Array<boolean>(10).fill(true), false, false].join()])
-})
+  }
+)
+
+void t.test(
+  'a mailbox that overflows while a callback runs closes 1013 and terminates once',
+  async (t) => {
+    const endings = await startEndings(
+      t,
+      {
+        handleIn: (_data, ws) => {
+          const taken = Array.from({ length: 12 }, () => ws.post('info' as never))
+          return later(() => {
+            endings.calls.push(taken.join())
+            return ws.stop('normal', 4000, 'unsent' as never)
+          })
+        }
+      },
+      { maxMailboxInfos: 10 }
+    )
+    const raw = await endings.open(t)
+    raw.write(text('flood'))
+    await endings.until('ends')
+    t.same(await wireUntilClose(raw), ['close 1013 '])
+    t.match(endings.ends, [
+      { reason: { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_MAILBOX_FULL' } } }
+    ])
+    t.equal(endings.ends.length, 1)
+    t.same(endings.calls.slice(2), [[...Array<boolean>(10).fill(true), false, false].join()])
+  }
+)
 
 void t.test('a connection reset at any moment of init gets one terminate at most', async (t) => {
-  const endings = await startEndings(t, { init: (ws) => later(() => ws.push(['hello' as never, 'hello' as never], 'state' as never)), terminate: () => later(() => {}) })
+  const endings = await startEndings(t, {
+    init: (ws) => later(() => ws.push(['hello' as never, 'hello' as never], 'state' as never)),
+    terminate: () => later(() => {})
+  })
   for (let round = 0; round < 40; round++) {
     const raw = await endings.open(t)
     if (round % 2 === 0) await later(() => {})
@@ -209,6 +248,10 @@ void t.test('a connection reset at any moment of init gets one terminate at most
   await endings.until('ends', 40)
   await endings.app.close()
   t.equal(endings.ends.length, 40)
-  t.ok(endings.ends.every(({ reason, state }) => state === 'state' && reason.type === 'remote' && reason.code === 1006))
+  t.ok(
+    endings.ends.every(
+      ({ reason, state }) => state === 'state' && reason.type === 'remote' && reason.code === 1006
+    )
+  )
   t.same(endings.logs, [])
 })

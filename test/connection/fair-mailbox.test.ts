@@ -13,58 +13,81 @@ import { startServer } from '../helpers/server.ts'
 
 const FRAMES = 3000
 
-/** What else reaches a connection whose frames are held back, and what it says when that is handled. */
-const besides = ['nothing', 'an interval', 'a publication', 'presence', 'a ref', 'a broadcast'] as const
+/**
+ * What else reaches a connection whose frames are held back, and what it says when that is handled.
+ */
+const besides = [
+  'nothing',
+  'an interval',
+  'a publication',
+  'presence',
+  'a ref',
+  'a broadcast'
+] as const
 
 for (const beside of besides) {
-  void t.test(`3 000 frames at once to an async handler are all answered, beside ${beside}`, async (t) => {
-    let told = 0
-    let handled = 0
-    const events = new EventEmitter()
-    const server = await startServer(t, (app) => {
-      app.get('/', {
-        websocketHandler: {
-          init: (_args, ws) => {
-            ws.subscribe('room')
-            if (beside === 'an interval') ws.postInterval('tick', 1)
-            return ws.push(ws.ref.address)
-          },
-          handleIn: async (message, _state, ws) => {
-            if (++handled === 1) {
-              events.emit('first')
-              await once(events, 'go')
+  void t.test(
+    `3 000 frames at once to an async handler are all answered, beside ${beside}`,
+    async (t) => {
+      let told = 0
+      let handled = 0
+      const events = new EventEmitter()
+      const server = await startServer(t, (app) => {
+        app.get('/', {
+          websocketHandler: {
+            init: (_args, ws) => {
+              ws.subscribe('room')
+              if (beside === 'an interval') ws.postInterval('tick', 1)
+              return ws.push(ws.ref.address)
+            },
+            handleIn: async (message, _state, ws) => {
+              if (++handled === 1) {
+                events.emit('first')
+                await once(events, 'go')
+              }
+              await turn()
+              return ws.push(message)
+            },
+            handleInfo: () => {
+              told++
+            },
+            handlePresence: () => {
+              told++
             }
-            await turn()
-            return ws.push(message)
-          },
-          handleInfo: () => { told++ },
-          handlePresence: () => { told++ }
-        }
+          }
+        })
       })
-    })
-    const client = await connect(t, server.url('/'))
-    const address = String(await client.next())
-    const first = once(events, 'first')
-    for (let i = 0; i < FRAMES; i++) client.send(String(i))
-    await first
-    // Its answer proves that the server's loop has turned: reading has stopped by then.
-    for (let i = 0; i < 20; i++) await server.app.inject('/')
-    const act = (): unknown => {
-      if (beside === 'a publication') return server.app.websock.publish('room', 'news')
-      if (beside === 'presence') return server.app.websock.track('room', 'ann')
-      if (beside === 'a ref') return server.app.websock.ref(address).post('info')
-      if (beside === 'a broadcast') return server.app.websock.broadcast('room', 'hello')
+      const client = await connect(t, server.url('/'))
+      const address = String(await client.next())
+      const first = once(events, 'first')
+      for (let i = 0; i < FRAMES; i++) client.send(String(i))
+      await first
+      // Its answer proves that the server's loop has turned: reading has stopped by then.
+      for (let i = 0; i < 20; i++) await server.app.inject('/')
+      const act = (): unknown => {
+        if (beside === 'a publication') return server.app.websock.publish('room', 'news')
+        if (beside === 'presence') return server.app.websock.track('room', 'ann')
+        if (beside === 'a ref') return server.app.websock.ref(address).post('info')
+        if (beside === 'a broadcast') return server.app.websock.broadcast('room', 'hello')
+      }
+      t.equal(act(), beside === 'a ref' ? true : undefined, 'it is taken')
+      events.emit('go')
+      const answers: string[] = []
+      while (answers.length < FRAMES) {
+        const answer = String(await client.next(20_000))
+        if (answer !== 'hello') answers.push(answer)
+      }
+      t.same(
+        answers,
+        Array.from({ length: FRAMES }, (_, i) => String(i))
+      )
+      t.equal(
+        told > 0,
+        beside !== 'nothing' && beside !== 'a broadcast',
+        'and the handler was told'
+      )
     }
-    t.equal(act(), beside === 'a ref' ? true : undefined, 'it is taken')
-    events.emit('go')
-    const answers: string[] = []
-    while (answers.length < FRAMES) {
-      const answer = String(await client.next(20_000))
-      if (answer !== 'hello') answers.push(answer)
-    }
-    t.same(answers, Array.from({ length: FRAMES }, (_, i) => String(i)))
-    t.equal(told > 0, beside !== 'nothing' && beside !== 'a broadcast', 'and the handler was told')
-  })
+  )
 }
 
 void t.test('2 000 publications in one tick close nobody, and 16 384 infos may wait', async (t) => {
@@ -105,93 +128,111 @@ void t.test('the error of a full mailbox names the option to change', async (t) 
   client.send('go')
   t.equal((await client.closed).code, 1013)
   t.equal(errors[0]?.code, 'FST_WEBSOCK_MAILBOX_FULL')
-  t.equal(errors[0]?.message, 'The mailbox is full: 3 infos wait, as many as `maxMailboxInfos` allows. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"')
+  t.equal(
+    errors[0]?.message,
+    'The mailbox is full: 3 infos wait, as many as `maxMailboxInfos` allows. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"'
+  )
   t.equal(server.logs[0]?.err?.message, errors[0]?.message)
 })
 
-void t.test('gaps and presence reach a connection that is too slow for its topic, and what it knows of presence stays right', async (t) => {
-  const network = new MemoryNetwork()
-  const events = new EventEmitter()
-  const view = new Map<string, PresenceEntry>()
-  const gaps: number[] = []
-  let dropped = 0
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { infoOverflow: 'drop', maxMailboxInfos: 10 },
-      websocketHandler: {
-        init: (_args, ws) => { ws.subscribe('room'); return ws.push('ready') },
-        handleInfo: async (info, _state, ws) => {
-          dropped = ws.droppedInfos
-          if (info === 'last') return ws.push('last')
-          if (info !== 'hold') return
-          events.emit('holds')
-          await once(events, 'go')
-        },
-        handleGap: ({ ms }) => { gaps.push(ms) },
-        handlePresence: ({ joins, leaves }) => {
-          for (const { key } of leaves) view.delete(key)
-          for (const entry of joins) view.set(entry.key, entry)
-        }
-      }
-    })
-  }, { websock: { engine: network.createEngine() } })
-  const { websock } = server.app
-  const client = await connect(t, server.url('/'))
-  t.equal(await client.next(), 'ready')
-  t.equal(await websock.subscriptionReady('room'), true)
-  websock.publish('room', 'hold')
-  await once(events, 'holds')
-  for (let round = 0; round < 20; round++) {
-    for (let i = 0; i < 20; i++) websock.publish('room', i)
-    websock.track('room', `user ${round}`, { round })
-    if (round % 3 === 0) websock.untrack('room', `user ${round - 1}`)
-    if (round % 5 === 0) websock.track('room', 'ann', { round })
-    await turn()
-    await turn()
+void t.test(
+  'gaps and presence reach a connection that is too slow for its topic, and what it knows of presence stays right',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const events = new EventEmitter()
+    const view = new Map<string, PresenceEntry>()
+    const gaps: number[] = []
+    let dropped = 0
+    const server = await startServer(
+      t,
+      (app) => {
+        app.get('/', {
+          websocketOptions: { infoOverflow: 'drop', maxMailboxInfos: 10 },
+          websocketHandler: {
+            init: (_args, ws) => {
+              ws.subscribe('room')
+              return ws.push('ready')
+            },
+            handleInfo: async (info, _state, ws) => {
+              dropped = ws.droppedInfos
+              if (info === 'last') return ws.push('last')
+              if (info !== 'hold') return
+              events.emit('holds')
+              await once(events, 'go')
+            },
+            handleGap: ({ ms }) => {
+              gaps.push(ms)
+            },
+            handlePresence: ({ joins, leaves }) => {
+              for (const { key } of leaves) view.delete(key)
+              for (const entry of joins) view.set(entry.key, entry)
+            }
+          }
+        })
+      },
+      { websock: { engine: network.createEngine() } }
+    )
+    const { websock } = server.app
+    const client = await connect(t, server.url('/'))
+    t.equal(await client.next(), 'ready')
+    t.equal(await websock.subscriptionReady('room'), true)
+    websock.publish('room', 'hold')
+    await once(events, 'holds')
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 20; i++) websock.publish('room', i)
+      websock.track('room', `user ${round}`, { round })
+      if (round % 3 === 0) websock.untrack('room', `user ${round - 1}`)
+      if (round % 5 === 0) websock.track('room', 'ann', { round })
+      await turn()
+      await turn()
+    }
+    for (let i = 0; i < 2; i++) {
+      network.goDown()
+      await until(() => !websock.ready(), 'the network is down')
+      network.goUp()
+      await until(() => websock.ready(), 'the network is up')
+    }
+    for (let i = 0; i < 3; i++) await turn()
+    t.equal(view.size, 0, 'nothing was handled meanwhile')
+    events.emit('go')
+    await until(() => gaps.length > 0, 'a gap')
+    for (let i = 0; i < 20; i++) await turn()
+    t.equal(gaps.length, 1, 'two gaps are one')
+    const byKey = (one: PresenceEntry, two: PresenceEntry): number => (one.key < two.key ? -1 : 1)
+    t.same([...view.values()].sort(byKey), websock.presence('room').sort(byKey))
+    t.ok(view.size > 10)
+    websock.publish('room', 'last')
+    t.equal(await client.next(), 'last')
+    t.equal(dropped, 20 * 20 - 10, 'infos were dropped and counted')
   }
-  for (let i = 0; i < 2; i++) {
-    network.goDown()
-    await until(() => !websock.ready(), 'the network is down')
-    network.goUp()
-    await until(() => websock.ready(), 'the network is up')
-  }
-  for (let i = 0; i < 3; i++) await turn()
-  t.equal(view.size, 0, 'nothing was handled meanwhile')
-  events.emit('go')
-  await until(() => gaps.length > 0, 'a gap')
-  for (let i = 0; i < 20; i++) await turn()
-  t.equal(gaps.length, 1, 'two gaps are one')
-  const byKey = (one: PresenceEntry, two: PresenceEntry): number => one.key < two.key ? -1 : 1
-  t.same([...view.values()].sort(byKey), websock.presence('room').sort(byKey))
-  t.ok(view.size > 10)
-  websock.publish('room', 'last')
-  t.equal(await client.next(), 'last')
-  t.equal(dropped, 20 * 20 - 10, 'infos were dropped and counted')
-})
+)
 
-void t.test('a drain ends a connection whose frames are held back 1012, as it ends others', async (t) => {
-  const events = new EventEmitter()
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { maxMailboxLength: 4 },
-      websocketHandler: {
-        handleIn: async () => {
-          events.emit('holds')
-          await once(events, 'go')
-        },
-        handleDrain: () => {}
-      }
+void t.test(
+  'a drain ends a connection whose frames are held back 1012, as it ends others',
+  async (t) => {
+    const events = new EventEmitter()
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { maxMailboxLength: 4 },
+        websocketHandler: {
+          handleIn: async () => {
+            events.emit('holds')
+            await once(events, 'go')
+          },
+          handleDrain: () => {}
+        }
+      })
     })
-  })
-  const client = await connect(t, server.url('/'))
-  const held = once(events, 'holds')
-  for (let i = 0; i < 100; i++) client.send(String(i))
-  await held
-  const drained = server.app.websock.drain({ timeoutMs: 5000 })
-  t.same(await client.closed, { code: 1012, reason: '' })
-  events.emit('go')
-  t.equal(await drained, 0, 'nobody was cut')
-})
+    const client = await connect(t, server.url('/'))
+    const held = once(events, 'holds')
+    for (let i = 0; i < 100; i++) client.send(String(i))
+    await held
+    const drained = server.app.websock.drain({ timeoutMs: 5000 })
+    t.same(await client.closed, { code: 1012, reason: '' })
+    events.emit('go')
+    t.equal(await drained, 0, 'nobody was cut')
+  }
+)
 
 void t.test('of drains that wait one is told, with the earliest end', async (t) => {
   const events = new EventEmitter()
@@ -215,47 +256,70 @@ void t.test('of drains that wait one is told, with the earliest end', async (t) 
   t.same(drains, [3000])
 })
 
-void t.test('thousands of publications that come over an engine in one turn close nobody', async (t) => {
-  const network = new MemoryNetwork()
-  const [node, other] = [await startNode(t, network.createEngine()), await startNode(t, network.createEngine())]
-  const clients = [await node.join('room'), await node.join('room')]
-  await ready(node, other)
-  for (const count of [2000, 4000]) {
-    for (let i = 0; i < count; i++) other.app.websock.publish('room', i)
-    for (const client of clients) {
-      const got: string[] = []
-      while (got.length < count) got.push(String(await client.next()))
-      t.same(got, Array.from({ length: count }, (_, i) => `info ${i}`))
-    }
-  }
-})
-
-for (const [who, stallMs] of [['the broker', 0], ['the broker, and then the node,', 300]] as const) {
-  void t.test(`publications that wait while ${who} stands still close nobody and are not lost`, { skip: skipWithout('redis-server') }, async (t) => {
-    const broker = await startRedis(t)
-    const open = async (): Promise<ReturnType<typeof redisEngine>> => {
-      const client = await createClient({ socket: { port: broker.port } }).on('error', () => {}).connect()
-      t.teardown(() => { if (client.isOpen) client.destroy() })
-      return redisEngine(client as never)
-    }
-    const [node, other] = [await startNode(t, await open()), await startNode(t, await open())]
+void t.test(
+  'thousands of publications that come over an engine in one turn close nobody',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const [node, other] = [
+      await startNode(t, network.createEngine()),
+      await startNode(t, network.createEngine())
+    ]
     const clients = [await node.join('room'), await node.join('room')]
     await ready(node, other)
-    await broker.freeze()
-    const count = 3000
-    for (let i = 0; i < count; i++) {
-      other.app.websock.publish('room', i)
-      if (i % 100 === 99) await turn()
+    for (const count of [2000, 4000]) {
+      for (let i = 0; i < count; i++) other.app.websock.publish('room', i)
+      for (const client of clients) {
+        const got: string[] = []
+        while (got.length < count) got.push(String(await client.next()))
+        t.same(
+          got,
+          Array.from({ length: count }, (_, i) => `info ${i}`)
+        )
+      }
     }
-    for (const client of clients) t.equal(client.received.length, 1, 'nothing has come')
-    broker.thaw()
-    const end = performance.now() + stallMs
-    while (performance.now() < end);
-    for (const client of clients) {
-      const got: string[] = []
-      while (got.length < count) got.push(String(await client.next(15_000)))
-      t.same(got, Array.from({ length: count }, (_, i) => `info ${i}`))
+  }
+)
+
+for (const [who, stallMs] of [
+  ['the broker', 0],
+  ['the broker, and then the node,', 300]
+] as const) {
+  void t.test(
+    `publications that wait while ${who} stands still close nobody and are not lost`,
+    { skip: skipWithout('redis-server') },
+    async (t) => {
+      const broker = await startRedis(t)
+      const open = async (): Promise<ReturnType<typeof redisEngine>> => {
+        const client = await createClient({ socket: { port: broker.port } })
+          .on('error', () => {})
+          .connect()
+        t.teardown(() => {
+          if (client.isOpen) client.destroy()
+        })
+        return redisEngine(client as never)
+      }
+      const [node, other] = [await startNode(t, await open()), await startNode(t, await open())]
+      const clients = [await node.join('room'), await node.join('room')]
+      await ready(node, other)
+      await broker.freeze()
+      const count = 3000
+      for (let i = 0; i < count; i++) {
+        other.app.websock.publish('room', i)
+        if (i % 100 === 99) await turn()
+      }
+      for (const client of clients) t.equal(client.received.length, 1, 'nothing has come')
+      broker.thaw()
+      const end = performance.now() + stallMs
+      while (performance.now() < end);
+      for (const client of clients) {
+        const got: string[] = []
+        while (got.length < count) got.push(String(await client.next(15_000)))
+        t.same(
+          got,
+          Array.from({ length: count }, (_, i) => `info ${i}`)
+        )
+      }
+      t.equal(other.app.websock.lostPublications, 0)
     }
-    t.equal(other.app.websock.lostPublications, 0)
-  })
+  )
 }

@@ -1,6 +1,10 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
-import websock, { type TerminateReason, type WebsocketContext, type WebsockOptions } from '../../src/index.ts'
+import websock, {
+  type TerminateReason,
+  type WebsocketContext,
+  type WebsockOptions
+} from '../../src/index.ts'
 import { connect } from '../helpers/client.ts'
 import { connectRaw, frame, handshake, text } from '../helpers/raw.ts'
 import { buildApp, startServer, type Teardown, type TestServer } from '../helpers/server.ts'
@@ -21,7 +25,11 @@ interface Guarded extends TestServer {
 }
 
 /** A route whose state is a list of words, and whose callbacks answer with it. */
-async function startGuarded (t: Teardown, guard: Guard, options: WebsockOptions = {}): Promise<Guarded> {
+async function startGuarded (
+  t: Teardown,
+  guard: Guard,
+  options: WebsockOptions = {}
+): Promise<Guarded> {
   const calls: string[] = []
   const ends: Guarded['ends'] = []
   let open = (_ws: Ws): void => {}
@@ -56,9 +64,16 @@ async function startGuarded (t: Teardown, guard: Guard, options: WebsockOptions 
           if (problem.kind === 'undecodable') throw new Error('invalid')
           return ws.push('invalid')
         },
-        handleInfo: (info, _state, ws) => { calls.push(`info ${info}`); return ws.push(`info ${info}`) },
-        handleControl () { calls.push('control') },
-        terminate (reason, state) { ends.push({ reason, state }) }
+        handleInfo: (info, _state, ws) => {
+          calls.push(`info ${info}`)
+          return ws.push(`info ${info}`)
+        },
+        handleControl () {
+          calls.push('control')
+        },
+        terminate (reason, state) {
+          ends.push({ reason, state })
+        }
       }
     })
   }, { websock: options })
@@ -74,33 +89,56 @@ const MODES: ReadonlyArray<[name: string, wrap: (guard: Guard) => Guard]> = [
 ]
 
 for (const [mode, wrap] of MODES) {
-  void t.test(`${mode}: a guard that returns nothing or ok lets the message pass, with the state that it gave`, async (t) => {
-    const results: Array<(ws: Ws, state: string[]) => unknown> = [
-      () => undefined, (ws) => ws.ok(), (ws, state) => ws.ok([...state, 'guarded'])
-    ]
-    let n = 0
-    const server = await startGuarded(t, wrap((_message, state, ws) => results[n++]?.(ws, state)))
-    const client = await connect(t, server.url('/'))
-    for (const message of [say('a'), leave, say('b')]) client.send(message)
-    t.equal(await client.next(), 'first')
-    t.equal(await client.next(), 'first a')
-    t.equal(await client.next(), 'first a guarded')
-    t.same(server.calls, ['guard say', 'say a', 'guard leave', 'handleIn leave', 'guard say', 'say b'])
-  })
+  void t.test(
+    `${mode}: a guard that returns nothing or ok lets the message pass, with the state that it gave`,
+    async (t) => {
+      const results: Array<(ws: Ws, state: string[]) => unknown> = [
+        () => undefined,
+        (ws) => ws.ok(),
+        (ws, state) => ws.ok([...state, 'guarded'])
+      ]
+      let n = 0
+      const server = await startGuarded(
+        t,
+        wrap((_message, state, ws) => results[n++]?.(ws, state))
+      )
+      const client = await connect(t, server.url('/'))
+      for (const message of [say('a'), leave, say('b')]) client.send(message)
+      t.equal(await client.next(), 'first')
+      t.equal(await client.next(), 'first a')
+      t.equal(await client.next(), 'first a guarded')
+      t.same(server.calls, [
+        'guard say',
+        'say a',
+        'guard leave',
+        'handleIn leave',
+        'guard say',
+        'say b'
+      ])
+    }
+  )
 
-  void t.test(`${mode}: a push or a stop of the guard is the answer, and the callback is not called`, async (t) => {
-    const server = await startGuarded(t, wrap((message, state, ws) => message.text === 'slow down'
-      ? ws.push('refused', [...state, 'warned'])
-      : ws.stop('normal', [4001, 'enough'], state.join(' '), [...state, 'stopped'])))
-    const client = await connect(t, server.url('/'))
-    for (const message of [say('slow down'), say('go'), say('behind')]) client.send(message)
-    t.same(await client.closed, { code: 4001, reason: 'enough' })
-    t.same(client.received, ['refused', 'first warned'])
-    t.same(server.calls, ['guard say', 'guard say'])
-    await server.app.close()
-    t.same(server.ends, [{ reason: { type: 'normal' }, state: ['first', 'warned', 'stopped'] }])
-    t.same(server.logs, [])
-  })
+  void t.test(
+    `${mode}: a push or a stop of the guard is the answer, and the callback is not called`,
+    async (t) => {
+      const server = await startGuarded(
+        t,
+        wrap((message, state, ws) =>
+          message.text === 'slow down'
+            ? ws.push('refused', [...state, 'warned'])
+            : ws.stop('normal', [4001, 'enough'], state.join(' '), [...state, 'stopped'])
+        )
+      )
+      const client = await connect(t, server.url('/'))
+      for (const message of [say('slow down'), say('go'), say('behind')]) client.send(message)
+      t.same(await client.closed, { code: 4001, reason: 'enough' })
+      t.same(client.received, ['refused', 'first warned'])
+      t.same(server.calls, ['guard say', 'guard say'])
+      await server.app.close()
+      t.same(server.ends, [{ reason: { type: 'normal' }, state: ['first', 'warned', 'stopped'] }])
+      t.same(server.logs, [])
+    }
+  )
 
   void t.test(`${mode}: a guard that fails ends the connection as any callback does`, async (t) => {
     const failures: Array<[act: (ws: Ws) => unknown, error: object]> = [
@@ -122,31 +160,52 @@ for (const [mode, wrap] of MODES) {
     }
   })
 
-  void t.test(`${mode}: when the callback fails behind its guard, the state is the guard's`, async (t) => {
-    const server = await startGuarded(t, wrap((_message, state, ws) => ws.ok([...state, 'counted'])))
-    const client = await connect(t, server.url('/'))
-    client.send(say('fail'))
-    t.equal((await client.closed).code, 1011)
-    await server.app.close()
-    t.match(server.logs, [{ callback: 'handleIn', err: { message: 'said' } }])
-    t.match(server.ends, [{ reason: { error: { message: 'said' } }, state: ['first', 'counted'] }])
-  })
+  void t.test(
+    `${mode}: when the callback fails behind its guard, the state is the guard's`,
+    async (t) => {
+      const server = await startGuarded(
+        t,
+        wrap((_message, state, ws) => ws.ok([...state, 'counted']))
+      )
+      const client = await connect(t, server.url('/'))
+      client.send(say('fail'))
+      t.equal((await client.closed).code, 1011)
+      await server.app.close()
+      t.match(server.logs, [{ callback: 'handleIn', err: { message: 'said' } }])
+      t.match(server.ends, [
+        { reason: { error: { message: 'said' } }, state: ['first', 'counted'] }
+      ])
+    }
+  )
 
-  void t.test(`${mode}: nothing runs between a guard and the callback, and messages keep their order`, async (t) => {
-    const server = await startGuarded(t, wrap((message, _state, ws) => { ws.post(`of ${message.text}`) }))
-    const raw = await connectRaw(t, server.port)
-    raw.write(handshake('/'))
-    const ws = await server.opened
-    const messages = Array.from({ length: 20 }, (_, n) => say(`${n}`))
-    raw.write(Buffer.concat(messages.flatMap((message, n) => [text(message), frame(9, `${n}`)])))
-    for (let n = 0; n < 20; n++) ws.post(`${n}`)
-    await raw.until(() => wire(raw).length === 60)
-    const pairs = server.calls.filter((call) => /^(guard|say)/.test(call))
-    t.same(pairs, messages.flatMap((_, n) => ['guard say', `say ${n}`]))
-    const gaps = server.calls.filter((call, n) => call === 'guard say' && !server.calls[n + 1]?.startsWith('say '))
-    t.same(gaps, [], 'the callback comes right behind the guard')
-    t.equal(server.calls.filter((call) => call === 'control').length, 20)
-  })
+  void t.test(
+    `${mode}: nothing runs between a guard and the callback, and messages keep their order`,
+    async (t) => {
+      const server = await startGuarded(
+        t,
+        wrap((message, _state, ws) => {
+          ws.post(`of ${message.text}`)
+        })
+      )
+      const raw = await connectRaw(t, server.port)
+      raw.write(handshake('/'))
+      const ws = await server.opened
+      const messages = Array.from({ length: 20 }, (_, n) => say(`${n}`))
+      raw.write(Buffer.concat(messages.flatMap((message, n) => [text(message), frame(9, `${n}`)])))
+      for (let n = 0; n < 20; n++) ws.post(`${n}`)
+      await raw.until(() => wire(raw).length === 60)
+      const pairs = server.calls.filter((call) => /^(guard|say)/.test(call))
+      t.same(
+        pairs,
+        messages.flatMap((_, n) => ['guard say', `say ${n}`])
+      )
+      const gaps = server.calls.filter(
+        (call, n) => call === 'guard say' && !server.calls[n + 1]?.startsWith('say ')
+      )
+      t.same(gaps, [], 'the callback comes right behind the guard')
+      t.equal(server.calls.filter((call) => call === 'control').length, 20)
+    }
+  )
 }
 
 void t.test('a message that is not valid, an info and a ping do not meet the guard', async (t) => {
@@ -161,27 +220,45 @@ void t.test('a message that is not valid, an info and a ping do not meet the gua
   client.send('no json')
   t.equal((await client.closed).code, 1011)
   t.same(server.calls, ['invalid mismatch', 'info told', 'control', 'invalid undecodable'])
-  t.match(server.logs, [{ callback: 'handleIn', err: { message: 'invalid' } }], 'that failure is not the guard\'s')
+  t.match(
+    server.logs,
+    [{ callback: 'handleIn', err: { message: 'invalid' } }],
+    "that failure is not the guard's"
+  )
 })
 
-void t.test('without a schema the guard is given the raw message; `this` is the handler', async (t) => {
-  const server = await startServer(t, (app) => {
-    class Route {
-      limit = 3
-      guard ({ data }: { data: unknown }, _state: unknown, ws: WebsocketContext<string, unknown, unknown>): unknown {
-        return String(data).length > this.limit ? ws.push('too long') : undefined
-      }
+void t.test(
+  'without a schema the guard is given the raw message; `this` is the handler',
+  async (t) => {
+    const server = await startServer(t, (app) => {
+      class Route {
+        limit = 3
+        guard (
+          { data }: { data: unknown },
+          _state: unknown,
+          ws: WebsocketContext<string, unknown, unknown>
+        ): unknown {
+          return String(data).length > this.limit ? ws.push('too long') : undefined
+        }
 
-      handleIn ({ data }: { data: unknown }, _state: unknown, ws: WebsocketContext<string, unknown, unknown>): unknown {
-        return ws.push(`${String(data)} of ${this.limit}`)
+        handleIn (
+          { data }: { data: unknown },
+          _state: unknown,
+          ws: WebsocketContext<string, unknown, unknown>
+        ): unknown {
+          return ws.push(`${String(data)} of ${this.limit}`)
+        }
       }
-    }
-    app.get('/', { websocketHandler: new Route() as never })
-  })
-  const client = await connect(t, server.url('/'))
-  for (const message of ['1', '1234', Buffer.from('12')]) client.send(message)
-  t.same([await client.next(), await client.next(), await client.next()], ['1 of 3', 'too long', '12 of 3'])
-})
+      app.get('/', { websocketHandler: new Route() as never })
+    })
+    const client = await connect(t, server.url('/'))
+    for (const message of ['1', '1234', Buffer.from('12')]) client.send(message)
+    t.same(
+      [await client.next(), await client.next(), await client.next()],
+      ['1 of 3', 'too long', '12 of 3']
+    )
+  }
+)
 
 /** A guard that waits until the test says so. */
 function createGate (): { guard: Guard, entered: Promise<void>, open: () => void } {
@@ -200,19 +277,26 @@ function createGate (): { guard: Guard, entered: Promise<void>, open: () => void
   }
 }
 
-void t.test('when the peer closes while a guard runs, the message is still handled, and then terminate', async (t) => {
-  const { guard, entered, open } = createGate()
-  const server = await startGuarded(t, guard)
-  const raw = await connectRaw(t, server.port)
-  raw.write(handshake('/')).write(Buffer.concat([text(say('a')), text(say('b')), frame(8, Buffer.from([3, 232]))]))
-  await entered
-  await wireUntilClose(raw)
-  t.same(server.ends, [])
-  open()
-  await server.app.close()
-  t.same(server.calls, ['guard say', 'say a', 'guard say', 'say b'])
-  t.match(server.ends, [{ reason: { type: 'remote' }, state: ['first', 'guarded', 'a', 'guarded', 'b'] }])
-})
+void t.test(
+  'when the peer closes while a guard runs, the message is still handled, and then terminate',
+  async (t) => {
+    const { guard, entered, open } = createGate()
+    const server = await startGuarded(t, guard)
+    const raw = await connectRaw(t, server.port)
+    raw
+      .write(handshake('/'))
+      .write(Buffer.concat([text(say('a')), text(say('b')), frame(8, Buffer.from([3, 232]))]))
+    await entered
+    await wireUntilClose(raw)
+    t.same(server.ends, [])
+    open()
+    await server.app.close()
+    t.same(server.calls, ['guard say', 'say a', 'guard say', 'say b'])
+    t.match(server.ends, [
+      { reason: { type: 'remote' }, state: ['first', 'guarded', 'a', 'guarded', 'b'] }
+    ])
+  }
+)
 
 void t.test('when this side ends while a guard runs, the callback is not called', async (t) => {
   const { guard, entered, open } = createGate()
@@ -228,32 +312,51 @@ void t.test('when this side ends while a guard runs, the callback is not called'
   t.same(server.ends, [{ reason: { type: 'shutdown' }, state: ['first', 'guarded'] }])
 })
 
-void t.test('when a guard takes longer than the peer\'s messages may after its close, the callback is not called', async (t) => {
-  const { guard, entered, open } = createGate()
-  const server = await startGuarded(t, guard, { terminateTimeoutMs: 50 })
-  const raw = await connectRaw(t, server.port)
-  raw.write(handshake('/')).write(Buffer.concat([text(say('a')), frame(8, Buffer.from([3, 232]))]))
-  await entered
-  await wireUntilClose(raw)
-  await server.app.close()
-  t.equal(server.ends.length, 1)
-  open()
-  await later(() => {})
-  t.same(server.calls, ['guard say'])
-  t.match(server.ends, [{ reason: { type: 'remote' } }])
-})
-
-void t.test('a guard that is no function, or has nothing to guard, is refused at start', async (t) => {
-  const refused: Array<[handler: object, code: string, message: string]> = [
-    [{ guard: true, handleIn () {} }, 'FST_WEBSOCK_INVALID_HANDLER', 'Route GET:/: `websocketHandler.guard` must be a function'],
-    [{ guard () {} }, 'FST_WEBSOCK_UNHANDLED', 'Route GET:/: `guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema']
-  ]
-  for (const [websocketHandler, code, message] of refused) {
-    const { app } = buildApp(t)
-    await app.register(websock)
-    await t.rejects((async () => {
-      app.get('/', { websocketHandler } as never)
-      await app.ready()
-    })(), { code, message })
+void t.test(
+  "when a guard takes longer than the peer's messages may after its close, the callback is not called",
+  async (t) => {
+    const { guard, entered, open } = createGate()
+    const server = await startGuarded(t, guard, { terminateTimeoutMs: 50 })
+    const raw = await connectRaw(t, server.port)
+    raw
+      .write(handshake('/'))
+      .write(Buffer.concat([text(say('a')), frame(8, Buffer.from([3, 232]))]))
+    await entered
+    await wireUntilClose(raw)
+    await server.app.close()
+    t.equal(server.ends.length, 1)
+    open()
+    await later(() => {})
+    t.same(server.calls, ['guard say'])
+    t.match(server.ends, [{ reason: { type: 'remote' } }])
   }
-})
+)
+
+void t.test(
+  'a guard that is no function, or has nothing to guard, is refused at start',
+  async (t) => {
+    const refused: Array<[handler: object, code: string, message: string]> = [
+      [
+        { guard: true, handleIn () {} },
+        'FST_WEBSOCK_INVALID_HANDLER',
+        'Route GET:/: `websocketHandler.guard` must be a function'
+      ],
+      [
+        { guard () {} },
+        'FST_WEBSOCK_UNHANDLED',
+        'Route GET:/: `guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+      ]
+    ]
+    for (const [websocketHandler, code, message] of refused) {
+      const { app } = buildApp(t)
+      await app.register(websock)
+      await t.rejects(
+        (async () => {
+          app.get('/', { websocketHandler } as never)
+          await app.ready()
+        })(),
+        { code, message }
+      )
+    }
+  }
+)

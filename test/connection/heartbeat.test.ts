@@ -3,7 +3,13 @@ import { once } from 'node:events'
 import { setImmediate as turn, setTimeout as work } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { beat, beatPeriodMs, Pulse, type Beating, type HeartbeatLimits } from '../../src/connection/heartbeat.ts'
+import {
+  beat,
+  beatPeriodMs,
+  Pulse,
+  type Beating,
+  type HeartbeatLimits
+} from '../../src/connection/heartbeat.ts'
 import { connect } from '../helpers/client.ts'
 import { startEndings } from '../helpers/endings.ts'
 import { frame, text } from '../helpers/raw.ts'
@@ -32,7 +38,10 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   return {
     peer,
     told,
-    /** Beats each second; `each` acts for the peer before each beat. Stops when the peer has been timed out. */
+    /**
+     * Beats each second; `each` acts for the peer before each beat. Stops when the peer has been
+     * timed out.
+     */
     pass (seconds: number, each: () => void = () => {}): void {
       for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
         now += 1000
@@ -40,13 +49,18 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
         beat(now, now, [peer])
       }
     },
-    /** The event loop does nothing for so long; then what came is read, and there is one late beat. */
+    /**
+     * The event loop does nothing for so long; then what came is read, and there is one late beat.
+     */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
       peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + bytes
       beat(now, now, [peer])
     },
-    /** What there is has been read; then the event loop does nothing for so long, and the beat comes after that. */
+    /**
+     * What there is has been read; then the event loop does nothing for so long, and the beat comes
+     * after that.
+     */
     stallAfterReading (seconds: number): void {
       const readAt = now
       now += seconds * 1000
@@ -55,13 +69,16 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   }
 }
 
-void t.test('a silent peer is pinged once after the interval, and dead after the timeout', async (t) => {
-  const { told, pass } = watch()
-  pass(29)
-  t.same(told, [])
-  pass(100)
-  t.same(told, ['ping at 30', 'dead at 50'])
-})
+void t.test(
+  'a silent peer is pinged once after the interval, and dead after the timeout',
+  async (t) => {
+    const { told, pass } = watch()
+    pass(29)
+    t.same(told, [])
+    pass(100)
+    t.same(told, ['ping at 30', 'dead at 50'])
+  }
+)
 
 void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
   const { peer, told, pass } = watch()
@@ -81,23 +98,26 @@ void t.test('any byte is life: before the ping, and instead of a pong', async (t
   t.same(told, ['ping at 60', 'ping at 110', 'dead at 130'])
 })
 
-void t.test('a stall of 60 s kills nobody who has answered meanwhile, or was not asked before', async (t) => {
-  const asked = watch()
-  asked.pass(30)
-  asked.stall(60, 6)
-  t.same(asked.told, ['ping at 30'], 'the pong came during the stall')
-  asked.pass(29)
-  t.same(asked.told, ['ping at 30'], 'and its silence is counted from then')
+void t.test(
+  'a stall of 60 s kills nobody who has answered meanwhile, or was not asked before',
+  async (t) => {
+    const asked = watch()
+    asked.pass(30)
+    asked.stall(60, 6)
+    t.same(asked.told, ['ping at 30'], 'the pong came during the stall')
+    asked.pass(29)
+    t.same(asked.told, ['ping at 30'], 'and its silence is counted from then')
 
-  const unasked = watch()
-  unasked.pass(29)
-  unasked.stall(60, 0)
-  t.same(unasked.told, ['ping at 89'], 'it is asked first')
-  unasked.pass(19)
-  t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
-  unasked.pass(1)
-  t.same(unasked.told, ['ping at 89', 'dead at 109'])
-})
+    const unasked = watch()
+    unasked.pass(29)
+    unasked.stall(60, 0)
+    t.same(unasked.told, ['ping at 89'], 'it is asked first')
+    unasked.pass(19)
+    t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
+    unasked.pass(1)
+    t.same(unasked.told, ['ping at 89', 'dead at 109'])
+  }
+)
 
 void t.test('a stall between reading and looking counts for nothing either', async (t) => {
   const asked = watch()
@@ -118,7 +138,9 @@ void t.test('a stall between reading and looking counts for nothing either', asy
   t.same(unasked.told, ['ping at 90', 'dead at 110'])
 
   const idle = watch({ idleTimeoutMs: 40_000 })
-  idle.pass(39, () => { idle.peer.peer.socket.bytesRead = (idle.peer.peer.socket.bytesRead ?? 0) + 1 })
+  idle.pass(39, () => {
+    idle.peer.peer.socket.bytesRead = (idle.peer.peer.socket.bytesRead ?? 0) + 1
+  })
   idle.stallAfterReading(60)
   t.same(idle.told, [])
 })
@@ -126,13 +148,16 @@ void t.test('a stall between reading and looking counts for nothing either', asy
 void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {
   const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 300 })
   // In a thread of its own, so that it goes on while this one stalls. ws answers pings by itself.
-  const peer = new Worker(`
+  const peer = new Worker(
+    `
     const { parentPort, workerData } = require('node:worker_threads')
     const { WebSocket } = require(workerData.ws)
     const socket = new WebSocket(workerData.url)
     for (const event of ['open', 'close', 'error', 'pong']) socket.on(event, (what) => parentPort.postMessage([event, String(what)]))
     parentPort.on('message', () => socket.ping('are you there'))
-  `, { eval: true, workerData: { url: endings.url('/'), ws: require.resolve('ws') } })
+  `,
+    { eval: true, workerData: { url: endings.url('/'), ws: require.resolve('ws') } }
+  )
   t.teardown(() => peer.terminate())
   t.same((await once(peer, 'message'))[0][0], 'open')
   for (let stall = 0; stall < 5; stall++) {
@@ -141,7 +166,11 @@ void t.test('an event loop that stalls again and again kills no peer that answer
     await turn()
   }
   peer.postMessage('ask')
-  t.same((await once(peer, 'message'))[0], ['pong', 'are you there'], 'it is there still, and nothing else was told')
+  t.same(
+    (await once(peer, 'message'))[0],
+    ['pong', 'are you there'],
+    'it is there still, and nothing else was told'
+  )
   t.same(endings.ends, [])
 })
 
@@ -151,7 +180,10 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
   t.same(told, ['ping at 30'])
   peer.readingHeld = true
   pass(300)
-  t.ok(told.length >= 9 && told.every((what) => what.startsWith('ping')), 'it is pinged, because TCP tells when nobody is there')
+  t.ok(
+    told.length >= 9 && told.every((what) => what.startsWith('ping')),
+    'it is pinged, because TCP tells when nobody is there'
+  )
   peer.readingHeld = false
   const pings = told.length
   pass(19)
@@ -172,7 +204,11 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
 })
 
 void t.test('a client that has gone is noticed while nothing is read from it', async (t) => {
-  const endings = await startEndings(t, { init: (ws) => ws.pause() }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 60_000 })
+  const endings = await startEndings(
+    t,
+    { init: (ws) => ws.pause() },
+    { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 60_000 }
+  )
   const raw = await endings.open(t)
   raw.write(text('never read'))
   raw.socket.destroy()
@@ -198,7 +234,10 @@ void t.test('0 turns each off', async (t) => {
   const patient = watch({ heartbeatTimeoutMs: 0 })
   patient.pass(10_000)
   t.same(patient.told, ['ping at 30'], 'a ping, and no death')
-  t.equal(beatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }), Infinity)
+  t.equal(
+    beatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }),
+    Infinity
+  )
 })
 
 void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
@@ -219,58 +258,81 @@ void t.test('a silent client is pinged, and cut without a close frame', async (t
   t.same(endings.calls, ['init'])
 })
 
-void t.test('clients that answer, or send parts of a message or pings, or are paused, live on', async (t) => {
-  const endings = await startEndings(t, {
-    handleIn (data, ws) {
-      if (data === 'pause') ws.postAfter('paused', 300)
-      if (data === 'pause') ws.pause()
-      if (data.startsWith('whole')) return ws.push(`${data.length}` as never)
-    },
-    handleInfo (info, ws) {
-      ws.resume()
-      return ws.push(`${String(info)} till now` as never)
-    }
-  }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 })
-  const answering = await connect(t, endings.url('/'))
-  const [paused, fragments, pinging, silent] = [await endings.open(t), await endings.open(t), await endings.open(t), await endings.open(t)]
-  // One frame of 65 000 bytes, byte by byte: no frame is ever whole.
-  const big = frame(1, 'whole'.padEnd(65_000, '.'))
-  let sent = 5000
-  fragments.write(big.subarray(0, sent))
-  const interval = setInterval(() => {
-    fragments.write(big.subarray(sent, ++sent))
-    pinging.write(frame(10))
-  }, 10)
-  t.teardown(() => clearInterval(interval))
-  paused.write(text('pause'))
-  await paused.until(() => wire(paused).some((line) => line === 'text paused till now'))
-  await silent.ended
-  t.equal(endings.ends.length <= 2, true, 'the silent one has died meanwhile')
-  clearInterval(interval)
-  fragments.write(big.subarray(sent))
-  await fragments.until(() => wire(fragments).includes('text 65000'))
-  t.same(wire(fragments), ['text 65000'], 'bytes of a frame are life: no ping was needed')
-  pinging.write(text('whole'))
-  await pinging.until(() => wire(pinging).includes('text 5'))
-  answering.send('whole')
-  t.equal(await answering.next(), '5', 'ws has answered the pings')
-})
+void t.test(
+  'clients that answer, or send parts of a message or pings, or are paused, live on',
+  async (t) => {
+    const endings = await startEndings(
+      t,
+      {
+        handleIn (data, ws) {
+          if (data === 'pause') ws.postAfter('paused', 300)
+          if (data === 'pause') ws.pause()
+          if (data.startsWith('whole')) return ws.push(`${data.length}` as never)
+        },
+        handleInfo (info, ws) {
+          ws.resume()
+          return ws.push(`${String(info)} till now` as never)
+        }
+      },
+      { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 }
+    )
+    const answering = await connect(t, endings.url('/'))
+    const [paused, fragments, pinging, silent] = [
+      await endings.open(t),
+      await endings.open(t),
+      await endings.open(t),
+      await endings.open(t)
+    ]
+    // One frame of 65 000 bytes, byte by byte: no frame is ever whole.
+    const big = frame(1, 'whole'.padEnd(65_000, '.'))
+    let sent = 5000
+    fragments.write(big.subarray(0, sent))
+    const interval = setInterval(() => {
+      fragments.write(big.subarray(sent, ++sent))
+      pinging.write(frame(10))
+    }, 10)
+    t.teardown(() => clearInterval(interval))
+    paused.write(text('pause'))
+    await paused.until(() => wire(paused).some((line) => line === 'text paused till now'))
+    await silent.ended
+    t.equal(endings.ends.length <= 2, true, 'the silent one has died meanwhile')
+    clearInterval(interval)
+    fragments.write(big.subarray(sent))
+    await fragments.until(() => wire(fragments).includes('text 65000'))
+    t.same(wire(fragments), ['text 65000'], 'bytes of a frame are life: no ping was needed')
+    pinging.write(text('whole'))
+    await pinging.until(() => wire(pinging).includes('text 5'))
+    answering.send('whole')
+    t.equal(await answering.next(), '5', 'ws has answered the pings')
+  }
+)
 
-void t.test('a client lives on while a callback works on its message, also when its next ones are held back', async (t) => {
-  const endings = await startEndings(t, {
-    async handleIn (data, ws) {
-      if (data === 'question') await work(600)
-      return ws.push(data as never)
-    }
-  }, { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100, idleTimeoutMs: 200, maxMailboxLength: 4 })
-  const client = await connect(t, endings.url('/'))
-  client.send('question')
-  for (let n = 0; n < 10; n++) client.send(`${n}`)
-  for (const expected of ['question', ...'0123456789']) t.equal(await client.next(), expected)
-})
+void t.test(
+  'a client lives on while a callback works on its message, also when its next ones are held back',
+  async (t) => {
+    const endings = await startEndings(
+      t,
+      {
+        async handleIn (data, ws) {
+          if (data === 'question') await work(600)
+          return ws.push(data as never)
+        }
+      },
+      { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100, idleTimeoutMs: 200, maxMailboxLength: 4 }
+    )
+    const client = await connect(t, endings.url('/'))
+    client.send('question')
+    for (let n = 0; n < 10; n++) client.send(`${n}`)
+    for (const expected of ['question', ...'0123456789']) t.equal(await client.next(), expected)
+  }
+)
 
 void t.test('an idle client is closed 1000', async (t) => {
-  const endings = await startEndings(t, {}, { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1000, idleTimeoutMs: 150 })
+  const endings = await startEndings(
+    t,
+    {},
+    { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1000, idleTimeoutMs: 150 }
+  )
   const client = await connect(t, endings.url('/'))
   const from = performance.now()
   t.equal((await client.closed).code, 1000)
@@ -282,7 +344,8 @@ void t.test('an open connection has no timer of its own', async (t) => {
   // Not process.getActiveResourcesInfo(), which leaves out what does not keep the process alive.
   const timers = new Set<number>()
   // By the server: the clients' waits have timers too.
-  const isServer = (stack = ''): boolean => /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
+  const isServer = (stack = ''): boolean =>
+    /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
   let opened = 0
   const hook = createHook({
     init (id, type) {
@@ -294,7 +357,15 @@ void t.test('an open connection has no timer of its own', async (t) => {
   }).enable()
   t.teardown(() => hook.disable())
   // A timer that is gone at once, so that it is seen that this sees timers.
-  const endings = await startEndings(t, { init: (ws) => { ws.postAfter('never', 60_000).cancel() } }, { idleTimeoutMs: 60_000 })
+  const endings = await startEndings(
+    t,
+    {
+      init: (ws) => {
+        ws.postAfter('never', 60_000).cancel()
+      }
+    },
+    { idleTimeoutMs: 60_000 }
+  )
   const clients = await Promise.all(Array.from({ length: 200 }, () => endings.open(t)))
   t.equal(endings.calls.length, 200)
   for (const client of clients) client.write(text('x'))

@@ -10,7 +10,8 @@ import { runs } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 
 /** How a letter comes to a mailbox: a frame, an info, or the library's own news. */
-type Coming = { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
+type Coming =
+  { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
 
 /** What a callback does while it runs, before it ends. */
 type Inside = Coming | { readonly type: 'close' } | { readonly type: 'retain' }
@@ -57,14 +58,22 @@ class MailboxModel implements Subject {
 
   get length (): number { return this.waiting.length + this.staged.length }
   get frames (): number { return this.waiting.filter(isFrame).length }
-  get bytes (): number { return this.waiting.filter(isFrame).reduce((sum, { bytes }) => sum + bytes, 0) }
+  get bytes (): number {
+    return this.waiting.filter(isFrame).reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   get infos (): number { return [...this.waiting, ...this.staged].filter(isInfo).length }
 
   post (letter: Frame): void {
     if (this.closed) return
     if (this.running === undefined) return this.#start(letter)
     this.waiting.push(letter)
-    if (!this.full && (this.frames >= this.limits.maxMailboxLength || this.bytes >= this.limits.maxMailboxBytes)) this.#mark(true)
+    if (
+      !this.full &&
+      (this.frames >= this.limits.maxMailboxLength || this.bytes >= this.limits.maxMailboxBytes)
+    ) {
+      this.#mark(true)
+    }
   }
 
   offer (letter: Scripted): boolean {
@@ -95,7 +104,13 @@ class MailboxModel implements Subject {
   #next (): void {
     const next = this.waiting.shift()
     if (next === undefined) return
-    if (this.full && this.frames <= this.limits.maxMailboxLength / 2 && this.bytes <= this.limits.maxMailboxBytes / 2) this.#mark(false)
+    if (
+      this.full &&
+      this.frames <= this.limits.maxMailboxLength / 2 &&
+      this.bytes <= this.limits.maxMailboxBytes / 2
+    ) {
+      this.#mark(false)
+    }
     this.#start(next)
   }
 
@@ -112,7 +127,10 @@ class MailboxModel implements Subject {
   }
 }
 
-/** Carries out what a callback does; the letters it makes are numbered by their maker, so that both sides agree. */
+/**
+ * Carries out what a callback does; the letters it makes are numbered by their maker, so that both
+ * sides agree.
+ */
 function actInside (subject: Subject, log: string[], { n, inside }: Scripted): void {
   inside.forEach((action, i) => {
     if (action.type === 'close') return subject.close()
@@ -123,13 +141,20 @@ function actInside (subject: Subject, log: string[], { n, inside }: Scripted): v
   })
 }
 
-function letterOf (coming: Coming, { n, async, inside }: Omit<Scripted, 'bytes' | 'isNews'>): Scripted {
+function letterOf (
+  coming: Coming,
+  { n, async, inside }: Omit<Scripted, 'bytes' | 'isNews'>
+): Scripted {
   if (coming.type === 'frame') return { n, async, inside, bytes: coming.bytes }
   return coming.type === 'news' ? { n, async, inside, isNews: true } : { n, async, inside }
 }
 
 /** The real one, with the same log. */
-function buildMailbox (limits: Limits): { mailbox: Mailbox<Scripted>, log: string[], finish: () => void } {
+function buildMailbox (limits: Limits): {
+  mailbox: Mailbox<Scripted>
+  log: string[]
+  finish: () => void
+} {
   const log: string[] = []
   let finish: () => void = () => {}
   const mailbox: Mailbox<Scripted> = new Mailbox<Scripted>({
@@ -148,7 +173,13 @@ function buildMailbox (limits: Limits): { mailbox: Mailbox<Scripted>, log: strin
 }
 
 const coming: fc.Arbitrary<Coming> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('frame' as const), bytes: fc.integer({ min: 0, max: 40 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant('frame' as const),
+      bytes: fc.integer({ min: 0, max: 40 })
+    })
+  },
   { weight: 4, arbitrary: fc.constant({ type: 'info' as const }) },
   { weight: 1, arbitrary: fc.constant({ type: 'news' as const }) }
 )
@@ -157,17 +188,30 @@ const inside: fc.Arbitrary<readonly Inside[]> = fc.array(fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom({ type: 'close' as const }, { type: 'retain' as const }) }
 ), { maxLength: 3, size: 'xsmall' })
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 10, arbitrary: fc.tuple(coming, fc.boolean(), inside).map(([how, async, inside]) => ({ ...how, async, inside })) },
+  {
+    weight: 10,
+    arbitrary: fc
+      .tuple(coming, fc.boolean(), inside)
+      .map(([how, async, inside]) => ({ ...how, async, inside }))
+  },
   { weight: 6, arbitrary: fc.constant({ type: 'finish' as const }) },
   { weight: 4, arbitrary: fc.constant({ type: 'turn' as const }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('flood'), length: fc.integer({ min: 1, max: 2500 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('flood'), length: fc.integer({ min: 1, max: 2500 }) })
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('close', 'retain') }) }
 )
 
 /** Carries out the commands on both; gives how often reading stopped and infos were refused. */
-async function compareMailboxes (limits: Limits, commands: readonly Command[]): Promise<{ full: number, refused: number }> {
+async function compareMailboxes (
+  limits: Limits,
+  commands: readonly Command[]
+): Promise<{ full: number, refused: number }> {
   const { mailbox, log, finish } = buildMailbox(limits)
-  const model: MailboxModel = new MailboxModel(limits, (letter) => actInside(model, model.log, letter))
+  const model: MailboxModel = new MailboxModel(limits, (letter) =>
+    actInside(model, model.log, letter)
+  )
   const end = async (): Promise<void> => {
     if (model.running === undefined) return
     finish()
@@ -211,7 +255,10 @@ async function compareMailboxes (limits: Limits, commands: readonly Command[]): 
       if (line.endsWith(' false') && !model.closed) seen.refused++
     }
     deepStrictEqual(log.splice(0), model.log.splice(0))
-    deepStrictEqual({ length: mailbox.length, busy: mailbox.busy }, { length: model.length, busy: model.running !== undefined })
+    deepStrictEqual(
+      { length: mailbox.length, busy: mailbox.busy },
+      { length: model.length, busy: model.running !== undefined }
+    )
   }
   for (const [i, one] of commands.entries()) {
     await carryOut(one, i + 1)
@@ -237,53 +284,117 @@ void t.test('whatever is done to a mailbox, it does what an array would', async 
     maxMailboxBytes: fc.integer({ min: 1, max: 200 }),
     maxMailboxInfos: fc.integer({ min: 1, max: 6 })
   })
-  await fc.assert(fc.asyncProperty(limits, fc.array(command, { maxLength: 40, size: 'max' }), async (one, list) => {
-    commands += list.length
-    const { full, refused } = await compareMailboxes(one, list)
-    seen.full += full
-    seen.refused += refused
-  }), settings)
+  await fc.assert(
+    fc.asyncProperty(
+      limits,
+      fc.array(command, { maxLength: 40, size: 'max' }),
+      async (one, list) => {
+        commands += list.length
+        const { full, refused } = await compareMailboxes(one, list)
+        seen.full += full
+        seen.refused += refused
+      }
+    ),
+    settings
+  )
   t.ok((seen.full > 0 && seen.refused > 0) || settings.numRuns < 100, 'some of them were full')
-  t.comment(`${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ${commands} commands, seed ${settings.seed}`)
+  t.comment(
+    `${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ${commands} commands, seed ${settings.seed}`
+  )
 })
 
 const script = fc.record({
   async: fc.boolean(),
   infos: fc.nat({ max: 2 }),
   outcome: fc.oneof(
-    { weight: 8, arbitrary: fc.constantFrom('nothing' as const, 'ok' as const, 'push' as const, 'list' as const) },
-    { weight: 1, arbitrary: fc.constantFrom('stop' as const, 'detail' as const, 'error' as const, 'throw' as const, 'unsendable' as const, 'no result' as const, 'bad code' as const) }
+    {
+      weight: 8,
+      arbitrary: fc.constantFrom(
+        'nothing' as const,
+        'ok' as const,
+        'push' as const,
+        'list' as const
+      )
+    },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        'stop' as const,
+        'detail' as const,
+        'error' as const,
+        'throw' as const,
+        'unsendable' as const,
+        'no result' as const,
+        'bad code' as const
+      )
+    }
   )
 })
-const letter = fc.tuple(script, fc.constantFrom('frame' as const, 'frame' as const, 'fragments' as const, 'ping' as const)).map(([one, kind]) => ({ ...one, kind }))
+const letter = fc
+  .tuple(
+    script,
+    fc.constantFrom('frame' as const, 'frame' as const, 'fragments' as const, 'ping' as const)
+  )
+  .map(([one, kind]) => ({ ...one, kind }))
 const op: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ type: fc.constant('packet'), letters: fc.array(letter, { maxLength: 6, size: 'max' }), close: fc.nat({ max: 19 }).map((n) => n === 0) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      type: fc.constant('packet'),
+      letters: fc.array(letter, { maxLength: 6, size: 'max' }),
+      close: fc.nat({ max: 19 }).map((n) => n === 0)
+    })
+  },
   { weight: 10, arbitrary: fc.constant({ type: 'release' as const }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('info', 'timer'), script }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('close'), code: fc.constantFrom(undefined, 1000, 3000, 4999) }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('ticks', 'ticks', 'drain', 'unmasked', 'bad text', 'fin', 'reset') }) }
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('close'),
+      code: fc.constantFrom(undefined, 1000, 3000, 4999)
+    })
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom('ticks', 'ticks', 'drain', 'unmasked', 'bad text', 'fin', 'reset')
+    })
+  }
 )
 const plan = fc.record({
-  init: script, terminate: fc.constantFrom('sync', 'async', 'throw', 'reject'), ops: fc.array(op, { maxLength: 16, size: 'max' }), eager: fc.boolean()
+  init: script,
+  terminate: fc.constantFrom('sync', 'async', 'throw', 'reject'),
+  ops: fc.array(op, { maxLength: 16, size: 'max' }),
+  eager: fc.boolean()
 })
 
-void t.test('whatever happens to a connection, its handler sees what the contract tells', async (t) => {
-  const faults: unknown[] = []
-  const onFault = (error: unknown): void => { faults.push(error) }
-  process.on('unhandledRejection', onFault)
-  t.teardown(() => process.off('unhandledRejection', onFault))
-  const settings = runs(LONG ? 400 : 150)
-  const world = new World(t)
-  const ends: Record<string, number> = {}
-  let ops = 0
-  await fc.assert(fc.asyncProperty(plan, async (one) => {
-    ops += one.ops.length
-    const { real, model } = await live(t, world, one)
-    deepStrictEqual(real, model)
-    const end = /^terminate (\w+)/.exec(model.log.at(-1) ?? '')?.[1] ?? 'init failed'
-    ends[end] = (ends[end] ?? 0) + 1
-  }), settings)
-  t.same(faults, [])
-  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
-  t.comment(`${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, seed ${settings.seed}`)
-})
+void t.test(
+  'whatever happens to a connection, its handler sees what the contract tells',
+  async (t) => {
+    const faults: unknown[] = []
+    const onFault = (error: unknown): void => {
+      faults.push(error)
+    }
+    process.on('unhandledRejection', onFault)
+    t.teardown(() => process.off('unhandledRejection', onFault))
+    const settings = runs(LONG ? 400 : 150)
+    const world = new World(t)
+    const ends: Record<string, number> = {}
+    let ops = 0
+    await fc.assert(
+      fc.asyncProperty(plan, async (one) => {
+        ops += one.ops.length
+        const { real, model } = await live(t, world, one)
+        deepStrictEqual(real, model)
+        const end = /^terminate (\w+)/.exec(model.log.at(-1) ?? '')?.[1] ?? 'init failed'
+        ends[end] = (ends[end] ?? 0) + 1
+      }),
+      settings
+    )
+    t.same(faults, [])
+    t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
+    t.comment(
+      `${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, seed ${settings.seed}`
+    )
+  }
+)

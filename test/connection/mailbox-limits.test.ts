@@ -6,7 +6,15 @@ import { EventLoop } from '../../src/event-loop.ts'
 interface Numbered extends Letter { readonly n: number }
 
 /** A mailbox whose callbacks end one by one, when they are told to. */
-function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbered>, handled: number[], marks: Array<[full: boolean, waiting: number]>, next: () => Promise<void> } {
+function build (
+  maxLength: number,
+  maxBytes: number
+): {
+    mailbox: Mailbox<Numbered>
+    handled: number[]
+    marks: Array<[full: boolean, waiting: number]>
+    next: () => Promise<void>
+  } {
   const handled: number[] = []
   const marks: Array<[boolean, number]> = []
   const ends: Array<() => void> = []
@@ -23,7 +31,9 @@ function build (maxLength: number, maxBytes: number): { mailbox: Mailbox<Numbere
 }
 
 void t.test('reading stops at a mark and starts again at half of both', async (t) => {
-  const cases: Array<[maxLength: number, maxBytes: number, bytes: number, stopsAt: number, startsAt: number]> = [
+  const cases: Array<
+    [maxLength: number, maxBytes: number, bytes: number, stopsAt: number, startsAt: number]
+  > = [
     [10, 1_000_000, 1, 10, 5],
     [7, 1_000_000, 0, 7, 3],
     [1, 1_000_000, 1, 1, 0],
@@ -34,7 +44,11 @@ void t.test('reading stops at a mark and starts again at half of both', async (t
   for (const [maxLength, maxBytes, bytes, stopsAt, startsAt] of cases) {
     const { mailbox, handled, marks, next } = build(maxLength, maxBytes)
     for (let n = 0; n <= stopsAt + 5; n++) mailbox.post({ n, bytes })
-    t.same(marks, [[true, stopsAt]], `${maxLength} letters or ${maxBytes} bytes: told once, the running one does not count`)
+    t.same(
+      marks,
+      [[true, stopsAt]],
+      `${maxLength} letters or ${maxBytes} bytes: told once, the running one does not count`
+    )
     while (mailbox.busy) await next()
     t.same(marks, [[true, stopsAt], [false, startsAt]])
     t.same(handled, Array.from({ length: stopsAt + 6 }, (_, n) => n))
@@ -43,26 +57,32 @@ void t.test('reading stops at a mark and starts again at half of both', async (t
   }
 })
 
-void t.test('infos are refused beyond their own mark; frames and news neither make one fail nor are refused', async (t) => {
-  const { mailbox, handled, marks, next } = build(2, 1_000_000)
-  const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))
-  t.same(offers, [true, true, true, false], 'those that wait for the end of the turn count')
-  t.same(handled, [], 'none runs inside its sender')
-  await turn()
-  t.same(handled, [0])
-  t.equal(mailbox.length, 2)
-  for (const n of [10, 11, 12, 13]) mailbox.post({ n, bytes: 0 })
-  t.same(marks, [[true, 4]], 'reading stops, for frames alone')
-  t.equal(mailbox.offer({ n: 4 }), true, 'frames that wait do not count')
-  t.equal(mailbox.offer({ n: 5 }), false)
-  t.equal(mailbox.offer({ n: 6, isNews: true }), true, 'news is always taken')
-  t.equal(mailbox.offer({ n: 7 }), false)
-  await next()
-  t.equal(mailbox.offer({ n: 8 }), true, 'and does not count')
-  while (mailbox.busy) await next()
-  t.same(handled, [0, 1, 2, 10, 11, 12, 13, 4, 6, 8])
-  t.same(marks.map(([full]) => full), [true, false])
-})
+void t.test(
+  'infos are refused beyond their own mark; frames and news neither make one fail nor are refused',
+  async (t) => {
+    const { mailbox, handled, marks, next } = build(2, 1_000_000)
+    const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))
+    t.same(offers, [true, true, true, false], 'those that wait for the end of the turn count')
+    t.same(handled, [], 'none runs inside its sender')
+    await turn()
+    t.same(handled, [0])
+    t.equal(mailbox.length, 2)
+    for (const n of [10, 11, 12, 13]) mailbox.post({ n, bytes: 0 })
+    t.same(marks, [[true, 4]], 'reading stops, for frames alone')
+    t.equal(mailbox.offer({ n: 4 }), true, 'frames that wait do not count')
+    t.equal(mailbox.offer({ n: 5 }), false)
+    t.equal(mailbox.offer({ n: 6, isNews: true }), true, 'news is always taken')
+    t.equal(mailbox.offer({ n: 7 }), false)
+    await next()
+    t.equal(mailbox.offer({ n: 8 }), true, 'and does not count')
+    while (mailbox.busy) await next()
+    t.same(handled, [0, 1, 2, 10, 11, 12, 13, 4, 6, 8])
+    t.same(
+      marks.map(([full]) => full),
+      [true, false]
+    )
+  }
+)
 
 void t.test('a closed mailbox takes nothing and hands out nothing more', async (t) => {
   const { mailbox, handled, next } = build(10, 1_000_000)
@@ -78,24 +98,31 @@ void t.test('a closed mailbox takes nothing and hands out nothing more', async (
   t.equal(mailbox.length, 0)
 })
 
-void t.test('a million letters that wait do not cost the stack, and keep their order', async (t) => {
-  const seen = { last: -1, ordered: true }
-  let release = (): void => {}
-  const mailbox = new Mailbox<Numbered>({
-    limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000, maxMailboxInfos: 1 },
-    sharing: { loop: new EventLoop() },
-    deliver: ({ n }) => {
-      seen.ordered &&= n === seen.last + 1
-      seen.last = n
-      return n === 0 ? new Promise<void>((resolve) => { release = resolve }) : undefined
-    },
-    holdReading: () => {}
-  })
-  for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
-  release()
-  await turn()
-  t.same(seen, { last: 999_999, ordered: true })
-})
+void t.test(
+  'a million letters that wait do not cost the stack, and keep their order',
+  async (t) => {
+    const seen = { last: -1, ordered: true }
+    let release = (): void => {}
+    const mailbox = new Mailbox<Numbered>({
+      limits: { maxMailboxLength: 1_048_576, maxMailboxBytes: 1_000_000, maxMailboxInfos: 1 },
+      sharing: { loop: new EventLoop() },
+      deliver: ({ n }) => {
+        seen.ordered &&= n === seen.last + 1
+        seen.last = n
+        return n === 0
+          ? new Promise<void>((resolve) => {
+            release = resolve
+          })
+          : undefined
+      },
+      holdReading: () => {}
+    })
+    for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
+    release()
+    await turn()
+    t.same(seen, { last: 999_999, ordered: true })
+  }
+)
 
 void t.test('a million letters offered in one turn take no longer each than a few', async (t) => {
   const seen = { last: -1, ordered: true, length: 0 }

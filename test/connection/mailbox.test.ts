@@ -15,125 +15,175 @@ function gate (): { open: () => void, opened: Promise<void> } {
 /** A raw client behind its 101. */
 async function openRaw (t: Teardown, server: TestServer, path = '/'): Promise<RawClient> {
   const client = await connectRaw(t, server.port)
-  return await client.write(handshake(path)).until(({ status, bytes }) => status === 101 && bytes.includes('\r\n\r\n'))
+  return await client
+    .write(handshake(path))
+    .until(({ status, bytes }) => status === 101 && bytes.includes('\r\n\r\n'))
 }
 
 /** The texts that have come so far. */
-const textsOf = (client: RawClient): string[] => client.frames().filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.toString())
+const textsOf = (client: RawClient): string[] =>
+  client
+    .frames()
+    .filter(({ opcode }) => opcode === 1)
+    .map(({ payload }) => payload.toString())
 
 const count = (n: number): string[] => Array.from({ length: n }, (_, i) => String(i))
 
-void t.test('answers come in the order of the questions, however long each callback takes', async (t) => {
-  let running = 0
-  let together = false
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketHandler: {
-        handleIn: (message, _state, ws) => {
-          together ||= running++ !== 0
-          const done = (): any => { running--; return ws.push(message) }
-          const turns = Number(message.data) * 7 % 4
-          if (turns === 0) return done()
-          return (async () => {
-            for (let i = 1; i < turns; i++) await turn()
-            return done()
-          })()
-        }
-      }
-    })
-  })
-  const client = await connect(t, server.url('/'))
-  for (const i of count(100)) client.send(i)
-  for (const i of count(100)) t.equal(await client.next(), i)
-  t.notOk(together, 'one callback at a time')
-})
-
-void t.test('frames that were read together are handled in one tick, without a promise', async (t) => {
-  const frames = 1000
-  let promises = 0
-  let seen = 0
-  let ticked = false
-  const hook = createHook({ init: (_id, type) => { if (type === 'PROMISE') promises++ } })
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketHandler: {
-        init: (_args, ws) => ws.ok(0),
-        handleIn: (_message, state, ws) => {
-          seen++
-          if (seen === 1) {
-            hook.enable()
-            process.nextTick(() => { ticked = true })
-          }
-          if (seen === frames) {
-            hook.disable()
-            return ws.push(JSON.stringify({ promises, ticked, state }), state + 1)
-          }
-          return ws.ok(state + 1)
-        }
-      }
-    })
-  })
-  const client = await openRaw(t, server)
-  client.write(Buffer.concat(count(frames).map(text)))
-  await client.until(() => textsOf(client).length === 1)
-  t.equal(textsOf(client)[0], JSON.stringify({ promises: 0, ticked: false, state: frames - 1 }))
-})
-
-void t.test('nothing sent from the handshake\'s own packet on is lost or reordered, however long hooks and init take', async (t) => {
-  for (const slow of ['nothing', 'onRequest', 'preHandler', 'onSend', 'init', 'everything'] as const) {
-    const wait = gate()
-    const pause = async (part: string): Promise<void> => { if (slow === part || slow === 'everything') await wait.opened }
+void t.test(
+  'answers come in the order of the questions, however long each callback takes',
+  async (t) => {
+    let running = 0
+    let together = false
     const server = await startServer(t, (app) => {
       app.get('/', {
-        onRequest: async () => await pause('onRequest'),
-        preHandler: async () => await pause('preHandler'),
-        onSend: async () => await pause('onSend'),
         websocketHandler: {
-          init: slow === 'init' || slow === 'everything' ? async (_args, ws) => { await wait.opened; return ws.push('init', 'state') } : (_args, ws) => ws.push('init', 'state'),
-          handleIn: (message, state, ws) => ws.push([String(message.data), state])
-        }
-      })
-      app.get('/ping', () => 'pong')
-    })
-    const client = await connectRaw(t, server.port)
-    client.write(Buffer.concat([Buffer.from(handshake('/')), ...count(20).map(text)]))
-    for (let i = 20; i < 40; i++) {
-      client.write(text(String(i)))
-      // Its answer proves that the server's loop has turned.
-      await fetch(server.http('/ping'))
-    }
-    wait.open()
-    client.write(text('last'))
-    await client.until(() => textsOf(client).length === 83)
-    t.same(textsOf(client), ['init', ...[...count(40), 'last'].flatMap((i) => [i, 'state'])], slow)
-  }
-})
-
-void t.test('an info to oneself comes after the frames that were read together with the one being handled', async (t) => {
-  const server = await startServer(t, (app) => {
-    for (const when of ['sync', 'before', 'after'] as const) {
-      app.get(`/${when}`, {
-        websocketHandler: {
-          handleIn: when === 'sync'
-            ? (message, _state, ws) => { ws.post(`info ${String(message.data)}`); return ws.push(message) }
-            : async (message, _state, ws) => {
-              if (when === 'after') await turn()
-              ws.post(`info ${String(message.data)}`)
-              if (when === 'before') await turn()
+          handleIn: (message, _state, ws) => {
+            together ||= running++ !== 0
+            const done = (): any => {
+              running--
               return ws.push(message)
-            },
-          handleInfo: (info, _state, ws) => ws.push(String(info))
+            }
+            const turns = (Number(message.data) * 7) % 4
+            if (turns === 0) return done()
+            return (async () => {
+              for (let i = 1; i < turns; i++) await turn()
+              return done()
+            })()
+          }
         }
       })
-    }
-  })
-  for (const path of ['/sync', '/before', '/after']) {
-    const client = await openRaw(t, server, path)
-    client.write(Buffer.concat(count(50).map(text)))
-    await client.until(() => textsOf(client).length === 100)
-    t.same(textsOf(client), [...count(50), ...count(50).map((i) => `info ${i}`)], path)
+    })
+    const client = await connect(t, server.url('/'))
+    for (const i of count(100)) client.send(i)
+    for (const i of count(100)) t.equal(await client.next(), i)
+    t.notOk(together, 'one callback at a time')
   }
-})
+)
+
+void t.test(
+  'frames that were read together are handled in one tick, without a promise',
+  async (t) => {
+    const frames = 1000
+    let promises = 0
+    let seen = 0
+    let ticked = false
+    const hook = createHook({
+      init: (_id, type) => {
+        if (type === 'PROMISE') promises++
+      }
+    })
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketHandler: {
+          init: (_args, ws) => ws.ok(0),
+          handleIn: (_message, state, ws) => {
+            seen++
+            if (seen === 1) {
+              hook.enable()
+              process.nextTick(() => {
+                ticked = true
+              })
+            }
+            if (seen === frames) {
+              hook.disable()
+              return ws.push(JSON.stringify({ promises, ticked, state }), state + 1)
+            }
+            return ws.ok(state + 1)
+          }
+        }
+      })
+    })
+    const client = await openRaw(t, server)
+    client.write(Buffer.concat(count(frames).map(text)))
+    await client.until(() => textsOf(client).length === 1)
+    t.equal(textsOf(client)[0], JSON.stringify({ promises: 0, ticked: false, state: frames - 1 }))
+  }
+)
+
+void t.test(
+  "nothing sent from the handshake's own packet on is lost or reordered, however long hooks and init take",
+  async (t) => {
+    for (const slow of [
+      'nothing',
+      'onRequest',
+      'preHandler',
+      'onSend',
+      'init',
+      'everything'
+    ] as const) {
+      const wait = gate()
+      const pause = async (part: string): Promise<void> => {
+        if (slow === part || slow === 'everything') await wait.opened
+      }
+      const server = await startServer(t, (app) => {
+        app.get('/', {
+          onRequest: async () => await pause('onRequest'),
+          preHandler: async () => await pause('preHandler'),
+          onSend: async () => await pause('onSend'),
+          websocketHandler: {
+            init:
+              slow === 'init' || slow === 'everything'
+                ? async (_args, ws) => {
+                  await wait.opened
+                  return ws.push('init', 'state')
+                }
+                : (_args, ws) => ws.push('init', 'state'),
+            handleIn: (message, state, ws) => ws.push([String(message.data), state])
+          }
+        })
+        app.get('/ping', () => 'pong')
+      })
+      const client = await connectRaw(t, server.port)
+      client.write(Buffer.concat([Buffer.from(handshake('/')), ...count(20).map(text)]))
+      for (let i = 20; i < 40; i++) {
+        client.write(text(String(i)))
+        // Its answer proves that the server's loop has turned.
+        await fetch(server.http('/ping'))
+      }
+      wait.open()
+      client.write(text('last'))
+      await client.until(() => textsOf(client).length === 83)
+      t.same(
+        textsOf(client),
+        ['init', ...[...count(40), 'last'].flatMap((i) => [i, 'state'])],
+        slow
+      )
+    }
+  }
+)
+
+void t.test(
+  'an info to oneself comes after the frames that were read together with the one being handled',
+  async (t) => {
+    const server = await startServer(t, (app) => {
+      for (const when of ['sync', 'before', 'after'] as const) {
+        app.get(`/${when}`, {
+          websocketHandler: {
+            handleIn:
+              when === 'sync'
+                ? (message, _state, ws) => {
+                    ws.post(`info ${String(message.data)}`)
+                    return ws.push(message)
+                  }
+                : async (message, _state, ws) => {
+                  if (when === 'after') await turn()
+                  ws.post(`info ${String(message.data)}`)
+                  if (when === 'before') await turn()
+                  return ws.push(message)
+                },
+            handleInfo: (info, _state, ws) => ws.push(String(info))
+          }
+        })
+      }
+    })
+    for (const path of ['/sync', '/before', '/after']) {
+      const client = await openRaw(t, server, path)
+      client.write(Buffer.concat(count(50).map(text)))
+      await client.until(() => textsOf(client).length === 100)
+      t.same(textsOf(client), [...count(50), ...count(50).map((i) => `info ${i}`)], path)
+    }
+  }
+)
 
 void t.test('infos to oneself without end starve nobody', async (t) => {
   let rounds = 0
@@ -159,70 +209,95 @@ void t.test('infos to oneself without end starve nobody', async (t) => {
   t.same(await busy.closed, { code: 1000, reason: '' }, 'its own frames come through too')
 })
 
-void t.test('refs that pass an info around 10,000 connections come back to where it began', async (t) => {
-  const size = 10_000
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketHandler: {
-        init: (_args, ws) => ws.push(ws.ref.address, { next: '' }),
-        handleIn: (message, state, ws) => {
-          const next = String(message.data)
-          if (next !== 'go') return ws.push('linked', { next })
-          ws.post(1)
-        },
-        handleInfo: (info, state, ws) => {
-          const hops = Number(info)
-          if (hops === size) return ws.push('round')
-          app.websock.ref(state.next).post(hops + 1)
+void t.test(
+  'refs that pass an info around 10,000 connections come back to where it began',
+  async (t) => {
+    const size = 10_000
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketHandler: {
+          init: (_args, ws) => ws.push(ws.ref.address, { next: '' }),
+          handleIn: (message, state, ws) => {
+            const next = String(message.data)
+            if (next !== 'go') return ws.push('linked', { next })
+            ws.post(1)
+          },
+          handleInfo: (info, state, ws) => {
+            const hops = Number(info)
+            if (hops === size) return ws.push('round')
+            app.websock.ref(state.next).post(hops + 1)
+          }
         }
-      }
+      })
     })
-  })
-  // Two ends are enough: each hop is a letter of its own.
-  const [one, two] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
-  const [first, second] = [String(await one.next()), String(await two.next())]
-  one.send(second)
-  two.send(first)
-  t.equal(await one.next(), 'linked')
-  t.equal(await two.next(), 'linked')
-  one.send('go')
-  t.equal(await two.next(20_000), 'round')
-})
+    // Two ends are enough: each hop is a letter of its own.
+    const [one, two] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
+    const [first, second] = [String(await one.next()), String(await two.next())]
+    one.send(second)
+    two.send(first)
+    t.equal(await one.next(), 'linked')
+    t.equal(await two.next(), 'linked')
+    one.send('go')
+    t.equal(await two.next(20_000), 'round')
+  }
+)
 
-void t.test('what a peer sent before it closed is handled, and infos that wait are dropped, however long it keeps TCP open', async (t) => {
-  const hold = gate()
-  const calls: string[] = []
-  let post = (_info: unknown): boolean => true
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketHandler: {
-        init: (_args, ws) => { post = ws.post; ws.postInterval('tick', 1) },
-        handleIn: async (message, _state, ws) => {
-          calls.push(String(message.data))
-          ws.post('info')
-          await hold.opened
-          return ws.push('late')
-        },
-        handleInfo: () => { calls.push('info') },
-        handleControl: () => { calls.push('control') },
-        terminate: (reason) => { calls.push(`terminate ${reason.type}`) }
-      }
+void t.test(
+  'what a peer sent before it closed is handled, and infos that wait are dropped, however long it keeps TCP open',
+  async (t) => {
+    const hold = gate()
+    const calls: string[] = []
+    let post = (_info: unknown): boolean => true
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketHandler: {
+          init: (_args, ws) => {
+            post = ws.post
+            ws.postInterval('tick', 1)
+          },
+          handleIn: async (message, _state, ws) => {
+            calls.push(String(message.data))
+            ws.post('info')
+            await hold.opened
+            return ws.push('late')
+          },
+          handleInfo: () => {
+            calls.push('info')
+          },
+          handleControl: () => {
+            calls.push('control')
+          },
+          terminate: (reason) => {
+            calls.push(`terminate ${reason.type}`)
+          }
+        }
+      })
+      app.get('/open', () => {
+        hold.open()
+        return 'opened'
+      })
     })
-    app.get('/open', () => { hold.open(); return 'opened' })
-  })
-  const client = await connectRaw(t, server.port, { allowHalfOpen: true })
-  client.write(handshake('/'))
-  await client.until(({ status }) => status === 101)
-  calls.length = 0
-  client.write(Buffer.concat([...count(10).map(text), closeFrame(3000, 'bye')]))
-  await client.until(() => client.frames().length === 1)
-  t.same(client.frames(), [{ opcode: 8, payload: Buffer.from([3000 >> 8, 3000 & 255, ...Buffer.from('bye')]) }], 'the close is answered while the callback runs')
-  t.equal(post('late'), false, 'no info is taken any more')
-  for (let i = 0; i < 10; i++) await fetch(server.http('/open'))
-  t.same(calls.filter((call) => call !== 'info'), [...count(10), 'terminate remote'])
-  client.socket.end()
-  await client.ended
-  await fetch(server.http('/open'))
-  await server.app.close()
-  t.equal(calls.at(-1), 'terminate remote')
-})
+    const client = await connectRaw(t, server.port, { allowHalfOpen: true })
+    client.write(handshake('/'))
+    await client.until(({ status }) => status === 101)
+    calls.length = 0
+    client.write(Buffer.concat([...count(10).map(text), closeFrame(3000, 'bye')]))
+    await client.until(() => client.frames().length === 1)
+    t.same(
+      client.frames(),
+      [{ opcode: 8, payload: Buffer.from([3000 >> 8, 3000 & 255, ...Buffer.from('bye')]) }],
+      'the close is answered while the callback runs'
+    )
+    t.equal(post('late'), false, 'no info is taken any more')
+    for (let i = 0; i < 10; i++) await fetch(server.http('/open'))
+    t.same(
+      calls.filter((call) => call !== 'info'),
+      [...count(10), 'terminate remote']
+    )
+    client.socket.end()
+    await client.ended
+    await fetch(server.http('/open'))
+    await server.app.close()
+    t.equal(calls.at(-1), 'terminate remote')
+  }
+)

@@ -26,10 +26,21 @@ interface Limited extends TestServer {
   open: () => Promise<RawClient>
 }
 
-async function startLimited (t: Teardown, rateLimit: NonNullable<WebsocketOptions['rateLimit']>): Promise<Limited> {
+async function startLimited (
+  t: Teardown,
+  rateLimit: NonNullable<WebsocketOptions['rateLimit']>
+): Promise<Limited> {
   const ends: TerminateReason[] = []
   const server = await startServer(t, (app) => {
-    app.get('/', { websocketOptions: { rateLimit }, websocketHandler: { handleIn: (message, _state, ws) => ws.push(message), terminate: (reason) => { ends.push(reason) } } })
+    app.get('/', {
+      websocketOptions: { rateLimit },
+      websocketHandler: {
+        handleIn: (message, _state, ws) => ws.push(message),
+        terminate: (reason) => {
+          ends.push(reason)
+        }
+      }
+    })
     app.get('/free', { websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } })
   })
   const open = async (): Promise<RawClient> => {
@@ -41,11 +52,30 @@ async function startLimited (t: Teardown, rateLimit: NonNullable<WebsocketOption
 }
 
 void t.test('a client that floods is closed 1008', async (t) => {
-  const floods: Record<string, [rateLimit: NonNullable<WebsocketOptions['rateLimit']>, packet: Buffer, answers: number]> = {
-    messages: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => text('x'))), 5],
-    bytes: [{ bytes: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => text('x'))), 5],
-    pings: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => frame(9))), 5],
-    pongs: [{ messages: 5, intervalMs: 3_600_000 }, Buffer.concat(Array.from({ length: 6 }, () => frame(10))), 0]
+  const floods: Record<
+    string,
+    [rateLimit: NonNullable<WebsocketOptions['rateLimit']>, packet: Buffer, answers: number]
+  > = {
+    messages: [
+      { messages: 5, intervalMs: 3_600_000 },
+      Buffer.concat(Array.from({ length: 6 }, () => text('x'))),
+      5
+    ],
+    bytes: [
+      { bytes: 5, intervalMs: 3_600_000 },
+      Buffer.concat(Array.from({ length: 6 }, () => text('x'))),
+      5
+    ],
+    pings: [
+      { messages: 5, intervalMs: 3_600_000 },
+      Buffer.concat(Array.from({ length: 6 }, () => frame(9))),
+      5
+    ],
+    pongs: [
+      { messages: 5, intervalMs: 3_600_000 },
+      Buffer.concat(Array.from({ length: 6 }, () => frame(10))),
+      0
+    ]
   }
   for (const [what, [rateLimit, packet, answers]] of Object.entries(floods)) {
     const server = await startLimited(t, rateLimit)
@@ -61,7 +91,9 @@ void t.test('a client that floods is closed 1008', async (t) => {
     bystander.send('hello')
     t.equal(await bystander.next(), 'hello')
     await server.app.close()
-    t.match(server.ends, [{ type: 'error', code: 1008, error: { code: 'FST_WEBSOCK_RATE_LIMITED' } }])
+    t.match(server.ends, [
+      { type: 'error', code: 1008, error: { code: 'FST_WEBSOCK_RATE_LIMITED' } }
+    ])
   }
 })
 
@@ -74,7 +106,10 @@ void t.test('with wait the client is slowed down and nothing is lost', async (t)
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
   await raw.until((client) => client.frames().length === 60, 10_000)
-  t.same(raw.frames().map(({ payload }) => payload.toString()), Array.from({ length: 60 }, (_, i) => String(i)))
+  t.same(
+    raw.frames().map(({ payload }) => payload.toString()),
+    Array.from({ length: 60 }, (_, i) => String(i))
+  )
   raw.write(text('one more'))
   await raw.until((client) => client.frames().length === 61, 10_000)
   const ms = performance.now() - from

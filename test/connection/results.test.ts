@@ -4,13 +4,26 @@ import { closeCodes, pingFrame } from '../../src/index.ts'
 import { connect } from '../helpers/client.ts'
 import { connectRaw, frame, handshake, text } from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
-import { askState, CALLBACKS, later, startTrials, stateAnswer, until, wire, wireUntilClose, type Act } from '../helpers/scripted-callbacks.ts'
+import {
+  askState,
+  CALLBACKS,
+  later,
+  startTrials,
+  stateAnswer,
+  until,
+  wire,
+  wireUntilClose,
+  type Act
+} from '../helpers/scripted-callbacks.ts'
 
 const REASON_OF_123_BYTES = 'r'.repeat(119) + '🙂'
 const ONE = 'text {"n":1}'
 const TWO = 'text {"n":2}'
 
-/** What goes on: the frames that are sent, and the state afterwards; undefined: the state from before. */
+/**
+ * What goes on: the frames that are sent, and the state afterwards; undefined: the state from
+ * before.
+ */
 const GOES_ON: ReadonlyArray<[name: string, act: Act, frames: string[], state?: unknown]> = [
   ['nothing', () => {}, []],
   ['ok()', (ws) => ws.ok(), []],
@@ -22,26 +35,79 @@ const GOES_ON: ReadonlyArray<[name: string, act: Act, frames: string[], state?: 
   ['push(list, state)', (ws) => ws.push([{ n: 1 }, { n: 2 }], 'second'), [ONE, TWO], 'second'],
   ['push(empty list, state)', (ws) => ws.push([], 'second'), [], 'second'],
   ['push(ping)', (ws) => ws.push(pingFrame()), ['ping ']],
-  ['push(list with a ping of 125 bytes)', (ws) => ws.push([{ n: 1 }, pingFrame('p'.repeat(125)), { n: 2 }]), [ONE, 'ping ' + 'p'.repeat(125), TWO]]
+  [
+    'push(list with a ping of 125 bytes)',
+    (ws) => ws.push([{ n: 1 }, pingFrame('p'.repeat(125)), { n: 2 }]),
+    [ONE, 'ping ' + 'p'.repeat(125), TWO]
+  ]
 ]
 
 const known = new Error('known')
 
 /** What stops: the frames that are sent, the reason that `terminate` is given, and its state. */
-const STOPS: ReadonlyArray<[name: string, act: Act, frames: string[], reason: object, state?: unknown]> = [
+const STOPS: ReadonlyArray<
+  [name: string, act: Act, frames: string[], reason: object, state?: unknown]
+> = [
   ['stop()', (ws) => ws.stop(), ['close 1000 '], { type: 'normal' }],
   ['stop(normal)', (ws) => ws.stop('normal'), ['close 1000 '], { type: 'normal' }],
   ['stop(restart)', (ws) => ws.stop('restart'), ['close 1012 '], { type: 'normal' }],
-  ['stop(error)', (ws) => ws.stop(known), ['close 1011 '], { type: 'error', error: known, code: 1011 }],
+  [
+    'stop(error)',
+    (ws) => ws.stop(known),
+    ['close 1011 '],
+    { type: 'error', error: known, code: 1011 }
+  ],
   ['stop(normal, code)', (ws) => ws.stop('normal', 4001), ['close 4001 '], { type: 'normal' }],
-  ['stop(normal, [code, reason])', (ws) => ws.stop('normal', [4001, 'bye']), ['close 4001 bye'], { type: 'normal' }],
-  ['stop(restart, [code, reason])', (ws) => ws.stop('restart', [1013, 'later']), ['close 1013 later'], { type: 'normal' }],
-  ['stop(error, [code, reason])', (ws) => ws.stop(known, [4400, 'known']), ['close 4400 known'], { type: 'error', error: known, code: 4400 }],
-  ['stop with a reason of 123 bytes', (ws) => ws.stop('normal', [1000, REASON_OF_123_BYTES]), ['close 1000 ' + REASON_OF_123_BYTES], { type: 'normal' }],
-  ['stop with a message', (ws) => ws.stop('normal', undefined, { n: 1 }), [ONE, 'close 1000 '], { type: 'normal' }],
-  ['stop with a list', (ws) => ws.stop('normal', 3000, [{ n: 1 }, pingFrame('x'), { n: 2 }]), [ONE, 'ping x', TWO, 'close 3000 '], { type: 'normal' }],
-  ['stop with a state', (ws) => ws.stop('restart', undefined, undefined, 'last'), ['close 1012 '], { type: 'normal' }, 'last'],
-  ['stop with all', (ws) => ws.stop(known, [4999, 'z'], [{ n: 1 }], 'last'), [ONE, 'close 4999 z'], { type: 'error', error: known, code: 4999 }, 'last']
+  [
+    'stop(normal, [code, reason])',
+    (ws) => ws.stop('normal', [4001, 'bye']),
+    ['close 4001 bye'],
+    { type: 'normal' }
+  ],
+  [
+    'stop(restart, [code, reason])',
+    (ws) => ws.stop('restart', [1013, 'later']),
+    ['close 1013 later'],
+    { type: 'normal' }
+  ],
+  [
+    'stop(error, [code, reason])',
+    (ws) => ws.stop(known, [4400, 'known']),
+    ['close 4400 known'],
+    { type: 'error', error: known, code: 4400 }
+  ],
+  [
+    'stop with a reason of 123 bytes',
+    (ws) => ws.stop('normal', [1000, REASON_OF_123_BYTES]),
+    ['close 1000 ' + REASON_OF_123_BYTES],
+    { type: 'normal' }
+  ],
+  [
+    'stop with a message',
+    (ws) => ws.stop('normal', undefined, { n: 1 }),
+    [ONE, 'close 1000 '],
+    { type: 'normal' }
+  ],
+  [
+    'stop with a list',
+    (ws) => ws.stop('normal', 3000, [{ n: 1 }, pingFrame('x'), { n: 2 }]),
+    [ONE, 'ping x', TWO, 'close 3000 '],
+    { type: 'normal' }
+  ],
+  [
+    'stop with a state',
+    (ws) => ws.stop('restart', undefined, undefined, 'last'),
+    ['close 1012 '],
+    { type: 'normal' },
+    'last'
+  ],
+  [
+    'stop with all',
+    (ws) => ws.stop(known, [4999, 'z'], [{ n: 1 }], 'last'),
+    [ONE, 'close 4999 z'],
+    { type: 'error', error: known, code: 4999 },
+    'last'
+  ]
 ]
 
 const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
@@ -51,43 +117,66 @@ const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
 
 for (const [mode, wrap] of MODES) {
   for (const callback of CALLBACKS) {
-    void t.test(`each result of an ${mode} ${callback} sends its frames and sets the state`, async (t) => {
-      const trials = await startTrials(t)
-      for (const [name, act, frames, state] of GOES_ON) {
-        const { raw, trial } = await trials.open(t, callback, wrap(act))
-        // An info is handled in a later turn than the frame that made the handler post it.
-        await until(trial, 'calls')
-        raw.write(askState)
-        await raw.until(() => wire(raw).length > frames.length)
-        const before = callback === 'init' ? undefined : 'first'
-        t.same(wire(raw), [...frames, stateAnswer(state ?? before)], `${name}: frames, then the state`)
-        t.same(trial.terminated, [], `${name}: not over`)
+    void t.test(
+      `each result of an ${mode} ${callback} sends its frames and sets the state`,
+      async (t) => {
+        const trials = await startTrials(t)
+        for (const [name, act, frames, state] of GOES_ON) {
+          const { raw, trial } = await trials.open(t, callback, wrap(act))
+          // An info is handled in a later turn than the frame that made the handler post it.
+          await until(trial, 'calls')
+          raw.write(askState)
+          await raw.until(() => wire(raw).length > frames.length)
+          const before = callback === 'init' ? undefined : 'first'
+          t.same(
+            wire(raw),
+            [...frames, stateAnswer(state ?? before)],
+            `${name}: frames, then the state`
+          )
+          t.same(trial.terminated, [], `${name}: not over`)
+        }
       }
-    })
+    )
 
-    void t.test(`each stop of an ${mode} ${callback} sends its frames, closes and terminates`, async (t) => {
-      const trials = await startTrials(t)
-      for (const [name, act, frames, reason, state] of STOPS) {
-        const { raw, trial } = await trials.open(t, callback, wrap(act))
-        t.same(await wireUntilClose(raw), frames, `${name}: frames`)
-        await until(trial, 'terminated')
-        const before = callback === 'init' ? undefined : 'first'
-        t.same(trial.terminated, [{ reason, state: state ?? before }], `${name}: terminate`)
-        if (reason === STOPS[3]?.[3]) t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, known, 'the very error')
+    void t.test(
+      `each stop of an ${mode} ${callback} sends its frames, closes and terminates`,
+      async (t) => {
+        const trials = await startTrials(t)
+        for (const [name, act, frames, reason, state] of STOPS) {
+          const { raw, trial } = await trials.open(t, callback, wrap(act))
+          t.same(await wireUntilClose(raw), frames, `${name}: frames`)
+          await until(trial, 'terminated')
+          const before = callback === 'init' ? undefined : 'first'
+          t.same(trial.terminated, [{ reason, state: state ?? before }], `${name}: terminate`)
+          if (reason === STOPS[3]?.[3]) {
+            t.equal(
+              (trial.terminated[0]?.reason as { error?: unknown }).error,
+              known,
+              'the very error'
+            )
+          }
+        }
+        t.same(trials.logs, [], 'a stop is no failure')
       }
-      t.same(trials.logs, [], 'a stop is no failure')
-    })
+    )
   }
 }
 
 void t.test('each close code that may be sent is sent', async (t) => {
   const trials = await startTrials(t)
-  const codes = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
+  const codes = [
+    1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999
+  ]
   for (const code of codes) {
     const { raw } = await trials.open(t, 'handleIn', (ws) => ws.stop('normal', [code, 'r']))
     t.same(await wireUntilClose(raw), [`close ${code} r`])
   }
-  t.ok(Object.values(closeCodes).every((code) => code === 1005 || code === 1006 || codes.includes(code)), 'all that have a name are among them')
+  t.ok(
+    Object.values(closeCodes).every(
+      (code) => code === 1005 || code === 1006 || codes.includes(code)
+    ),
+    'all that have a name are among them'
+  )
 })
 
 void t.test('frames of one result stand together, whatever else is sent meanwhile', async (t) => {
@@ -111,7 +200,11 @@ void t.test('frames of one result stand together, whatever else is sent meanwhil
   // Pings are answered by themselves, so they would get in between first.
   for (let round = 0; round < 5; round++) raw.write(Buffer.concat([frame(9), text('go'), frame(9)]))
   await raw.until(() => wire(raw).filter((line) => line === 'text {"n":200}').length === 5)
-  const numbers = raw.frames().map(({ opcode, payload }) => opcode === 1 ? (JSON.parse(payload.toString()) as { n: number }).n : -1)
+  const numbers = raw
+    .frames()
+    .map(({ opcode, payload }) =>
+      opcode === 1 ? (JSON.parse(payload.toString()) as { n: number }).n : -1
+    )
   const starts = numbers.flatMap((n, at) => n === 1 ? [at] : [])
   t.equal(starts.length, 5)
   for (const start of starts) t.same(numbers.slice(start, start + 200), list.map(({ n }) => n))
@@ -158,9 +251,24 @@ void t.test('ws tells who the connection is', async (t) => {
       websocketHandler: {
         init (_args, ws) {
           ws.log.warn('from init')
-          return ws.push(JSON.stringify({ id: ws.id, address: ws.ref.address, ref: ws.ref, subprotocol: ws.subprotocol, bufferedBytes: ws.bufferedBytes, aborted: ws.signal.aborted }), ws.id)
+          return ws.push(
+            JSON.stringify({
+              id: ws.id,
+              address: ws.ref.address,
+              ref: ws.ref,
+              subprotocol: ws.subprotocol,
+              bufferedBytes: ws.bufferedBytes,
+              aborted: ws.signal.aborted
+            }),
+            ws.id
+          )
         },
-        handleIn: (_message, id, ws) => ws.push(JSON.stringify(ws.id === id && ws.ref === ws.ref && ws.signal === ws.signal && ws.log === ws.log)) // eslint-disable-line no-self-compare
+        handleIn: (_message, id, ws) =>
+          ws.push(
+            JSON.stringify(
+              ws.id === id && ws.ref === ws.ref && ws.signal === ws.signal && ws.log === ws.log
+            )
+          )
       }
     })
   })
@@ -196,7 +304,8 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
   ref.post('pause')
   t.equal(await client.next(), 'pause after 0')
   client.send('while paused')
-  // Written and taken over by the kernel; another connection's round trip then has the event loop look at all sockets.
+  // Written and taken over by the kernel; another connection's round trip then has the event loop
+  // look at all sockets.
   const other = await connect(t, server.url('/'))
   await other.next()
   for (let n = 0; n < 5; n++) {

@@ -16,7 +16,10 @@ interface Flood extends TestServer {
   handled: () => number
 }
 
-/** Each message is answered with a chunk; `flood` with CHUNKS chunks in results of one each, by infos to oneself. */
+/**
+ * Each message is answered with a chunk; `flood` with CHUNKS chunks in results of one each, by
+ * infos to oneself.
+ */
 async function startFlood (t: Teardown, options: WebsocketOptions): Promise<Flood> {
   const ends: Flood['ends'] = []
   let most = 0
@@ -33,10 +36,12 @@ async function startFlood (t: Teardown, options: WebsocketOptions): Promise<Floo
         handleInfo (n, _state, ws) {
           handled++
           most = Math.max(most, ws.bufferedBytes)
-          if (n as number < CHUNKS) ws.post(n as number + 1)
+          if ((n as number) < CHUNKS) ws.post((n as number) + 1)
           return ws.push(chunk)
         },
-        terminate (reason, _state, ws) { ends.push({ reason, bufferedBytes: ws.bufferedBytes, dropped: ws.droppedMessages }) }
+        terminate (reason, _state, ws) {
+          ends.push({ reason, bufferedBytes: ws.bufferedBytes, dropped: ws.droppedMessages })
+        }
       }
     })
   })
@@ -69,94 +74,161 @@ async function bystanderIsServed (t: Asserting, server: TestServer): Promise<voi
   }
 }
 
-void t.test('a peer that never reads costs the mark and one message, and is closed 1013', async (t) => {
-  const server = await startFlood(t, { maxBufferedBytes: 256 * KIB })
-  const raw = await openPaused(t, server)
-  raw.write(text('flood'))
-  const ended = (): Flood['ends'] => server.ends.filter(({ reason }) => reason.type === 'error')
-  while (ended().length === 0 && server.handled() < CHUNKS) await bystanderIsServed(t, server)
-  raw.socket.resume()
-  await raw.ended
-  await server.app.close()
-  const [end] = ended()
-  t.match(end, { reason: { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_SLOW_PEER' } } })
-  t.ok(server.mostBuffered() <= 256 * KIB + CHUNK + 16, `${server.mostBuffered()} bytes were kept at most`)
-  t.equal(end?.dropped, 0)
-})
-
-void t.test('with drop, messages beyond the mark are left out and counted, and the rest arrives whole', async (t) => {
-  const server = await startFlood(t, { maxBufferedBytes: 256 * KIB, slowPeer: 'drop' })
-  const raw = await openPaused(t, server)
-  raw.write(text('flood'))
-  await bystanderIsServed(t, server)
-  while (server.handled() < CHUNKS) await bystanderIsServed(t, server)
-  raw.socket.resume()
-  // Dropped too, until enough has left.
-  let lasts = 0
-  while (raw.frames().at(-1)?.opcode !== 1) {
-    raw.write(text('last'))
-    lasts++
-    await bystanderIsServed(t, server)
+void t.test(
+  'a peer that never reads costs the mark and one message, and is closed 1013',
+  async (t) => {
+    const server = await startFlood(t, { maxBufferedBytes: 256 * KIB })
+    const raw = await openPaused(t, server)
+    raw.write(text('flood'))
+    const ended = (): Flood['ends'] => server.ends.filter(({ reason }) => reason.type === 'error')
+    while (ended().length === 0 && server.handled() < CHUNKS) await bystanderIsServed(t, server)
+    raw.socket.resume()
+    await raw.ended
+    await server.app.close()
+    const [end] = ended()
+    t.match(end, {
+      reason: { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_SLOW_PEER' } }
+    })
+    t.ok(
+      server.mostBuffered() <= 256 * KIB + CHUNK + 16,
+      `${server.mostBuffered()} bytes were kept at most`
+    )
+    t.equal(end?.dropped, 0)
   }
-  const frames = raw.frames()
-  const chunks = frames.filter(({ payload }) => payload.length === CHUNK)
-  t.equal(frames.length - chunks.length, frames.filter(({ payload }) => payload.toString() === 'last').length, 'whole frames only; the connection lives on')
-  raw.socket.destroy()
-  await server.app.close()
-  const dropped = Math.max(...server.ends.map((end) => end.dropped))
-  t.ok(dropped > 0)
-  t.ok(chunks.length + dropped >= CHUNKS && chunks.length + dropped <= CHUNKS + lasts, 'each chunk has arrived or was counted')
-  t.ok(server.mostBuffered() <= 256 * KIB + CHUNK + 16, `${server.mostBuffered()} bytes were kept at most`)
-})
+)
 
-void t.test('with wait, the mailbox stands still until the peer reads, and nothing is lost', async (t) => {
-  const server = await startFlood(t, { maxBufferedBytes: 256 * KIB, slowPeer: 'wait', heartbeatIntervalMs: 0 })
-  const raw = await openPaused(t, server)
-  raw.write(text('flood'))
-  await untilItStandsStill(t, server)
-  t.ok(server.handled() < CHUNKS, `it stands still at ${server.handled()} of ${CHUNKS}`)
-  raw.socket.resume()
-  await raw.until((client) => client.size > CHUNKS * CHUNK && client.frames().length === CHUNKS, 20_000)
-  t.ok(server.mostBuffered() <= 256 * KIB + CHUNK + 16, `${server.mostBuffered()} bytes were kept at most`)
-  raw.write(text('last'))
-  await raw.until((client) => client.frames().at(-1)?.payload.toString() === 'last')
-  raw.socket.destroy()
-  await server.app.close()
-})
+void t.test(
+  'with drop, messages beyond the mark are left out and counted, and the rest arrives whole',
+  async (t) => {
+    const server = await startFlood(t, { maxBufferedBytes: 256 * KIB, slowPeer: 'drop' })
+    const raw = await openPaused(t, server)
+    raw.write(text('flood'))
+    await bystanderIsServed(t, server)
+    while (server.handled() < CHUNKS) await bystanderIsServed(t, server)
+    raw.socket.resume()
+    // Dropped too, until enough has left.
+    let lasts = 0
+    while (raw.frames().at(-1)?.opcode !== 1) {
+      raw.write(text('last'))
+      lasts++
+      await bystanderIsServed(t, server)
+    }
+    const frames = raw.frames()
+    const chunks = frames.filter(({ payload }) => payload.length === CHUNK)
+    t.equal(
+      frames.length - chunks.length,
+      frames.filter(({ payload }) => payload.toString() === 'last').length,
+      'whole frames only; the connection lives on'
+    )
+    raw.socket.destroy()
+    await server.app.close()
+    const dropped = Math.max(...server.ends.map((end) => end.dropped))
+    t.ok(dropped > 0)
+    t.ok(
+      chunks.length + dropped >= CHUNKS && chunks.length + dropped <= CHUNKS + lasts,
+      'each chunk has arrived or was counted'
+    )
+    t.ok(
+      server.mostBuffered() <= 256 * KIB + CHUNK + 16,
+      `${server.mostBuffered()} bytes were kept at most`
+    )
+  }
+)
 
-void t.test('a mailbox that stands still ends at once when its peer goes or the server closes', async (t) => {
-  for (const how of ['peer', 'server'] as const) {
-    const server = await startFlood(t, { maxBufferedBytes: 1, slowPeer: 'wait', terminateTimeoutMs: 60_000, heartbeatIntervalMs: 0 })
+void t.test(
+  'with wait, the mailbox stands still until the peer reads, and nothing is lost',
+  async (t) => {
+    const server = await startFlood(t, {
+      maxBufferedBytes: 256 * KIB,
+      slowPeer: 'wait',
+      heartbeatIntervalMs: 0
+    })
     const raw = await openPaused(t, server)
     raw.write(text('flood'))
     await untilItStandsStill(t, server)
-    if (how === 'peer') raw.socket.resetAndDestroy()
+    t.ok(server.handled() < CHUNKS, `it stands still at ${server.handled()} of ${CHUNKS}`)
+    raw.socket.resume()
+    await raw.until(
+      (client) => client.size > CHUNKS * CHUNK && client.frames().length === CHUNKS,
+      20_000
+    )
+    t.ok(
+      server.mostBuffered() <= 256 * KIB + CHUNK + 16,
+      `${server.mostBuffered()} bytes were kept at most`
+    )
+    raw.write(text('last'))
+    await raw.until((client) => client.frames().at(-1)?.payload.toString() === 'last')
+    raw.socket.destroy()
     await server.app.close()
-    t.match(server.ends.at(-1)?.reason.type, how === 'peer' ? /remote|shutdown/ : 'shutdown')
-    t.same(server.logs, [], 'no callback was waited for')
-    if (!raw.socket.destroyed) {
-      raw.socket.resume()
-      await once(raw.socket, 'close')
+  }
+)
+
+void t.test(
+  'a mailbox that stands still ends at once when its peer goes or the server closes',
+  async (t) => {
+    for (const how of ['peer', 'server'] as const) {
+      const server = await startFlood(t, {
+        maxBufferedBytes: 1,
+        slowPeer: 'wait',
+        terminateTimeoutMs: 60_000,
+        heartbeatIntervalMs: 0
+      })
+      const raw = await openPaused(t, server)
+      raw.write(text('flood'))
+      await untilItStandsStill(t, server)
+      if (how === 'peer') raw.socket.resetAndDestroy()
+      await server.app.close()
+      t.match(server.ends.at(-1)?.reason.type, how === 'peer' ? /remote|shutdown/ : 'shutdown')
+      t.same(server.logs, [], 'no callback was waited for')
+      if (!raw.socket.destroyed) {
+        raw.socket.resume()
+        await once(raw.socket, 'close')
+      }
     }
   }
-})
+)
 
-void t.test('a mailbox that stands still goes on too when the last that left was a pong', async (t) => {
-  for (const compress of [true, false]) {
-    const server = await startServer(t, (app) => {
-      app.get('/', {
-        websocketOptions: { compress, slowPeer: 'wait', maxBufferedBytes: 1000, heartbeatIntervalMs: 0 },
-        websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(data === 'much' ? 'x'.repeat(12 * 1024 * KIB) : data) }
+void t.test(
+  'a mailbox that stands still goes on too when the last that left was a pong',
+  async (t) => {
+    for (const compress of [true, false]) {
+      const server = await startServer(t, (app) => {
+        app.get('/', {
+          websocketOptions: {
+            compress,
+            slowPeer: 'wait',
+            maxBufferedBytes: 1000,
+            heartbeatIntervalMs: 0
+          },
+          websocketHandler: {
+            handleIn: ({ data }, _state, ws) =>
+              ws.push(data === 'much' ? 'x'.repeat(12 * 1024 * KIB) : data)
+          }
+        })
       })
-    })
-    const raw = await openPaused(t, server)
-    raw.write(Buffer.concat([text('much'), ...Array.from({ length: 900 }, () => frame(9, 'p'.repeat(125))), text('one'), text('two')]))
-    await bystanderIsServed(t, server)
-    raw.socket.resume()
-    await raw.until((client) => client.size > 12 * 1024 * KIB && client.frames().at(-1)?.payload.toString() === 'two', 20_000)
-    const frames = raw.frames()
-    t.same(frames.filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.length), [12 * 1024 * KIB, 3, 3])
-    t.equal(frames.filter(({ opcode }) => opcode === 10).length, 900)
-    raw.socket.destroy()
+      const raw = await openPaused(t, server)
+      raw.write(
+        Buffer.concat([
+          text('much'),
+          ...Array.from({ length: 900 }, () => frame(9, 'p'.repeat(125))),
+          text('one'),
+          text('two')
+        ])
+      )
+      await bystanderIsServed(t, server)
+      raw.socket.resume()
+      await raw.until(
+        (client) =>
+          client.size > 12 * 1024 * KIB && client.frames().at(-1)?.payload.toString() === 'two',
+        20_000
+      )
+      const frames = raw.frames()
+      t.same(
+        frames.filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.length),
+        [12 * 1024 * KIB, 3, 3]
+      )
+      t.equal(frames.filter(({ opcode }) => opcode === 10).length, 900)
+      raw.socket.destroy()
+    }
   }
-})
+)

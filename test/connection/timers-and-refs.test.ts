@@ -30,30 +30,39 @@ void t.test('a timer\'s info arrives once, an interval\'s until it is cancelled'
     })
   })
   const client = await connect(t, server.url('/'))
-  for (const wanted of ['after', 'tick 1', 'tick 2', 'tick 3', 'end']) t.equal(await client.nextJson(), wanted)
+  for (const wanted of ['after', 'tick 1', 'tick 2', 'tick 3', 'end']) {
+    t.equal(await client.nextJson(), wanted)
+  }
 })
 
-void t.test('a timer that is cancelled before it is due, when it is over, or twice harms nothing', async (t) => {
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketHandler: {
-        init: (_args, ws) => {
-          const timers = [ws.postAfter('cancelled', 0), ws.postAfter('cancelled', 10), ws.postInterval('cancelled', 1)]
-          for (const timer of [...timers, ...timers]) timer.cancel()
-          return ws.ok(ws.postAfter('over', 15))
-        },
-        handleInfo: (info, timer: WebsocketTimer, ws) => {
-          timer.cancel()
-          if (info === 'over') ws.postAfter('end', 15)
-          return ws.push(String(info))
+void t.test(
+  'a timer that is cancelled before it is due, when it is over, or twice harms nothing',
+  async (t) => {
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketHandler: {
+          init: (_args, ws) => {
+            const timers = [
+              ws.postAfter('cancelled', 0),
+              ws.postAfter('cancelled', 10),
+              ws.postInterval('cancelled', 1)
+            ]
+            for (const timer of [...timers, ...timers]) timer.cancel()
+            return ws.ok(ws.postAfter('over', 15))
+          },
+          handleInfo: (info, timer: WebsocketTimer, ws) => {
+            timer.cancel()
+            if (info === 'over') ws.postAfter('end', 15)
+            return ws.push(String(info))
+          }
         }
-      }
+      })
     })
-  })
-  const client = await connect(t, server.url('/'))
-  t.equal(await client.next(), 'over')
-  t.equal(await client.next(), 'end')
-})
+    const client = await connect(t, server.url('/'))
+    t.equal(await client.next(), 'over')
+    t.equal(await client.next(), 'end')
+  }
+)
 
 void t.test('an interval has at most one tick waiting, however slow the handler is', async (t) => {
   const events = new EventEmitter()
@@ -100,12 +109,24 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
           return ws.push('fine')
         },
         handleInvalid: () => {},
-        terminate: (reason) => { if (reason.type === 'error') errors.push(reason.error as Error & { code: string }) }
+        terminate: (reason) => {
+          if (reason.type === 'error') errors.push(reason.error as Error & { code: string })
+        }
       }
     })
   })
   const errors: Array<Error & { code: string }> = []
-  const bad = ['postAfter -1', 'postAfter NaN', 'postAfter 2147483648', 'postAfter Infinity', 'postInterval 0', 'postInterval 0.5', 'postInterval -1', 'postInterval NaN', 'postInterval 2147483648']
+  const bad = [
+    'postAfter -1',
+    'postAfter NaN',
+    'postAfter 2147483648',
+    'postAfter Infinity',
+    'postInterval 0',
+    'postInterval 0.5',
+    'postInterval -1',
+    'postInterval NaN',
+    'postInterval 2147483648'
+  ]
   for (const call of bad) {
     errors.length = 0
     const client = await connect(t, server.url('/'))
@@ -113,10 +134,19 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     t.equal((await client.closed).code, 1011, call)
     t.equal(errors[0]?.code, 'FST_WEBSOCK_INVALID_DELAY', call)
     t.ok(errors[0] instanceof RangeError)
-    t.equal(errors[0]?.message, `A timer takes a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`)
+    t.equal(
+      errors[0]?.message,
+      `A timer takes a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
+    )
   }
   const client = await connect(t, server.url('/'))
-  for (const call of ['postAfter 0', 'postAfter 0.5', 'postAfter 2147483647', 'postInterval 1', 'postInterval 2147483647']) {
+  for (const call of [
+    'postAfter 0',
+    'postAfter 0.5',
+    'postAfter 2147483647',
+    'postInterval 1',
+    'postInterval 2147483647'
+  ]) {
     client.send(call)
     t.equal(await client.next(), 'fine', call)
   }
@@ -138,7 +168,14 @@ void t.test('timers end with the connection, and none starts after it', async (t
         }
       }
     })
-    app.get('/clock', { websocketHandler: { init: (_args, ws) => { ws.postAfter('now', 60) }, handleInfo: (_info, _state, ws) => ws.push('now') } })
+    app.get('/clock', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          ws.postAfter('now', 60)
+        },
+        handleInfo: (_info, _state, ws) => ws.push('now')
+      }
+    })
   })
   const client = await connect(t, server.url('/'))
   client.send('stop')
@@ -151,7 +188,10 @@ void t.test('timers end with the connection, and none starts after it', async (t
 
 void t.test('no timer keeps the process alive', async (t) => {
   const script = join(__dirname, '../fixtures/timers-only.ts')
-  const child = spawn(process.execPath, [...process.execArgv, script], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000 })
+  const child = spawn(process.execPath, [...process.execArgv, script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 60_000
+  })
   t.teardown(() => child.kill())
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
@@ -164,8 +204,12 @@ void t.test('a ref reaches its connection from anywhere, until that has ended', 
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
-        init: (_args, ws) => { refs.push(ws.ref); return ws.push(ws.ref.address) },
-        handleIn: (message, _state, ws) => ws.push(String(app.websock.ref(String(message.data)).post(`from ${ws.id}`))),
+        init: (_args, ws) => {
+          refs.push(ws.ref)
+          return ws.push(ws.ref.address)
+        },
+        handleIn: (message, _state, ws) =>
+          ws.push(String(app.websock.ref(String(message.data)).post(`from ${ws.id}`))),
         handleInfo: (info, _state, ws) => ws.push(String(info))
       }
     })
@@ -180,23 +224,39 @@ void t.test('a ref reaches its connection from anywhere, until that has ended', 
   t.equal(post?.('from outside'), true, 'also without its object')
   t.equal(await one.next(), 'from outside')
   t.equal(JSON.stringify({ ref: refs[0] }), JSON.stringify({ ref: first }))
-  t.equal(server.app.websock.ref((JSON.parse(JSON.stringify(refs[0])) as string)).post('restored'), true)
+  t.equal(
+    server.app.websock.ref(JSON.parse(JSON.stringify(refs[0])) as string).post('restored'),
+    true
+  )
   t.equal(await one.next(), 'restored')
   one.close()
   await one.closed
   two.send(first)
   t.equal(await two.next(), 'false', 'the client has seen the close: the connection has ended')
   t.equal(refs[0]?.post('late'), false)
-  for (const address of ['', 'nobody', `${second}x`, '__proto__', 'constructor']) t.equal(server.app.websock.ref(address).post('x'), false, address)
+  for (const address of ['', 'nobody', `${second}x`, '__proto__', 'constructor']) {
+    t.equal(server.app.websock.ref(address).post('x'), false, address)
+  }
   for (const address of [undefined, null, 5, {}, Object.create(null), refs[1]]) {
-    t.throws(() => server.app.websock.ref(address as never), { code: 'FST_WEBSOCK_INVALID_ADDRESS' })
+    t.throws(() => server.app.websock.ref(address as never), {
+      code: 'FST_WEBSOCK_INVALID_ADDRESS'
+    })
   }
 })
 
 void t.test('every connection of every server has an id of its own', async (t) => {
   const ids: string[] = []
   for (let i = 0; i < 2; i++) {
-    const server = await startServer(t, (app) => { app.get('/', { websocketHandler: { init: (_args, ws) => { t.equal(ws.id, ws.ref.address); return ws.push(ws.id) } } }) })
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketHandler: {
+          init: (_args, ws) => {
+            t.equal(ws.id, ws.ref.address)
+            return ws.push(ws.id)
+          }
+        }
+      })
+    })
     for (let j = 0; j < 40; j++) ids.push(String(await (await connect(t, server.url('/'))).next()))
   }
   t.equal(new Set(ids).size, 80)
@@ -208,7 +268,10 @@ void t.test('infos that come from one place arrive in their order, between frame
     app.get('/', {
       websocketHandler: {
         init: (_args, ws) => ws.push(ws.ref.address),
-        handleIn: async (message, _state, ws) => { await Promise.resolve(); return ws.push(message) },
+        handleIn: async (message, _state, ws) => {
+          await Promise.resolve()
+          return ws.push(message)
+        },
         handleInfo: (info, _state, ws) => ws.push(`info ${String(info)}`)
       }
     })
@@ -221,7 +284,12 @@ void t.test('infos that come from one place arrive in their order, between frame
   }
   const got: string[] = []
   while (got.length < 100) got.push(String(await client.next()))
-  for (const kind of ['info', 'frame']) t.same(got.filter((line) => line.startsWith(kind)), Array.from({ length: 50 }, (_, i) => `${kind} ${i}`))
+  for (const kind of ['info', 'frame']) {
+    t.same(
+      got.filter((line) => line.startsWith(kind)),
+      Array.from({ length: 50 }, (_, i) => `${kind} ${i}`)
+    )
+  }
 })
 
 async function * countTicks (): AsyncGenerator<number> {

@@ -16,7 +16,16 @@ const PROMISES = readFileSync(join(ROOT, 'test/README.md'), 'utf8')
 function tableUnder (heading: string, page = README): string[][] {
   const [, section = ''] = page.split(`\n## ${heading}\n`)
   const body = section.split('\n## ')[0] ?? ''
-  return body.split('\n').filter((line) => line.startsWith('| ')).slice(2).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+  return body
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .slice(2)
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim())
+    )
 }
 
 void t.test('the example runs as it stands and can be talked to', async (t) => {
@@ -26,7 +35,10 @@ void t.test('the example runs as it stands and can be talked to', async (t) => {
   const file = join(ROOT, `readme-example-${process.pid}.mjs`)
   await writeFile(file, example.replace('port: 3000', 'port: 0'))
   t.teardown(() => rm(file))
-  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'] } })
+  const child = spawn(process.execPath, [file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env['PATH'] }
+  })
   t.teardown(() => child.kill('SIGKILL'))
   for await (const line of createInterface({ input: child.stdout })) {
     const port = /Server listening at http:\/\/[^"]+:(\d+)/.exec(line)?.[1]
@@ -43,7 +55,10 @@ void t.test('the example runs as it stands and can be talked to', async (t) => {
 })
 
 void t.test('the table of errors has each code with its status, and no other', async (t) => {
-  const documented = tableUnder('Errors').map(([code, status]) => [code?.replaceAll('`', ''), Number(status)])
+  const documented = tableUnder('Errors').map(([code, status]) => [
+    code?.replaceAll('`', ''),
+    Number(status)
+  ])
   const made = Object.entries(errors).map(([name, Constructor]) => {
     const error = new Constructor()
     t.equal(error.code, name)
@@ -58,19 +73,35 @@ void t.test('the table of options has each option with its default, and no other
   for (const [names = '', defaults = ''] of tableUnder('Options')) {
     const split = [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name as string)
     const values = defaults.split(/ \/ |, /)
-    split.forEach((name, i) => documented.set(name, (values[i] ?? values[0] ?? '').replaceAll('`', '')))
+    split.forEach((name, i) =>
+      documented.set(name, (values[i] ?? values[0] ?? '').replaceAll('`', ''))
+    )
   }
   const resolved = resolvePluginOptions({})
   t.same([...documented.keys()].sort(), Object.keys(resolved).sort())
   for (const [name, value] of Object.entries(resolved)) {
     const words = documented.get(name) ?? ''
     if (name === 'drain') {
-      t.same([...(tableUnder('Options').find(([names]) => names === '`drain`')?.[1] ?? '').matchAll(/\d[\d ]*/g)].map(([digits]) => Number(digits.replaceAll(' ', ''))), Object.values(value as object))
+      t.same(
+        [
+          ...(tableUnder('Options').find(([names]) => names === '`drain`')?.[1] ?? '').matchAll(
+            /\d[\d ]*/g
+          )
+        ].map(([digits]) => Number(digits.replaceAll(' ', ''))),
+        Object.values(value as object)
+      )
       continue
     }
     if (value === undefined) t.match(words, /^(JSON|unlimited|off)$/, name)
-    else if (typeof value === 'number') t.equal(SIZES[words] ?? Number(words.replace(/\s|\(.*/g, '')), value, name)
-    else t.equal(words.replaceAll("'", ''), typeof value === 'string' ? value : JSON.stringify(value), name)
+    else if (typeof value === 'number') {
+      t.equal(SIZES[words] ?? Number(words.replace(/\s|\(.*/g, '')), value, name)
+    } else {
+      t.equal(
+        words.replaceAll("'", ''),
+        typeof value === 'string' ? value : JSON.stringify(value),
+        name
+      )
+    }
   }
 })
 
@@ -78,7 +109,9 @@ void t.test('the table of promises names tests that exist', async (t) => {
   const rows = tableUnder('Promises and their tests', PROMISES)
   t.ok(rows.length > 40)
   for (const [promise = '', file = ''] of rows) {
-    for (const [, name = ''] of file.matchAll(/`([^`]+)`/g)) t.ok(existsSync(join(ROOT, 'test', name)), `${promise}: ${name}`)
+    for (const [, name = ''] of file.matchAll(/`([^`]+)`/g)) {
+      t.ok(existsSync(join(ROOT, 'test', name)), `${promise}: ${name}`)
+    }
     if (!promise.startsWith('**')) t.match(file, /`/, promise)
   }
 })

@@ -19,46 +19,75 @@ t.jobs = 11
 
 for (const { name, create } of REDIS_CLIENTS) {
   for (const role of ['publisher', 'subscriber'] as const) {
-    void t.test(`over ${name}, a black hole on the ${role}'s connection is noticed, and the engine is up when the path is back`, { skip: skipWithout('redis-server') }, async (t) => {
-      const broker = await startRedis(t)
-      const admin = await connectAdmin(t, broker.port)
-      const proxy = await startProxy(t, broker.port)
-      const node = await startNode(t, redisEngine(create(proxy.port)))
-      const lines = (await admin.ask<string>('CLIENT', 'LIST')).split('\n').filter((line) => (role === 'subscriber') === / sub=1 /.test(line))
-      await assertNoticed(t, node, proxy, (port) => lines.some((line) => line.includes(` addr=127.0.0.1:${port} `)))
-    })
+    void t.test(
+      `over ${name}, a black hole on the ${role}'s connection is noticed, and the engine is up when the path is back`,
+      { skip: skipWithout('redis-server') },
+      async (t) => {
+        const broker = await startRedis(t)
+        const admin = await connectAdmin(t, broker.port)
+        const proxy = await startProxy(t, broker.port)
+        const node = await startNode(t, redisEngine(create(proxy.port)))
+        const lines = (await admin.ask<string>('CLIENT', 'LIST'))
+          .split('\n')
+          .filter((line) => (role === 'subscriber') === / sub=1 /.test(line))
+        await assertNoticed(t, node, proxy, (port) =>
+          lines.some((line) => line.includes(` addr=127.0.0.1:${port} `))
+        )
+      }
+    )
   }
 }
 
-void t.test('over NATS, a black hole is noticed, and the engine is up when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
-  const broker = await startNats(t)
-  const proxy = await startProxy(t, broker.port)
-  const node = await startNode(t, natsEngine(await open(t, proxy.port)))
-  await assertNoticed(t, node, proxy)
-})
+void t.test(
+  'over NATS, a black hole is noticed, and the engine is up when the path is back',
+  { skip: skipWithout('nats-server') },
+  async (t) => {
+    const broker = await startNats(t)
+    const proxy = await startProxy(t, broker.port)
+    const node = await startNode(t, natsEngine(await open(t, proxy.port)))
+    await assertNoticed(t, node, proxy)
+  }
+)
 
-void t.test('over NATS, a black hole that the socket is full before is noticed, and the engine connects again when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
-  const broker = await startNats(t)
-  const proxy = await startProxy(t, broker.port)
-  const node = await startNode(t, natsEngine(await open(t, proxy.port)))
-  proxy.stall()
-  // More than the buffers of the system take.
-  const published = Promise.allSettled(Array.from({ length: 32 }, () => node.engine.publish('topic', new Uint8Array(MIB))))
-  await assertNoticed(t, node, proxy)
-  t.ok((await published).every(({ status }) => status === 'rejected'))
-})
+void t.test(
+  'over NATS, a black hole that the socket is full before is noticed, and the engine connects again when the path is back',
+  { skip: skipWithout('nats-server') },
+  async (t) => {
+    const broker = await startNats(t)
+    const proxy = await startProxy(t, broker.port)
+    const node = await startNode(t, natsEngine(await open(t, proxy.port)))
+    proxy.stall()
+    // More than the buffers of the system take.
+    const published = Promise.allSettled(
+      Array.from({ length: 32 }, () => node.engine.publish('topic', new Uint8Array(MIB)))
+    )
+    await assertNoticed(t, node, proxy)
+    t.ok((await published).every(({ status }) => status === 'rejected'))
+  }
+)
 
-void t.test('over NATS, a client that hides its socket is told so in the reason, and the engine is up when the path is back', { skip: skipWithout('nats-server') }, async (t) => {
-  const broker = await startNats(t)
-  const proxy = await startProxy(t, broker.port)
-  const connection = await open(t, proxy.port)
-  const node = await startNode(t, natsEngine(hideInternals(connection)))
-  await assertNoticed(t, node, proxy)
-  t.match(node.reasons[0], { message: /NATS does not answer, and this version of its client hides its socket/ })
-})
+void t.test(
+  'over NATS, a client that hides its socket is told so in the reason, and the engine is up when the path is back',
+  { skip: skipWithout('nats-server') },
+  async (t) => {
+    const broker = await startNats(t)
+    const proxy = await startProxy(t, broker.port)
+    const connection = await open(t, proxy.port)
+    const node = await startNode(t, natsEngine(hideInternals(connection)))
+    await assertNoticed(t, node, proxy)
+    t.match(node.reasons[0], {
+      message: /NATS does not answer, and this version of its client hides its socket/
+    })
+  }
+)
 
 /** Down within 10 s, with the time, and up again when the proxy lets through. */
-async function assertNoticed (t: Test, node: EngineNode, proxy: TcpProxy, isMeant?: (port: number) => boolean): Promise<void> {
+async function assertNoticed (
+  t: Test,
+  node: EngineNode,
+  proxy: TcpProxy,
+  isMeant?: (port: number) => boolean
+): Promise<void> {
   proxy.isClosed = true
   proxy.blackHole(isMeant)
   const from = performance.now()
@@ -66,7 +95,10 @@ async function assertNoticed (t: Test, node: EngineNode, proxy: TcpProxy, isMean
   const ms = performance.now() - from
   t.same(node.turns, ['up', 'down'])
   t.ok(ms <= NOTICED_MS, `noticed after ${Math.round(ms)} ms`)
-  t.ok((node.silentMs[0] ?? 0) >= ms - 1, `silent for ${node.silentMs[0]} ms, noticed after ${Math.round(ms)} ms`)
+  t.ok(
+    (node.silentMs[0] ?? 0) >= ms - 1,
+    `silent for ${node.silentMs[0]} ms, noticed after ${Math.round(ms)} ms`
+  )
   t.match(node.reasons[0], { message: /does not answer/ })
   proxy.isClosed = false
   proxy.cut()
@@ -85,8 +117,18 @@ async function startNode (t: Teardown, engine: Engine): Promise<EngineNode> {
   return node
 }
 
-async function open (t: Teardown, port: number, options: NodeConnectionOptions = {}): Promise<NatsConnection> {
-  const connection = await connect({ port, maxReconnectAttempts: -1, reconnectTimeWait: 50, ignoreClusterUpdates: true, ...options })
+async function open (
+  t: Teardown,
+  port: number,
+  options: NodeConnectionOptions = {}
+): Promise<NatsConnection> {
+  const connection = await connect({
+    port,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 50,
+    ignoreClusterUpdates: true,
+    ...options
+  })
   t.teardown(() => connection.close())
   return connection
 }

@@ -21,7 +21,10 @@ void t.test('one engine alone is cut off and comes back', async (t) => {
   await Promise.all([a, b].map(({ engine }) => engine.subscribe('topic')))
   network.goDown(a.engine)
   t.same([a.told, b.told], [['up', 'down'], ['up']])
-  await t.rejects(a.engine.publish('topic', Uint8Array.of(1)), { code: 'FST_WEBSOCK_ENGINE_DOWN', message: /lost its broker|not connected/ })
+  await t.rejects(a.engine.publish('topic', Uint8Array.of(1)), {
+    code: 'FST_WEBSOCK_ENGINE_DOWN',
+    message: /lost its broker|not connected/
+  })
   await b.engine.publish('topic', Uint8Array.of(2))
   network.goUp(a.engine)
   await b.engine.publish('topic', Uint8Array.of(3))
@@ -35,7 +38,12 @@ void t.test('a network that is down lets nobody in until it is up', async (t) =>
   network.goDown()
   const told: unknown[] = []
   const engine = network.createEngine()
-  await engine.start({ receive: () => {}, up: () => told.push('up'), down: () => told.push('down'), dropped: () => {} })
+  await engine.start({
+    receive: () => {},
+    up: () => told.push('up'),
+    down: () => told.push('down'),
+    dropped: () => {}
+  })
   network.goUp(engine)
   t.same(told, [])
   network.goUp()

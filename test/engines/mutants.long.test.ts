@@ -4,13 +4,20 @@ import t, { type Test } from 'tap'
 import { natsEngine } from '../../src/engines/nats-engine.ts'
 import { redisEngine } from '../../src/engines/redis-engine.ts'
 import type { Engine, EngineListener } from '../../src/pubsub/engine.ts'
-import { engineConformance, MemoryNetwork, type EngineHarness } from '../../src/testing/engines/index.ts'
+import {
+  engineConformance,
+  MemoryNetwork,
+  type EngineHarness
+} from '../../src/testing/engines/index.ts'
 import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
 import type { Teardown } from '../helpers/server.ts'
 
-/** A broken engine: what is wrong with it, and in the name of a case of the suite that has to fail on it. */
+/**
+ * A broken engine: what is wrong with it, and in the name of a case of the suite that has to fail
+ * on it.
+ */
 interface Mutant {
   readonly what: string
   readonly fails: RegExp
@@ -18,7 +25,10 @@ interface Mutant {
 }
 
 /** The engine's `start`, with a listener that hands on all but what is replaced. */
-function listening (engine: Engine, replace: (listener: EngineListener) => Partial<EngineListener>): Partial<Engine> {
+function listening (
+  engine: Engine,
+  replace: (listener: EngineListener) => Partial<EngineListener>
+): Partial<Engine> {
   return {
     start: (listener) => {
       const whole: EngineListener = {
@@ -38,7 +48,11 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     fails: /each subscriber gets each publication once/,
     broken: (engine) => {
       let n = 0
-      return listening(engine, ({ receive }) => ({ receive: (topic, payload) => { for (let left = n++ % 50 === 0 ? 2 : 1; left > 0; left--) receive(topic, payload) } }))
+      return listening(engine, ({ receive }) => ({
+        receive: (topic, payload) => {
+          for (let left = n++ % 50 === 0 ? 2 : 1; left > 0; left--) receive(topic, payload)
+        }
+      }))
     }
   },
   {
@@ -46,7 +60,11 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     fails: /each subscriber gets each publication once/,
     broken: (engine) => {
       let n = 0
-      return { publish: async (topic, payload) => { if (n++ % 500 !== 7) await engine.publish(topic, payload) } }
+      return {
+        publish: async (topic, payload) => {
+          if (n++ % 500 !== 7) await engine.publish(topic, payload)
+        }
+      }
     }
   },
   {
@@ -68,12 +86,17 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     what: 'takes payloads for text',
     fails: /a payload of any bytes/,
-    broken: (engine) => ({ publish: (topic, payload) => engine.publish(topic, Buffer.from(Buffer.from(payload).toString())) })
+    broken: (engine) => ({
+      publish: (topic, payload) =>
+        engine.publish(topic, Buffer.from(Buffer.from(payload).toString()))
+    })
   },
   {
     what: 'publishes the whole buffer behind a view',
     fails: /a view into a larger buffer/,
-    broken: (engine) => ({ publish: (topic, { buffer }) => engine.publish(topic, new Uint8Array(buffer as ArrayBuffer)) })
+    broken: (engine) => ({
+      publish: (topic, { buffer }) => engine.publish(topic, new Uint8Array(buffer as ArrayBuffer))
+    })
   },
   {
     what: 'hands over bytes that it writes to later',
@@ -94,7 +117,10 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     broken: (engine) => {
       let told: EngineListener | undefined
       return {
-        ...listening(engine, (listener) => { told = listener; return {} }),
+        ...listening(engine, (listener) => {
+          told = listener
+          return {}
+        }),
         publish: (topic, payload) => {
           told?.receive(topic, payload)
           return engine.publish(topic, payload)
@@ -146,15 +172,26 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     broken: (engine) => {
       const topics = new Set<string>()
       return {
-        subscribe: (topic) => engine.subscribe(topic).then(() => { topics.add(topic) }),
-        unsubscribe: async (topic) => { if (!topics.delete(topic)) throw new Error('not subscribed') }
+        subscribe: (topic) =>
+          engine.subscribe(topic).then(() => {
+            topics.add(topic)
+          }),
+        unsubscribe: async (topic) => {
+          if (!topics.delete(topic)) throw new Error('not subscribed')
+        }
       }
     }
   },
   {
     what: 'is confirmed before it subscribes',
     fails: /a payload may be a view|the last one holds/,
-    broken: (engine) => ({ subscribe: async (topic) => { setTimeout(() => { engine.subscribe(topic).catch(() => {}) }, 50) } })
+    broken: (engine) => ({
+      subscribe: async (topic) => {
+        setTimeout(() => {
+          engine.subscribe(topic).catch(() => {})
+        }, 50)
+      }
+    })
   },
   {
     what: 'does not tell that the broker went',
@@ -166,7 +203,12 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     fails: /killed and restarted is told as down and up/,
     broken: (engine) => {
       let isFirst = true
-      return listening(engine, ({ up }) => ({ up: () => { if (isFirst) up(); isFirst = false } }))
+      return listening(engine, ({ up }) => ({
+        up: () => {
+          if (isFirst) up()
+          isFirst = false
+        }
+      }))
     }
   },
   {
@@ -175,7 +217,12 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     broken: (engine) => {
       const topics = new Set<string>()
       return {
-        ...listening(engine, ({ up }) => ({ up: () => { up(); for (const topic of topics) engine.subscribe(topic).catch(() => {}) } })),
+        ...listening(engine, ({ up }) => ({
+          up: () => {
+            up()
+            for (const topic of topics) engine.subscribe(topic).catch(() => {})
+          }
+        })),
         subscribe: (topic) => {
           topics.add(topic)
           return engine.subscribe(topic)
@@ -186,7 +233,9 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     what: 'resolves publish while the broker is gone',
     fails: /while the broker is gone, subscribe, unsubscribe and publish reject/,
-    broken: (engine) => ({ publish: (topic, payload) => engine.publish(topic, payload).catch(() => {}) })
+    broken: (engine) => ({
+      publish: (topic, payload) => engine.publish(topic, payload).catch(() => {})
+    })
   },
   {
     what: 'keeps publications until the broker is back',
@@ -194,8 +243,18 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     broken: (engine) => {
       const waiting: Array<() => void> = []
       return {
-        ...listening(engine, ({ up }) => ({ up: () => { up(); for (const send of waiting.splice(0)) send() } })),
-        publish: (topic, payload) => engine.publish(topic, payload).catch(() => { waiting.push(() => { engine.publish(topic, payload).catch(() => {}) }) })
+        ...listening(engine, ({ up }) => ({
+          up: () => {
+            up()
+            for (const send of waiting.splice(0)) send()
+          }
+        })),
+        publish: (topic, payload) =>
+          engine.publish(topic, payload).catch(() => {
+            waiting.push(() => {
+              engine.publish(topic, payload).catch(() => {})
+            })
+          })
       }
     }
   },
@@ -204,7 +263,14 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     fails: /a second start is rejected/,
     broken: (engine) => {
       let isStarted = false
-      return { start: async (listener) => { if (!isStarted) { isStarted = true; await engine.start(listener) } } }
+      return {
+        start: async (listener) => {
+          if (!isStarted) {
+            isStarted = true
+            await engine.start(listener)
+          }
+        }
+      }
     }
   },
   {
@@ -218,12 +284,22 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   {
     what: 'does not notice that the broker is silent',
     fails: /a broker that stands still is told as down within 10 s/,
-    broken: (engine) => listening(engine, ({ down }) => ({ down: (reason, silentMs) => { if (!/does not answer/.test(String(reason))) down(reason, silentMs) } }))
+    broken: (engine) =>
+      listening(engine, ({ down }) => ({
+        down: (reason, silentMs) => {
+          if (!/does not answer/.test(String(reason))) down(reason, silentMs)
+        }
+      }))
   },
   {
     what: 'notices a silent broker too late',
     fails: /a broker that stands still is told as down within 10 s/,
-    broken: (engine) => listening(engine, ({ down }) => ({ down: (reason, silentMs) => { setTimeout(down, 5_000, reason, silentMs) } }))
+    broken: (engine) =>
+      listening(engine, ({ down }) => ({
+        down: (reason, silentMs) => {
+          setTimeout(down, 5_000, reason, silentMs)
+        }
+      }))
   },
   {
     what: 'does not tell for how long the broker was silent',
@@ -233,7 +309,14 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   {
     what: 'leaves calls open when the broker goes',
     fails: /what is under way when the broker goes is settled by down/,
-    broken: (engine) => ({ subscribe: (topic) => engine.subscribe(topic).catch((error: Error) => /has lost/.test(error.message) ? new Promise(() => {}) : Promise.reject(error)) })
+    broken: (engine) => ({
+      subscribe: (topic) =>
+        engine
+          .subscribe(topic)
+          .catch((error: Error) =>
+            /has lost/.test(error.message) ? new Promise(() => {}) : Promise.reject(error)
+          )
+    })
   },
   {
     what: 'takes a refused subscription for one that is in force',
@@ -243,7 +326,9 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   {
     what: 'takes a refused publication for one that is on its way',
     fails: /topics that the broker refuses are rejected/,
-    broken: (engine) => ({ publish: (topic, payload) => engine.publish(topic, payload).catch(() => {}) })
+    broken: (engine) => ({
+      publish: (topic, payload) => engine.publish(topic, payload).catch(() => {})
+    })
   }
 ]
 
@@ -271,45 +356,68 @@ void t.test('broken engines over a memory network fail the suite', (t) => {
   t.end()
 })
 
-void t.test('broken engines over Redis fail the suite', { skip: skipWithout('redis-server') }, (t) => {
-  testMutants(t, REDIS_MUTANTS, async (t) => {
-    const broker = await startRedis(t)
-    const client = REDIS_CLIENTS[0]?.create(broker.port)
-    const ask = async (...command: string[]): Promise<void> => { await (await connectAdmin(t, broker.port)).ask(...command) }
-    return {
-      createEngine: () => redisEngine(client as never),
-      restartBroker: () => broker.restart(),
-      freezeBroker: () => broker.freeze(),
-      thawBroker: () => broker.thaw(),
-      allowOnly: (topic) => ask('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
-      allowAll: () => ask('ACL', 'SETUSER', 'default', 'allchannels')
-    }
-  })
-  t.end()
-})
+void t.test(
+  'broken engines over Redis fail the suite',
+  { skip: skipWithout('redis-server') },
+  (t) => {
+    testMutants(t, REDIS_MUTANTS, async (t) => {
+      const broker = await startRedis(t)
+      const client = REDIS_CLIENTS[0]?.create(broker.port)
+      const ask = async (...command: string[]): Promise<void> => {
+        await (await connectAdmin(t, broker.port)).ask(...command)
+      }
+      return {
+        createEngine: () => redisEngine(client as never),
+        restartBroker: () => broker.restart(),
+        freezeBroker: () => broker.freeze(),
+        thawBroker: () => broker.thaw(),
+        allowOnly: (topic) =>
+          ask('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+        allowAll: () => ask('ACL', 'SETUSER', 'default', 'allchannels')
+      }
+    })
+    t.end()
+  }
+)
 
-void t.test('broken engines over NATS fail the suite', { skip: skipWithout('nats-server') }, (t) => {
-  testMutants(t, NATS_MUTANTS, async (t) => {
-    const write = (folder: string, subject: string): Promise<void> => writeFile(`${folder}/server.conf`, `no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { subscribe: "${subject}" } } ] }`)
-    const broker = await startNats(t, ['--config', 'server.conf'], (folder) => write(folder, '>'))
-    const allow = async (subject: string): Promise<void> => {
-      await write(broker.folder, subject)
-      await broker.reload(/Reloaded server configuration/)
-    }
-    return {
-      createEngine: async () => {
-        const connection = await connect({ port: broker.port, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
-        t.teardown(() => connection.close())
-        return natsEngine(connection)
-      },
-      allowOnly: (topic) => allow(`websock.${topic}`),
-      allowAll: () => allow('>')
-    }
-  })
-  t.end()
-})
+void t.test(
+  'broken engines over NATS fail the suite',
+  { skip: skipWithout('nats-server') },
+  (t) => {
+    testMutants(t, NATS_MUTANTS, async (t) => {
+      const write = (folder: string, subject: string): Promise<void> =>
+        writeFile(
+          `${folder}/server.conf`,
+          `no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { subscribe: "${subject}" } } ] }`
+        )
+      const broker = await startNats(t, ['--config', 'server.conf'], (folder) => write(folder, '>'))
+      const allow = async (subject: string): Promise<void> => {
+        await write(broker.folder, subject)
+        await broker.reload(/Reloaded server configuration/)
+      }
+      return {
+        createEngine: async () => {
+          const connection = await connect({
+            port: broker.port,
+            maxReconnectAttempts: -1,
+            reconnectTimeWait: 50
+          })
+          t.teardown(() => connection.close())
+          return natsEngine(connection)
+        },
+        allowOnly: (topic) => allow(`websock.${topic}`),
+        allowAll: () => allow('>')
+      }
+    })
+    t.end()
+  }
+)
 
-function testMutants (t: Test, mutants: readonly Mutant[], createHarness: (t: Teardown) => Promise<EngineHarness>): void {
+function testMutants (
+  t: Test,
+  mutants: readonly Mutant[],
+  createHarness: (t: Teardown) => Promise<EngineHarness>
+): void {
   // Each has a broker of its own, and some wait until the suite gives up.
   t.jobs = 4
   for (const { what, fails, broken } of mutants) {
@@ -320,7 +428,10 @@ function testMutants (t: Test, mutants: readonly Mutant[], createHarness: (t: Te
       const failures: string[] = []
       for (const { name, run } of cases) {
         await run(harness)
-        await run({ ...harness, createEngine: async () => breakEngine(await harness.createEngine(), broken) }).catch(() => failures.push(name))
+        await run({
+          ...harness,
+          createEngine: async () => breakEngine(await harness.createEngine(), broken)
+        }).catch(() => failures.push(name))
       }
       t.ok(failures.length > 0, `fails: ${cases.map(({ name }) => name).join('; ')}`)
     })

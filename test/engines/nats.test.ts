@@ -17,7 +17,11 @@ void t.test('natsEngine conforms', { skip }, async (t) => {
   }
   runConformance(t, {
     createEngine: async () => {
-      const connection = await connect({ port: broker.port, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+      const connection = await connect({
+        port: broker.port,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 50
+      })
       t.teardown(() => connection.close())
       return natsEngine(connection)
     },
@@ -32,5 +36,8 @@ void t.test('natsEngine conforms', { skip }, async (t) => {
 
 /** Everybody may use this subject. */
 async function configure (folder: string, subject: string): Promise<void> {
-  await writeFile(`${folder}/server.conf`, `no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { publish: "${subject}", subscribe: "${subject}" } } ] }`)
+  await writeFile(
+    `${folder}/server.conf`,
+    `no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { publish: "${subject}", subscribe: "${subject}" } } ] }`
+  )
 }

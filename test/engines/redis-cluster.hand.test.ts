@@ -11,30 +11,40 @@ testSentinelFailOver(t, / 5 /)
 
 for (const [name, create] of Object.entries(CLUSTER_CLIENTS)) {
   for (const sharded of [false, true]) {
-    void t.test(`redisEngine with ${name} conforms, ${sharded ? 'sharded' : 'plain'}`, { skip: skipWithout('redis-server'), timeout: 600_000 }, async (t) => {
-      const cluster = await startRedisCluster(t)
-      runConformance(t, {
-        createEngine: () => redisEngine(create(cluster.ports), { sharded }),
-        restartBroker: () => cluster.restart(),
-        freezeBroker: () => cluster.freeze(),
-        thawBroker: () => cluster.thaw(),
-        allowOnly: (topic) => cluster.ask('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
-        allowAll: () => cluster.ask('ACL', 'SETUSER', 'default', 'allchannels')
-      })
-    })
+    void t.test(
+      `redisEngine with ${name} conforms, ${sharded ? 'sharded' : 'plain'}`,
+      { skip: skipWithout('redis-server'), timeout: 600_000 },
+      async (t) => {
+        const cluster = await startRedisCluster(t)
+        runConformance(t, {
+          createEngine: () => redisEngine(create(cluster.ports), { sharded }),
+          restartBroker: () => cluster.restart(),
+          freezeBroker: () => cluster.freeze(),
+          thawBroker: () => cluster.thaw(),
+          allowOnly: (topic) =>
+            cluster.ask('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+          allowAll: () => cluster.ask('ACL', 'SETUSER', 'default', 'allchannels')
+        })
+      }
+    )
   }
 }
 
 for (const [name, create] of Object.entries(SENTINEL_CLIENTS)) {
-  void t.test(`redisEngine with ${name} conforms`, { skip: skipWithout('redis-server'), timeout: 600_000 }, async (t) => {
-    const sentinels = await startSentinels(t)
-    runConformance(t, {
-      createEngine: () => redisEngine(create([sentinels.sentinel.port])),
-      restartBroker: () => sentinels.restart(),
-      freezeBroker: () => sentinels.freeze(),
-      thawBroker: () => sentinels.thaw(),
-      allowOnly: (topic) => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
-      allowAll: () => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'allchannels')
-    })
-  })
+  void t.test(
+    `redisEngine with ${name} conforms`,
+    { skip: skipWithout('redis-server'), timeout: 600_000 },
+    async (t) => {
+      const sentinels = await startSentinels(t)
+      runConformance(t, {
+        createEngine: () => redisEngine(create([sentinels.sentinel.port])),
+        restartBroker: () => sentinels.restart(),
+        freezeBroker: () => sentinels.freeze(),
+        thawBroker: () => sentinels.thaw(),
+        allowOnly: (topic) =>
+          sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+        allowAll: () => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'allchannels')
+      })
+    }
+  )
 }

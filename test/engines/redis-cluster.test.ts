@@ -14,15 +14,21 @@ t.jobs = 3
 testClusterFailOver(t, LONG ? NEWEST : /^redis 6/, LONG ? [false, true] : [false])
 testSentinelFailOver(t, LONG ? NEWEST : /^ioredis 6/)
 
-void t.test('a cluster, or a sentinel, that cannot be found is told as down, with the reason', { skip: skipWithout('redis-server') }, async (t) => {
-  const { port } = await createRedis(t)
-  await Promise.all(Object.entries({ ...CLUSTER_CLIENTS, ...SENTINEL_CLIENTS }).map(async ([name, create]) => {
-    const node = new EngineNode(redisEngine(create([port])))
-    t.teardown(() => node.stop())
-    await node.engine.start(node)
-    await node.until(() => node.turns.length > 0, `down of ${name}`)
-    t.same(node.turns, ['down'], name)
-    t.ok(node.reasons[0], name)
-    await node.stop()
-  }))
-})
+void t.test(
+  'a cluster, or a sentinel, that cannot be found is told as down, with the reason',
+  { skip: skipWithout('redis-server') },
+  async (t) => {
+    const { port } = await createRedis(t)
+    await Promise.all(
+      Object.entries({ ...CLUSTER_CLIENTS, ...SENTINEL_CLIENTS }).map(async ([name, create]) => {
+        const node = new EngineNode(redisEngine(create([port])))
+        t.teardown(() => node.stop())
+        await node.engine.start(node)
+        await node.until(() => node.turns.length > 0, `down of ${name}`)
+        t.same(node.turns, ['down'], name)
+        t.ok(node.reasons[0], name)
+        await node.stop()
+      })
+    )
+  }
+)

@@ -17,19 +17,26 @@ for (const { name, create } of REDIS_CLIENTS) {
   for (const sharded of [false, true]) {
     const mode = sharded ? 'sharded' : 'plain'
     if (!LONG && !QUICK.includes(`${name}, ${mode}`)) continue
-    void t.test(`redisEngine with ${name} conforms, ${mode}`, { skip: skipWithout('redis-server') }, async (t) => {
-      const broker = await startRedis(t)
-      const client = create(broker.port)
-      const admin = async (...command: string[]): Promise<void> => { await (await connectAdmin(t, broker.port)).ask(...command) }
-      runConformance(t, {
-        createEngine: () => redisEngine(client, { sharded }),
-        restartBroker: () => broker.restart(),
-        freezeBroker: () => broker.freeze(),
-        thawBroker: () => broker.thaw(),
-        allowOnly: (topic) => admin('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
-        allowAll: () => admin('ACL', 'SETUSER', 'default', 'allchannels'),
-        engineProcess: forkEngines(t, name, broker.port, mode)
-      })
-    })
+    void t.test(
+      `redisEngine with ${name} conforms, ${mode}`,
+      { skip: skipWithout('redis-server') },
+      async (t) => {
+        const broker = await startRedis(t)
+        const client = create(broker.port)
+        const admin = async (...command: string[]): Promise<void> => {
+          await (await connectAdmin(t, broker.port)).ask(...command)
+        }
+        runConformance(t, {
+          createEngine: () => redisEngine(client, { sharded }),
+          restartBroker: () => broker.restart(),
+          freezeBroker: () => broker.freeze(),
+          thawBroker: () => broker.thaw(),
+          allowOnly: (topic) =>
+            admin('ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+          allowAll: () => admin('ACL', 'SETUSER', 'default', 'allchannels'),
+          engineProcess: forkEngines(t, name, broker.port, mode)
+        })
+      }
+    )
   }
 }

@@ -13,20 +13,30 @@ import { startExample } from '../helpers/example.ts'
 /** What the tests leave as it was. */
 const example = startExample(t)
 
-void t.test('the connection timer tells the path and whole seconds, on request and unasked', async (t) => {
-  const server = await example
-  const client = await connect(t, server.ws('/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9?everyMs=510'))
-  const path = '/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9'
-  client.send('anything else')
-  client.send(Buffer.from('request_timer'))
-  client.send('request_timer ')
-  client.send('request_timer')
-  t.equal(await client.next(), `Connected to ${path} for 0s.`)
-  t.equal(await client.next(), `Alert for ${path} after 0s.`, 'at 510 ms, rounded down')
-  client.send('request_timer')
-  t.equal(await client.next(), `Connected to ${path} for 0s.`)
-  t.equal(await client.next(), `Alert for ${path} after 1s.`, 'at 1020 ms: the request has not moved it')
-})
+void t.test(
+  'the connection timer tells the path and whole seconds, on request and unasked',
+  async (t) => {
+    const server = await example
+    const client = await connect(
+      t,
+      server.ws('/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9?everyMs=510')
+    )
+    const path = '/ws/connection_timer/ann%20%2F%3Cb%3E%C3%A9'
+    client.send('anything else')
+    client.send(Buffer.from('request_timer'))
+    client.send('request_timer ')
+    client.send('request_timer')
+    t.equal(await client.next(), `Connected to ${path} for 0s.`)
+    t.equal(await client.next(), `Alert for ${path} after 0s.`, 'at 510 ms, rounded down')
+    client.send('request_timer')
+    t.equal(await client.next(), `Connected to ${path} for 0s.`)
+    t.equal(
+      await client.next(),
+      `Alert for ${path} after 1s.`,
+      'at 1020 ms: the request has not moved it'
+    )
+  }
+)
 
 void t.test('the connection timer works without a name', async (t) => {
   const server = await example
@@ -37,8 +47,22 @@ void t.test('the connection timer works without a name', async (t) => {
 
 void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000', async (t) => {
   const server = await example
-  for (const everyMs of ['49', '3600001', '-1', '0', '99.5', 'soon', '', '1e9', '100&everyMs=200']) {
-    t.equal((await refused(server.ws(`/ws/connection_timer/x?everyMs=${everyMs}`))).status, 400, `everyMs=${everyMs}`)
+  for (const everyMs of [
+    '49',
+    '3600001',
+    '-1',
+    '0',
+    '99.5',
+    'soon',
+    '',
+    '1e9',
+    '100&everyMs=200'
+  ]) {
+    t.equal(
+      (await refused(server.ws(`/ws/connection_timer/x?everyMs=${everyMs}`))).status,
+      400,
+      `everyMs=${everyMs}`
+    )
   }
   for (const everyMs of ['50', '3600000']) {
     const client = await connect(t, server.ws(`/ws/connection_timer/x?everyMs=${everyMs}`))
@@ -50,13 +74,27 @@ void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000'
 void t.test('the echo sends back each message as it came', async (t) => {
   const server = await example
   for (const perMessageDeflate of [false, true]) {
-    const client = await connect(t, server.ws('/ws/echo'), { perMessageDeflate, maxPayload: 32 * 1024 * 1024 })
+    const client = await connect(t, server.ws('/ws/echo'), {
+      perMessageDeflate,
+      maxPayload: 32 * 1024 * 1024
+    })
     t.equal(client.socket.extensions, perMessageDeflate ? 'permessage-deflate' : '')
     const largest = randomBytes(16 * 1024 * 1024)
-    for (const message of ['', 'héllo', Buffer.alloc(0), Buffer.from([0, 255]), 'x'.repeat(100_000), largest]) {
+    for (const message of [
+      '',
+      'héllo',
+      Buffer.alloc(0),
+      Buffer.from([0, 255]),
+      'x'.repeat(100_000),
+      largest
+    ]) {
       client.send(message)
       const echoed = await client.next(20_000)
-      t.ok(typeof echoed === typeof message && Buffer.from(echoed as string).equals(Buffer.from(message as string)), `${message.length} of ${typeof message}`)
+      t.ok(
+        typeof echoed === typeof message &&
+          Buffer.from(echoed as string).equals(Buffer.from(message as string)),
+        `${message.length} of ${typeof message}`
+      )
     }
     client.send(Buffer.alloc(16 * 1024 * 1024 + 1))
     t.equal((await client.closed).code, 1009, 'one byte more is too much')
@@ -65,38 +103,62 @@ void t.test('the echo sends back each message as it came', async (t) => {
 
 void t.test('the echo takes a message of 4 MiB in fragments of 64 bytes', async (t) => {
   const server = await example
-  const client = await connect(t, server.ws('/ws/echo'), { perMessageDeflate: false, maxPayload: 32 * 1024 * 1024 })
+  const client = await connect(t, server.ws('/ws/echo'), {
+    perMessageDeflate: false,
+    maxPayload: 32 * 1024 * 1024
+  })
   const message = randomBytes(4 * 1024 * 1024)
-  for (let at = 0; at < message.length; at += 64) client.socket.send(message.subarray(at, at + 64), { binary: true, fin: at + 64 >= message.length })
+  for (let at = 0; at < message.length; at += 64) {
+    client.socket.send(message.subarray(at, at + 64), {
+      binary: true,
+      fin: at + 64 >= message.length
+    })
+  }
   t.ok((await client.next(20_000) as Buffer).equals(message))
 })
 
-void t.test('the chat tells everybody in a room who says what, who comes and who goes', async (t) => {
-  const server = await example
-  const ann = await connect(t, server.ws('/ws/chat/lobby?nick=ann'))
-  t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
-  t.match(await ann.nextJson(), { event: 'joined', nick: 'ann', at: Number })
-  const elsewhere = await connect(t, server.ws('/ws/chat/attic?nick=eve'))
-  t.same(await elsewhere.nextJson(), { event: 'here', nicks: ['eve'] })
-  t.match(await elsewhere.nextJson(), { event: 'joined', nick: 'eve' })
-  const bob = await connect(t, server.ws('/ws/chat/lobby?nick=bob'))
-  t.same(await bob.nextJson(), { event: 'here', nicks: ['ann', 'bob'] })
-  t.match(await bob.nextJson(), { event: 'joined', nick: 'bob' })
-  t.match(await ann.nextJson(), { event: 'joined', nick: 'bob' })
-  bob.send({ event: 'say', text: '<b>hi</b>' })
-  t.match(await ann.nextJson(), { event: 'said', from: 'bob', text: '<b>hi</b>', at: Number })
-  t.match(await bob.nextJson(), { event: 'said', from: 'bob', text: '<b>hi</b>' }, 'the speaker too')
-  bob.socket.terminate()
-  t.match(await ann.nextJson(), { event: 'left', nick: 'bob' })
-  elsewhere.send({ event: 'say', text: 'alone' })
-  t.match(await elsewhere.nextJson(), { event: 'said', text: 'alone' }, 'nothing came over from the other room')
-})
+void t.test(
+  'the chat tells everybody in a room who says what, who comes and who goes',
+  async (t) => {
+    const server = await example
+    const ann = await connect(t, server.ws('/ws/chat/lobby?nick=ann'))
+    t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
+    t.match(await ann.nextJson(), { event: 'joined', nick: 'ann', at: Number })
+    const elsewhere = await connect(t, server.ws('/ws/chat/attic?nick=eve'))
+    t.same(await elsewhere.nextJson(), { event: 'here', nicks: ['eve'] })
+    t.match(await elsewhere.nextJson(), { event: 'joined', nick: 'eve' })
+    const bob = await connect(t, server.ws('/ws/chat/lobby?nick=bob'))
+    t.same(await bob.nextJson(), { event: 'here', nicks: ['ann', 'bob'] })
+    t.match(await bob.nextJson(), { event: 'joined', nick: 'bob' })
+    t.match(await ann.nextJson(), { event: 'joined', nick: 'bob' })
+    bob.send({ event: 'say', text: '<b>hi</b>' })
+    t.match(await ann.nextJson(), { event: 'said', from: 'bob', text: '<b>hi</b>', at: Number })
+    t.match(
+      await bob.nextJson(),
+      { event: 'said', from: 'bob', text: '<b>hi</b>' },
+      'the speaker too'
+    )
+    bob.socket.terminate()
+    t.match(await ann.nextJson(), { event: 'left', nick: 'bob' })
+    elsewhere.send({ event: 'say', text: 'alone' })
+    t.match(
+      await elsewhere.nextJson(),
+      { event: 'said', text: 'alone' },
+      'nothing came over from the other room'
+    )
+  }
+)
 
 void t.test('the chat refuses what is not in its schemas', async (t) => {
   const server = await example
   t.equal((await refused(server.ws('/ws/chat/lobby'))).status, 400, 'no nick')
   t.equal((await refused(server.ws(`/ws/chat/lobby?nick=${'n'.repeat(33)}`))).status, 400)
-  for (const message of [{ event: 'say', text: '' }, { event: 'say' }, { event: 'shout', text: 'x' }, { event: 'say', text: 'x'.repeat(2001) }]) {
+  for (const message of [
+    { event: 'say', text: '' },
+    { event: 'say' },
+    { event: 'shout', text: 'x' },
+    { event: 'say', text: 'x'.repeat(2001) }
+  ]) {
     const client = await connect(t, server.ws('/ws/chat/lobby?nick=mal'))
     client.send(message)
     t.equal((await client.closed).code, 1008)
@@ -125,7 +187,11 @@ void t.test('two processes are one chat', { skip: skipWithout('redis-server') },
   t.match(await ann.nextJson(), { event: 'joined', nick: 'bob' })
   ann.send({ event: 'say', text: 'hello' })
   while ((await bob.nextJson<{ event: string }>()).event !== 'said');
-  t.match(bob.received.map((data) => JSON.parse(String(data)) as { event: string }).at(-1), { event: 'said', from: 'ann', text: 'hello' })
+  t.match(bob.received.map((data) => JSON.parse(String(data)) as { event: string }).at(-1), {
+    event: 'said',
+    from: 'ann',
+    text: 'hello'
+  })
   child.kill('SIGTERM')
   t.equal((await bob.closed).code, 1012)
   t.same((await exited)[0], 0)

@@ -9,7 +9,10 @@ void t.test('a typed route answers', async (t) => {
       schema: {
         params: Type.Object({ name: Type.String() }),
         querystring: Type.Object({ from: Type.Integer({ default: 1 }) }),
-        websocket: { receive: Type.Object({ event: Type.Literal('count') }), send: Type.Object({ name: Type.String(), count: Type.Integer() }) }
+        websocket: {
+          receive: Type.Object({ event: Type.Literal('count') }),
+          send: Type.Object({ name: Type.String(), count: Type.Integer() })
+        }
       },
       websocketHandler: {
         init: ({ params, query }, ws) => ws.ok({ name: params.name, count: query.from }),

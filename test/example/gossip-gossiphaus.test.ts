@@ -14,10 +14,14 @@ void t.test('two games that use gossiphaus meet on one node', { timeout: 90_000 
   await meet(t, 1)
 })
 
-void t.test('two games that use gossiphaus meet on two nodes over Redis', { skip: skipWithout('redis-server'), timeout: 90_000 }, async (t) => {
-  const redis = await startRedis(t)
-  await meet(t, 2, { REDIS_URL: `redis://127.0.0.1:${redis.port}` })
-})
+void t.test(
+  'two games that use gossiphaus meet on two nodes over Redis',
+  { skip: skipWithout('redis-server'), timeout: 90_000 },
+  async (t) => {
+    const redis = await startRedis(t)
+    await meet(t, 2, { REDIS_URL: `redis://127.0.0.1:${redis.port}` })
+  }
+)
 
 async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}): Promise<void> {
   const [ann, bob] = [makeGame('Ann'), makeGame('Bob')]
@@ -35,22 +39,52 @@ async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}):
 
   t.match(await a.call('send', 'channels/subscribe', { channel: 'lounge' }), { status: 'success' })
   t.match(await b.call('send', 'channels/subscribe', { channel: 'lounge' }), { status: 'success' })
-  t.match(await b.call('send', 'channels/send', { channel: 'lounge', name: 'Bo', message: 'hello' }), { status: 'success' })
-  t.same(await a.hears('channels/broadcast'), { channel: 'lounge', game: 'Bob', name: 'Bo', message: 'hello' })
+  t.match(
+    await b.call('send', 'channels/send', { channel: 'lounge', name: 'Bo', message: 'hello' }),
+    { status: 'success' }
+  )
+  t.same(await a.hears('channels/broadcast'), {
+    channel: 'lounge',
+    game: 'Bob',
+    name: 'Bo',
+    message: 'hello'
+  })
 
   t.match(await a.call('addPlayer', 'Al'), { status: 'success' })
   t.match(await b.hears('players/sign-in'), { payload: { game: 'Ann', name: 'Al' } })
   t.match(await b.call('addPlayer', 'Bo'), { status: 'success' })
   await seenFirst.until('Bob', ({ players }) => players.includes('Bo'))
   await seenLast.until('Ann', ({ players }) => players.includes('Al'))
-  t.match(await a.call('send', 'players/status', { game: 'Bob' }), { payload: { game: 'Bob', players: ['Bo'] } })
-  t.match(await a.call('send', 'games/status', { game: 'Bob' }), { payload: { game: 'Bob', display_name: 'The game Bob', user_agent: 'Haus 1.2.4', player_online_count: 1 } })
+  t.match(await a.call('send', 'players/status', { game: 'Bob' }), {
+    payload: { game: 'Bob', players: ['Bo'] }
+  })
+  t.match(await a.call('send', 'games/status', { game: 'Bob' }), {
+    payload: {
+      game: 'Bob',
+      display_name: 'The game Bob',
+      user_agent: 'Haus 1.2.4',
+      player_online_count: 1
+    }
+  })
   t.same(await a.call('findPlayer', 'bo@bob'), { game: 'Bob', name: 'Bo' })
 
-  const tell = { from_name: 'Al', to_game: 'Bob', to_name: 'Bo', sent_at: new Date().toISOString(), message: 'psst' }
+  const tell = {
+    from_name: 'Al',
+    to_game: 'Bob',
+    to_name: 'Bo',
+    sent_at: new Date().toISOString(),
+    message: 'psst'
+  }
   t.match(await a.call('send', 'tells/send', tell), { status: 'success' })
-  t.match(await b.hears('tells/receive'), { from_game: 'Ann', from_name: 'Al', to_name: 'Bo', message: 'psst' })
-  await t.rejects(a.call('send', 'tells/send', { ...tell, to_name: 'Nobody' }), { message: 'receiving player offline' })
+  t.match(await b.hears('tells/receive'), {
+    from_game: 'Ann',
+    from_name: 'Al',
+    to_name: 'Bo',
+    message: 'psst'
+  })
+  await t.rejects(a.call('send', 'tells/send', { ...tell, to_name: 'Nobody' }), {
+    message: 'receiving player offline'
+  })
   t.match(await a.hears('error'), 'receiving player offline')
 
   t.match(await a.call('removePlayer', 'Al'), { status: 'success' })
@@ -61,5 +95,9 @@ async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}):
     t.equal(await client.call('isAlive'), true)
     t.same(client.errors, [])
   }
-  t.match(await a.call('send', 'players/status', { game: 'Bob' }), { payload: { players: ['Bo'] } }, 'the heartbeats have told of them')
+  t.match(
+    await a.call('send', 'players/status', { game: 'Bob' }),
+    { payload: { players: ['Bo'] } },
+    'the heartbeats have told of them'
+  )
 }

@@ -7,27 +7,40 @@ const HEARTBEAT = { event: 'heartbeat' }
 const GOODBYE = { code: 4001, reason: 'goodbye' }
 const ALL = { supports: ['channels', 'players', 'tells', 'games'] }
 
-const start = (t: Parameters<typeof startGossip>[0], heartbeatMs?: number) => startGossip(t, { timersByHand: true, ...(heartbeatMs !== undefined && { heartbeatMs }) })
+const start = (t: Parameters<typeof startGossip>[0], heartbeatMs?: number) =>
+  startGossip(t, { timersByHand: true, ...(heartbeatMs !== undefined && { heartbeatMs }) })
 
-void t.test('who answers no heartbeat is closed 4001 at the third tick, 45 s after it has connected', async (t) => {
-  const server = await start(t)
-  const client = await joinAs(t, server.url, server.games.get('Ann')!)
-  for (let tick = 1; tick <= 2; tick++) {
+void t.test(
+  'who answers no heartbeat is closed 4001 at the third tick, 45 s after it has connected',
+  async (t) => {
+    const server = await start(t)
+    const client = await joinAs(t, server.url, server.games.get('Ann')!)
+    for (let tick = 1; tick <= 2; tick++) {
+      server.pass(BEAT_MS - 1)
+      await hearsNothing(client)
+      server.pass(1)
+      t.same(await client.nextJson(), HEARTBEAT)
+    }
     server.pass(BEAT_MS - 1)
     await hearsNothing(client)
     server.pass(1)
-    t.same(await client.nextJson(), HEARTBEAT)
+    t.same(await client.closed, GOODBYE)
   }
-  server.pass(BEAT_MS - 1)
-  await hearsNothing(client)
-  server.pass(1)
-  t.same(await client.closed, GOODBYE)
-})
+)
 
 void t.test('who answers each heartbeat stays, whatever else the answer says', async (t) => {
   const server = await start(t)
   const client = await joinAs(t, server.url, server.games.get('Ann')!)
-  for (const answer of [{}, { payload: {} }, { payload: null }, { payload: { players: [''] } }, { payload: 'text' }, { payload: { players: 5 } }, { ref: 1 }, {}]) {
+  for (const answer of [
+    {},
+    { payload: {} },
+    { payload: null },
+    { payload: { players: [''] } },
+    { payload: 'text' },
+    { payload: { players: 5 } },
+    { ref: 1 },
+    {}
+  ]) {
     client.send({ ...HEARTBEAT, ...answer })
     await hearsNothing(client)
     server.pass(BEAT_MS)
@@ -35,30 +48,36 @@ void t.test('who answers each heartbeat stays, whatever else the answer says', a
   }
 })
 
-void t.test('one answer sets the count to nothing, however many heartbeats it is late', async (t) => {
-  const server = await start(t)
-  const client = await joinAs(t, server.url, server.games.get('Ann')!)
-  for (let round = 0; round < 2; round++) {
-    for (let tick = 0; tick < 2; tick++) {
-      server.pass(BEAT_MS)
-      t.same(await client.nextJson(), HEARTBEAT)
+void t.test(
+  'one answer sets the count to nothing, however many heartbeats it is late',
+  async (t) => {
+    const server = await start(t)
+    const client = await joinAs(t, server.url, server.games.get('Ann')!)
+    for (let round = 0; round < 2; round++) {
+      for (let tick = 0; tick < 2; tick++) {
+        server.pass(BEAT_MS)
+        t.same(await client.nextJson(), HEARTBEAT)
+      }
+      client.send(HEARTBEAT)
+      await hearsNothing(client)
     }
-    client.send(HEARTBEAT)
-    await hearsNothing(client)
   }
-})
+)
 
-void t.test('who does not authenticate is sent nothing, and closed 4001 at the fourth tick', async (t) => {
-  const server = await start(t)
-  const client = await connect(t, server.url)
-  await hearsNothing(client)
-  for (let tick = 1; tick <= 3; tick++) {
-    server.pass(BEAT_MS)
+void t.test(
+  'who does not authenticate is sent nothing, and closed 4001 at the fourth tick',
+  async (t) => {
+    const server = await start(t)
+    const client = await connect(t, server.url)
     await hearsNothing(client)
+    for (let tick = 1; tick <= 3; tick++) {
+      server.pass(BEAT_MS)
+      await hearsNothing(client)
+    }
+    server.pass(BEAT_MS)
+    t.same(await client.closed, GOODBYE)
   }
-  server.pass(BEAT_MS)
-  t.same(await client.closed, GOODBYE)
-})
+)
 
 void t.test('the ticks before authentication count', async (t) => {
   const server = await start(t)
@@ -101,7 +120,11 @@ async function status (client: Client, game: string): Promise<any> {
 }
 
 /** So many beats pass; these clients answer them. */
-async function beats (server: Awaited<ReturnType<typeof start>>, count: number, ...clients: Client[]): Promise<void> {
+async function beats (
+  server: Awaited<ReturnType<typeof start>>,
+  count: number,
+  ...clients: Client[]
+): Promise<void> {
   for (let beat = 0; beat < count; beat++) {
     server.pass(BEAT_MS)
     for (const client of clients) {
@@ -113,35 +136,57 @@ async function beats (server: Awaited<ReturnType<typeof start>>, count: number, 
   }
 }
 
-void t.test('a game is online for 60 s after it was seen, and is said to be gone 60 s after its last socket', async (t) => {
-  const server = await start(t)
-  const [ann, bob] = [server.games.get('Ann')!, server.games.get('Bob')!]
-  const watcher = await joinAs(t, server.url, ann, ALL)
-  const sockets = [await joinAs(t, server.url, bob, { players: ['Bo'] }), await joinAs(t, server.url, bob)]
-  t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
-  await hearsNothing(watcher)
-  await beats(server, 1, watcher)
-  for (const socket of sockets) socket.close()
-  await server.untilGone('Bob')
+void t.test(
+  'a game is online for 60 s after it was seen, and is said to be gone 60 s after its last socket',
+  async (t) => {
+    const server = await start(t)
+    const [ann, bob] = [server.games.get('Ann')!, server.games.get('Bob')!]
+    const watcher = await joinAs(t, server.url, ann, ALL)
+    const sockets = [
+      await joinAs(t, server.url, bob, { players: ['Bo'] }),
+      await joinAs(t, server.url, bob)
+    ]
+    t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
+    await hearsNothing(watcher)
+    await beats(server, 1, watcher)
+    for (const socket of sockets) socket.close()
+    await server.untilGone('Bob')
 
-  await beats(server, 2, watcher)
-  server.pass(BEAT_MS - 1)
-  t.same(await status(watcher, 'Bob'), ['Bo'], 'closing does not end it at once')
-  await beats({ ...server, pass: () => server.pass(1) }, 1, watcher)
-  t.equal(await status(watcher, 'Bob'), 'unknown game', '60 s after it authenticated')
-  watcher.send({ event: 'tells/send', ref: 1, payload: { from_name: 'x', to_game: 'Bob', to_name: 'Bo', sent_at: '2018-01-01T00:00:00Z', message: '' } })
-  t.match(await watcher.nextJson(), { error: 'game offline' })
+    await beats(server, 2, watcher)
+    server.pass(BEAT_MS - 1)
+    t.same(await status(watcher, 'Bob'), ['Bo'], 'closing does not end it at once')
+    await beats({ ...server, pass: () => server.pass(1) }, 1, watcher)
+    t.equal(await status(watcher, 'Bob'), 'unknown game', '60 s after it authenticated')
+    watcher.send({
+      event: 'tells/send',
+      ref: 1,
+      payload: {
+        from_name: 'x',
+        to_game: 'Bob',
+        to_name: 'Bo',
+        sent_at: '2018-01-01T00:00:00Z',
+        message: ''
+      }
+    })
+    t.match(await watcher.nextJson(), { error: 'game offline' })
 
-  server.pass(BEAT_MS - 1)
-  await hearsNothing(watcher)
-  server.pass(1)
-  const both: any[] = [await watcher.nextJson(), await watcher.nextJson()].sort((a: any, b: any) => a.event < b.event ? -1 : 1)
-  t.match(both, [{ event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } }, HEARTBEAT], '60 s after its last socket')
+    server.pass(BEAT_MS - 1)
+    await hearsNothing(watcher)
+    server.pass(1)
+    const both: any[] = [await watcher.nextJson(), await watcher.nextJson()].sort(
+      (a: any, b: any) => (a.event < b.event ? -1 : 1)
+    )
+    t.match(
+      both,
+      [{ event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } }, HEARTBEAT],
+      '60 s after its last socket'
+    )
 
-  await joinAs(t, server.url, bob)
-  t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
-  t.same(await status(watcher, 'Bob'), [], 'with nobody of before')
-})
+    await joinAs(t, server.url, bob)
+    t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
+    t.same(await status(watcher, 'Bob'), [], 'with nobody of before')
+  }
+)
 
 void t.test('a game that comes back within 60 s has not been gone', async (t) => {
   const server = await start(t)
@@ -157,35 +202,52 @@ void t.test('a game that comes back within 60 s has not been gone', async (t) =>
   t.not(await status(watcher, 'Bob'), 'unknown game')
 })
 
-void t.test('signs of life are heartbeats, signing in and out, subscribing and unsubscribing, and no others', async (t) => {
-  const signs = [
-    [true, { event: 'heartbeat' }],
-    [true, { event: 'players/sign-in', payload: { name: 'Cy' } }],
-    [true, { event: 'players/sign-out', payload: { name: 'Bo' } }],
-    [true, { event: 'channels/subscribe', payload: { channel: 'gossip' } }],
-    [true, { event: 'channels/unsubscribe', payload: { channel: 'testing' } }],
-    [false, { event: 'channels/send', payload: { channel: 'testing' } }],
-    [false, { event: 'players/status', ref: 1 }],
-    [false, { event: 'games/status' }]
-  ] as const
-  for (const [isSign, sign] of signs) {
-    await t.test(sign.event, async (t) => {
-      // Nobody is closed for silence meanwhile.
-      const server = await start(t, 3_600_000)
-      const game = await joinAs(t, server.url, server.games.get('Bob')!, { ...ALL, channels: ['testing'], players: ['Bo'] })
-      const other = await joinAs(t, server.url, server.games.get('Ann')!, ALL)
-      server.pass(40_000)
-      other.send(HEARTBEAT)
-      game.send(sign)
-      game.send('{')
-      while (await game.next() !== '{"status":"unknown"}');
-      other.send('{')
-      while (await other.next() !== '{"status":"unknown"}');
-      server.pass(40_000)
-      t.equal(await status(other, 'Bob') === 'unknown game', !isSign)
-      if (isSign) return
-      game.send({ event: 'tells/send', ref: 1, payload: { to_game: 'Ann', from_name: 'Bo', to_name: 'Al', sent_at: '2018-01-01T00:00:00Z', message: '' } })
-      t.match(await game.nextJson(), { error: 'game offline' }, 'the sender\'s own')
-    })
+void t.test(
+  'signs of life are heartbeats, signing in and out, subscribing and unsubscribing, and no others',
+  async (t) => {
+    const signs = [
+      [true, { event: 'heartbeat' }],
+      [true, { event: 'players/sign-in', payload: { name: 'Cy' } }],
+      [true, { event: 'players/sign-out', payload: { name: 'Bo' } }],
+      [true, { event: 'channels/subscribe', payload: { channel: 'gossip' } }],
+      [true, { event: 'channels/unsubscribe', payload: { channel: 'testing' } }],
+      [false, { event: 'channels/send', payload: { channel: 'testing' } }],
+      [false, { event: 'players/status', ref: 1 }],
+      [false, { event: 'games/status' }]
+    ] as const
+    for (const [isSign, sign] of signs) {
+      await t.test(sign.event, async (t) => {
+        // Nobody is closed for silence meanwhile.
+        const server = await start(t, 3_600_000)
+        const game = await joinAs(t, server.url, server.games.get('Bob')!, {
+          ...ALL,
+          channels: ['testing'],
+          players: ['Bo']
+        })
+        const other = await joinAs(t, server.url, server.games.get('Ann')!, ALL)
+        server.pass(40_000)
+        other.send(HEARTBEAT)
+        game.send(sign)
+        game.send('{')
+        while ((await game.next()) !== '{"status":"unknown"}');
+        other.send('{')
+        while ((await other.next()) !== '{"status":"unknown"}');
+        server.pass(40_000)
+        t.equal((await status(other, 'Bob')) === 'unknown game', !isSign)
+        if (isSign) return
+        game.send({
+          event: 'tells/send',
+          ref: 1,
+          payload: {
+            to_game: 'Ann',
+            from_name: 'Bo',
+            to_name: 'Al',
+            sent_at: '2018-01-01T00:00:00Z',
+            message: ''
+          }
+        })
+        t.match(await game.nextJson(), { error: 'game offline' }, "the sender's own")
+      })
+    }
   }
-})
+)

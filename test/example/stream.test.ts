@@ -70,7 +70,9 @@ void t.test('a client that does not read holds the generator, and loses nothing'
   t.ok(made < TOKENS, `${made} tokens were made for a client that reads nothing`)
   client.socket.resume()
   const tokens: unknown[] = []
-  for (let n = 0; n < TOKENS; n++) tokens.push((await client.nextJson<{ text: string }>()).text.replaceAll('.', ''))
+  for (let n = 0; n < TOKENS; n++) {
+    tokens.push((await client.nextJson<{ text: string }>()).text.replaceAll('.', ''))
+  }
   t.same(tokens, Array.from({ length: TOKENS }, (_none, n) => `${n}`))
   t.same(await client.nextJson(), { event: 'done', cancelled: false })
 })

@@ -4,7 +4,11 @@ import { asyncapi, type AsyncApiDocument, type AsyncApiOptions } from '../../src
 import { buildApp, type App, type Teardown } from './server.ts'
 
 /** The document of these routes, and the app that made it. */
-export async function describe (t: Teardown, routes: (app: App) => unknown, options: AsyncApiOptions = {}): Promise<{ app: App, document: AsyncApiDocument }> {
+export async function describe (
+  t: Teardown,
+  routes: (app: App) => unknown,
+  options: AsyncApiOptions = {}
+): Promise<{ app: App, document: AsyncApiDocument }> {
   const { app } = buildApp(t)
   await app.register(websock)
   await app.register(asyncapi, options)
@@ -17,7 +21,11 @@ const parser = new Parser()
 
 /** All that AsyncAPI's own parser has to say, hints too; nothing when the document is valid. */
 export async function diagnose (document: string | object): Promise<string[]> {
-  const { diagnostics, document: parsed } = await parser.parse(typeof document === 'string' ? document : JSON.stringify(document))
-  const found = diagnostics.map(({ code, message, path }) => `${String(code)} at ${path.join('/')}: ${message}`)
+  const { diagnostics, document: parsed } = await parser.parse(
+    typeof document === 'string' ? document : JSON.stringify(document)
+  )
+  const found = diagnostics.map(
+    ({ code, message, path }) => `${String(code)} at ${path.join('/')}: ${message}`
+  )
   return parsed === undefined ? [...found, 'not parsed'] : found
 }

@@ -23,7 +23,18 @@ export interface Program {
 
 export const REDIS: Program = {
   name: 'redis-server',
-  args: (port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+  args: (port, folder) => [
+    '--port',
+    `${port}`,
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--save',
+    '',
+    '--appendonly',
+    'no'
+  ],
   ready: /Ready to accept connections/,
   taken: /Address already in use/
 }
@@ -52,7 +63,10 @@ export class Broker {
   async start (): Promise<void> {
     const path = findProgram(this.#program.name)
     if (path === undefined) throw new Error(`${this.#program.name} is not on the PATH`)
-    const child = spawn(path, this.#program.args(this.port, this.folder), { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.folder })
+    const child = spawn(path, this.#program.args(this.port, this.folder), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: this.folder
+    })
     this.#child = child
     // A test that throws where nobody catches is over without its teardown.
     const killAtExit = (): void => { child.kill('SIGKILL') }
@@ -94,7 +108,14 @@ export class Broker {
   async freeze (): Promise<void> {
     const child = this.#child
     child?.kill('SIGSTOP')
-    while (child?.pid !== undefined && child.exitCode === null && existsSync('/proc/self/stat') && !isStopped(child.pid)) await nextTurn()
+    while (
+      child?.pid !== undefined &&
+      child.exitCode === null &&
+      existsSync('/proc/self/stat') &&
+      !isStopped(child.pid)
+    ) {
+      await nextTurn()
+    }
   }
 
   thaw (): void {
@@ -119,7 +140,11 @@ export async function startRedis (t: Teardown): Promise<Broker> {
 }
 
 /** With more arguments, and what is done in its folder before it starts. */
-export async function startNats (t: Teardown, args: readonly string[] = [], prepare?: (folder: string) => Promise<void>): Promise<Broker> {
+export async function startNats (
+  t: Teardown,
+  args: readonly string[] = [],
+  prepare?: (folder: string) => Promise<void>
+): Promise<Broker> {
   return startBroker(t, { ...NATS, args: (...given) => [...NATS.args(...given), ...args] }, prepare)
 }
 
@@ -128,8 +153,15 @@ export async function createRedis (t: Teardown): Promise<Broker> {
   return createBroker(t, REDIS)
 }
 
-/** Started for one test, killed when that ends. A string is what stands in `sentinel.conf` of its folder. */
-export async function startBroker (t: Teardown, program: Program, prepare?: string | ((folder: string) => Promise<void>)): Promise<Broker> {
+/**
+ * Started for one test, killed when that ends. A string is what stands in `sentinel.conf` of its
+ * folder.
+ */
+export async function startBroker (
+  t: Teardown,
+  program: Program,
+  prepare?: string | ((folder: string) => Promise<void>)
+): Promise<Broker> {
   for (let attempt = 1; ; attempt++) {
     const broker = await createBroker(t, program)
     if (typeof prepare === 'string') await writeFile(join(broker.folder, 'sentinel.conf'), prepare)
@@ -154,14 +186,20 @@ async function createBroker (t: Teardown, program: Program): Promise<Broker> {
   return broker
 }
 
-async function untilPrinted (child: ChildProcess, { name, ready }: Pick<Program, 'name' | 'ready'>): Promise<void> {
+async function untilPrinted (
+  child: ChildProcess,
+  { name, ready }: Pick<Program, 'name' | 'ready'>
+): Promise<void> {
   const printed: string[] = []
   await new Promise<void>((resolve, reject) => {
     const fail = (why: string) => (): void => {
       clearTimeout(timer)
       reject(new Error(`${name} ${why}:\n${printed.join('\n')}`))
     }
-    const timer = setTimeout(fail(`did not print ${ready} within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const timer = setTimeout(
+      fail(`did not print ${ready} within ${START_TIMEOUT_MS} ms`),
+      START_TIMEOUT_MS
+    )
     child.once('error', reject)
     // Not `exit`: what it printed before it ended comes until `close`.
     child.once('close', fail('ended'))
@@ -189,5 +227,7 @@ export async function findFreePort (): Promise<number> {
 /** The state of each of its threads in /proc, behind the name in parentheses (proc(5)). */
 function isStopped (pid: number): boolean {
   const threads = `/proc/${pid}/task`
-  return readdirSync(threads).every((thread) => /\) T /.test(readFileSync(`${threads}/${thread}/stat`, 'latin1')))
+  return readdirSync(threads).every((thread) =>
+    /\) T /.test(readFileSync(`${threads}/${thread}/stat`, 'latin1'))
+  )
 }

@@ -6,26 +6,40 @@ import type { Teardown } from './server.ts'
 
 /** The path of a program, or undefined. */
 export function findProgram (name: string): string | undefined {
-  return (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
-/** For `t.test(name, { skip: … })`: a reason when the program is not there. In CI it must be, so there the test fails instead. */
+/**
+ * For `t.test(name, { skip: … })`: a reason when the program is not there. In CI it must be, so
+ * there the test fails instead.
+ */
 export function skipWithout (name: string): string | false {
-  return findProgram(name) !== undefined || process.env['CI'] === 'true' ? false : `${name} is not on the PATH`
+  return findProgram(name) !== undefined || process.env['CI'] === 'true'
+    ? false
+    : `${name} is not on the PATH`
 }
 
 /** One for all tests of a file. */
 let browser: Promise<Browser> | undefined
 
-/** A page in a context of its own: cookies, storage and cache are fresh. What the page throws or logs as an error is kept in `problems`. */
-export async function openPage (t: Teardown, url: string): Promise<{ page: Page, problems: string[] }> {
+/**
+ * A page in a context of its own: cookies, storage and cache are fresh. What the page throws or
+ * logs as an error is kept in `problems`.
+ */
+export async function openPage (
+  t: Teardown,
+  url: string
+): Promise<{ page: Page, problems: string[] }> {
   const context = await (await (browser ??= startBrowser())).newContext()
   t.teardown(() => context.close())
   context.setDefaultTimeout(20_000)
@@ -44,7 +58,15 @@ async function startBrowser (): Promise<Browser> {
   const started = await chromium.launch({
     executablePath,
     headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync'
+    ]
   })
   tap.teardown(() => started.close())
   return started

@@ -11,7 +11,8 @@ export interface Closed {
 export type Data = string | Buffer
 
 /**
- * A real client whose waiting fails instead of hanging: `next()` rejects when the socket closes, and after 5 s.
+ * A real client whose waiting fails instead of hanging: `next()` rejects when the socket closes,
+ * and after 5 s.
  */
 export class Client {
   readonly socket: WebSocket
@@ -40,7 +41,11 @@ export class Client {
   async next (timeoutMs = 5000): Promise<Data> {
     const deadline = performance.now() + timeoutMs
     while (this.received.length === this.#taken) {
-      if (this.#closed !== undefined) throw new Error(`closed ${this.#closed.code} ${this.#closed.reason} while waiting for a frame`)
+      if (this.#closed !== undefined) {
+        throw new Error(
+          `closed ${this.#closed.code} ${this.#closed.reason} while waiting for a frame`
+        )
+      }
       const left = deadline - performance.now()
       if (left <= 0) throw new Error(`no frame within ${timeoutMs} ms`)
       await new Promise<void>((resolve) => {
@@ -56,7 +61,9 @@ export class Client {
   }
 
   send (data: unknown): void {
-    this.socket.send(typeof data === 'string' || data instanceof Uint8Array ? data : JSON.stringify(data))
+    this.socket.send(
+      typeof data === 'string' || data instanceof Uint8Array ? data : JSON.stringify(data)
+    )
   }
 
   close (code?: number, reason?: string): void {
@@ -65,7 +72,11 @@ export class Client {
 }
 
 /** Opens a connection and waits for the 101. Rejects with the status when it is refused. */
-export async function connect (t: Teardown, url: string, options: ClientOptions & { protocols?: string[] } = {}): Promise<Client & { response: IncomingMessage }> {
+export async function connect (
+  t: Teardown,
+  url: string,
+  options: ClientOptions & { protocols?: string[] } = {}
+): Promise<Client & { response: IncomingMessage }> {
   const { protocols = [], ...rest } = options
   const socket = new WebSocket(url, protocols, rest)
   t.teardown(() => socket.terminate())
@@ -80,7 +91,12 @@ export async function connect (t: Teardown, url: string, options: ClientOptions 
 }
 
 /** What the server answers to one message on a connection of its own. */
-export async function ask (t: Teardown, url: string, message: unknown, options: ClientOptions = {}): Promise<Data> {
+export async function ask (
+  t: Teardown,
+  url: string,
+  message: unknown,
+  options: ClientOptions = {}
+): Promise<Data> {
   const client = await connect(t, url, options)
   client.send(message)
   return client.next()
@@ -93,8 +109,14 @@ export interface Refusal {
   json: () => { statusCode: number, code?: string, error?: string, message: string }
 }
 
-/** Asks for an upgrade that is expected to be refused. Rejects when it is not. Resolves when the server has closed TCP. */
-export async function refused (url: string, options: ClientOptions & { protocols?: string[] } = {}): Promise<Refusal> {
+/**
+ * Asks for an upgrade that is expected to be refused. Rejects when it is not. Resolves when the
+ * server has closed TCP.
+ */
+export async function refused (
+  url: string,
+  options: ClientOptions & { protocols?: string[] } = {}
+): Promise<Refusal> {
   const { protocols = [], ...rest } = options
   const socket = new WebSocket(url, protocols, rest)
   return new Promise((resolve, reject) => {
@@ -106,7 +128,12 @@ export async function refused (url: string, options: ClientOptions & { protocols
       response.on('error', reject)
       response.socket.on('close', () => {
         const body = Buffer.concat(chunks).toString()
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body, json: () => JSON.parse(body) as ReturnType<Refusal['json']> })
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body,
+          json: () => JSON.parse(body) as ReturnType<Refusal['json']>
+        })
       })
     })
   })

@@ -36,13 +36,16 @@ export class Session {
     this.node = node
     this.topic = topic
     this.name = name
-    this.socket = new WebSocket(`ws://127.0.0.1:${node.port}/${topic}?name=${name}`, { perMessageDeflate: false })
+    this.socket = new WebSocket(`ws://127.0.0.1:${node.port}/${topic}?name=${name}`, {
+      perMessageDeflate: false
+    })
     this.socket.on('error', () => {}).on('close', () => { this.closedAt = Date.now() })
     this.socket.on('message', (data: Buffer) => {
       const text = data.toString()
       if (text === 'ready') this.isReady = true
-      else if (text.startsWith('gap ')) this.gaps.push({ from: Number(text.slice('gap '.length)), to: Date.now() })
-      else this.received.push(JSON.parse(text) as Publication)
+      else if (text.startsWith('gap ')) {
+        this.gaps.push({ from: Number(text.slice('gap '.length)), to: Date.now() })
+      } else this.received.push(JSON.parse(text) as Publication)
     })
   }
 
@@ -62,7 +65,10 @@ export interface NodeEnd {
   readonly lost: number
 }
 
-/** Processes at one broker, with clients, that are killed, stopped, cut off and left without their broker. */
+/**
+ * Processes at one broker, with clients, that are killed, stopped, cut off and left without their
+ * broker.
+ */
 export class FaultyCluster {
   readonly sessions: Session[] = []
   /** When nothing was wrong anywhere. */
@@ -90,13 +96,20 @@ export class FaultyCluster {
 
   /** Clients connect again that have lost their node, all is subscribed: the next window begins. */
   async settle (): Promise<void> {
-    const here = new Set(this.sessions.filter(({ closedAt }) => closedAt === Infinity).map(({ name }) => name))
+    const here = new Set(
+      this.sessions.filter(({ closedAt }) => closedAt === Infinity).map(({ name }) => name)
+    )
     for (let n = 0; n < this.#clients; n++) {
       const node = this.nodes[n % this.nodes.length] as ServerProcess
-      if (!here.has(`c${n}`)) this.sessions.push(new Session(node, Math.floor(n / this.nodes.length) % TOPICS, `c${n}`))
+      if (!here.has(`c${n}`)) {
+        this.sessions.push(new Session(node, Math.floor(n / this.nodes.length) % TOPICS, `c${n}`))
+      }
     }
     await until(() => this.#open.length === this.#clients, 'all clients are connected')
-    await untilAnswered(async () => (await this.#askAll<boolean>('is ready')).every(Boolean), 'all nodes are ready')
+    await untilAnswered(
+      async () => (await this.#askAll<boolean>('is ready')).every(Boolean),
+      'all nodes are ready'
+    )
     this.#openedAt = Date.now() + MARGIN_MS
     for (const session of this.#open) session.readyAt = Math.min(session.readyAt, this.#openedAt)
   }
@@ -128,8 +141,9 @@ export class FaultyCluster {
   }
 
   /**
-   * Ends the window, and lets nothing pass between a node and the broker until the node has noticed, and for so long.
-   * Rejects when it does not notice in time, and when presence is not right meanwhile.
+   * Ends the window, and lets nothing pass between a node and the broker until the node has
+   * noticed, and for so long. Rejects when it does not notice in time, and when presence is not
+   * right meanwhile.
    */
   async cutOff (index: number, ms: number): Promise<number> {
     this.#closeWindow()
@@ -137,11 +151,19 @@ export class FaultyCluster {
     const before = this.#countGaps(({ node: its }) => its === node)
     const from = Date.now()
     path.blackHole()
-    await untilAnswered(async () => !await node.ask<boolean>('is ready'), 'the node that is cut off is not ready')
+    await untilAnswered(
+      async () => !(await node.ask<boolean>('is ready')),
+      'the node that is cut off is not ready'
+    )
     const noticedMs = Date.now() - from
     if (noticedMs > NOTICED_MS) throw new Error(`noticed after ${noticedMs} ms`)
     const isOn = (session: Session): boolean => session.node === node
-    for (const each of this.nodes) await this.#untilPresent(each, this.#open.filter((session) => isOn(session) === (each === node)))
+    for (const each of this.nodes) {
+      await this.#untilPresent(
+        each,
+        this.#open.filter((session) => isOn(session) === (each === node))
+      )
+    }
     await this.run(Math.max(0, from + ms - Date.now()))
     path.heal()
     await this.#untilTold(before)
@@ -149,8 +171,14 @@ export class FaultyCluster {
     return noticedMs
   }
 
-  /** Ends the window, and does something to the broker. Where it loses something, resolves when each client has been told of a gap. */
-  async withBroker (happen: (broker: FaultyBroker) => Promise<void>, losesAll: boolean): Promise<void> {
+  /**
+   * Ends the window, and does something to the broker. Where it loses something, resolves when each
+   * client has been told of a gap.
+   */
+  async withBroker (
+    happen: (broker: FaultyBroker) => Promise<void>,
+    losesAll: boolean
+  ): Promise<void> {
     this.#closeWindow()
     const before = this.#countGaps(() => true)
     await happen(this.#broker)
@@ -183,7 +211,10 @@ export class FaultyCluster {
 
   async #untilPresent (node: ServerProcess, sessions: readonly Session[]): Promise<void> {
     const expected = sessions.map(({ name }) => name).sort().join()
-    await untilAnswered(async () => (await node.ask<string[]>('presence')).join() === expected, 'presence is right')
+    await untilAnswered(
+      async () => (await node.ask<string[]>('presence')).join() === expected,
+      'presence is right'
+    )
   }
 
   #countGaps (isMeant: (session: Session) => boolean): Map<Session, number> {
@@ -191,7 +222,10 @@ export class FaultyCluster {
   }
 
   async #untilTold (before: ReadonlyMap<Session, number>): Promise<void> {
-    await until(() => [...before].every(([{ gaps }, count]) => gaps.length > count), 'each client is told of the gap')
+    await until(
+      () => [...before].every(([{ gaps }, count]) => gaps.length > count),
+      'each client is told of the gap'
+    )
   }
 
   async #noteEnd (node: ServerProcess): Promise<void> {

@@ -1,4 +1,12 @@
-import { MARGIN_MS, TOPICS, type FaultyCluster, type NodeEnd, type Publication, type Session, type Window } from './cluster-faults.ts'
+import {
+  MARGIN_MS,
+  TOPICS,
+  type FaultyCluster,
+  type NodeEnd,
+  type Publication,
+  type Session,
+  type Window
+} from './cluster-faults.ts'
 
 export interface Verdict {
   /** Publications of the time when all was well, times those who were to receive them. */
@@ -7,7 +15,10 @@ export interface Verdict {
   twice: number
   /** Publications of the time when all was well that came after a later one of their publisher. */
   outOfOrder: number
-  /** The same of other times: a broker that stood still, or was cut off, may deliver what its publisher counts as lost. */
+  /**
+   * The same of other times: a broker that stood still, or was cut off, may deliver what its
+   * publisher counts as lost.
+   */
   late: number
   received: number
   /** Publications that were missed while something was wrong, times those who missed them. */
@@ -17,8 +28,21 @@ export interface Verdict {
 }
 
 /** Holds what each session received against what it should have. */
-export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'sessions' | 'windows' | 'ends'>): Verdict {
-  const verdict: Verdict = { expected: 0, missing: 0, twice: 0, outOfOrder: 0, late: 0, received: 0, lost: 0, untold: 0 }
+export function judge ({
+  sessions,
+  windows,
+  ends
+}: Pick<FaultyCluster, 'sessions' | 'windows' | 'ends'>): Verdict {
+  const verdict: Verdict = {
+    expected: 0,
+    missing: 0,
+    twice: 0,
+    outOfOrder: 0,
+    late: 0,
+    received: 0,
+    lost: 0,
+    untold: 0
+  }
   const blamed = new Map<number, Set<string>>()
   for (let topic = 0; topic < TOPICS; topic++) {
     const readers = sessions.filter((session) => session.topic === topic)
@@ -31,13 +55,21 @@ export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'session
         const isMissing = !seen.has(`${from} ${n}`)
         const isTold = isMissing && wasTold(session, at)
         const window = windowOf(at, windows)
-        // A node that was told of a gap was not up, though nothing was done to it: the machine may have been busy for too long.
-        if (window !== undefined && !isTold && session.readyAt <= window.from && session.closedAt >= window.to) {
+        // A node that was told of a gap was not up, though nothing was done to it: the machine may
+        // have been busy for too long.
+        if (
+          window !== undefined &&
+          !isTold &&
+          session.readyAt <= window.from &&
+          session.closedAt >= window.to
+        ) {
           verdict.expected++
           if (isMissing) verdict.missing++
         } else if (isMissing) {
           verdict.lost++
-          if (!isTold && !diedWithIt(publication, ends)) blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
+          if (!isTold && !diedWithIt(publication, ends)) {
+            blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
+          }
         }
       }
     }
@@ -50,7 +82,11 @@ export function judge ({ sessions, windows, ends }: Pick<FaultyCluster, 'session
 }
 
 /** All that came to it. */
-function judgeOrder ({ received }: Session, windows: readonly Window[], verdict: Verdict): Set<string> {
+function judgeOrder (
+  { received }: Session,
+  windows: readonly Window[],
+  verdict: Verdict
+): Set<string> {
   const last = new Map<number, number>()
   const seen = new Set<string>()
   for (const { from, n, at } of received) {
@@ -77,7 +113,10 @@ function diedWithIt ({ from, at }: Publication, ends: readonly NodeEnd[]): boole
   return ends.some((end) => end.pid === from && at > end.at - MARGIN_MS)
 }
 
-/** All publications on a topic that somebody received, and those between two of them that nobody did. */
+/**
+ * All publications on a topic that somebody received, and those between two of them that nobody
+ * did.
+ */
 function readPublished (readers: readonly Session[]): Publication[] {
   const byNode = new Map<number, Map<number, Publication>>()
   for (const publication of readers.flatMap(({ received }) => received)) {

@@ -9,10 +9,15 @@ export interface TestNode extends TestServer {
 }
 
 /**
- * A server whose clients join rooms at `/rooms/:room`. They are told `ready ADDRESS`; what reaches them otherwise is echoed: `info X`, `gap`, `+KEY=META`
- * and `-KEY` of presence. They may say `track KEY META`, `untrack KEY`, `leave` and `list`.
+ * A server whose clients join rooms at `/rooms/:room`. They are told `ready ADDRESS`; what reaches
+ * them otherwise is echoed: `info X`, `gap`, `+KEY=META` and `-KEY` of presence. They may say
+ * `track KEY META`, `untrack KEY`, `leave` and `list`.
  */
-export async function startNode (t: Teardown, engine: Engine | undefined, routes: (app: App) => void = () => {}): Promise<TestNode> {
+export async function startNode (
+  t: Teardown,
+  engine: Engine | undefined,
+  routes: (app: App) => void = () => {}
+): Promise<TestNode> {
   const server = await startServer(t, (app) => {
     app.get('/rooms/:room', {
       schema: { params: Type.Object({ room: Type.String() }) },
@@ -28,12 +33,18 @@ export async function startNode (t: Teardown, engine: Engine | undefined, routes
           if (verb === 'leave') ws.unsubscribe(room)
           return ws.push(`did ${String(data)}`)
         },
-        handleInfo: (info, _room, ws) => ws.push(info instanceof Uint8Array ? info : `info ${typeof info === 'string' ? info : JSON.stringify(info)}`),
+        handleInfo: (info, _room, ws) =>
+          ws.push(
+            info instanceof Uint8Array
+              ? info
+              : `info ${typeof info === 'string' ? info : JSON.stringify(info)}`
+          ),
         handleGap: (_gap: GapInfo, _room, ws) => ws.push('gap'),
-        handlePresence: ({ joins, leaves }: PresenceDiff, _room, ws) => ws.push([
-          ...leaves.map(({ key }) => `-${key}`).sort(),
-          ...joins.map(({ key, meta }) => `+${key}=${JSON.stringify(meta)}`).sort()
-        ])
+        handlePresence: ({ joins, leaves }: PresenceDiff, _room, ws) =>
+          ws.push([
+            ...leaves.map(({ key }) => `-${key}`).sort(),
+            ...joins.map(({ key, meta }) => `+${key}=${JSON.stringify(meta)}`).sort()
+          ])
       }
     })
     routes(app)
@@ -55,7 +66,10 @@ export function addressOf (client: Client): string {
   return addresses.get(client) ?? ''
 }
 
-/** Resolves when it holds; rejects after 15 s. Looks again and again, because nobody tells when it does. */
+/**
+ * Resolves when it holds; rejects after 15 s. Looks again and again, because nobody tells when it
+ * does.
+ */
 export async function until (condition: () => boolean, words: string): Promise<void> {
   const deadline = performance.now() + 15_000
   while (!condition()) {

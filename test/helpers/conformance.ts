@@ -1,4 +1,8 @@
-import { engineConformance, skipReason, type EngineHarness } from '../../src/testing/engines/index.ts'
+import {
+  engineConformance,
+  skipReason,
+  type EngineHarness
+} from '../../src/testing/engines/index.ts'
 
 /** Of tap's test, what is needed here; it runs one sub-test after the other. */
 interface Parent {

@@ -18,7 +18,10 @@ export interface Script {
   readonly small: boolean
   /** The client reads nothing until all is sent, and messages may ask for more than TCP takes. */
   readonly stuck: boolean
-  /** The socket fails: the client resets it behind the last two chunks, or messages have the handler do it. What was on its way then is anybody's guess. */
+  /**
+   * The socket fails: the client resets it behind the last two chunks, or messages have the handler
+   * do it. What was on its way then is anybody's guess.
+   */
   readonly rough: 'reset' | 'handler' | undefined
 }
 
@@ -54,19 +57,45 @@ const LIMITS = { large: 80_000, small: 300 } as const
 const MAX_BUFFERED_BYTES = 2 ** 28
 const CLOSE_TIMEOUT_MS = 10_000
 
-export async function startServers (t: Teardown, tls?: { readonly key: Buffer, readonly cert: Buffer }): Promise<Servers> {
+export async function startServers (
+  t: Teardown,
+  tls?: { readonly key: Buffer, readonly cert: Buffer }
+): Promise<Servers> {
   const lives = new Map<string, Life>()
-  const ours = await startServer(t, (app) => {
-    for (const [size, maxMessageBytes] of Object.entries(LIMITS)) declareRoute(app, `/${size}`, { maxMessageBytes, maxBufferedBytes: MAX_BUFFERED_BYTES }, lives)
-  }, { level: 'silent', websock: { closeTimeoutMs: CLOSE_TIMEOUT_MS }, ...tls && { fastify: { https: tls } as never } })
+  const ours = await startServer(
+    t,
+    (app) => {
+      for (const [size, maxMessageBytes] of Object.entries(LIMITS)) {
+        declareRoute(
+          app,
+          `/${size}`,
+          { maxMessageBytes, maxBufferedBytes: MAX_BUFFERED_BYTES },
+          lives
+        )
+      }
+    },
+    {
+      level: 'silent',
+      websock: { closeTimeoutMs: CLOSE_TIMEOUT_MS },
+      ...(tls && { fastify: { https: tls } as never })
+    }
+  )
   const ws = await startReference(t, tls, (request) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://x')
-    return { life: lives.get(searchParams.get('n') ?? '') as Life, maxPayload: LIMITS[pathname.slice(1) as keyof typeof LIMITS] }
+    return {
+      life: lives.get(searchParams.get('n') ?? '') as Life,
+      maxPayload: LIMITS[pathname.slice(1) as keyof typeof LIMITS]
+    }
   }, CLOSE_TIMEOUT_MS)
   return { ports: { ours: ours.port, ws }, lives, tls: tls !== undefined }
 }
 
-function declareRoute (app: TestServer['app'], path: string, websocketOptions: WebsocketOptions, lives: ReadonlyMap<string, Life>): void {
+function declareRoute (
+  app: TestServer['app'],
+  path: string,
+  websocketOptions: WebsocketOptions,
+  lives: ReadonlyMap<string, Life>
+): void {
   app.get(path, {
     websocketOptions,
     websocketHandler: {
@@ -100,7 +129,8 @@ export interface Answering {
 }
 
 /** What a message asks for. */
-const letterOf = (data: string | Uint8Array): string => typeof data === 'string' ? data.charAt(0) : String.fromCharCode(data[0] ?? 0)
+const letterOf = (data: string | Uint8Array): string =>
+  typeof data === 'string' ? data.charAt(0) : String.fromCharCode(data[0] ?? 0)
 
 export function answerControl (data: Uint8Array, ws: Answering): unknown {
   if (letterOf(data) === 'P') return ws.push(Buffer.from(data))
@@ -117,7 +147,15 @@ export function answer (data: string | Uint8Array, life: Life, ws: Answering): u
   }
   switch (letterOf(data)) {
     case 'A': return later(() => ws.push(data))
-    case 'L': return ws.push([data, 'x'.repeat(200), Buffer.alloc(70, 7), data, pingFrame('listed'), '€'.repeat(50)])
+    case 'L':
+      return ws.push([
+        data,
+        'x'.repeat(200),
+        Buffer.alloc(70, 7),
+        data,
+        pingFrame('listed'),
+        '€'.repeat(50)
+      ])
     case 'N': return
     case 'I':
       ws.post(`info ${data.length}`)
@@ -147,10 +185,23 @@ export function answer (data: string | Uint8Array, life: Life, ws: Answering): u
 const MUCH = Array.from({ length: 5 }, (_none, i) => Buffer.alloc(2 ** 20, i))
 
 const describe = (reason: TerminateReason): string =>
-  [reason.type, ...'code' in reason ? [reason.code] : [], ...'reason' in reason ? [reason.reason] : []].join(' ')
+  [
+    reason.type,
+    ...('code' in reason ? [reason.code] : []),
+    ...('reason' in reason ? [reason.reason] : [])
+  ].join(' ')
 
-/** Runs a script on one of the servers: a chunk is sent when the one before is read and all that came of it is done. */
-export async function perform (t: Teardown, { ports, lives, tls }: Servers, script: Script, name: string, kind: Kind): Promise<Outcome> {
+/**
+ * Runs a script on one of the servers: a chunk is sent when the one before is read and all that
+ * came of it is done.
+ */
+export async function perform (
+  t: Teardown,
+  { ports, lives, tls }: Servers,
+  script: Script,
+  name: string,
+  kind: Kind
+): Promise<Outcome> {
   const { chunks, eager, hasty, small, stuck, rough } = script
   const life: Life = { seen: [], ended: [], socket: undefined, read: 0, script, pending: 0 }
   lives.set(`${name}-${kind}`, life)
@@ -158,7 +209,9 @@ export async function perform (t: Teardown, { ports, lives, tls }: Servers, scri
   client.socket.setNoDelay()
   if (stuck) client.socket.pause()
   const head = Buffer.from(handshake(`/${small ? 'small' : 'large'}?n=${name}-${kind}`))
-  const packets = eager ? [Buffer.concat([head, ...chunks.slice(0, 1)]), ...chunks.slice(1)] : [head, ...chunks]
+  const packets = eager
+    ? [Buffer.concat([head, ...chunks.slice(0, 1)]), ...chunks.slice(1)]
+    : [head, ...chunks]
   let sent = -head.length
   for (const packet of packets) {
     client.write(packet)
@@ -175,7 +228,13 @@ export async function perform (t: Teardown, { ports, lives, tls }: Servers, scri
 }
 
 async function settled (client: RawClient, life: Life, sent: number): Promise<void> {
-  await until(() => client.socket.destroyed || life.socket?.destroyed === true || (life.socket !== undefined && life.read >= sent), 'it is not read')
+  await until(
+    () =>
+      client.socket.destroyed ||
+      life.socket?.destroyed === true ||
+      (life.socket !== undefined && life.read >= sent),
+    'it is not read'
+  )
   for (let quiet = 0; quiet < 3; quiet++) {
     await turn()
     if (life.pending > 0) quiet = -1
@@ -193,16 +252,38 @@ export async function until (condition: () => boolean, otherwise: string): Promi
 /** Frames as odd as they come, and how TCP cuts them. */
 export function buildScript (random: Random, tls = false): Script {
   const small = random(3) === 0
-  const rough = tls ? undefined : pick(random, [undefined, undefined, undefined, undefined, undefined, undefined, undefined, 'reset', 'handler'] as const)
+  const rough = tls
+    ? undefined
+    : pick(random, [
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      'reset',
+      'handler'
+    ] as const)
   const hasty = rough !== undefined || random(6) === 0
   const stuck = rough === undefined && random(30) === 0
   const faultAt = random(3) === 0 ? -1 : random(24)
   const frames: Buffer[] = []
-  const letters = [...rough === 'handler' ? ROUGH_LETTERS : hasty ? HASTY_LETTERS : LETTERS, ...stuck ? ['B', 'B', 'B'] : []]
+  const letters = [
+    ...(rough === 'handler' ? ROUGH_LETTERS : hasty ? HASTY_LETTERS : LETTERS),
+    ...(stuck ? ['B', 'B', 'B'] : [])
+  ]
   for (let left = random(24), at = 0; left >= 0; left--, at++) {
     frames.push(...at === faultAt ? fault(random, small) : good(random, small, letters))
   }
-  return { chunks: chunksOf(random, frames), eager: rough === undefined && random(4) === 0, hasty, small, stuck, rough }
+  return {
+    chunks: chunksOf(random, frames),
+    eager: rough === undefined && random(4) === 0,
+    hasty,
+    small,
+    stuck,
+    rough
+  }
 }
 
 function good (random: Random, small: boolean, letters: readonly string[]): Buffer[] {
@@ -220,7 +301,10 @@ function good (random: Random, small: boolean, letters: readonly string[]): Buff
 }
 
 function control (random: Random): Buffer {
-  return Buffer.concat([Buffer.from(pick(random, ['', '', 'P', 'P', random(40) === 0 ? 'S' : 'p'])), noise(random, pick(random, [0, 1, 3, 124]))])
+  return Buffer.concat([
+    Buffer.from(pick(random, ['', '', 'P', 'P', random(40) === 0 ? 'S' : 'p'])),
+    noise(random, pick(random, [0, 1, 3, 124]))
+  ])
 }
 
 /** What the peer may not send, what ends the connection, and nonsense. */
@@ -231,27 +315,68 @@ function fault (random: Random, small: boolean): Buffer[] {
     case 0: return [encode(random, opcode, payload, { masked: false })]
     case 1: return [encode(random, opcode, payload, { rsv: 1 + random(7) })]
     case 2: return [encode(random, pick(random, [3, 4, 5, 6, 7, 11, 12, 15]), payload)]
-    case 3: return [encode(random, 1, Buffer.concat([payload, Buffer.from([pick(random, [0x80, 0xc0, 0xff, 0xed])])]))]
-    case 4: return [encode(random, 1, payload, { fin: false }), encode(random, 0, Buffer.from([0xe2, 0x82]))]
+    case 3:
+      return [
+        encode(
+          random,
+          1,
+          Buffer.concat([payload, Buffer.from([pick(random, [0x80, 0xc0, 0xff, 0xed])])])
+        )
+      ]
+    case 4:
+      return [
+        encode(random, 1, payload, { fin: false }),
+        encode(random, 0, Buffer.from([0xe2, 0x82]))
+      ]
     case 5: return [encode(random, opcode, Buffer.alloc(small ? 301 + random(300) : 80_001, 'b'))]
-    case 6: return [encode(random, opcode, Buffer.alloc(small ? 200 : 60_000, 'b'), { fin: false }), encode(random, 0, Buffer.alloc(small ? 101 : 20_001, 'b'), { fin: random(2) === 0 })]
+    case 6:
+      return [
+        encode(random, opcode, Buffer.alloc(small ? 200 : 60_000, 'b'), { fin: false }),
+        encode(random, 0, Buffer.alloc(small ? 101 : 20_001, 'b'), { fin: random(2) === 0 })
+      ]
     case 7: return [encode(random, 8, closing(random))]
     case 8: return [encode(random, 8, closing(random)), encode(random, 8, closing(random))]
     case 9: return [encode(random, 0, payload)]
-    case 10: return [encode(random, opcode, payload, { fin: false }), encode(random, opcode, payload)]
-    case 11: return [encode(random, 8 + random(3), noise(random, 3), { fin: random(2) === 0, width: pick(random, [0, 2, 8] as const) })]
-    case 12: return [encode(random, 1, Buffer.from(pick(random, ['S stop', 'F fault', 'S '.repeat(60)])))]
-    case 13: return [encode(random, opcode, payload, { fin: false }), encode(random, 8, closing(random)), encode(random, 0, payload)]
-    case 14: return [encode(random, 9, noise(random, 3)), encode(random, 8, closing(random)), encode(random, opcode, payload)]
-    case 15: return Array.from({ length: 1 + random(40) }, () => encode(random, 9 + random(2), control(random)))
+    case 10:
+      return [encode(random, opcode, payload, { fin: false }), encode(random, opcode, payload)]
+    case 11:
+      return [
+        encode(random, 8 + random(3), noise(random, 3), {
+          fin: random(2) === 0,
+          width: pick(random, [0, 2, 8] as const)
+        })
+      ]
+    case 12:
+      return [encode(random, 1, Buffer.from(pick(random, ['S stop', 'F fault', 'S '.repeat(60)])))]
+    case 13:
+      return [
+        encode(random, opcode, payload, { fin: false }),
+        encode(random, 8, closing(random)),
+        encode(random, 0, payload)
+      ]
+    case 14:
+      return [
+        encode(random, 9, noise(random, 3)),
+        encode(random, 8, closing(random)),
+        encode(random, opcode, payload)
+      ]
+    case 15:
+      return Array.from({ length: 1 + random(40) }, () =>
+        encode(random, 9 + random(2), control(random))
+      )
     default: return [mutateFrame(random)]
   }
 }
 
 function closing (random: Random): Buffer {
   const code = pick(random, [1000, 1001, 1005, 3000, 4999, 999, 5000])
-  return pick(random, [Buffer.alloc(0), Buffer.from([3]), Buffer.from([code >> 8, code & 255]), Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from('so it is')]),
-    Buffer.from([3, 232, 0xff])])
+  return pick(random, [
+    Buffer.alloc(0),
+    Buffer.from([3]),
+    Buffer.from([code >> 8, code & 255]),
+    Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from('so it is')]),
+    Buffer.from([3, 232, 0xff])
+  ])
 }
 
 const TEXTS = ['hello', 'grüß dich', '€uro', '😀', '\0', '\uFEFFx', '{"a":[1,2]}']
@@ -260,12 +385,38 @@ const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z', 'W']
 const LETTERS = [...HASTY_LETTERS, 'I', 'A']
 const ROUGH_LETTERS = [...HASTY_LETTERS, 'D', 'E']
 
-function messageOf (random: Random, opcode: number, small: boolean, letters: readonly string[]): Buffer {
-  const length = pick(random, small ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300] : [0, 1, 3, 20, 124, 125, 126, 127, 128, 1000, random(30) === 0 ? 65_535 : 60, random(30) === 0 ? 65_536 : 61, random(4000)])
+function messageOf (
+  random: Random,
+  opcode: number,
+  small: boolean,
+  letters: readonly string[]
+): Buffer {
+  const length = pick(
+    random,
+    small
+      ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300]
+      : [
+          0,
+          1,
+          3,
+          20,
+          124,
+          125,
+          126,
+          127,
+          128,
+          1000,
+          random(30) === 0 ? 65_535 : 60,
+          random(30) === 0 ? 65_536 : 61,
+          random(4000)
+        ]
+  )
   const letter = pick(random, letters)
   if (opcode === 2) return binaryOf(letter, noise(random, length))
   let text = letter
-  while (Buffer.byteLength(text) < length) text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
+  while (Buffer.byteLength(text) < length) {
+    text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
+  }
   const bytes = Buffer.from(text).subarray(0, length)
   // Cut within a character, it is none: those are for the faults.
   return Buffer.from(bytes.toString().replaceAll('\uFFFD', '')).subarray(0, length)
@@ -273,7 +424,9 @@ function messageOf (random: Random, opcode: number, small: boolean, letters: rea
 
 /** Noise behind a letter. Without one its first byte is none, either. */
 function binaryOf (letter: string, bytes: Buffer): Buffer {
-  if (bytes.length > 0) bytes[0] = letter === '' ? (bytes[0] as number) | 0x80 : letter.charCodeAt(0)
+  if (bytes.length > 0) {
+    bytes[0] = letter === '' ? (bytes[0] as number) | 0x80 : letter.charCodeAt(0)
+  }
   return bytes
 }
 
@@ -292,9 +445,17 @@ interface Form {
 }
 
 /** A client's frame, whose length may be written longer than it has to be. */
-export function encode (random: Random, opcode: number, payload: Buffer, { fin = true, rsv = 0, masked = true, width }: Form = {}): Buffer {
+export function encode (
+  random: Random,
+  opcode: number,
+  payload: Buffer,
+  { fin = true, rsv = 0, masked = true, width }: Form = {}
+): Buffer {
   const least = payload.length < 126 ? 0 : payload.length < 65_536 ? 2 : 8
-  const wide = Math.max(least, width ?? (opcode < 3 && random(12) === 0 ? pick(random, [2, 8]) : least))
+  const wide = Math.max(
+    least,
+    width ?? (opcode < 3 && random(12) === 0 ? pick(random, [2, 8]) : least)
+  )
   const head = Buffer.alloc(2 + wide)
   head[0] = (fin ? 0x80 : 0) | (rsv << 4) | opcode
   head[1] = (masked ? 0x80 : 0) | (wide === 0 ? payload.length : wide === 2 ? 126 : 127)
@@ -311,9 +472,22 @@ const MAX_CHUNK = 65_536
 function chunksOf (random: Random, frames: readonly Buffer[]): Buffer[] {
   const bytes = Buffer.concat(frames)
   const kind = random(6)
-  if (kind === 0 && bytes.length < 600) return Array.from(bytes, (_byte, i) => bytes.subarray(i, i + 1)).slice(0, 160).concat(bytes.length > 160 ? [bytes.subarray(160)] : [])
-  const chunks = kind < 3 ? [bytes] : kind === 3 ? nearBoundaries(random, frames, bytes) : cut(random, bytes, 2 + random(8))
-  return chunks.flatMap((chunk) => Array.from({ length: Math.ceil(chunk.length / MAX_CHUNK) }, (_none, i) => chunk.subarray(i * MAX_CHUNK, (i + 1) * MAX_CHUNK)))
+  if (kind === 0 && bytes.length < 600) {
+    return Array.from(bytes, (_byte, i) => bytes.subarray(i, i + 1))
+      .slice(0, 160)
+      .concat(bytes.length > 160 ? [bytes.subarray(160)] : [])
+  }
+  const chunks =
+    kind < 3
+      ? [bytes]
+      : kind === 3
+        ? nearBoundaries(random, frames, bytes)
+        : cut(random, bytes, 2 + random(8))
+  return chunks.flatMap((chunk) =>
+    Array.from({ length: Math.ceil(chunk.length / MAX_CHUNK) }, (_none, i) =>
+      chunk.subarray(i * MAX_CHUNK, (i + 1) * MAX_CHUNK)
+    )
+  )
 }
 
 /** Cuts in headers, just before and just behind them. */
@@ -322,7 +496,11 @@ function nearBoundaries (random: Random, frames: readonly Buffer[], bytes: Buffe
   let at = 0
   for (const frame of frames) {
     at += frame.length
-    if (random(2) === 0) cuts.push(Math.max(cuts.at(-1) as number, Math.min(bytes.length, at - 2 + random(12))))
+    if (random(2) === 0) {
+      cuts.push(Math.max(cuts.at(-1) as number, Math.min(bytes.length, at - 2 + random(12))))
+    }
   }
-  return [...cuts, bytes.length].map((to, i, all) => bytes.subarray(all[i - 1] ?? 0, to)).filter(({ length }) => length > 0)
+  return [...cuts, bytes.length]
+    .map((to, i, all) => bytes.subarray(all[i - 1] ?? 0, to))
+    .filter(({ length }) => length > 0)
 }

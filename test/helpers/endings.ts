@@ -31,8 +31,15 @@ export interface Endings extends TestServer {
   readonly open: (t: Teardown, options?: { allowHalfOpen?: boolean }) => Promise<RawClient>
 }
 
-/** A server with one route that keeps a record of what is called. Times are short: 150 ms to close, 100 ms to terminate. */
-export async function startEndings (t: Teardown, loose: Loose = {}, options: WebsocketOptions = {}): Promise<Endings> {
+/**
+ * A server with one route that keeps a record of what is called. Times are short: 150 ms to close,
+ * 100 ms to terminate.
+ */
+export async function startEndings (
+  t: Teardown,
+  loose: Loose = {},
+  options: WebsocketOptions = {}
+): Promise<Endings> {
   const calls: string[] = []
   const ends: End[] = []
   const events = new EventEmitter()
@@ -46,9 +53,12 @@ export async function startEndings (t: Teardown, loose: Loose = {}, options: Web
       websocketOptions: { closeTimeoutMs: 150, terminateTimeoutMs: 100, ...options },
       websocketHandler: {
         init: (_args, ws) => call('init', () => loose.init?.(ws as never)),
-        handleIn: ({ data }, state, ws) => call(`in ${String(data)}`, () => loose.handleIn?.(String(data), ws as never, state)),
-        handleControl: (_frame, _state, ws) => call('control', () => loose.handleControl?.(ws as never)),
-        handleInfo: (info, _state, ws) => call(`info ${String(info)}`, () => loose.handleInfo?.(info, ws as never)),
+        handleIn: ({ data }, state, ws) =>
+          call(`in ${String(data)}`, () => loose.handleIn?.(String(data), ws as never, state)),
+        handleControl: (_frame, _state, ws) =>
+          call('control', () => loose.handleControl?.(ws as never)),
+        handleInfo: (info, _state, ws) =>
+          call(`info ${String(info)}`, () => loose.handleInfo?.(info, ws as never)),
         terminate (reason, state, ws) {
           ends.push({ reason, state, bufferedBytes: ws.bufferedBytes, aborted: ws.signal.aborted })
           events.emit('ends')

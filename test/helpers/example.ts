@@ -15,8 +15,15 @@ export interface ExampleServer {
   stop: () => Promise<number | null>
 }
 
-/** Starts what `npm start` starts, on a free port or the given one, with these variables. Rejects when it ends before it listens. */
-export async function startExample (t: Teardown, port = 0, variables: NodeJS.ProcessEnv = {}): Promise<ExampleServer> {
+/**
+ * Starts what `npm start` starts, on a free port or the given one, with these variables. Rejects
+ * when it ends before it listens.
+ */
+export async function startExample (
+  t: Teardown,
+  port = 0,
+  variables: NodeJS.ProcessEnv = {}
+): Promise<ExampleServer> {
   const child = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], {
     // tap would trace the coverage of the child too, and slow it down.
     env: { PATH: process.env['PATH'], PORT: String(port), ...variables },

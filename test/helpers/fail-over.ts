@@ -15,44 +15,73 @@ const PERIOD_MS = 20
 const skip = skipWithout('redis-server')
 const timeout = 280_000
 
-/** On a cluster of three masters with a replica each, with the clients of these names, plain and sharded unless told otherwise. */
-export function testClusterFailOver (t: Test, names: RegExp, modes: readonly boolean[] = [false, true]): void {
-  void t.test('a master of a Redis Cluster is killed while publishing, and its replica takes its place', { skip, timeout }, async (t) => {
-    const cluster = await startRedisCluster(t)
-    for (const [name, create] of Object.entries(CLUSTER_CLIENTS).filter(([name]) => names.test(name))) {
-      for (const sharded of modes) {
-        await t.test(`${name}, ${sharded ? 'sharded' : 'plain'}`, async (t) => {
-          const nodes = await publishThrough(t, create(cluster.ports), { sharded }, async () => {
-            const dead = await cluster.failOver()
-            await dead.start()
-            await cluster.untilUp()
+/**
+ * On a cluster of three masters with a replica each, with the clients of these names, plain and
+ * sharded unless told otherwise.
+ */
+export function testClusterFailOver (
+  t: Test,
+  names: RegExp,
+  modes: readonly boolean[] = [false, true]
+): void {
+  void t.test(
+    'a master of a Redis Cluster is killed while publishing, and its replica takes its place',
+    { skip, timeout },
+    async (t) => {
+      const cluster = await startRedisCluster(t)
+      for (const [name, create] of Object.entries(CLUSTER_CLIENTS).filter(([name]) =>
+        names.test(name)
+      )) {
+        for (const sharded of modes) {
+          await t.test(`${name}, ${sharded ? 'sharded' : 'plain'}`, async (t) => {
+            const nodes = await publishThrough(t, create(cluster.ports), { sharded }, async () => {
+              const dead = await cluster.failOver()
+              await dead.start()
+              await cluster.untilUp()
+            })
+            // Sharded, each engine has a connection to each master. Plain, it may be on another
+            // one.
+            if (sharded) {
+              for (const { turns } of nodes) t.ok(turns.includes('down'), 'the failover is told')
+            }
           })
-          // Sharded, each engine has a connection to each master. Plain, it may be on another one.
-          if (sharded) for (const { turns } of nodes) t.ok(turns.includes('down'), 'the failover is told')
-        })
+        }
       }
     }
-  })
+  )
 }
 
 /** On a master with a replica and a sentinel. */
 export function testSentinelFailOver (t: Test, names: RegExp): void {
-  void t.test('a Redis master is killed while publishing, and a sentinel puts its replica in its place', { skip, timeout }, async (t) => {
-    for (const [name, create] of Object.entries(SENTINEL_CLIENTS).filter(([name]) => names.test(name))) {
-      await t.test(name, async (t) => {
-        const sentinels = await startSentinels(t)
-        const nodes = await publishThrough(t, create([sentinels.sentinel.port]), {}, () => sentinels.failOver())
-        for (const { turns } of nodes) t.ok(turns.includes('down'), 'the failover is told')
-      })
+  void t.test(
+    'a Redis master is killed while publishing, and a sentinel puts its replica in its place',
+    { skip, timeout },
+    async (t) => {
+      for (const [name, create] of Object.entries(SENTINEL_CLIENTS).filter(([name]) =>
+        names.test(name)
+      )) {
+        await t.test(name, async (t) => {
+          const sentinels = await startSentinels(t)
+          const nodes = await publishThrough(t, create([sentinels.sentinel.port]), {}, () =>
+            sentinels.failOver()
+          )
+          for (const { turns } of nodes) t.ok(turns.includes('down'), 'the failover is told')
+        })
+      }
     }
-  })
+  )
 }
 
 /**
- * Publishes on many topics without a pause while something happens to the broker. What comes is in order and at most once, and
- * all comes that is published when both engines are up again.
+ * Publishes on many topics without a pause while something happens to the broker. What comes is in
+ * order and at most once, and all comes that is published when both engines are up again.
  */
-export async function publishThrough (t: Teardown, client: Parameters<typeof redisEngine>[0], options: RedisEngineOptions, happen: () => Promise<unknown>): Promise<EngineNode[]> {
+export async function publishThrough (
+  t: Teardown,
+  client: Parameters<typeof redisEngine>[0],
+  options: RedisEngineOptions,
+  happen: () => Promise<unknown>
+): Promise<EngineNode[]> {
   const nodes = [0, 1].map(() => new EngineNode(redisEngine(client, options)))
   const [publisher, subscriber] = nodes as [EngineNode, EngineNode]
   for (const node of nodes) {
@@ -79,19 +108,41 @@ export async function publishThrough (t: Teardown, client: Parameters<typeof red
     await publisher.until(() => publisher.turns.at(-1) === 'up', 'up')
     const round = next
     const settled = await Promise.allSettled(publish())
-    const came = settled.every(({ status }) => status === 'fulfilled') && await Promise.race([
-      subscriber.until(() => TOPICS.every((topic) => subscriber.payloadsOn(topic).some((payload) => decode(payload)[0] === round)), `round ${round}`).then(() => true, () => false),
-      later(2_000, false)
-    ])
+    const came =
+      settled.every(({ status }) => status === 'fulfilled') &&
+      (await Promise.race([
+        subscriber
+          .until(
+            () =>
+              TOPICS.every((topic) =>
+                subscriber.payloadsOn(topic).some((payload) => decode(payload)[0] === round)
+              ),
+            `round ${round}`
+          )
+          .then(
+            () => true,
+            () => false
+          ),
+        later(2_000, false)
+      ]))
     if (came) break
   }
   const firstAfter = next
   for (let n = 0; n < 50; n++) await Promise.all(publish())
-  await subscriber.until(() => TOPICS.every((topic) => decode(subscriber.payloadsOn(topic).at(-1) ?? encode([-1]))[0] === next - 1), 'the last publications')
+  await subscriber.until(
+    () =>
+      TOPICS.every(
+        (topic) => decode(subscriber.payloadsOn(topic).at(-1) ?? encode([-1]))[0] === next - 1
+      ),
+    'the last publications'
+  )
   for (const topic of TOPICS) {
     const came = subscriber.payloadsOn(topic).map((payload) => decode(payload)[0] as number)
     assert.deepEqual(came, [...new Set(came)].sort((a, b) => a - b), 'at most once and in order')
-    assert.deepEqual(came.filter((n) => n >= firstAfter), Array.from({ length: next - firstAfter }, (_, i) => firstAfter + i))
+    assert.deepEqual(
+      came.filter((n) => n >= firstAfter),
+      Array.from({ length: next - firstAfter }, (_, i) => firstAfter + i)
+    )
   }
   return nodes
 }

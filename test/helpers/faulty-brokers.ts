@@ -16,10 +16,18 @@ export interface FaultyBroker {
 type Wait = (ms: number) => Promise<void>
 
 /** By the name that the nodes know them by: the program that they need, and what starts one. */
-export const FAULTY_BROKERS: Readonly<Record<string, readonly [program: string, start: (t: Teardown, wait: Wait) => Promise<FaultyBroker>]>> = {
+export const FAULTY_BROKERS: Readonly<
+  Record<
+    string,
+    readonly [program: string, start: (t: Teardown, wait: Wait) => Promise<FaultyBroker>]
+  >
+> = {
   redis: ['redis-server', (t, wait) => startSingle(t, 'redis', wait)],
   'redis cluster': ['redis-server', (t, wait) => startCluster(t, 'redis cluster', wait)],
-  'redis cluster, sharded': ['redis-server', (t, wait) => startCluster(t, 'redis cluster, sharded', wait)],
+  'redis cluster, sharded': [
+    'redis-server',
+    (t, wait) => startCluster(t, 'redis cluster, sharded', wait)
+  ],
   nats: ['nats-server', (t, wait) => startSingle(t, 'nats', wait)]
 }
 
@@ -64,7 +72,10 @@ export class FaultyPath {
 
   constructor ({ name, ports }: FaultyBroker, proxies: readonly Proxy[]) {
     this.#proxies = proxies
-    const addresses = ports.map((port, i) => [`127.0.0.1:${port}`, { host: '127.0.0.1', port: proxies[i]?.port }])
+    const addresses = ports.map((port, i) => [
+      `127.0.0.1:${port}`,
+      { host: '127.0.0.1', port: proxies[i]?.port }
+    ])
     this.env = {
       BROKER: name,
       BROKER_PORTS: JSON.stringify(proxies.map(({ port }) => port)),

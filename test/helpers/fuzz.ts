@@ -23,7 +23,14 @@ export function buildPrefix (random: Random, length: number): Prefix {
       open = !fin
     } else {
       const fin = random(4) > 0
-      frames.push(masked(random, random(2) === 0 ? frame(1, letters(random), { fin }) : frame(2, noise(random, sizeOf(random)), { fin })))
+      frames.push(
+        masked(
+          random,
+          random(2) === 0
+            ? frame(1, letters(random), { fin })
+            : frame(2, noise(random, sizeOf(random)), { fin })
+        )
+      )
       if (fin) messages++
       open = !fin
     }
@@ -37,28 +44,132 @@ export function mutateFrame (random: Random): Buffer {
   if (kind === 0) return noise(random, 1 + random(80))
   if (kind > 5) return damage(random, kind)
   const opcode = kind === 1 ? random(16) : pick(random, [0, 1, 2, 8, 9, 10])
-  const whole = masked(random, frame(opcode, random(2) === 0 ? letters(random) : noise(random, sizeOf(random)), { fin: random(3) > 0, rsv: kind === 2 ? random(8) : 0 }))
+  const whole = masked(
+    random,
+    frame(opcode, random(2) === 0 ? letters(random) : noise(random, sizeOf(random)), {
+      fin: random(3) > 0,
+      rsv: kind === 2 ? random(8) : 0
+    })
+  )
   return kind < 3 ? whole : mutate(random, whole, kind === 3 ? 6 : whole.length)
 }
 
 /** Faults that leave the frame whole: in its text, in how long it says to be, in how it is cut. */
 function damage (random: Random, kind: number): Buffer {
-  if (kind === 6) return masked(random, frame(1, mutate(random, Buffer.from(letters(random) + letters(random)), 400)))
-  if (kind === 7) return Buffer.concat([Buffer.from([0x81 + random(2), 0xff]), pick(random, LENGTHS), noise(random, random(20))])
-  if (kind === 8) return masked(random, frame(8, Buffer.concat([noise(random, random(3)), Buffer.from(letters(random))]).subarray(0, 125)))
-  return Buffer.concat(Array.from({ length: 1 + random(30) }, () => masked(random, frame(random(2), noise(random, random(3)), { fin: random(9) === 0 }))))
+  if (kind === 6) {
+    return masked(
+      random,
+      frame(1, mutate(random, Buffer.from(letters(random) + letters(random)), 400))
+    )
+  }
+  if (kind === 7) {
+    return Buffer.concat([
+      Buffer.from([0x81 + random(2), 0xff]),
+      pick(random, LENGTHS),
+      noise(random, random(20))
+    ])
+  }
+  if (kind === 8) {
+    return masked(
+      random,
+      frame(
+        8,
+        Buffer.concat([noise(random, random(3)), Buffer.from(letters(random))]).subarray(0, 125)
+      )
+    )
+  }
+  return Buffer.concat(
+    Array.from({ length: 1 + random(30) }, () =>
+      masked(random, frame(random(2), noise(random, random(3)), { fin: random(9) === 0 }))
+    )
+  )
 }
 
-const LENGTHS = ['0000000000000000', '0000000000000005', '000000000000ffff', '0000000000010000', '0000000000010001', '0000000100000000', '001fffffffffffff', '0020000000000000', '7fffffffffffffff', 'ffffffffffffffff']
-  .map((digits) => Buffer.from(digits, 'hex'))
+const LENGTHS = [
+  '0000000000000000',
+  '0000000000000005',
+  '000000000000ffff',
+  '0000000000010000',
+  '0000000000010001',
+  '0000000100000000',
+  '001fffffffffffff',
+  '0020000000000000',
+  '7fffffffffffffff',
+  'ffffffffffffffff'
+].map((digits) => Buffer.from(digits, 'hex'))
 
 const PATHS = ['/', '/', '/', '/hooks', '/plain', '/none', '/%', '//', '/?a=%ff', '*']
-const NAMES = ['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version', 'Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions',
-  'Origin', 'Content-Length', 'Transfer-Encoding', 'Expect', 'Cookie', 'Accept', 'X', '', ' ', '__proto__']
-const VALUES = ['', ' ', 'websocket', 'WebSocket, h2c', 'h2c', 'Upgrade', 'keep-alive, Upgrade', 'close', 'upgrade, close', '13', '8', '13, 13', 'dGhlIHNhbXBsZSBub25jZQ==',
-  'dGhlIHNhbXBsZSBub25jZQ', 'a', 'a, b', 'a,,a', 'permessage-deflate', 'permessage-deflate; server_max_window_bits=99', 'http://127.0.0.1', 'http://evil.example', 'null',
-  '0', '5', '-1', '99999999999999999999', 'chunked', '100-continue', '127.0.0.1', '[::1', '\u00ff\u00fe', 'x'.repeat(300), 'x'.repeat(20_000), ';;==,,', '"', '\t', '\x00']
-const LINES = ['POST / HTTP/1.1', 'HEAD / HTTP/1.1', 'OPTIONS * HTTP/1.1', 'CONNECT a:1 HTTP/1.1', 'GET / HTTP/1.0', 'GET / HTTP/2.0', 'GET /', 'PRI * HTTP/2.0', 'get / HTTP/1.1', '', 'GET http://a/ HTTP/1.1']
+const NAMES = [
+  'Host',
+  'Upgrade',
+  'Connection',
+  'Sec-WebSocket-Key',
+  'Sec-WebSocket-Version',
+  'Sec-WebSocket-Protocol',
+  'Sec-WebSocket-Extensions',
+  'Origin',
+  'Content-Length',
+  'Transfer-Encoding',
+  'Expect',
+  'Cookie',
+  'Accept',
+  'X',
+  '',
+  ' ',
+  '__proto__'
+]
+const VALUES = [
+  '',
+  ' ',
+  'websocket',
+  'WebSocket, h2c',
+  'h2c',
+  'Upgrade',
+  'keep-alive, Upgrade',
+  'close',
+  'upgrade, close',
+  '13',
+  '8',
+  '13, 13',
+  'dGhlIHNhbXBsZSBub25jZQ==',
+  'dGhlIHNhbXBsZSBub25jZQ',
+  'a',
+  'a, b',
+  'a,,a',
+  'permessage-deflate',
+  'permessage-deflate; server_max_window_bits=99',
+  'http://127.0.0.1',
+  'http://evil.example',
+  'null',
+  '0',
+  '5',
+  '-1',
+  '99999999999999999999',
+  'chunked',
+  '100-continue',
+  '127.0.0.1',
+  '[::1',
+  '\u00ff\u00fe',
+  'x'.repeat(300),
+  'x'.repeat(20_000),
+  ';;==,,',
+  '"',
+  '\t',
+  '\x00'
+]
+const LINES = [
+  'POST / HTTP/1.1',
+  'HEAD / HTTP/1.1',
+  'OPTIONS * HTTP/1.1',
+  'CONNECT a:1 HTTP/1.1',
+  'GET / HTTP/1.0',
+  'GET / HTTP/2.0',
+  'GET /',
+  'PRI * HTTP/2.0',
+  'get / HTTP/1.1',
+  '',
+  'GET http://a/ HTTP/1.1'
+]
 
 /** A handshake with up to four faults, and perhaps something behind it. */
 export function mutateHandshake (random: Random): Buffer {
@@ -79,14 +190,20 @@ export function mutateHandshake (random: Random): Buffer {
   const bytes = random(3) === 0 ? mutate(random, head, head.length) : head
   const tail = random(4)
   if (tail === 0) return Buffer.concat([bytes, mutateFrame(random)])
-  if (tail === 1 && random(3) === 0) return Buffer.concat([bytes, Buffer.from(handshake(pick(random, PATHS)))])
+  if (tail === 1 && random(3) === 0) {
+    return Buffer.concat([bytes, Buffer.from(handshake(pick(random, PATHS)))])
+  }
   return random(12) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes
 }
 
 /** Cuts bytes where TCP might. */
 export function cut (random: Random, bytes: Buffer, pieces: number): Buffer[] {
-  const cuts = Array.from({ length: pieces - 1 }, () => random(bytes.length + 1)).sort((a, b) => a - b)
-  return [...cuts, bytes.length].map((to, i) => bytes.subarray(cuts[i - 1] ?? 0, to)).filter(({ length }) => length > 0)
+  const cuts = Array.from({ length: pieces - 1 }, () => random(bytes.length + 1)).sort(
+    (a, b) => a - b
+  )
+  return [...cuts, bytes.length]
+    .map((to, i) => bytes.subarray(cuts[i - 1] ?? 0, to))
+    .filter(({ length }) => length > 0)
 }
 
 /** One to four faults in the first `within` bytes: bits turned, bytes put in, left out, doubled. */
@@ -110,7 +227,9 @@ function masked (random: Random, bytes: Buffer): Buffer {
   const head = ((bytes[1] as number) & 0x7f) === 126 ? 4 : 2
   const mask = noise(random, 4)
   mask.copy(bytes, head)
-  for (let i = head + 4; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (mask[(i - head) & 3] as number)
+  for (let i = head + 4; i < bytes.length; i++) {
+    bytes[i] = (bytes[i] as number) ^ (mask[(i - head) & 3] as number)
+  }
   return bytes
 }
 
@@ -120,7 +239,16 @@ function sizeOf (random: Random): number {
 
 /** Text, of which each piece is whole. */
 function letters (random: Random): string {
-  return pick(random, ['', 'a', 'grüß', '€€', '😀', '{"a":1}', 'x'.repeat(126), 'y'.repeat(sizeOf(random))])
+  return pick(random, [
+    '',
+    'a',
+    'grüß',
+    '€€',
+    '😀',
+    '{"a":1}',
+    'x'.repeat(126),
+    'y'.repeat(sizeOf(random))
+  ])
 }
 
 function noise (random: Random, length: number): Buffer {

@@ -7,12 +7,19 @@ import type { Game } from './gossip.ts'
 import type { Teardown } from './server.ts'
 
 /** So many example servers for these games: one network, if the variables name a broker. */
-export async function startNodes (t: Teardown, count: number, games: readonly Game[], variables: NodeJS.ProcessEnv = {}): Promise<ExampleServer[]> {
+export async function startNodes (
+  t: Teardown,
+  count: number,
+  games: readonly Game[],
+  variables: NodeJS.ProcessEnv = {}
+): Promise<ExampleServer[]> {
   const folder = await mkdtemp(join(tmpdir(), 'websock-gossip-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const GOSSIP_GAMES = join(folder, 'games.json')
   await writeFile(GOSSIP_GAMES, JSON.stringify(games))
-  return Promise.all(Array.from({ length: count }, () => startExample(t, 0, { GOSSIP_GAMES, ...variables })))
+  return Promise.all(
+    Array.from({ length: count }, () => startExample(t, 0, { GOSSIP_GAMES, ...variables }))
+  )
 }
 
 /** What a page is told on one node. */
@@ -29,7 +36,10 @@ export class Watcher {
     return new Watcher(() => client.nextJson(20_000))
   }
 
-  /** Waits until that node knows of a game what it should; undefined: that it is not online. Rejects when nothing changes for 20 s. */
+  /**
+   * Waits until that node knows of a game what it should; undefined: that it is not online. Rejects
+   * when nothing changes for 20 s.
+   */
   async until (game: string, is: (known: any) => boolean): Promise<void> {
     while (!is(this.games.get(game))) {
       const { event, games } = await this.#next()

@@ -1,10 +1,18 @@
 import type { Test } from 'tap'
 import { connect, type Client } from './client.ts'
-import { authentication, hearsNothing, makeGame, startGossip, type Game, type GossipServer } from './gossip.ts'
+import {
+  authentication,
+  hearsNothing,
+  makeGame,
+  startGossip,
+  type Game,
+  type GossipServer
+} from './gossip.ts'
 
 /**
- * What happens, in this order. `>` sends (text as it is, bytes as a binary frame), `<` is what comes next, `silent` proves that nothing came,
- * `closed` waits for the close frame, `+` moves the server's clock by so many milliseconds.
+ * What happens, in this order. `>` sends (text as it is, bytes as a binary frame), `<` is what
+ * comes next, `silent` proves that nothing came, `closed` waits for the close frame, `+` moves the
+ * server's clock by so many milliseconds.
  */
 export type Step =
   | readonly [who: string, what: '>' | '<', message: unknown]
@@ -12,7 +20,10 @@ export type Step =
   | readonly [who: string, what: 'closed', code: number]
   | readonly ['time', '+', ms: number]
 
-/** Who is there: with what in its authentication; null: connected, and no more. A second socket of A is `A2`, and so on. */
+/**
+ * Who is there: with what in its authentication; null: connected, and no more. A second socket of A
+ * is `A2`, and so on.
+ */
 export type Cast = Readonly<Record<string, object | null>>
 
 export type Row = readonly [name: string, cast: Cast, ...steps: Step[]]
@@ -26,15 +37,37 @@ export const FRESH = '(fresh)'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-/** The games of one row: of H the display, of P the players are hidden. In messages `@A` is its short name, `@A.id`, `@A.secret` what it says. */
+/**
+ * The games of one row: of H the display, of P the players are hidden. In messages `@A` is its
+ * short name, `@A.id`, `@A.secret` what it says.
+ */
 function gamesOf (row: number): Game[] {
-  const more: Record<string, object> = { H: { display: false }, P: { display_players: false }, D: { description: 'd', homepage_url: 'http://d.example', connections: [{ type: 'web', url: 'http://d.example/play' }, { type: 'secure telnet', host: 'd.example', port: 4000 }] } }
+  const more: Record<string, object> = {
+    H: { display: false },
+    P: { display_players: false },
+    D: {
+      description: 'd',
+      homepage_url: 'http://d.example',
+      connections: [
+        { type: 'web', url: 'http://d.example/play' },
+        { type: 'secure telnet', host: 'd.example', port: 4000 }
+      ]
+    }
+  }
   return ['A', 'B', 'C', 'D', 'H', 'P'].map((letter) => makeGame(`${letter}${row}x`, more[letter]))
 }
 
-/** Plays each row as a test of its own, all on one server; those that look at all games by themselves. */
-export async function playRows (t: Test, rows: readonly Row[], { alone = false } = {}): Promise<void> {
-  const start = (games: Game[]): Promise<GossipServer> => startGossip(t, { games, onlineForMs: 3_600_000, heartbeatMs: 3_600_000 })
+/**
+ * Plays each row as a test of its own, all on one server; those that look at all games by
+ * themselves.
+ */
+export async function playRows (
+  t: Test,
+  rows: readonly Row[],
+  { alone = false } = {}
+): Promise<void> {
+  const start = (games: Game[]): Promise<GossipServer> =>
+    startGossip(t, { games, onlineForMs: 3_600_000, heartbeatMs: 3_600_000 })
   const shared = alone ? undefined : await start(rows.flatMap((_, row) => gamesOf(row)))
   for (const [row, [name, cast, ...steps]] of rows.entries()) {
     await t.test(name, async (t) => {
@@ -79,11 +112,16 @@ class Script {
     const label = `${who} ${what} ${JSON.stringify(value)}`
     switch (what) {
       case '+': return this.#server.pass(value as number)
-      case '>': return client.send(value instanceof Uint8Array ? value : this.#fill(value).replaceAll('@key', this.#key))
+      case '>':
+        return client.send(
+          value instanceof Uint8Array ? value : this.#fill(value).replaceAll('@key', this.#key)
+        )
       case '<': return this.#compare(await client.nextJson(), value, label)
       case 'silent': return hearsNothing(client)
       case 'ping': {
-        const pong = new Promise<string>((resolve) => client.socket.once('pong', (data) => resolve(data.toString())))
+        const pong = new Promise<string>((resolve) =>
+          client.socket.once('pong', (data) => resolve(data.toString()))
+        )
         client.socket.ping('body')
         this.#t.equal(await pong, 'body')
         return

@@ -40,11 +40,25 @@ export interface GossipOptions {
 }
 
 export function makeGame (shortName: string, more: object = {}): Game {
-  return { name: `The game ${shortName}`, short_name: shortName, client_id: randomUUID(), client_secret: randomUUID(), ...more }
+  return {
+    name: `The game ${shortName}`,
+    short_name: shortName,
+    client_id: randomUUID(),
+    client_secret: randomUUID(),
+    ...more
+  }
 }
 
 /** The example's network as it was built, on a server of its own, whose clock the test moves. */
-export async function startGossip (t: Teardown, { games = ['Ann', 'Bob', 'Cid'].map((name) => makeGame(name)), websock = {}, timersByHand = false, ...options }: GossipOptions = {}): Promise<GossipServer> {
+export async function startGossip (
+  t: Teardown,
+  {
+    games = ['Ann', 'Bob', 'Cid'].map((name) => makeGame(name)),
+    websock = {},
+    timersByHand = false,
+    ...options
+  }: GossipOptions = {}
+): Promise<GossipServer> {
   // Built: its `fastify-websock` is the package, as for a user.
   const { gossip } = load(join(ROOT, 'example/dist/gossip/gossip.js'))
   const { app } = buildApp(t)
@@ -79,11 +93,19 @@ export async function startGossip (t: Teardown, { games = ['Ann', 'Bob', 'Cid'].
 /** What a game says first. */
 export function authentication (game: Game, payload: object = {}): object {
   const { client_id, client_secret } = game // eslint-disable-line camelcase
-  return { event: 'authenticate', payload: { client_id, client_secret, supports: ['channels'], ...payload } } // eslint-disable-line camelcase
+  return {
+    event: 'authenticate',
+    payload: { client_id, client_secret, supports: ['channels'], ...payload }
+  }
 }
 
 /** Opens a socket and authenticates; what is answered, up to the first heartbeat, is taken. */
-export async function joinAs (t: Teardown, url: string, game: Game, payload: object = {}): Promise<Client> {
+export async function joinAs (
+  t: Teardown,
+  url: string,
+  game: Game,
+  payload: object = {}
+): Promise<Client> {
   const client = await connect(t, url)
   client.send(authentication(game, payload))
   const answer: any = await client.nextJson()

@@ -17,14 +17,21 @@ export class Gossiphaus {
     })
   }
 
-  /** What the client has been told of that event, whatever its ref, in its order, each once. Rejects after `timeoutMs`. */
+  /**
+   * What the client has been told of that event, whatever its ref, in its order, each once. Rejects
+   * after `timeoutMs`.
+   */
   async hears (event: string, timeoutMs = 15_000): Promise<any> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
-      const index = this.#events.findIndex((one) => one.event === event || one.event.startsWith(`${event}:`))
+      const index = this.#events.findIndex(
+        (one) => one.event === event || one.event.startsWith(`${event}:`)
+      )
       if (index !== -1) return this.#events.splice(index, 1)[0]?.message
       const left = deadline - performance.now()
-      if (left <= 0) throw new Error(`no ${event} within ${timeoutMs} ms; heard ${JSON.stringify(this.#events)}`)
+      if (left <= 0) {
+        throw new Error(`no ${event} within ${timeoutMs} ms; heard ${JSON.stringify(this.#events)}`)
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#wake = () => { clearTimeout(timer); resolve() }
@@ -55,9 +62,18 @@ export class Gossiphaus {
 }
 
 /** Connects a game; killed when the test ends. */
-export function startGossiphaus (t: Teardown, url: string, { client_id, client_secret }: Game, more: object = {}): Gossiphaus { // eslint-disable-line camelcase
+export function startGossiphaus (
+  t: Teardown,
+  url: string,
+  { client_id, client_secret }: Game,
+  more: object = {}
+): Gossiphaus {
   const config = { url, client_id, client_secret, ...more } // eslint-disable-line camelcase
-  const child = fork(resolve(__dirname, '../fixtures/gossiphaus-client.js'), [JSON.stringify(config)], { execArgv: [], env: { PATH: process.env['PATH'] } })
+  const child = fork(
+    resolve(__dirname, '../fixtures/gossiphaus-client.js'),
+    [JSON.stringify(config)],
+    { execArgv: [], env: { PATH: process.env['PATH'] } }
+  )
   t.teardown(() => child.kill('SIGKILL'))
   return new Gossiphaus(child)
 }

@@ -3,12 +3,27 @@ export interface Script {
   readonly async: boolean
   /** Infos that it sends to its own connection as it ends. */
   readonly infos: number
-  readonly outcome: 'nothing' | 'ok' | 'push' | 'list' | 'stop' | 'detail' | 'error' | 'throw' | 'unsendable' | 'no result' | 'bad code'
+  readonly outcome:
+    | 'nothing'
+    | 'ok'
+    | 'push'
+    | 'list'
+    | 'stop'
+    | 'detail'
+    | 'error'
+    | 'throw'
+    | 'unsendable'
+    | 'no result'
+    | 'bad code'
 }
 
 /** What happens to a connection. The client's frames of one packet are read together. */
 export type Op =
-  | { readonly type: 'packet', readonly letters: ReadonlyArray<Script & { readonly kind: 'frame' | 'fragments' | 'ping' }>, readonly close: boolean }
+  | {
+    readonly type: 'packet'
+    readonly letters: ReadonlyArray<Script & { readonly kind: 'frame' | 'fragments' | 'ping' }>
+    readonly close: boolean
+  }
   | { readonly type: 'info' | 'timer', readonly script: Script }
   | { readonly type: 'release' | 'ticks' | 'drain' | 'unmasked' | 'bad text' | 'fin' | 'reset' }
   | { readonly type: 'close', readonly code: number | undefined }
@@ -21,7 +36,10 @@ export interface Letter {
 
 export const INFO: Script = { async: false, infos: 0, outcome: 'push' }
 
-/** The life of one connection as the contract tells it: who is called with which state, and what is on the wire. */
+/**
+ * The life of one connection as the contract tells it: who is called with which state, and what is
+ * on the wire.
+ */
 export class LifeModel {
   readonly log: string[] = []
   readonly wire: string[] = []
@@ -51,7 +69,10 @@ export class LifeModel {
     while (this.#staged.length > 0) for (const letter of this.#staged.splice(0)) this.post(letter)
   }
 
-  /** Our own end. The first reason wins; what waits is dropped; a callback that runs may finish before `terminate`. */
+  /**
+   * Our own end. The first reason wins; what waits is dropped; a callback that runs may finish
+   * before `terminate`.
+   */
   end (reason: string, frame: string): void {
     const first = !this.ended
     this.#begin(reason, () => false)
@@ -60,7 +81,9 @@ export class LifeModel {
     if (first && this.running === undefined) this.#terminate()
   }
 
-  /** The peer's end: frames that wait are handled first. After a bare FIN what they answer is sent. */
+  /**
+   * The peer's end: frames that wait are handled first. After a bare FIN what they answer is sent.
+   */
   peerEnd (reason: string, { frame, open = false }: { frame?: string, open?: boolean } = {}): void {
     if (this.ended) return
     this.#begin(reason, ({ kind }) => kind !== 'info')
@@ -97,9 +120,18 @@ export class LifeModel {
 
   #finish ({ kind, id, script: { infos, outcome } }: Letter): void {
     this.log.push(`ends ${id}`)
-    for (let i = 0; i < infos; i++) this.log.push(`told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`)
+    for (let i = 0; i < infos; i++) {
+      this.log.push(
+        `told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`
+      )
+    }
     // Once it is closed nothing is sent, so nothing is unsendable.
-    if (outcome === 'throw' || outcome === 'no result' || outcome === 'bad code' || (outcome === 'unsendable' && this.#open)) {
+    if (
+      outcome === 'throw' ||
+      outcome === 'no result' ||
+      outcome === 'bad code' ||
+      (outcome === 'unsendable' && this.#open)
+    ) {
       return this.end('error 1011', 'close 1011')
     }
     if (kind === 'init') this.#initReturned = true
@@ -117,4 +149,9 @@ export class LifeModel {
 }
 
 /** By what they add to the id of the letter. */
-const MESSAGES: Partial<Record<Script['outcome'], string[]>> = { push: ['a'], list: ['a', 'b'], stop: ['z'], error: ['z'] }
+const MESSAGES: Partial<Record<Script['outcome'], string[]>> = {
+  push: ['a'],
+  list: ['a', 'b'],
+  stop: ['z'],
+  error: ['z']
+}

@@ -33,7 +33,10 @@ export class World {
   }
 
   async open (diary: Diary): Promise<{ server: TestServer, path: string }> {
-    const server = await (this.#server ??= startServer(this.#t, (app) => this.#declare(app), { level: 'silent', websock: { maxMailboxLength: 1_048_576 } }))
+    const server = await (this.#server ??= startServer(this.#t, (app) => this.#declare(app), {
+      level: 'silent',
+      websock: { maxMailboxLength: 1_048_576 }
+    }))
     return { server, path: `/?n=${this.#diaries.push(diary) - 1}` }
   }
 
@@ -52,7 +55,9 @@ export class World {
       const script = diary.scripts.get(id) ?? INFO
       const finish = (): unknown => {
         diary.log.push(`ends ${id}`)
-        for (let i = 0; i < script.infos; i++) diary.log.push(`told ${id}.${i} ${String(ws.post(`${id}.${i}`))}`)
+        for (let i = 0; i < script.infos; i++) {
+          diary.log.push(`told ${id}.${i} ${String(ws.post(`${id}.${i}`))}`)
+        }
         return resultOf(script.outcome, id, ws)
       }
       if (!script.async) return finish()
@@ -61,7 +66,9 @@ export class World {
     app.get('/', {
       websocketHandler: {
         init: ({ request }, ws) => {
-          const diary = this.#diaries[Number(new URL(request.url, 'http://x').searchParams.get('n'))] as Diary
+          const diary = this.#diaries[
+            Number(new URL(request.url, 'http://x').searchParams.get('n'))
+          ] as Diary
           diary.ws = ws as never
           of.set(ws.id, diary)
           return call('init', '0', undefined, ws)
@@ -73,7 +80,11 @@ export class World {
           const { log, plan } = of.get(ws.id) as Diary
           log.push(`terminate ${describe(reason)}, state ${String(state ?? '')}`)
           if (plan.terminate === 'throw') throw new Error('as planned')
-          if (plan.terminate !== 'sync') return turn().then(() => { if (plan.terminate === 'reject') throw new Error('as planned') })
+          if (plan.terminate !== 'sync') {
+            return turn().then(() => {
+              if (plan.terminate === 'reject') throw new Error('as planned')
+            })
+          }
         }
       }
     })
@@ -96,11 +107,22 @@ function resultOf (outcome: Script['outcome'], id: string, ws: any): unknown {
   }
 }
 
-const describe = (reason: TerminateReason): string => [reason.type, ...'code' in reason ? [reason.code] : []].join(' ')
+const describe = (reason: TerminateReason): string =>
+  [reason.type, ...('code' in reason ? [reason.code] : [])].join(' ')
 
 /** Lives one life twice, for real and in the model, and gives both records. */
-export async function live (t: Teardown, world: World, plan: Plan): Promise<Record<'real' | 'model', { readonly log: string[], readonly wire: string[] }>> {
-  const diary: Diary = { plan, scripts: new Map([['0', plan.init]]), log: [], ws: undefined, release: () => {} }
+export async function live (
+  t: Teardown,
+  world: World,
+  plan: Plan
+): Promise<Record<'real' | 'model', { readonly log: string[], readonly wire: string[] }>> {
+  const diary: Diary = {
+    plan,
+    scripts: new Map([['0', plan.init]]),
+    log: [],
+    ws: undefined,
+    release: () => {}
+  }
   const life = new Life(await world.open(diary), diary)
   life.client = await connectRaw(t, life.server.port)
   await life.begin()
@@ -110,15 +132,33 @@ export async function live (t: Teardown, world: World, plan: Plan): Promise<Reco
   }
   await life.finish()
   if (life.drained !== undefined) world.forget()
-  return { real: { log: diary.log, wire: wireOf(life.client) }, model: { log: life.model.log, wire: life.model.wire } }
+  return {
+    real: { log: diary.log, wire: wireOf(life.client) },
+    model: { log: life.model.log, wire: life.model.wire }
+  }
 }
 
 function wireOf (client: RawClient): string[] {
-  return client.frames().filter(({ opcode }) => opcode !== 10)
-    .map(({ opcode, payload }) => opcode !== 8 ? payload.toString() : payload.length === 0 ? 'close' : `close ${payload.readUInt16BE()}`)
+  return client
+    .frames()
+    .filter(({ opcode }) => opcode !== 10)
+    .map(({ opcode, payload }) =>
+      opcode !== 8
+        ? payload.toString()
+        : payload.length === 0
+          ? 'close'
+          : `close ${payload.readUInt16BE()}`
+    )
 }
 
-const BY_THE_CLIENT: ReadonlySet<Op['type']> = new Set(['packet', 'unmasked', 'bad text', 'close', 'fin', 'reset'])
+const BY_THE_CLIENT: ReadonlySet<Op['type']> = new Set([
+  'packet',
+  'unmasked',
+  'bad text',
+  'close',
+  'fin',
+  'reset'
+])
 
 class Life {
   readonly model = new LifeModel()
@@ -152,17 +192,24 @@ class Life {
     await this.settle()
   }
 
-  /** Waits until what was done has had its effect: a pong proves that all before it was read, an end shows in the signal. */
+  /**
+   * Waits until what was done has had its effect: a pong proves that all before it was read, an end
+   * shows in the signal.
+   */
   async settle (): Promise<void> {
     this.model.turn()
     if (this.model.ended) {
       const signal = this.diary.ws?.signal as AbortSignal
       if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(5000) })
-      if (this.#open) await this.client.until((client) => client.frames().some(({ opcode }) => opcode === 8))
+      if (this.#open) {
+        await this.client.until((client) => client.frames().some(({ opcode }) => opcode === 8))
+      }
     } else {
       const payload = `barrier ${this.#ids++}`
       this.client.write(frame(9, payload))
-      await this.client.until((client) => client.frames().some((one) => one.opcode === 10 && one.payload.toString() === payload))
+      await this.client.until((client) =>
+        client.frames().some((one) => one.opcode === 10 && one.payload.toString() === payload)
+      )
     }
     // Infos that a callback sends come at the end of a turn, and theirs at that of the next.
     for (let i = 0; i < 3; i++) await turn()
@@ -171,7 +218,8 @@ class Life {
   async act (op: Op): Promise<void> {
     const { model, diary, client } = this
     if (!this.#open && BY_THE_CLIENT.has(op.type)) return
-    // Who has been told to go answers, and hangs up: after a fault of the client's the server reads no close frame.
+    // Who has been told to go answers, and hangs up: after a fault of the client's the server reads
+    // no close frame.
     const hangUp = model.ended ? () => { client.socket.end() } : () => {}
     switch (op.type) {
       case 'packet':
@@ -191,11 +239,18 @@ class Life {
         return model.end('shutdown', 'close 1012')
       case 'unmasked':
       case 'bad text':
-        client.write(op.type === 'unmasked' ? Buffer.from([0x81, 1, 97]) : frame(1, Buffer.from([0xff])))
-        return model.end(op.type === 'unmasked' ? 'error 1002' : 'error 1007', op.type === 'unmasked' ? 'close 1002' : 'close 1007')
+        client.write(
+          op.type === 'unmasked' ? Buffer.from([0x81, 1, 97]) : frame(1, Buffer.from([0xff]))
+        )
+        return model.end(
+          op.type === 'unmasked' ? 'error 1002' : 'error 1007',
+          op.type === 'unmasked' ? 'close 1002' : 'close 1007'
+        )
       case 'close':
         client.write(closeFrame(op.code))
-        model.peerEnd(`remote ${op.code ?? 1005}`, { frame: op.code === undefined ? 'close' : `close ${op.code}` })
+        model.peerEnd(`remote ${op.code ?? 1005}`, {
+          frame: op.code === undefined ? 'close' : `close ${op.code}`
+        })
         return this.#leave(hangUp)
       case 'fin':
         model.peerEnd('remote 1006', { open: true })
@@ -217,7 +272,12 @@ class Life {
     await this.#leave(() => {})
     await this.settle()
     if (this.drained === undefined) return
-    await Promise.race([this.drained, later(4000, undefined, { ref: false }).then(() => { throw new Error('drain() hangs') })])
+    await Promise.race([
+      this.drained,
+      later(4000, undefined, { ref: false }).then(() => {
+        throw new Error('drain() hangs')
+      })
+    ])
     await this.server.app.close()
   }
 
@@ -227,7 +287,13 @@ class Life {
       this.diary.scripts.set(id, script)
       this.model.post({ kind: kind === 'ping' ? 'ping' : 'frame', id, script })
       if (kind === 'ping') return frame(9, id)
-      return kind === 'frame' ? text(id) : Buffer.concat([frame(1, id.slice(0, 1), { fin: false }), frame(0, '', { fin: false }), frame(0, id.slice(1))])
+      return kind === 'frame'
+        ? text(id)
+        : Buffer.concat([
+          frame(1, id.slice(0, 1), { fin: false }),
+          frame(0, '', { fin: false }),
+          frame(0, id.slice(1))
+        ])
     })
     if (close) this.model.peerEnd('remote 3002', { frame: 'close 3002' })
     return Buffer.concat(close ? [...frames, closeFrame(3002)] : frames)
@@ -243,13 +309,20 @@ class Life {
       return later(1)
     }
     const told = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').post(id)
-    if (told !== taken) throw new Error(`info ${id}: ${String(told)} where the model says ${String(taken)}`)
+    if (told !== taken) {
+      throw new Error(`info ${id}: ${String(told)} where the model says ${String(taken)}`)
+    }
   }
 
   async #leave (go: () => void): Promise<void> {
     this.#open = false
     go()
     const late = AbortSignal.timeout(5000)
-    await Promise.race([this.client.ended, once(late, 'abort').then(() => { throw new Error('TCP does not end') })])
+    await Promise.race([
+      this.client.ended,
+      once(late, 'abort').then(() => {
+        throw new Error('TCP does not end')
+      })
+    ])
   }
 }

@@ -19,11 +19,14 @@ export class Proxy {
   }
 
   /**
-   * From here on nothing passes on the connections that there are, or on those that this holds for, in either direction, not
-   * even an end: `cut` frees them. `port`: the port from which the proxy is connected to the server.
+   * From here on nothing passes on the connections that there are, or on those that this holds for,
+   * in either direction, not even an end: `cut` frees them. `port`: the port from which the proxy
+   * is connected to the server.
    */
   blackHole (isMeant: (port: number) => boolean = () => true): void {
-    for (const link of this.#links) if (isMeant(link.target?.localPort ?? 0)) link.isBlackHole = true
+    for (const link of this.#links) {
+      if (isMeant(link.target?.localPort ?? 0)) link.isBlackHole = true
+    }
   }
 
   /** New connections are taken, and lead nowhere. */

@@ -3,7 +3,10 @@ export const FUZZ_SEED = Number(process.env.FUZZ_SEED ?? 20_260_101)
 
 export type Random = (below: number) => number
 
-/** mulberry32: small, seeded, good enough to shuffle with. Gives integers from 0, below the number it is given. */
+/**
+ * mulberry32: small, seeded, good enough to shuffle with. Gives integers from 0, below the number
+ * it is given.
+ */
 export function randomFrom (seed: number): Random {
   return (below) => {
     seed = (seed + 0x6d2b79f5) | 0
@@ -17,7 +20,10 @@ export function pick<T> (random: Random, from: readonly T[]): T {
   return from[random(from.length)] as T
 }
 
-/** Settings of fast-check. A failure prints its seed and path: `FUZZ_SEED=… FUZZ_PATH=…` repeats just that one. */
+/**
+ * Settings of fast-check. A failure prints its seed and path: `FUZZ_SEED=… FUZZ_PATH=…` repeats
+ * just that one.
+ */
 export function runs (count: number): { seed: number, path?: string, numRuns: number } {
   const { FUZZ_PATH: path, FUZZ_RUNS: given } = process.env
   return { seed: FUZZ_SEED, ...path === undefined ? {} : { path }, numRuns: Number(given ?? count) }

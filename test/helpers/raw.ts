@@ -4,21 +4,38 @@ import { connect as connectTls } from 'node:tls'
 import type { Teardown } from './server.ts'
 
 /** A client frame, masked with zeros. `payload` is at most 65 535 bytes. */
-export function frame (opcode: number, payload: string | Uint8Array = '', { fin = true, rsv = 0 } = {}): Buffer {
+export function frame (
+  opcode: number,
+  payload: string | Uint8Array = '',
+  { fin = true, rsv = 0 } = {}
+): Buffer {
   const data = Buffer.from(payload as Uint8Array)
-  const head = data.length < 126 ? [data.length | 0x80] : [126 | 0x80, data.length >> 8, data.length & 0xff]
-  return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | (rsv << 4) | opcode, ...head, 0, 0, 0, 0]), data])
+  const head =
+    data.length < 126 ? [data.length | 0x80] : [126 | 0x80, data.length >> 8, data.length & 0xff]
+  return Buffer.concat([
+    Buffer.from([(fin ? 0x80 : 0) | (rsv << 4) | opcode, ...head, 0, 0, 0, 0]),
+    data
+  ])
 }
 
 export const text = (payload: string): Buffer => frame(1, payload)
 export const binary = (payload: Uint8Array): Buffer => frame(2, payload)
 
 export function closeFrame (code?: number, reason = ''): Buffer {
-  return frame(8, code === undefined ? '' : Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]))
+  return frame(
+    8,
+    code === undefined
+      ? ''
+      : Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)])
+  )
 }
 
 /** The head of a good upgrade request. A header is left out by undefined. */
-export function handshake (path: string, headers: Record<string, string | undefined> = {}, line = `GET ${path} HTTP/1.1`): string {
+export function handshake (
+  path: string,
+  headers: Record<string, string | undefined> = {},
+  line = `GET ${path} HTTP/1.1`
+): string {
   const all: Record<string, string | undefined> = {
     Host: '127.0.0.1',
     Upgrade: 'websocket',
@@ -27,7 +44,9 @@ export function handshake (path: string, headers: Record<string, string | undefi
     'Sec-WebSocket-Version': '13',
     ...headers
   }
-  const lines = Object.entries(all).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
+  const lines = Object.entries(all)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}`)
   return [line, ...lines, '', ''].join('\r\n')
 }
 
@@ -68,11 +87,16 @@ export class RawClient {
     return Number(/^HTTP\/1\.1 (\d+)/.exec(this.text)?.[1])
   }
 
-  /** Waits until `condition` holds after some read. Rejects when TCP ends before, or after `timeoutMs`. */
+  /**
+   * Waits until `condition` holds after some read. Rejects when TCP ends before, or after
+   * `timeoutMs`.
+   */
   async until (condition: (client: RawClient) => boolean, timeoutMs = 5000): Promise<this> {
     const signal = AbortSignal.timeout(timeoutMs)
     while (!condition(this)) {
-      if (this.socket.readableEnded || this.socket.destroyed) throw new Error(`TCP ended before; got ${JSON.stringify(this.text.slice(0, 300))}`)
+      if (this.socket.readableEnded || this.socket.destroyed) {
+        throw new Error(`TCP ended before; got ${JSON.stringify(this.text.slice(0, 300))}`)
+      }
       await Promise.race([once(this.socket, 'data', { signal }), this.ended])
     }
     return this
@@ -91,9 +115,18 @@ export class RawClient {
     while (at >= 4 && at + 2 <= bytes.length) {
       let length = (bytes[at + 1] as number) & 0x7f
       let head = 2
-      if (length === 126) { length = bytes.readUInt16BE(at + 2); head = 4 } else if (length === 127) { length = Number(bytes.readBigUInt64BE(at + 2)); head = 10 }
+      if (length === 126) {
+        length = bytes.readUInt16BE(at + 2)
+        head = 4
+      } else if (length === 127) {
+        length = Number(bytes.readBigUInt64BE(at + 2))
+        head = 10
+      }
       if (at + head + length > bytes.length) break
-      frames.push({ opcode: (bytes[at] as number) & 0x0f, payload: bytes.subarray(at + head, at + head + length) })
+      frames.push({
+        opcode: (bytes[at] as number) & 0x0f,
+        payload: bytes.subarray(at + head, at + head + length)
+      })
       at += head + length
     }
     return frames
@@ -102,11 +135,19 @@ export class RawClient {
 
 /** Its frames in short: opcode and payload, `8 1000` for a close frame with that code. */
 export function words (client: RawClient): string[] {
-  return client.frames().map(({ opcode, payload }) => opcode === 8 ? `8 ${payload.readUInt16BE()}` : `${opcode} ${payload.toString()}`)
+  return client
+    .frames()
+    .map(({ opcode, payload }) =>
+      opcode === 8 ? `8 ${payload.readUInt16BE()}` : `${opcode} ${payload.toString()}`
+    )
 }
 
 /** Connects to a port of 127.0.0.1; destroyed when the test ends. */
-export async function connectRaw (t: Teardown, port: number, { allowHalfOpen = false } = {}): Promise<RawClient> {
+export async function connectRaw (
+  t: Teardown,
+  port: number,
+  { allowHalfOpen = false } = {}
+): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
@@ -128,7 +169,10 @@ export interface Answer {
   body: string
 }
 
-/** Splits what came into its HTTP answers; a body is as long as Content-Length says, or goes to the end. */
+/**
+ * Splits what came into its HTTP answers; a body is as long as Content-Length says, or goes to the
+ * end.
+ */
 export function parseAnswers (text: string): Answer[] {
   const answers: Answer[] = []
   for (let at = 0; at < text.length;) {
@@ -142,7 +186,8 @@ export function parseAnswers (text: string): Answer[] {
       headers[name] = [...headers[name] ?? [], one.slice(colon + 1).trim()]
     }
     const status = Number(line.split(' ')[1])
-    const length = status < 200 && status !== 101 ? 0 : Number(headers['content-length']?.[0] ?? text.length)
+    const length =
+      status < 200 && status !== 101 ? 0 : Number(headers['content-length']?.[0] ?? text.length)
     const body = text.slice(end + 4, end + 4 + length)
     answers.push({ status, headers, body })
     at = end + 4 + body.length
@@ -150,11 +195,23 @@ export function parseAnswers (text: string): Answer[] {
   return answers
 }
 
-/** Sends these bytes, waits until TCP has ended, and gives the one answer. Rejects after `timeoutMs`, and when there are more answers or none. */
-export async function exchange (t: Teardown, port: number, bytes: string | Uint8Array, timeoutMs = 5000): Promise<Answer> {
+/**
+ * Sends these bytes, waits until TCP has ended, and gives the one answer. Rejects after
+ * `timeoutMs`, and when there are more answers or none.
+ */
+export async function exchange (
+  t: Teardown,
+  port: number,
+  bytes: string | Uint8Array,
+  timeoutMs = 5000
+): Promise<Answer> {
   const client = (await connectRaw(t, port)).write(bytes)
-  if (!client.socket.closed) await once(client.socket, 'close', { signal: AbortSignal.timeout(timeoutMs) })
+  if (!client.socket.closed) {
+    await once(client.socket, 'close', { signal: AbortSignal.timeout(timeoutMs) })
+  }
   const answers = parseAnswers(client.text)
-  if (answers.length !== 1) throw new Error(`${answers.length} answers: ${JSON.stringify(client.text.slice(0, 1000))}`)
+  if (answers.length !== 1) {
+    throw new Error(`${answers.length} answers: ${JSON.stringify(client.text.slice(0, 1000))}`)
+  }
   return answers[0] as Answer
 }

@@ -16,24 +16,43 @@ export interface ClientOptions {
 export interface RedisClientKind {
   readonly name: string
   /** Not connected; it tells its errors to nobody. */
-  create (port: number, options?: ClientOptions): ReturnType<typeof createRedis6> | ReturnType<typeof createRedis5> | Ioredis | Ioredis5
+  create(
+    port: number,
+    options?: ClientOptions
+  ): ReturnType<typeof createRedis6> | ReturnType<typeof createRedis5> | Ioredis | Ioredis5
 }
 
 function createRedis6 (port: number, { resp = 3, keyPrefix = '' }: ClientOptions = {}) {
-  return createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: RECONNECT_MS }, RESP: resp, keyPrefix }).on('error', () => {})
+  return createClient({
+    socket: { host: '127.0.0.1', port, reconnectStrategy: RECONNECT_MS },
+    RESP: resp,
+    keyPrefix
+  }).on('error', () => {})
 }
 
 function createRedis5 (port: number, { resp = 2 }: ClientOptions = {}) {
-  return createClient5({ socket: { host: '127.0.0.1', port, reconnectStrategy: RECONNECT_MS }, RESP: resp }).on('error', () => {})
+  return createClient5({
+    socket: { host: '127.0.0.1', port, reconnectStrategy: RECONNECT_MS },
+    RESP: resp
+  }).on('error', () => {})
 }
 
 function createIoredis (port: number, { resp = 3, keyPrefix = '' }: ClientOptions = {}): Ioredis {
-  return new Ioredis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => RECONNECT_MS, protocol: resp, keyPrefix }).on('error', () => {})
+  return new Ioredis(port, '127.0.0.1', {
+    lazyConnect: true,
+    retryStrategy: () => RECONNECT_MS,
+    protocol: resp,
+    keyPrefix
+  }).on('error', () => {})
 }
 
 /** Which knows one protocol alone. */
 function createIoredis5 (port: number, { keyPrefix = '' }: ClientOptions = {}): Ioredis5 {
-  return new Ioredis5(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => RECONNECT_MS, keyPrefix }).on('error', () => {})
+  return new Ioredis5(port, '127.0.0.1', {
+    lazyConnect: true,
+    retryStrategy: () => RECONNECT_MS,
+    keyPrefix
+  }).on('error', () => {})
 }
 
 export const REDIS_CLIENTS: readonly RedisClientKind[] = [
@@ -53,7 +72,9 @@ export async function connectClient (t: Teardown, { create }: RedisClientKind, p
 
 /** How many listeners there are for each event. */
 export function countListeners (emitter: EventEmitter): Record<string, number> {
-  return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
+  return Object.fromEntries(
+    emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)])
+  )
 }
 
 /** A connection for looking at the server: commands, and waits for an answer that is wanted. */
@@ -74,12 +95,18 @@ export class RedisAdmin {
   }
 
   /** Asks until the answer is as wanted. Rejects with the last one after a while. */
-  async until<T> (ask: () => Promise<T>, isWanted: (answer: T) => boolean, deadlineMs = 15_000): Promise<T> {
+  async until<T>(
+    ask: () => Promise<T>,
+    isWanted: (answer: T) => boolean,
+    deadlineMs = 15_000
+  ): Promise<T> {
     const end = Date.now() + deadlineMs
     for (;;) {
       const answer = await ask()
       if (isWanted(answer)) return answer
-      if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)} after ${deadlineMs} ms`)
+      if (Date.now() > end) {
+        throw new Error(`still ${JSON.stringify(answer)} after ${deadlineMs} ms`)
+      }
     }
   }
 }

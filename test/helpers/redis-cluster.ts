@@ -26,9 +26,23 @@ export class RedisCluster {
   /** Each node says that the cluster is up, knows all, and each replica has its master. */
   async untilUp (): Promise<void> {
     for (const admin of this.#admins) {
-      await admin.until(() => admin.ask<string>('CLUSTER', 'INFO').catch(String), (info) => /cluster_state:ok/.test(info), 30_000)
-      await admin.until(() => admin.ask<string>('CLUSTER', 'NODES').catch(String), (nodes) => !/fail|handshake|noaddr/.test(nodes) && (nodes.match(/master - /g) ?? []).length === MASTERS, 30_000)
-      await admin.until(() => admin.ask<string>('INFO', 'replication').catch(String), (info) => /role:master|master_link_status:up/.test(info), 30_000)
+      await admin.until(
+        () => admin.ask<string>('CLUSTER', 'INFO').catch(String),
+        (info) => /cluster_state:ok/.test(info),
+        30_000
+      )
+      await admin.until(
+        () => admin.ask<string>('CLUSTER', 'NODES').catch(String),
+        (nodes) =>
+          !/fail|handshake|noaddr/.test(nodes) &&
+          (nodes.match(/master - /g) ?? []).length === MASTERS,
+        30_000
+      )
+      await admin.until(
+        () => admin.ask<string>('INFO', 'replication').catch(String),
+        (info) => /role:master|master_link_status:up/.test(info),
+        30_000
+      )
     }
   }
 
@@ -47,7 +61,9 @@ export class RedisCluster {
 
   /** The nodes that are masters now. */
   async masters (): Promise<Broker[]> {
-    const roles = await Promise.all(this.#admins.map((admin) => admin.ask<string[]>('ROLE').catch(() => [])))
+    const roles = await Promise.all(
+      this.#admins.map((admin) => admin.ask<string[]>('ROLE').catch(() => []))
+    )
     return this.nodes.filter((_node, i) => roles[i]?.[0] === 'master')
   }
 
@@ -57,9 +73,19 @@ export class RedisCluster {
     if (master === undefined) throw new Error('no master')
     await master.kill()
     const [admin] = this.#admins.filter((_admin, i) => this.nodes[i] !== master)
-    await admin?.until(async () => (await this.masters()).length, (count) => count === MASTERS, 30_000)
+    await admin?.until(
+      async () => (await this.masters()).length,
+      (count) => count === MASTERS,
+      30_000
+    )
     for (const [i, other] of this.#admins.entries()) {
-      if (this.nodes[i] !== master) await other.until(() => other.ask<string>('CLUSTER', 'INFO').catch(String), (info) => /cluster_state:ok/.test(info), 30_000)
+      if (this.nodes[i] !== master) {
+        await other.until(
+          () => other.ask<string>('CLUSTER', 'INFO').catch(String),
+          (info) => /cluster_state:ok/.test(info),
+          30_000
+        )
+      }
     }
     return master
   }
@@ -71,13 +97,30 @@ export async function startRedisCluster (t: Teardown): Promise<RedisCluster> {
   const cluster = new RedisCluster(nodes, admins)
   for (const [i, admin] of admins.slice(0, MASTERS).entries()) {
     await admin.ask('CLUSTER', 'SET-CONFIG-EPOCH', `${i + 1}`)
-    await admin.ask('CLUSTER', 'ADDSLOTSRANGE', `${Math.floor(i * SLOTS / MASTERS)}`, `${Math.floor((i + 1) * SLOTS / MASTERS) - 1}`)
+    await admin.ask(
+      'CLUSTER',
+      'ADDSLOTSRANGE',
+      `${Math.floor((i * SLOTS) / MASTERS)}`,
+      `${Math.floor(((i + 1) * SLOTS) / MASTERS) - 1}`
+    )
   }
-  for (const { port, busPort } of nodes.slice(1)) await admins[0]?.ask('CLUSTER', 'MEET', '127.0.0.1', `${port}`, `${busPort}`)
-  for (const admin of admins) await admin.until(() => admin.ask<string>('CLUSTER', 'INFO'), (info) => info.includes(`cluster_known_nodes:${nodes.length}`), 30_000)
+  for (const { port, busPort } of nodes.slice(1)) {
+    await admins[0]?.ask('CLUSTER', 'MEET', '127.0.0.1', `${port}`, `${busPort}`)
+  }
+  for (const admin of admins) {
+    await admin.until(
+      () => admin.ask<string>('CLUSTER', 'INFO'),
+      (info) => info.includes(`cluster_known_nodes:${nodes.length}`),
+      30_000
+    )
+  }
   for (const [i, admin] of admins.slice(MASTERS).entries()) {
     const id = await admins[i]?.ask<string>('CLUSTER', 'MYID') ?? ''
-    await admin.until(() => admin.ask<string>('CLUSTER', 'NODES'), (list) => list.includes(id) && !/handshake/.test(list), 30_000)
+    await admin.until(
+      () => admin.ask<string>('CLUSTER', 'NODES'),
+      (list) => list.includes(id) && !/handshake/.test(list),
+      30_000
+    )
     await admin.ask('CLUSTER', 'REPLICATE', id)
   }
   await cluster.untilUp()
@@ -89,8 +132,19 @@ async function startClusterNode (t: Teardown): Promise<Broker & { busPort: numbe
   const broker = await startBroker(t, {
     ...REDIS,
     args: (port, folder) => [
-      ...REDIS.args(port, folder), '--cluster-enabled', 'yes', '--cluster-port', `${busPort}`, '--cluster-node-timeout', `${NODE_TIMEOUT_MS}`,
-      '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--cluster-allow-replica-migration', 'no'
+      ...REDIS.args(port, folder),
+      '--cluster-enabled',
+      'yes',
+      '--cluster-port',
+      `${busPort}`,
+      '--cluster-node-timeout',
+      `${NODE_TIMEOUT_MS}`,
+      '--cluster-replica-validity-factor',
+      '0',
+      '--repl-diskless-sync-delay',
+      '0',
+      '--cluster-allow-replica-migration',
+      'no'
     ]
   })
   return Object.assign(broker, { busPort })
@@ -112,12 +166,16 @@ export class RedisSentinels {
 
   /** The port of the present master. */
   async masterPort (): Promise<number> {
-    return Number((await this.#admin.ask<string[]>('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main'))[1])
+    return Number(
+      (await this.#admin.ask<string[]>('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main'))[1]
+    )
   }
 
   /** Of the master and the replica. */
   async ask (t: Teardown, ...command: string[]): Promise<void> {
-    for (const { port } of [this.master, this.replica]) await (await connectAdmin(t, port)).ask(...command)
+    for (const { port } of [this.master, this.replica]) {
+      await (await connectAdmin(t, port)).ask(...command)
+    }
   }
 
   /** Restarts the master. The sentinel does not see it, and lets it be the master. */
@@ -128,12 +186,18 @@ export class RedisSentinels {
     await this.#admin.until(() => this.masterPort(), (port) => port === this.master.port)
   }
 
-  async freeze (): Promise<void> { await Promise.all([this.sentinel, this.replica, this.master].map((broker) => broker.freeze())) }
+  async freeze (): Promise<void> {
+    await Promise.all([this.sentinel, this.replica, this.master].map((broker) => broker.freeze()))
+  }
 
   thaw (): void { for (const broker of [this.master, this.replica, this.sentinel]) broker.thaw() }
 
   async untilReplicaIsKnown (): Promise<void> {
-    await this.#admin.until(() => this.#admin.ask<unknown[]>('SENTINEL', 'REPLICAS', 'main'), (replicas) => replicas.length === 1 && !/s_down|disconnected/.test(JSON.stringify(replicas)), 30_000)
+    await this.#admin.until(
+      () => this.#admin.ask<unknown[]>('SENTINEL', 'REPLICAS', 'main'),
+      (replicas) => replicas.length === 1 && !/s_down|disconnected/.test(JSON.stringify(replicas)),
+      30_000
+    )
   }
 
   /** Kills the master. Resolves when the replica has taken its place. */
@@ -145,15 +209,30 @@ export class RedisSentinels {
 
 export async function startSentinels (t: Teardown): Promise<RedisSentinels> {
   const master = await startBroker(t, REDIS)
-  const replica = await startBroker(t, { ...REDIS, args: (port, folder) => [...REDIS.args(port, folder), '--replicaof', `127.0.0.1 ${master.port}`] })
-  const sentinel = await startBroker(t, {
+  const replica = await startBroker(t, {
     ...REDIS,
-    args: (port) => ['sentinel.conf', '--sentinel', '--port', `${port}`, '--bind', '127.0.0.1'],
-    ready: /monitor master/
-  }, [
-    `sentinel monitor main 127.0.0.1 ${master.port} 1`, 'sentinel down-after-milliseconds main 1000', 'sentinel failover-timeout main 5000', 'sentinel resolve-hostnames no'
-  ].join('\n'))
-  const sentinels = new RedisSentinels(master, replica, sentinel, await connectAdmin(t, sentinel.port))
+    args: (port, folder) => [...REDIS.args(port, folder), '--replicaof', `127.0.0.1 ${master.port}`]
+  })
+  const sentinel = await startBroker(
+    t,
+    {
+      ...REDIS,
+      args: (port) => ['sentinel.conf', '--sentinel', '--port', `${port}`, '--bind', '127.0.0.1'],
+      ready: /monitor master/
+    },
+    [
+      `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+      'sentinel down-after-milliseconds main 1000',
+      'sentinel failover-timeout main 5000',
+      'sentinel resolve-hostnames no'
+    ].join('\n')
+  )
+  const sentinels = new RedisSentinels(
+    master,
+    replica,
+    sentinel,
+    await connectAdmin(t, sentinel.port)
+  )
   await sentinels.untilReplicaIsKnown()
   return sentinels
 }

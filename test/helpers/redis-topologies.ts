@@ -10,17 +10,31 @@ type RedisClient = Parameters<typeof redisEngine>[0]
 export const NEWEST = /^(redis|ioredis) 6/
 
 /** By name of the client: what makes one that is not connected, and tells its errors to nobody. */
-export const CLUSTER_CLIENTS: Readonly<Record<string, (ports: readonly number[]) => RedisClient>> = {
-  'redis 6 cluster': (ports) => createCluster({ rootNodes: nodes(ports).map((socket) => ({ socket })) }).on('error', () => {}),
-  'redis 5 cluster': (ports) => createCluster5({ rootNodes: nodes(ports).map((socket) => ({ socket })) }).on('error', () => {}),
-  'ioredis 6 cluster': (ports) => new Cluster(nodes(ports), { lazyConnect: true }).on('error', () => {}),
-  'ioredis 5 cluster': (ports) => new Cluster5(nodes(ports), { lazyConnect: true }).on('error', () => {})
-}
+export const CLUSTER_CLIENTS: Readonly<Record<string, (ports: readonly number[]) => RedisClient>> =
+  {
+    'redis 6 cluster': (ports) =>
+      createCluster({ rootNodes: nodes(ports).map((socket) => ({ socket })) }).on(
+        'error',
+        () => {}
+      ),
+    'redis 5 cluster': (ports) =>
+      createCluster5({ rootNodes: nodes(ports).map((socket) => ({ socket })) }).on(
+        'error',
+        () => {}
+      ),
+    'ioredis 6 cluster': (ports) =>
+      new Cluster(nodes(ports), { lazyConnect: true }).on('error', () => {}),
+    'ioredis 5 cluster': (ports) =>
+      new Cluster5(nodes(ports), { lazyConnect: true }).on('error', () => {})
+  }
 
 export const SENTINEL_CLIENTS: typeof CLUSTER_CLIENTS = {
-  'redis 6 sentinel': (ports) => createSentinel({ name: 'main', sentinelRootNodes: nodes(ports) }).on('error', () => {}),
-  'ioredis 6 sentinel': (ports) => new Redis({ sentinels: nodes(ports), name: 'main', lazyConnect: true }).on('error', () => {}),
-  'ioredis 5 sentinel': (ports) => new Redis5({ sentinels: nodes(ports), name: 'main', lazyConnect: true }).on('error', () => {})
+  'redis 6 sentinel': (ports) =>
+    createSentinel({ name: 'main', sentinelRootNodes: nodes(ports) }).on('error', () => {}),
+  'ioredis 6 sentinel': (ports) =>
+    new Redis({ sentinels: nodes(ports), name: 'main', lazyConnect: true }).on('error', () => {}),
+  'ioredis 5 sentinel': (ports) =>
+    new Redis5({ sentinels: nodes(ports), name: 'main', lazyConnect: true }).on('error', () => {})
 }
 
 function nodes (ports: readonly number[]): Array<{ host: string, port: number }> {

@@ -13,15 +13,23 @@ interface Target {
 
 /** A server of ws that does what {@link answer} says. Gives its port. */
 export async function startReference (
-  t: Teardown, tls: object | undefined, find: (request: IncomingMessage) => Target, closeTimeoutMs: number
+  t: Teardown,
+  tls: object | undefined,
+  find: (request: IncomingMessage) => Target,
+  closeTimeoutMs: number
 ): Promise<number> {
   const server = tls === undefined ? createHttpServer() : createHttpsServer(tls)
   const servers = new Map<number, WebSocketServer>()
   server.on('upgrade', (request, socket, head) => {
     const { life, maxPayload } = find(request)
-    const own = servers.get(maxPayload) ?? new WebSocketServer({
-      noServer: true, maxPayload, perMessageDeflate: false, ...{ closeTimeout: closeTimeoutMs, maxPendingAutoPongs: 1024 }
-    })
+    const own =
+      servers.get(maxPayload) ??
+      new WebSocketServer({
+        noServer: true,
+        maxPayload,
+        perMessageDeflate: false,
+        ...{ closeTimeout: closeTimeoutMs, maxPendingAutoPongs: 1024 }
+      })
     servers.set(maxPayload, own)
     own.handleUpgrade(request, socket, head, (websocket) => {
       life.socket = request.socket
@@ -67,13 +75,22 @@ class Reference implements Answering {
       const message = binary ? data : data.toString()
       told(binary ? 'binary' : 'text', data, () => answer(message, this.#life, this))
     })
-    this.#websocket.on('ping', (data: Buffer) => told('ping', data, () => answerControl(data, this)))
-    this.#websocket.on('pong', (data: Buffer) => told('pong', data, () => answerControl(data, this)))
+    this.#websocket.on('ping', (data: Buffer) =>
+      told('ping', data, () => answerControl(data, this))
+    )
+    this.#websocket.on('pong', (data: Buffer) =>
+      told('pong', data, () => answerControl(data, this))
+    )
     this.#websocket.on('error', (error: Error & { code?: string }) => {
-      this.#end ??= error.code?.startsWith('WS_ERR_') === true ? `error ${ERROR_CODES[error.code] ?? 1002}` : undefined
+      this.#end ??=
+        error.code?.startsWith('WS_ERR_') === true
+          ? `error ${ERROR_CODES[error.code] ?? 1002}`
+          : undefined
       this.#waiting = []
     })
-    this.#websocket.on('close', (code, reason) => { ended.push(this.#end ?? `remote ${code} ${reason.toString()}`) })
+    this.#websocket.on('close', (code, reason) => {
+      ended.push(this.#end ?? `remote ${code} ${reason.toString()}`)
+    })
   }
 
   push (messages: unknown): void {

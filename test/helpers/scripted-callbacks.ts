@@ -4,7 +4,14 @@ import type { TerminateReason, WebsocketContext } from '../../src/index.ts'
 import { connectRaw, frame, handshake, text, type RawClient } from './raw.ts'
 import { startServer, type ServerOptions, type Teardown, type TestServer } from './server.ts'
 
-export const CALLBACKS = ['init', 'handleIn', 'on.event.say', 'handleInvalid', 'handleControl', 'handleInfo'] as const
+export const CALLBACKS = [
+  'init',
+  'handleIn',
+  'on.event.say',
+  'handleInvalid',
+  'handleControl',
+  'handleInfo'
+] as const
 export type CallbackName = typeof CALLBACKS[number]
 
 export interface Said { n: number, any?: unknown }
@@ -44,11 +51,12 @@ const TRIGGERS: Readonly<Record<CallbackName, Buffer>> = {
 
 /** Asks for the state; the answer is {@link stateAnswer}. */
 export const askState = text('{"event":"state"}')
-export const stateAnswer = (state: unknown): string => `text ${JSON.stringify({ n: 0, any: state ?? null })}`
+export const stateAnswer = (state: unknown): string =>
+  `text ${JSON.stringify({ n: 0, any: state ?? null })}`
 
 /**
- * A server with one route, each of whose connections is a trial. The state is 'first' unless `init` is under trial.
- * Its clients are raw and answer no close frame, so they are cut soon.
+ * A server with one route, each of whose connections is a trial. The state is 'first' unless `init`
+ * is under trial. Its clients are raw and answer no close frame, so they are cut soon.
  */
 export async function startTrials (t: Teardown, options: ServerOptions = {}): Promise<Trials> {
   const trials: Trial[] = []
@@ -75,12 +83,16 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
           const trial = trials[params.n] as Trial
           byId.set(ws.id, trial)
           trial.ws = ws
-          return trial.callback === 'init' ? run('init', undefined, ws) : initial.ok<unknown>('first')
+          return trial.callback === 'init'
+            ? run('init', undefined, ws)
+            : initial.ok<unknown>('first')
         },
         on: {
           event: {
             say: (_message, state, ws) => run('on.event.say', state, ws),
-            tell (_message, _state, ws) { ws.post('told') },
+            tell (_message, _state, ws) {
+              ws.post('told')
+            },
             state: (_message, state, ws) => ws.push({ n: 0, any: state ?? null })
           }
         },
@@ -99,7 +111,14 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
   return {
     ...server,
     async open (t, callback, act) {
-      const trial: Trial = { callback, act, ws: undefined, calls: [], terminated: [], events: new EventEmitter() }
+      const trial: Trial = {
+        callback,
+        act,
+        ws: undefined,
+        calls: [],
+        terminated: [],
+        events: new EventEmitter()
+      }
       const raw = await connectRaw(t, server.port)
       raw.write(handshake(`/trial/${trials.push(trial) - 1}`)).write(TRIGGERS[callback])
       return { raw, trial }
@@ -109,11 +128,16 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
 
 const OPCODES: Readonly<Record<number, string>> = { 1: 'text', 2: 'binary', 9: 'ping', 10: 'pong' }
 
-/** The server's frames as they stood on the wire, in words: `text hello`, `close 1000 bye`, `close`. Pongs are left out. */
+/**
+ * The server's frames as they stood on the wire, in words: `text hello`, `close 1000 bye`, `close`.
+ * Pongs are left out.
+ */
 export function wire (raw: RawClient): string[] {
   return raw.frames().filter(({ opcode }) => opcode !== 10).map(({ opcode, payload }) => {
     if (opcode !== 8) return `${OPCODES[opcode] ?? opcode} ${payload.toString()}`
-    return payload.length === 0 ? 'close' : `close ${payload.readUInt16BE(0)} ${payload.toString('utf8', 2)}`
+    return payload.length === 0
+      ? 'close'
+      : `close ${payload.readUInt16BE(0)} ${payload.toString('utf8', 2)}`
   })
 }
 
@@ -126,7 +150,9 @@ export async function wireUntilClose (raw: RawClient): Promise<string[]> {
 /** Waits until there are so many entries in one of a trial's lists. Rejects after 5 s. */
 export async function until (trial: Trial, list: 'calls' | 'terminated', length = 1): Promise<void> {
   const signal = AbortSignal.timeout(5000)
-  while (trial[list].length < length) await once(trial.events, list === 'calls' ? 'called' : 'terminated', { signal })
+  while (trial[list].length < length) {
+    await once(trial.events, list === 'calls' ? 'called' : 'terminated', { signal })
+  }
 }
 
 /** The value, a turn of the event loop later; what is thrown instead becomes a rejection. */

@@ -8,8 +8,9 @@ interface ProcessMessage {
 }
 
 /**
- * A server in a process of its own, with the package as it was built: a CommonJS file that sends `{ type: 'ready', value: port }`
- * when it listens and answers to a question with a message of that type.
+ * A server in a process of its own, with the package as it was built: a CommonJS file that sends `{
+ * type: 'ready', value: port }` when it listens and answers to a question with a message of that
+ * type.
  */
 export class ServerProcess {
   readonly child: ChildProcess
@@ -22,10 +23,15 @@ export class ServerProcess {
     this.exited = new Promise((resolve) => child.once('exit', resolve))
   }
 
-  /** The next message of this type. Rejects when the process exits before, and after `timeoutMs`. */
+  /**
+   * The next message of this type. Rejects when the process exits before, and after `timeoutMs`.
+   */
   async next<T> (type: string, timeoutMs = 20_000): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const fail = (why: string) => () => { stop(); reject(new Error(`${why} while waiting for "${type}"`)) }
+      const fail = (why: string) => () => {
+        stop()
+        reject(new Error(`${why} while waiting for "${type}"`))
+      }
       const take = (message: ProcessMessage): void => {
         if (message.type !== type) return
         stop()
@@ -49,9 +55,18 @@ export class ServerProcess {
 }
 
 /** Starts a file of test/fixtures and waits until it listens; killed when the test ends. */
-export async function startServerProcess (t: Teardown, fixture: string, execArgv: string[] = [], env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-  // Its own flags and surroundings: it needs no loader of TypeScript, and what it loads would be on its heap.
-  const child = fork(resolve(__dirname, '../fixtures', fixture), { execArgv, env: { PATH: process.env['PATH'], ...env } })
+export async function startServerProcess (
+  t: Teardown,
+  fixture: string,
+  execArgv: string[] = [],
+  env: Readonly<Record<string, string>> = {}
+): Promise<ServerProcess> {
+  // Its own flags and surroundings: it needs no loader of TypeScript, and what it loads would be on
+  // its heap.
+  const child = fork(resolve(__dirname, '../fixtures', fixture), {
+    execArgv,
+    env: { PATH: process.env['PATH'], ...env }
+  })
   t.teardown(() => child.kill('SIGKILL'))
   const server = new ServerProcess(child)
   server.port = await server.next<number>('ready')

@@ -1,7 +1,12 @@
 import { Writable } from 'node:stream'
 import type { AddressInfo } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions, type RawServerDefault } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type RawServerDefault
+} from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import websock, { type WebsockOptions } from '../../src/index.ts'
 
@@ -9,7 +14,13 @@ export interface Teardown {
   teardown: (handler: () => unknown) => void
 }
 
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
 
 export interface LogLine {
   level: number
@@ -39,7 +50,11 @@ export interface ServerOptions {
 }
 
 /** A server on a free port of 127.0.0.1 with the plugin registered; closed when the test ends. */
-export async function startServer (t: Teardown, routes: (app: App) => void | Promise<void>, options: ServerOptions = {}): Promise<TestServer> {
+export async function startServer (
+  t: Teardown,
+  routes: (app: App) => void | Promise<void>,
+  options: ServerOptions = {}
+): Promise<TestServer> {
   const { app, logs } = buildApp(t, options)
   await app.register(websock, options.websock ?? {})
   await routes(app)
@@ -55,7 +70,10 @@ export function buildApp (t: Teardown, options: ServerOptions = {}): { app: App,
       done()
     }
   })
-  const app = Fastify({ logger: { level: options.level ?? 'warn', stream }, ...options.fastify }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App
+  const app = Fastify({
+    logger: { level: options.level ?? 'warn', stream },
+    ...options.fastify
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App
   t.teardown(() => app.close())
   return { app, logs }
 }
@@ -63,5 +81,10 @@ export function buildApp (t: Teardown, options: ServerOptions = {}): { app: App,
 export async function listen (app: App): Promise<Omit<TestServer, 'logs'>> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
-  return { app, port, url: (path) => `ws://127.0.0.1:${port}${path}`, http: (path) => `http://127.0.0.1:${port}${path}` }
+  return {
+    app,
+    port,
+    url: (path) => `ws://127.0.0.1:${port}${path}`,
+    http: (path) => `http://127.0.0.1:${port}${path}`
+  }
 }

@@ -12,7 +12,10 @@ export interface Report {
   readonly seconds: number
   /** `slowestMs` is without the cases of a known fault. */
   readonly bystander: Witness & { readonly slowestOfAllMs: number }
-  /** Of a server of our own: bytes over its start at its largest, without the cases of a known fault, and sockets left at the end. */
+  /**
+   * Of a server of our own: bytes over its start at its largest, without the cases of a known
+   * fault, and sockets left at the end.
+   */
   readonly server: Memory & { readonly sockets: number } | undefined
 }
 
@@ -23,7 +26,11 @@ const HOST = '127.0.0.1'
 const LAST_SOCKET_MS = 7000
 
 /** Runs the cases against a server of that kind, started for it. */
-export async function attackChild (kind: ServerKind, cases: readonly Case[], onResult: OnResult): Promise<Report> {
+export async function attackChild (
+  kind: ServerKind,
+  cases: readonly Case[],
+  onResult: OnResult
+): Promise<Report> {
   const server = start('server.js', kind)
   const { routes } = await next<ServerMessage & { type: 'ready' }>(server)
   let grown: Memory = { rss: 0, external: 0, heapUsed: 0 }
@@ -37,7 +44,14 @@ export async function attackChild (kind: ServerKind, cases: readonly Case[], onR
     grown = max(grown, report.grown)
     return report.grown.rss / 1024 / 1024
   }
-  const target = { locate: (endpoint: Endpoint) => ({ host: HOST, ...routes[endpoint], deflate: endpoint === 'deflate' }), weigh }
+  const target = {
+    locate: (endpoint: Endpoint) => ({
+      host: HOST,
+      ...routes[endpoint],
+      deflate: endpoint === 'deflate'
+    }),
+    weigh
+  }
   const report = await attack(target, cases, onResult, async () => {
     await weigh()
     healthy = grown
@@ -48,15 +62,29 @@ export async function attackChild (kind: ServerKind, cases: readonly Case[], onR
 }
 
 /** Runs the cases against one URL, whatever stands behind it. */
-export async function attackUrl (url: string, cases: readonly Case[], onResult: OnResult): Promise<Report> {
+export async function attackUrl (
+  url: string,
+  cases: readonly Case[],
+  onResult: OnResult
+): Promise<Report> {
   const { protocol, hostname, port, pathname, search } = new URL(url)
   if (protocol !== 'ws:') throw new Error(`a ws: URL is needed, not ${url}`)
-  const locate: Target['locate'] = (endpoint) => ({ host: hostname, port: Number(port === '' ? 80 : port), path: pathname + search, deflate: endpoint === 'deflate' })
+  const locate: Target['locate'] = (endpoint) => ({
+    host: hostname,
+    port: Number(port === '' ? 80 : port),
+    path: pathname + search,
+    deflate: endpoint === 'deflate'
+  })
   const report = await attack({ locate }, cases, onResult, async () => {})
   return { ...report, server: undefined }
 }
 
-async function attack (given: Omit<Target, 'slowestEchoMs'>, cases: readonly Case[], onResult: OnResult, onHealthy: () => Promise<void>): Promise<Omit<Report, 'server'>> {
+async function attack (
+  given: Omit<Target, 'slowestEchoMs'>,
+  cases: readonly Case[],
+  onResult: OnResult,
+  onHealthy: () => Promise<void>
+): Promise<Omit<Report, 'server'>> {
   const { host, port, path } = given.locate('echo')
   const bystander = start('bystander.js', `ws://${host}:${port}${path}`)
   await next(bystander)
@@ -78,7 +106,11 @@ async function attack (given: Omit<Target, 'slowestEchoMs'>, cases: readonly Cas
   const seconds = (performance.now() - since) / 1000
   const { sent, echoed, closed } = await ask(true)
   bystander.disconnect()
-  return { results, seconds, bystander: { sent, echoed, closed, slowestMs: healthyMs, slowestOfAllMs: slowestMs } }
+  return {
+    results,
+    seconds,
+    bystander: { sent, echoed, closed, slowestMs: healthyMs, slowestOfAllMs: slowestMs }
+  }
 }
 
 /** Asks until the sockets of all cases are gone. */
@@ -92,15 +124,22 @@ async function settle (ask: () => Promise<{ readonly sockets: number }>): Promis
 }
 
 function start (file: string, argument: string): ChildProcess {
-  // Without what a test runner has put there to trace the process. V8 lets three times 16 MiB of garbage lie before it looks;
-  // with 2 MiB, and without what glibc keeps for each thread, RSS shows what peers make a server keep.
-  return fork(join(__dirname, file), [argument], { env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' }, execArgv: ['--expose-gc', '--max-semi-space-size=2'] })
+  // Without what a test runner has put there to trace the process. V8 lets three times 16 MiB of
+  // garbage lie before it looks; with 2 MiB, and without what glibc keeps for each thread, RSS
+  // shows what peers make a server keep.
+  return fork(join(__dirname, file), [argument], {
+    env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' },
+    execArgv: ['--expose-gc', '--max-semi-space-size=2']
+  })
 }
 
 /** The next message of a child. Rejects when it ends before. */
 async function next<T> (child: ChildProcess): Promise<T> {
   const gone = new AbortController()
-  const fail = (code: number | null): void => gone.abort(new Error(`${child.spawnfile} ${child.spawnargs.slice(1).join(' ')} ended with ${code}`))
+  const fail = (code: number | null): void =>
+    gone.abort(
+      new Error(`${child.spawnfile} ${child.spawnargs.slice(1).join(' ')} ended with ${code}`)
+    )
   if (child.exitCode !== null) fail(child.exitCode)
   child.once('exit', fail)
   try {

@@ -20,7 +20,9 @@ function main (url: string): void {
   let echoed = 0
   let slowestMs = 0
   let closed: string | undefined
-  const note = (since: number): void => { slowestMs = Math.max(slowestMs, performance.now() - since) }
+  const note = (since: number): void => {
+    slowestMs = Math.max(slowestMs, performance.now() - since)
+  }
 
   const socket = new WebSocket(url)
   const timer = setInterval(() => {

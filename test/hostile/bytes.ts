@@ -14,7 +14,11 @@ export interface FrameOptions {
 const MASK = [0x37, 0xfa, 0x21, 0x3d] as const
 
 /** Any frame, also one that must not be. */
-export function frame (opcode: number, payload: string | Uint8Array = '', options: FrameOptions = {}): Buffer {
+export function frame (
+  opcode: number,
+  payload: string | Uint8Array = '',
+  options: FrameOptions = {}
+): Buffer {
   const { fin = true, rsv = 0, masked = true } = options
   const data = Buffer.from(payload as Uint8Array)
   const length = options.length ?? BigInt(data.length)
@@ -44,11 +48,20 @@ export function text (payload: string | Uint8Array, options?: FrameOptions): Buf
 
 /** One message in several frames. */
 export function fragments (opcode: number, ...parts: ReadonlyArray<string | Uint8Array>): Buffer {
-  return Buffer.concat(parts.map((part, i) => frame(i === 0 ? opcode : CONTINUATION, part, { fin: i === parts.length - 1 })))
+  return Buffer.concat(
+    parts.map((part, i) =>
+      frame(i === 0 ? opcode : CONTINUATION, part, { fin: i === parts.length - 1 })
+    )
+  )
 }
 
 export function close (code?: number, reason: string | Uint8Array = ''): Buffer {
-  return frame(CLOSE, code === undefined ? '' : Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason as Uint8Array)]))
+  return frame(
+    CLOSE,
+    code === undefined
+      ? ''
+      : Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason as Uint8Array)])
+  )
 }
 
 export function hex (digits: string): Buffer {

@@ -12,7 +12,11 @@ const MIB = 1024 * 1024
 /** The machine may be busy with other tests; alone it is a quarter of that. */
 const BEARABLE_MS = 3000
 
-void t.test('hostile peers get what the contract says, and nobody else is harmed', { timeout: 120_000 }, (t) => attack(t, 'ours'))
+void t.test(
+  'hostile peers get what the contract says, and nobody else is harmed',
+  { timeout: 120_000 },
+  (t) => attack(t, 'ours')
+)
 
 async function attack (t: Test, kind: ServerKind): Promise<void> {
   const { results, bystander, server, seconds } = await run(kind)
@@ -21,22 +25,47 @@ async function attack (t: Test, kind: ServerKind): Promise<void> {
   for (const [title, cases] of GROUPS) {
     await t.test(title, async (t) => {
       for (const { name, knownFault } of cases) {
-        const { came = 'nothing', wrong = ['it was not run'], skipped = false } = byName.get(name) ?? {}
+        const {
+          came = 'nothing',
+          wrong = ['it was not run'],
+          skipped = false
+        } = byName.get(name) ?? {}
         t.notOk(skipped, `${name}: is run`)
         if (knownFault === undefined) t.same(wrong, [], `${name}: ${came}`)
-        else t.not(wrong.length, 0, `${name}: ${came} (known fault, whose mark goes when it is mended: ${knownFault})`)
+        else {
+          t.not(
+            wrong.length,
+            0,
+            `${name}: ${came} (known fault, whose mark goes when it is mended: ${knownFault})`
+          )
+        }
       }
     })
   }
 
-  t.comment(`${results.length} cases in ${seconds.toFixed(1)} s; slowest echo of the bystander: ${bystander.slowestMs.toFixed(0)} ms`)
-  t.equal(new Set(results.map(({ name }) => name)).size, results.length, 'each case has a name of its own')
+  t.comment(
+    `${results.length} cases in ${seconds.toFixed(1)} s; slowest echo of the bystander: ${bystander.slowestMs.toFixed(0)} ms`
+  )
+  t.equal(
+    new Set(results.map(({ name }) => name)).size,
+    results.length,
+    'each case has a name of its own'
+  )
   t.equal(bystander.closed, undefined, 'the bystander stays connected')
   t.ok(bystander.sent > 100, `the bystander sends all the while: ${bystander.sent} messages`)
   t.equal(bystander.echoed, bystander.sent, 'the bystander gets each echo')
-  t.ok(bystander.slowestMs < BEARABLE_MS, `the bystander's slowest echo takes ${bystander.slowestMs.toFixed(0)} ms`)
-  t.ok(server !== undefined && server.rss < 64 * MIB, `the server's memory grows by ${((server?.rss ?? 0) / MIB).toFixed(1)} MiB at most`)
-  t.ok(server !== undefined && server.external < 64 * MIB, `and outside of the heap by ${((server?.external ?? 0) / MIB).toFixed(1)} MiB`)
+  t.ok(
+    bystander.slowestMs < BEARABLE_MS,
+    `the bystander's slowest echo takes ${bystander.slowestMs.toFixed(0)} ms`
+  )
+  t.ok(
+    server !== undefined && server.rss < 64 * MIB,
+    `the server's memory grows by ${((server?.rss ?? 0) / MIB).toFixed(1)} MiB at most`
+  )
+  t.ok(
+    server !== undefined && server.external < 64 * MIB,
+    `and outside of the heap by ${((server?.external ?? 0) / MIB).toFixed(1)} MiB`
+  )
   t.equal(server?.sockets, 0, 'no socket is left')
 }
 
@@ -45,11 +74,21 @@ async function run (kind: ServerKind): Promise<Report> {
   // Without what tap has put there to trace the processes, which would weigh on the server.
   const options = { cwd: root, env: { PATH: process.env['PATH'] }, maxBuffer: 16 * MIB }
   // `npm run typecheck` checks its types.
-  await execute(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'test/hostile', '--noCheck'], options)
-  const child = execute(process.execPath, ['dist/hostile/run.js', '--json', '--server', kind], options)
+  await execute(
+    process.execPath,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'test/hostile', '--noCheck'],
+    options
+  )
+  const child = execute(
+    process.execPath,
+    ['dist/hostile/run.js', '--json', '--server', kind],
+    options
+  )
   // It exits with 1 when a case fails: here each is asserted by its name.
   const { stdout } = await child.catch((error: { stdout?: string, stderr?: string }) => {
-    if (error.stdout?.startsWith('{') !== true) throw new Error(`the runner failed: ${error.stderr ?? String(error)}`)
+    if (error.stdout?.startsWith('{') !== true) {
+      throw new Error(`the runner failed: ${error.stderr ?? String(error)}`)
+    }
     return { stdout: error.stdout }
   })
   return JSON.parse(stdout) as Report

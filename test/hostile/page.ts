@@ -7,9 +7,17 @@ export interface Column {
   readonly report: Report
 }
 
-/** docs/hostile.md: what came of each case, at one server beside the other. The first column is ours. */
-export function buildPage (groups: ReadonlyArray<readonly [title: string, cases: readonly Case[]]>, columns: readonly Column[]): string {
-  const results = columns.map(({ report }) => new Map(report.results.map((result) => [result.name, result])))
+/**
+ * docs/hostile.md: what came of each case, at one server beside the other. The first column is
+ * ours.
+ */
+export function buildPage (
+  groups: ReadonlyArray<readonly [title: string, cases: readonly Case[]]>,
+  columns: readonly Column[]
+): string {
+  const results = columns.map(
+    ({ report }) => new Map(report.results.map((result) => [result.name, result]))
+  )
   const row = ({ name, why, knownFault }: Case): string => {
     const cells = results.map((byName, i) => {
       const { came = '', wrong = [] } = byName.get(name) ?? {}
@@ -19,7 +27,12 @@ export function buildPage (groups: ReadonlyArray<readonly [title: string, cases:
     return `| ${[cell(name), ...cells, cell(why)].join(' | ')} |`
   }
   const tables = groups.flatMap(([title, cases]) => [
-    '', `## ${title}`, '', `| what is sent | ${columns.map(({ title }) => title).join(' | ')} | why |`, `| --- | ${columns.map(() => '---').join(' | ')} | --- |`, ...cases.map(row)
+    '',
+    `## ${title}`,
+    '',
+    `| what is sent | ${columns.map(({ title }) => title).join(' | ')} | why |`,
+    `| --- | ${columns.map(() => '---').join(' | ')} | --- |`,
+    ...cases.map(row)
   ])
   return [...intro(columns), ...tables].join('\n')
 }
@@ -27,8 +40,15 @@ export function buildPage (groups: ReadonlyArray<readonly [title: string, cases:
 function intro (columns: readonly Column[]): string[] {
   const titles = columns.map(({ title }) => title).join(' | ')
   const figures: ReadonlyArray<readonly [string, (report: Report) => string]> = [
-    ['cases that end as our contract wants', ({ results }) => `${results.filter(({ wrong }) => wrong.length === 0).length} of ${results.length}`],
-    ['echoes that a well-behaved bystander got', ({ bystander }) => `${bystander.echoed} of ${bystander.sent}`],
+    [
+      'cases that end as our contract wants',
+      ({ results }) =>
+        `${results.filter(({ wrong }) => wrong.length === 0).length} of ${results.length}`
+    ],
+    [
+      'echoes that a well-behaved bystander got',
+      ({ bystander }) => `${bystander.echoed} of ${bystander.sent}`
+    ],
     ['its slowest echo', ({ bystander }) => `${bystander.slowestMs.toFixed(0)} ms`],
     ['memory over that at the start, at most: RSS', ({ server }) => mib(server?.rss)],
     ['… outside of the heap', ({ server }) => mib(server?.external)],
@@ -48,7 +68,10 @@ function intro (columns: readonly Column[]): string[] {
     '',
     `| | ${titles} |`,
     `| --- | ${columns.map(() => '---').join(' | ')} |`,
-    ...figures.map(([name, figure]) => `| ${[name, ...columns.map(({ report }) => figure(report))].join(' | ')} |`)
+    ...figures.map(
+      ([name, figure]) =>
+        `| ${[name, ...columns.map(({ report }) => figure(report))].join(' | ')} |`
+    )
   ]
 }
 

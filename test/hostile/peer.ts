@@ -45,14 +45,23 @@ export class Peer {
   constructor (address: Address, options: PeerOptions = {}) {
     this.address = address
     this.#options = options
-    this.socket = connect({ host: address.host, port: address.port, allowHalfOpen: options.holds === true, noDelay: true })
+    this.socket = connect({
+      host: address.host,
+      port: address.port,
+      allowHalfOpen: options.holds === true,
+      noDelay: true
+    })
     this.socket.on('data', (chunk: Buffer) => {
       this.#read(chunk)
       this.#wake?.()
     })
     this.socket.on('error', () => {})
     // Who holds its side hears of the cut only as the answer to more bytes.
-    this.socket.on('end', () => { if (options.holds === true) this.#trickle = setInterval(() => this.socket.write(frame(PONG)), 50) })
+    this.socket.on('end', () => {
+      if (options.holds === true) {
+        this.#trickle = setInterval(() => this.socket.write(frame(PONG)), 50)
+      }
+    })
     this.socket.on('close', () => {
       clearInterval(this.#trickle)
       this.came.ended = true
@@ -62,14 +71,22 @@ export class Peer {
 
   /** Does the steps one after the other. */
   async perform (steps: readonly Step[]): Promise<void> {
-    if (this.socket.connecting) await Promise.race([once(this.socket, 'connect'), once(this.socket, 'close')])
+    if (this.socket.connecting) {
+      await Promise.race([once(this.socket, 'connect'), once(this.socket, 'close')])
+    }
     for (const step of steps) {
       if (typeof step === 'function') await step(this)
-      else await this.write(typeof step === 'string' ? step.replaceAll('PATH', this.address.path) : step)
+      else {
+        await this.write(
+          typeof step === 'string' ? step.replaceAll('PATH', this.address.path) : step
+        )
+      }
     }
   }
 
-  /** Resolves when there is room for more, or TCP has ended, or the server has not read for long. */
+  /**
+   * Resolves when there is room for more, or TCP has ended, or the server has not read for long.
+   */
   async write (bytes: string | Uint8Array): Promise<void> {
     if (!this.socket.writable || this.socket.write(bytes)) return
     await new Promise<void>((resolve) => {
@@ -112,8 +129,14 @@ export class Peer {
     this.#have += chunk.length
     // Joined only when a whole frame is there: a large one comes in thousands of chunks.
     while (this.#have >= this.#need) {
-      const bytes = this.#chunks.length === 1 ? this.#chunks[0] as Buffer : Buffer.concat(this.#chunks)
-      const used = this.#speaks === 'http' ? this.#readHead(bytes) : this.#speaks === 'body' ? this.#readBody(bytes) : this.#readFrames(bytes)
+      const bytes =
+        this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
+      const used =
+        this.#speaks === 'http'
+          ? this.#readHead(bytes)
+          : this.#speaks === 'body'
+            ? this.#readBody(bytes)
+            : this.#readFrames(bytes)
       this.#chunks = used < bytes.length ? [bytes.subarray(used)] : []
       this.#have = bytes.length - used
     }
@@ -160,7 +183,12 @@ export class Peer {
       const head = size < 126 ? 2 : size === 126 ? 4 : 10
       this.#need = head
       if (bytes.length - at < head) return at
-      const length = size < 126 ? size : size === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2))
+      const length =
+        size < 126
+          ? size
+          : size === 126
+            ? bytes.readUInt16BE(at + 2)
+            : Number(bytes.readBigUInt64BE(at + 2))
       this.#need = head + length
       if (bytes.length - at < this.#need) return at
       if ((second & 0x80) !== 0) this.came.broken = 'a masked frame'
@@ -180,7 +208,11 @@ export class Peer {
       this.came.broken = `opcode ${opcode}`
       return
     }
-    const message = this.#message ??= { text: opcode === 1, deflated: (first & 0x40) !== 0, parts: [] }
+    const message = (this.#message ??= {
+      text: opcode === 1,
+      deflated: (first & 0x40) !== 0,
+      parts: []
+    })
     message.parts.push(payload)
     if ((first & 0x80) === 0) return
     this.#message = undefined
@@ -188,12 +220,17 @@ export class Peer {
     const data = message.deflated ? this.#inflate(joined) : joined
     this.came.messageCount++
     this.came.messageBytes += data.length
-    if (this.came.messageCount <= KEPT_MESSAGES) this.came.messages.push(inWords(data, message.text))
+    if (this.came.messageCount <= KEPT_MESSAGES) {
+      this.came.messages.push(inWords(data, message.text))
+    }
   }
 
   /** RFC 7692 §7.2.2. The server goes on with its window from message to message. */
   #inflate (payload: Buffer): Buffer {
-    const data = inflateRawSync(Buffer.concat([payload, TAIL]), { finishFlush: constants.Z_SYNC_FLUSH, ...this.#window.length > 0 ? { dictionary: this.#window } : {} })
+    const data = inflateRawSync(Buffer.concat([payload, TAIL]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      ...(this.#window.length > 0 ? { dictionary: this.#window } : {})
+    })
     this.#window = Buffer.concat([this.#window, data.subarray(-WINDOW)]).subarray(-WINDOW)
     return data
   }

@@ -8,7 +8,8 @@ import { closeFrame, connectRaw, frame, handshake } from '../helpers/raw.ts'
 import { LONG } from '../helpers/scale.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-// FUZZ_INPUTS=1000000 takes ten times as long as the long run. FUZZ_TRIAL=1234 begins with the trial that failed.
+// FUZZ_INPUTS=1000000 takes ten times as long as the long run. FUZZ_TRIAL=1234 begins with the
+// trial that failed.
 const INPUTS = Number(process.env.FUZZ_INPUTS ?? (LONG ? 100_000 : 20_000))
 const FIRST = Number(process.env.FUZZ_TRIAL ?? 0)
 const AT_ONCE = 64
@@ -34,7 +35,9 @@ async function startTarget (t: Test): Promise<Target> {
   const faults: unknown[] = []
   const onFault = (error: unknown): void => { faults.push(error) }
   process.on('unhandledRejection', onFault).on('uncaughtExceptionMonitor', onFault)
-  t.teardown(() => process.off('unhandledRejection', onFault).off('uncaughtExceptionMonitor', onFault))
+  t.teardown(() =>
+    process.off('unhandledRejection', onFault).off('uncaughtExceptionMonitor', onFault)
+  )
   const server = await startServer(t, (app) => {
     const see = (ws: { id: string }, count: (one: Seen) => void): void => {
       const one = seen.get(ws.id) ?? { inits: 0, messages: 0, terminated: 0, calledAfterEnd: 0 }
@@ -44,16 +47,30 @@ async function startTarget (t: Test): Promise<Target> {
     }
     for (const path of ['/', '/hooks']) {
       app.get(path, {
-        ...path === '/' ? {} : { preValidation: async () => { await turn() } },
+        ...(path === '/'
+          ? {}
+          : {
+              preValidation: async () => {
+                await turn()
+              }
+            }),
         websocketOptions: { closeTimeoutMs: 100, maxMessageBytes: 64 * 1024 },
         websocketHandler: {
-          init: (_args, ws) => { see(ws, (one) => one.inits++) },
+          init: (_args, ws) => {
+            see(ws, (one) => one.inits++)
+          },
           handleIn: (message, _state, ws) => {
             see(ws, (one) => one.messages++)
-            return message.data.length % 7 === 0 ? turn().then(() => ws.push(message)) : ws.push(message)
+            return message.data.length % 7 === 0
+              ? turn().then(() => ws.push(message))
+              : ws.push(message)
           },
-          handleControl: (_frame, _state, ws) => { see(ws, () => {}) },
-          terminate: (_reason, _state, ws) => { see(ws, (one) => one.terminated++) }
+          handleControl: (_frame, _state, ws) => {
+            see(ws, () => {})
+          },
+          terminate: (_reason, _state, ws) => {
+            see(ws, (one) => one.terminated++)
+          }
         }
       })
     }
@@ -62,8 +79,15 @@ async function startTarget (t: Test): Promise<Target> {
   return { ...server, seen, faults, bystander: await connect(t, server.url('/')), slowestMs: 0 }
 }
 
-/** Runs trials by their number until one tells that it was the last; each has a seed of its own, which is named when it fails. */
-async function fuzz (target: Target, salt: number, trial: (random: Random, t: Teardown) => Promise<boolean>): Promise<void> {
+/**
+ * Runs trials by their number until one tells that it was the last; each has a seed of its own,
+ * which is named when it fails.
+ */
+async function fuzz (
+  target: Target,
+  salt: number,
+  trial: (random: Random, t: Teardown) => Promise<boolean>
+): Promise<void> {
   const { bystander } = target
   const state = { next: FIRST, last: false }
   const attack = async (): Promise<void> => {
@@ -71,7 +95,13 @@ async function fuzz (target: Target, salt: number, trial: (random: Random, t: Te
       const n = state.next++
       const cleanups: Array<() => unknown> = []
       try {
-        if (await trial(randomFrom(FUZZ_SEED * 31 + salt + n), { teardown: (cleanup) => cleanups.push(cleanup) })) state.last = true
+        if (
+          await trial(randomFrom(FUZZ_SEED * 31 + salt + n), {
+            teardown: (cleanup) => cleanups.push(cleanup)
+          })
+        ) {
+          state.last = true
+        }
       } catch (cause) {
         state.last = true
         throw new Error(`FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}: ${String(cause)}`, { cause })
@@ -93,16 +123,26 @@ async function fuzz (target: Target, salt: number, trial: (random: Random, t: Te
   await Promise.all([standBy(), ...Array.from({ length: AT_ONCE }, attack)])
 }
 
-/** What must hold after all: nobody is left but the bystander, each was ended once, and the server closes at once. */
+/**
+ * What must hold after all: nobody is left but the bystander, each was ended once, and the server
+ * closes at once.
+ */
 async function checkAfter (t: Test, target: Target): Promise<void> {
   const { app, seen, faults, bystander } = target
-  const open = (): Promise<number> => new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
+  const open = (): Promise<number> =>
+    new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)))
   const late = AbortSignal.timeout(5000)
   while (await open() > 1 && !late.aborted) await turn()
   t.equal(await open(), 1, 'the bystander is the only one left')
   const all = [...seen.values()]
-  const left = all.filter(({ inits, terminated, calledAfterEnd }) => inits !== 1 || terminated !== 1 || calledAfterEnd > 0)
-  t.same(left.map(({ inits, terminated, calledAfterEnd }) => ({ inits, terminated, calledAfterEnd })), [{ inits: 1, terminated: 0, calledAfterEnd: 0 }], 'terminate ran once for each init, and nothing after it')
+  const left = all.filter(
+    ({ inits, terminated, calledAfterEnd }) => inits !== 1 || terminated !== 1 || calledAfterEnd > 0
+  )
+  t.same(
+    left.map(({ inits, terminated, calledAfterEnd }) => ({ inits, terminated, calledAfterEnd })),
+    [{ inits: 1, terminated: 0, calledAfterEnd: 0 }],
+    'terminate ran once for each init, and nothing after it'
+  )
   bystander.send('last')
   t.equal(await bystander.next(), 'last')
   const since = performance.now()
@@ -118,7 +158,12 @@ async function within<T> (what: string, promise: Promise<T>): Promise<T> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), 5000)
   try {
-    return await Promise.race([promise, once(late.signal, 'abort').then(() => { throw new Error(`${what} within 5 s`) })])
+    return await Promise.race([
+      promise,
+      once(late.signal, 'abort').then(() => {
+        throw new Error(`${what} within 5 s`)
+      })
+    ])
   } finally {
     clearTimeout(timer)
   }
@@ -127,72 +172,128 @@ async function within<T> (what: string, promise: Promise<T>): Promise<T> {
 // Two busy cores take 40 s.
 t.setTimeout(240_000)
 
-void t.test('whatever frames come, every connection ends when its client does, and nobody else is hurt', async (t) => {
-  const target = await startTarget(t)
-  const counts = { connections: 0, frames: 0, mutated: 0, echoes: 0, bytes: 0 }
-  const closes: Record<string, number> = {}
-  await fuzz(target, 0, async (random, t) => {
-    const client = await connectRaw(t, target.port)
-    client.socket.setNoDelay()
-    const { frames, messages } = buildPrefix(random, random(36))
-    const prefix = Buffer.concat([random(2) === 0 ? Buffer.from(handshake('/')) : Buffer.from(handshake('/hooks')), ...frames, frame(9, 'all read')])
-    for (const piece of cut(random, prefix, 1 + random(4))) {
-      client.write(piece)
-      await turn()
-    }
-    // All that came before the fault is answered, in full: each of these frames was an input.
-    await client.until(() => {
-      const answers = client.frames()
-      return answers.some(({ opcode, payload }) => opcode === 10 && payload.toString() === 'all read') && answers.filter(({ opcode }) => opcode < 3).length === messages
+void t.test(
+  'whatever frames come, every connection ends when its client does, and nobody else is hurt',
+  async (t) => {
+    const target = await startTarget(t)
+    const counts = { connections: 0, frames: 0, mutated: 0, echoes: 0, bytes: 0 }
+    const closes: Record<string, number> = {}
+    await fuzz(target, 0, async (random, t) => {
+      const client = await connectRaw(t, target.port)
+      client.socket.setNoDelay()
+      const { frames, messages } = buildPrefix(random, random(36))
+      const prefix = Buffer.concat([
+        random(2) === 0 ? Buffer.from(handshake('/')) : Buffer.from(handshake('/hooks')),
+        ...frames,
+        frame(9, 'all read')
+      ])
+      for (const piece of cut(random, prefix, 1 + random(4))) {
+        client.write(piece)
+        await turn()
+      }
+      // All that came before the fault is answered, in full: each of these frames was an input.
+      await client.until(() => {
+        const answers = client.frames()
+        return (
+          answers.some(({ opcode, payload }) => opcode === 10 && payload.toString() === 'all read') &&
+          answers.filter(({ opcode }) => opcode < 3).length === messages
+        )
+      })
+      const fault = mutateFrame(random)
+      for (const piece of [
+        ...cut(random, fault, 1 + random(2)),
+        ...(random(3) === 0 ? [mutateFrame(random)] : [])
+      ]) {
+        client.write(piece)
+      }
+      const ending = pick(random, ['fin', 'fin', 'close', 'reset', 'wait'] as const)
+      // FIN comes behind the fault; a reset might overtake it.
+      if (ending === 'close') client.write(closeFrame(pick(random, [1000, 1005, 4000, 99])))
+      if (ending === 'reset') for (let i = 0; i < 3; i++) await turn()
+      if (ending === 'wait') {
+        for (let i = 0; i < 3 && client.frames().every(({ opcode }) => opcode !== 8); i++) {
+          await turn()
+        }
+      }
+      if (ending === 'reset') client.socket.resetAndDestroy()
+      else client.socket.end()
+      await within('TCP does not end', client.ended)
+      const close = client.frames().find(({ opcode }) => opcode === 8)
+      const code =
+        close === undefined
+          ? 'none'
+          : close.payload.length < 2
+            ? 'empty'
+            : String(close.payload.readUInt16BE())
+      closes[code] = (closes[code] ?? 0) + 1
+      counts.connections++
+      counts.frames += frames.length
+      counts.mutated++
+      counts.echoes += messages
+      counts.bytes += prefix.length + fault.length
+      return counts.frames + counts.mutated >= INPUTS * 0.9
     })
-    const fault = mutateFrame(random)
-    for (const piece of [...cut(random, fault, 1 + random(2)), ...random(3) === 0 ? [mutateFrame(random)] : []]) client.write(piece)
-    const ending = pick(random, ['fin', 'fin', 'close', 'reset', 'wait'] as const)
-    // FIN comes behind the fault; a reset might overtake it.
-    if (ending === 'close') client.write(closeFrame(pick(random, [1000, 1005, 4000, 99])))
-    if (ending === 'reset') for (let i = 0; i < 3; i++) await turn()
-    if (ending === 'wait') for (let i = 0; i < 3 && client.frames().every(({ opcode }) => opcode !== 8); i++) await turn()
-    if (ending === 'reset') client.socket.resetAndDestroy()
-    else client.socket.end()
-    await within('TCP does not end', client.ended)
-    const close = client.frames().find(({ opcode }) => opcode === 8)
-    const code = close === undefined ? 'none' : close.payload.length < 2 ? 'empty' : String(close.payload.readUInt16BE())
-    closes[code] = (closes[code] ?? 0) + 1
-    counts.connections++
-    counts.frames += frames.length
-    counts.mutated++
-    counts.echoes += messages
-    counts.bytes += prefix.length + fault.length
-    return counts.frames + counts.mutated >= INPUTS * 0.9
-  })
-  await checkAfter(t, target)
-  t.ok(['1002', '1007', '1009'].every((code) => (closes[code] ?? 0) > 0), 'faults of each kind were found')
-  t.equal((closes['1011'] ?? 0), 0, 'and none was ours')
-  t.comment(`seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, close codes ${JSON.stringify(closes)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`)
-})
+    await checkAfter(t, target)
+    t.ok(
+      ['1002', '1007', '1009'].every((code) => (closes[code] ?? 0) > 0),
+      'faults of each kind were found'
+    )
+    t.equal(closes['1011'] ?? 0, 0, 'and none was ours')
+    t.comment(
+      `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, close codes ${JSON.stringify(closes)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
+    )
+  }
+)
 
-void t.test('whatever is sent for a handshake, it is answered or dropped, and nobody else is hurt', async (t) => {
-  const target = await startTarget(t)
-  const statuses: Record<string, number> = {}
-  let inputs = 0
-  await fuzz(target, 1_000_003, async (random, t) => {
-    const client = await connectRaw(t, target.port)
-    const bytes = mutateHandshake(random)
-    for (const piece of cut(random, bytes, random(4) === 0 ? 3 : 1)) {
-      client.write(piece)
-      if (random(2) === 0) await turn()
-    }
-    client.socket.end()
-    await within(`TCP does not end after ${JSON.stringify(bytes.toString('latin1'))}`, client.ended)
-    const status = client.bytes.length === 0 ? 'none' : String(client.status)
-    statuses[status] = (statuses[status] ?? 0) + 1
-    if (!KNOWN.has(status)) throw new Error(`${client.text.slice(0, 300)} for ${JSON.stringify(bytes.toString('latin1').slice(0, 1000))}`)
-    return ++inputs >= INPUTS * 0.1
-  })
-  await checkAfter(t, target)
-  t.ok(['101', '400', '403', '404', '426'].every((status) => (statuses[status] ?? 0) > 0), 'refusals of each kind were met')
-  t.comment(`seed ${FUZZ_SEED}: ${inputs} handshakes, answers ${JSON.stringify(statuses)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`)
-})
+void t.test(
+  'whatever is sent for a handshake, it is answered or dropped, and nobody else is hurt',
+  async (t) => {
+    const target = await startTarget(t)
+    const statuses: Record<string, number> = {}
+    let inputs = 0
+    await fuzz(target, 1_000_003, async (random, t) => {
+      const client = await connectRaw(t, target.port)
+      const bytes = mutateHandshake(random)
+      for (const piece of cut(random, bytes, random(4) === 0 ? 3 : 1)) {
+        client.write(piece)
+        if (random(2) === 0) await turn()
+      }
+      client.socket.end()
+      await within(
+        `TCP does not end after ${JSON.stringify(bytes.toString('latin1'))}`,
+        client.ended
+      )
+      const status = client.bytes.length === 0 ? 'none' : String(client.status)
+      statuses[status] = (statuses[status] ?? 0) + 1
+      if (!KNOWN.has(status)) {
+        throw new Error(
+          `${client.text.slice(0, 300)} for ${JSON.stringify(bytes.toString('latin1').slice(0, 1000))}`
+        )
+      }
+      return ++inputs >= INPUTS * 0.1
+    })
+    await checkAfter(t, target)
+    t.ok(
+      ['101', '400', '403', '404', '426'].every((status) => (statuses[status] ?? 0) > 0),
+      'refusals of each kind were met'
+    )
+    t.comment(
+      `seed ${FUZZ_SEED}: ${inputs} handshakes, answers ${JSON.stringify(statuses)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
+    )
+  }
+)
 
 /** None: the client hung up in the middle of its request. */
-const KNOWN = new Set(['101', '100', '200', '400', '403', '404', '405', '417', '426', '431', 'none'])
+const KNOWN = new Set([
+  '101',
+  '100',
+  '200',
+  '400',
+  '403',
+  '404',
+  '405',
+  '417',
+  '426',
+  '431',
+  'none'
+])

@@ -21,7 +21,10 @@ export interface Memory {
   readonly heapUsed: number
 }
 
-/** What it tells its parent: where it is, and whenever it is asked, by how much it has grown at most since it was asked last. */
+/**
+ * What it tells its parent: where it is, and whenever it is asked, by how much it has grown at most
+ * since it was asked last.
+ */
 export type ServerMessage =
   | { readonly type: 'ready', readonly routes: Routes }
   | { readonly type: 'report', readonly grown: Memory, readonly sockets: number }
@@ -59,7 +62,11 @@ const STARTS: Readonly<Record<ServerKind, () => Promise<Routes>>> = {
   }
 }
 
-const SLOW: RouteShorthandOptions = { preValidation: (_request, _reply, done) => { setTimeout(done, HOOK_MS) } }
+const SLOW: RouteShorthandOptions = {
+  preValidation: (_request, _reply, done) => {
+    setTimeout(done, HOOK_MS)
+  }
+}
 const STUCK: RouteShorthandOptions = { preValidation: () => {} }
 
 async function startOurs (options: object): Promise<Routes> {
@@ -67,13 +74,28 @@ async function startOurs (options: object): Promise<Routes> {
   const websock = require('fastify-websock') as FastifyPluginCallback<object>
   const app = Fastify()
   await app.register(websock, options)
-  const handler = { handleIn: (message: unknown, _state: unknown, ws: { push: (message: unknown) => unknown }) => ws.push(message) }
-  const add = (endpoint: Endpoint, websocketOptions: object, hook: RouteShorthandOptions = {}): void => {
-    app.get(`/ws/${endpoint}`, { ...hook, websocketOptions, websocketHandler: handler } as object as RouteShorthandOptions, undefined as never)
+  const handler = {
+    handleIn: (message: unknown, _state: unknown, ws: { push: (message: unknown) => unknown }) =>
+      ws.push(message)
+  }
+  const add = (
+    endpoint: Endpoint,
+    websocketOptions: object,
+    hook: RouteShorthandOptions = {}
+  ): void => {
+    app.get(
+      `/ws/${endpoint}`,
+      { ...hook, websocketOptions, websocketHandler: handler } as object as RouteShorthandOptions,
+      undefined as never
+    )
   }
   add('echo', {})
   add('deflate', { compress: true })
-  add('hasty', { heartbeatIntervalMs: HASTE_MS, heartbeatTimeoutMs: HASTE_MS, closeTimeoutMs: HASTE_MS })
+  add('hasty', {
+    heartbeatIntervalMs: HASTE_MS,
+    heartbeatTimeoutMs: HASTE_MS,
+    closeTimeoutMs: HASTE_MS
+  })
   add('slow', {}, SLOW)
   add('stuck', { upgradeTimeoutMs: HASTE_MS, closeTimeoutMs: HASTE_MS }, STUCK)
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -100,14 +122,22 @@ function echo (socket: WebSocket): void {
 }
 
 function routesOf (find: (endpoint: Endpoint) => { address: () => unknown }): Routes {
-  return Object.fromEntries(ENDPOINTS.map((endpoint) => [endpoint, { port: (find(endpoint).address() as AddressInfo).port, path: `/ws/${endpoint}` }])) as unknown as Routes
+  return Object.fromEntries(
+    ENDPOINTS.map((endpoint) => [
+      endpoint,
+      { port: (find(endpoint).address() as AddressInfo).port, path: `/ws/${endpoint}` }
+    ])
+  ) as unknown as Routes
 }
 
 function countSockets (server: Server): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))
 }
 
-/** Node reads into a buffer of 64 KiB each time, and lets tens of MiB of those lie: what is left without them is what peers make us keep. */
+/**
+ * Node reads into a buffer of 64 KiB each time, and lets tens of MiB of those lie: what is left
+ * without them is what peers make us keep.
+ */
 function keptGrowth (start: Memory): Memory {
   globalThis.gc?.()
   return growth(start)
@@ -115,11 +145,19 @@ function keptGrowth (start: Memory): Memory {
 
 function growth (start: Memory): Memory {
   const { rss, external, heapUsed } = process.memoryUsage()
-  return { rss: rss - start.rss, external: external - start.external, heapUsed: heapUsed - start.heapUsed }
+  return {
+    rss: rss - start.rss,
+    external: external - start.external,
+    heapUsed: heapUsed - start.heapUsed
+  }
 }
 
 export function max (a: Memory, b: Memory): Memory {
-  return { rss: Math.max(a.rss, b.rss), external: Math.max(a.external, b.external), heapUsed: Math.max(a.heapUsed, b.heapUsed) }
+  return {
+    rss: Math.max(a.rss, b.rss),
+    external: Math.max(a.external, b.external),
+    heapUsed: Math.max(a.heapUsed, b.heapUsed)
+  }
 }
 
 async function main (): Promise<void> {

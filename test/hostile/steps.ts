@@ -3,7 +3,10 @@ import { NotSpoken, type Peer } from './peer.ts'
 import type { Step } from './case.ts'
 
 /** The head of an upgrade request. A header is left out by undefined, doubled by a list. */
-export function handshake (headers: Readonly<Record<string, string | readonly string[] | undefined>> = {}, line = 'GET PATH HTTP/1.1'): (peer: Peer) => string {
+export function handshake (
+  headers: Readonly<Record<string, string | readonly string[] | undefined>> = {},
+  line = 'GET PATH HTTP/1.1'
+): (peer: Peer) => string {
   return ({ address }) => {
     const all: Record<string, string | readonly string[] | undefined> = {
       Host: `${address.host}:${address.port}`,
@@ -14,21 +17,34 @@ export function handshake (headers: Readonly<Record<string, string | readonly st
       ...address.deflate ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {},
       ...headers
     }
-    const lines = Object.entries(all).flatMap(([name, value]) => value === undefined ? [] : [value].flat().map((one) => `${name}: ${one}`))
+    const lines = Object.entries(all).flatMap(([name, value]) =>
+      value === undefined ? [] : [value].flat().map((one) => `${name}: ${one}`)
+    )
     return [line.replaceAll('PATH', address.path), ...lines, '', ''].join('\r\n')
   }
 }
 
 /** Sends the head of an upgrade, and bytes right behind it in the same packet. */
-export function ask (headers?: Parameters<typeof handshake>[0], line?: string, behind: Uint8Array = Buffer.alloc(0)): Step {
-  return (peer) => peer.write(Buffer.concat([Buffer.from(handshake(headers, line)(peer), 'latin1'), behind]))
+export function ask (
+  headers?: Parameters<typeof handshake>[0],
+  line?: string,
+  behind: Uint8Array = Buffer.alloc(0)
+): Step {
+  return (peer) =>
+    peer.write(Buffer.concat([Buffer.from(handshake(headers, line)(peer), 'latin1'), behind]))
 }
 
 /** Opens a connection: waits for the 101. */
 export const open: Step = async (peer) => {
   await peer.write(handshake()(peer))
   await peer.until(() => peer.came.status.length > 0)
-  if (peer.address.deflate && peer.came.status[0] === 101 && !/\r\nsec-websocket-extensions: *permessage-deflate/i.test(peer.head)) throw new NotSpoken('no permessage-deflate')
+  if (
+    peer.address.deflate &&
+    peer.came.status[0] === 101 &&
+    !/\r\nsec-websocket-extensions: *permessage-deflate/i.test(peer.head)
+  ) {
+    throw new NotSpoken('no permessage-deflate')
+  }
 }
 
 /** The same bytes again and again, as fast as the server reads, until TCP ends. */

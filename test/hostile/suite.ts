@@ -34,7 +34,10 @@ export interface Result {
 /** The server under attack. */
 export interface Target {
   readonly locate: (endpoint: NonNullable<Case['to']>) => Address
-  /** MiB over its start that the memory of the server had grown to at most since it was asked last, where it can be asked. */
+  /**
+   * MiB over its start that the memory of the server had grown to at most since it was asked last,
+   * where it can be asked.
+   */
   readonly weigh?: () => Promise<number>
   /** What the bystander waited for at most since it was asked last. */
   readonly slowestEchoMs: () => Promise<number>
@@ -47,21 +50,32 @@ const PATIENCE_MS = 5000
 const GRACE_MS = 250
 
 /**
- * Runs them all, the light ones beside each other, those with a known fault last; hands on each result in the order of
- * the cases. `onHealthy` is awaited before those with a known fault.
+ * Runs them all, the light ones beside each other, those with a known fault last; hands on each
+ * result in the order of the cases. `onHealthy` is awaited before those with a known fault.
  */
-export async function runSuite (cases: readonly Case[], target: Target, onResult: (result: Result, one: Case) => void, onHealthy: () => Promise<void>): Promise<Result[]> {
+export async function runSuite (
+  cases: readonly Case[],
+  target: Target,
+  onResult: (result: Result, one: Case) => void,
+  onHealthy: () => Promise<void>
+): Promise<Result[]> {
   const results: Array<Result | undefined> = cases.map(() => undefined)
   let told = 0
   const run = async (i: number): Promise<void> => {
     results[i] = await runCase(cases[i] as Case, target)
-    for (; results[told] !== undefined; told++) onResult(results[told] as Result, cases[told] as Case)
+    for (; results[told] !== undefined; told++) {
+      onResult(results[told] as Result, cases[told] as Case)
+    }
   }
-  const light = cases.flatMap((one, i) => one.alone === true || one.knownFault !== undefined ? [] : [i])
+  const light = cases.flatMap((one, i) =>
+    one.alone === true || one.knownFault !== undefined ? [] : [i]
+  )
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     for (let i = light.shift(); i !== undefined; i = light.shift()) await run(i)
   }))
-  for (const [i, one] of cases.entries()) if (one.alone === true && one.knownFault === undefined) await run(i)
+  for (const [i, one] of cases.entries()) {
+    if (one.alone === true && one.knownFault === undefined) await run(i)
+  }
   await onHealthy()
   for (const [i, one] of cases.entries()) if (one.knownFault !== undefined) await run(i)
   return results as Result[]
@@ -78,7 +92,11 @@ async function runCase (one: Case, { locate, weigh, slowestEchoMs }: Target): Pr
     since = performance.now()
     const { tcpEnds } = one.expect
     const patienceMs = tcpEnds === false ? PATIENCE_MS : tcpEnds + GRACE_MS
-    await Promise.all(peers.map((peer) => peer.until(() => peer.came.ended || isComplete(peer.came, one.expect), patienceMs)))
+    await Promise.all(
+      peers.map((peer) =>
+        peer.until(() => peer.came.ended || isComplete(peer.came, one.expect), patienceMs)
+      )
+    )
     const ms = Math.round(performance.now() - since)
     if (one.expect.nextServed === true) {
       const served = await isServed(locate('echo'))
@@ -92,10 +110,24 @@ async function runCase (one: Case, { locate, weigh, slowestEchoMs }: Target): Pr
       came += `, the server at ${Math.round(grown)} MiB over its start`
       if (grown >= limit) wrong.add(`less than ${limit} MiB expected`)
     }
-    return { name: one.name, came, ms, slowestEchoMs: one.alone === true ? await slowestEchoMs() : undefined, wrong: [...wrong], skipped: false }
+    return {
+      name: one.name,
+      came,
+      ms,
+      slowestEchoMs: one.alone === true ? await slowestEchoMs() : undefined,
+      wrong: [...wrong],
+      skipped: false
+    }
   } catch (error) {
     if (!(error instanceof NotSpoken)) throw error
-    return { name: one.name, came: error.message, ms: 0, slowestEchoMs: undefined, wrong: [], skipped: true }
+    return {
+      name: one.name,
+      came: error.message,
+      ms: 0,
+      slowestEchoMs: undefined,
+      wrong: [],
+      skipped: true
+    }
   } finally {
     for (const peer of peers) peer.destroy()
   }

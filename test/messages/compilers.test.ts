@@ -2,33 +2,114 @@ import t from 'tap'
 import { ask, connect } from '../helpers/client.ts'
 import { startServer } from '../helpers/server.ts'
 
-void t.test('messages are compiled with the options of the application, whatever other routes exist', async (t) => {
-  const fastify = { ajv: { customOptions: { keywords: ['example'] }, onCreate: (ajv: { addFormat: (name: string, format: RegExp) => void }) => { ajv.addFormat('email', /@corp\.example$/) } }, serializerOpts: { rounding: 'ceil' } }
-  for (const withHttp of [true, false]) {
-    const server = await startServer(t, (app) => {
-      if (withHttp) app.get('/other', { schema: { querystring: { type: 'object' }, response: { 200: { type: 'object' } } } } as never, () => ({}))
-      app.get('/ws', {
-        schema: { websocket: { receive: { type: 'object', properties: { to: { type: 'string', format: 'email', example: 'x' }, n: { type: 'integer', default: 1 } } }, send: { type: 'object', properties: { v: { type: 'integer' }, ok: { type: 'string' } } } } },
-        websocketHandler: { handleIn: (message: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push({ v: 1.2, ok: JSON.stringify(message) }), handleInvalid: (_problem: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push({ ok: 'refused' }) }
-      } as never)
-    }, { fastify: fastify as never })
-    t.equal(await ask(t, server.url('/ws'), '{"to":"a@corp.example"}'), '{"v":2,"ok":"{\\"to\\":\\"a@corp.example\\"}"}', String(withHttp))
-    t.equal(await ask(t, server.url('/ws'), '{"to":"a@evil.example"}'), '{"ok":"refused"}')
-    t.equal(await ask(t, server.url('/ws'), '{"n":"1"}'), '{"ok":"refused"}', 'not coerced')
+void t.test(
+  'messages are compiled with the options of the application, whatever other routes exist',
+  async (t) => {
+    const fastify = {
+      ajv: {
+        customOptions: { keywords: ['example'] },
+        onCreate: (ajv: { addFormat: (name: string, format: RegExp) => void }) => {
+          ajv.addFormat('email', /@corp\.example$/)
+        }
+      },
+      serializerOpts: { rounding: 'ceil' }
+    }
+    for (const withHttp of [true, false]) {
+      const server = await startServer(
+        t,
+        (app) => {
+          if (withHttp) {
+            app.get(
+              '/other',
+              {
+                schema: { querystring: { type: 'object' }, response: { 200: { type: 'object' } } }
+              } as never,
+              () => ({})
+            )
+          }
+          app.get('/ws', {
+            schema: {
+              websocket: {
+                receive: {
+                  type: 'object',
+                  properties: {
+                    to: { type: 'string', format: 'email', example: 'x' },
+                    n: { type: 'integer', default: 1 }
+                  }
+                },
+                send: {
+                  type: 'object',
+                  properties: { v: { type: 'integer' }, ok: { type: 'string' } }
+                }
+              }
+            },
+            websocketHandler: {
+              handleIn: (
+                message: unknown,
+                _state: unknown,
+                ws: { push: (message: unknown) => never }
+              ) => ws.push({ v: 1.2, ok: JSON.stringify(message) }),
+              handleInvalid: (
+                _problem: unknown,
+                _state: unknown,
+                ws: { push: (message: unknown) => never }
+              ) => ws.push({ ok: 'refused' })
+            }
+          } as never)
+        },
+        { fastify: fastify as never }
+      )
+      t.equal(
+        await ask(t, server.url('/ws'), '{"to":"a@corp.example"}'),
+        '{"v":2,"ok":"{\\"to\\":\\"a@corp.example\\"}"}',
+        String(withHttp)
+      )
+      t.equal(await ask(t, server.url('/ws'), '{"to":"a@evil.example"}'), '{"ok":"refused"}')
+      t.equal(await ask(t, server.url('/ws'), '{"n":"1"}'), '{"ok":"refused"}', 'not coerced')
+    }
   }
-})
+)
 
 void t.test('formats of the application stand in front of those of Fastify', async (t) => {
   const strict = { coerceTypes: false, useDefaults: false, removeAdditional: false }
   for (const others of [{}, strict]) {
     for (const withHttp of [true, false]) {
-      const server = await startServer(t, (app) => {
-        if (withHttp) app.get('/other', { schema: { querystring: { type: 'object' } } } as never, () => ({}))
-        app.get('/ws', {
-          schema: { websocket: { receive: { type: 'object', properties: { to: { type: 'string', format: 'email' } } }, send: { type: 'boolean' } } },
-          websocketHandler: { handleIn: (_message: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push(true), handleInvalid: (_problem: unknown, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push(false) }
-        } as never)
-      }, { fastify: { ajv: { customOptions: { ...others, formats: { email: /@corp\.example$/ } } } } as never })
+      const server = await startServer(
+        t,
+        (app) => {
+          if (withHttp) {
+            app.get('/other', { schema: { querystring: { type: 'object' } } } as never, () => ({}))
+          }
+          app.get('/ws', {
+            schema: {
+              websocket: {
+                receive: {
+                  type: 'object',
+                  properties: { to: { type: 'string', format: 'email' } }
+                },
+                send: { type: 'boolean' }
+              }
+            },
+            websocketHandler: {
+              handleIn: (
+                _message: unknown,
+                _state: unknown,
+                ws: { push: (message: unknown) => never }
+              ) => ws.push(true),
+              handleInvalid: (
+                _problem: unknown,
+                _state: unknown,
+                ws: { push: (message: unknown) => never }
+              ) => ws.push(false)
+            }
+          } as never)
+        },
+        {
+          fastify: {
+            ajv: { customOptions: { ...others, formats: { email: /@corp\.example$/ } } }
+          } as never
+        }
+      )
       t.equal(await ask(t, server.url('/ws'), '{"to":"a@corp.example"}'), 'true')
       t.equal(await ask(t, server.url('/ws'), '{"to":"a@evil.example"}'), 'false')
     }
@@ -36,10 +117,23 @@ void t.test('formats of the application stand in front of those of Fastify', asy
 })
 
 void t.test('what JSON cannot hold is an error wherever a message would have it', async (t) => {
-  const values: Record<string, unknown> = { fn: () => {}, symbol: Symbol('s'), nested: { a: [() => {}] }, hole: [undefined], json: { toJSON: () => undefined }, good: { a: undefined, b: [null] } }
+  const values: Record<string, unknown> = {
+    fn: () => {},
+    symbol: Symbol('s'),
+    nested: { a: [() => {}] },
+    hole: [undefined],
+    json: { toJSON: () => undefined },
+    good: { a: undefined, b: [null] }
+  }
   for (const v of [{}, { type: 'object', additionalProperties: true }, { anyOf: [{}] }]) {
     const server = await startServer(t, (app) => {
-      app.get('/ws', { schema: { websocket: { receive: {}, send: { type: 'object', properties: { v } } } }, websocketHandler: { handleIn: (name: string, _state: unknown, ws: { push: (message: unknown) => never }) => ws.push({ v: values[name], more: () => {} }) } } as never)
+      app.get('/ws', {
+        schema: { websocket: { receive: {}, send: { type: 'object', properties: { v } } } },
+        websocketHandler: {
+          handleIn: (name: string, _state: unknown, ws: { push: (message: unknown) => never }) =>
+            ws.push({ v: values[name], more: () => {} })
+        }
+      } as never)
     }, { level: 'silent' })
     for (const name of Object.keys(values)) {
       const client = await connect(t, server.url('/ws'))

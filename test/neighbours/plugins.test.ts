@@ -11,7 +11,11 @@ import requestContextPlugin, { requestContext } from '@fastify/request-context'
 import session from '@fastify/session'
 import swagger from '@fastify/swagger'
 import underPressure from '@fastify/under-pressure'
-import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
+import {
+  InMemorySpanExporter,
+  NodeTracerProvider,
+  SimpleSpanProcessor
+} from '@opentelemetry/sdk-trace-node'
 import type { FastifyRequest } from 'fastify'
 import metrics from 'fastify-metrics'
 import t, { type Test } from 'tap'
@@ -42,10 +46,15 @@ const spans = new InMemorySpanExporter()
 const neighbours: Readonly<Record<string, Neighbour>> = {
   '@fastify/cookie': {
     add: (app) => app.register(cookie),
-    routes: (app) => app.get('/cookie', {
-      onRequest: async (request, reply) => { reply.setCookie('seen', request.cookies['name'] ?? '') },
-      websocketHandler: { init: ({ request }, ws) => ws.push(`cookie ${String(request.cookies['name'])}`) }
-    }),
+    routes: (app) =>
+      app.get('/cookie', {
+        onRequest: async (request, reply) => {
+          reply.setCookie('seen', request.cookies['name'] ?? '')
+        },
+        websocketHandler: {
+          init: ({ request }, ws) => ws.push(`cookie ${String(request.cookies['name'])}`)
+        }
+      }),
     async check (t, server) {
       const client = await connect(t, server.url('/cookie'), { headers: { cookie: 'name=ann' } })
       t.same(client.response.headers['set-cookie'], ['seen=ann; SameSite=Lax'])
@@ -54,31 +63,46 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   },
   '@fastify/jwt': {
     add: (app) => app.register(jwt, { secret: 'a secret of the test' }),
-    routes: (app) => app.get('/jwt', {
-      onRequest: async (request) => { await request.jwtVerify() },
-      websocketHandler: { init: ({ request }, ws) => ws.push(`user ${(request.user as { name: string }).name}`) }
-    }),
+    routes: (app) =>
+      app.get('/jwt', {
+        onRequest: async (request) => {
+          await request.jwtVerify()
+        },
+        websocketHandler: {
+          init: ({ request }, ws) => ws.push(`user ${(request.user as { name: string }).name}`)
+        }
+      }),
     async check (t, server) {
       t.equal((await refused(server.url('/jwt'))).status, 401)
       const token = server.app.jwt.sign({ name: 'ann' })
-      const client = await connect(t, server.url('/jwt'), { headers: { authorization: `Bearer ${token}` } })
+      const client = await connect(t, server.url('/jwt'), {
+        headers: { authorization: `Bearer ${token}` }
+      })
       t.equal(await client.next(), 'user ann')
     }
   },
   '@fastify/session': {
     async add (app) {
       await app.register(cookie)
-      await app.register(session, { secret: 'a secret of at least 32 characters', cookie: { secure: false } })
+      await app.register(session, {
+        secret: 'a secret of at least 32 characters',
+        cookie: { secure: false }
+      })
     },
-    routes: (app) => app.get('/session', {
-      preHandler: async (request) => { count(request) },
-      websocketHandler: { init: ({ request }, ws) => ws.push(`visit ${count(request, 0)}`) }
-    }),
+    routes: (app) =>
+      app.get('/session', {
+        preHandler: async (request) => {
+          count(request)
+        },
+        websocketHandler: { init: ({ request }, ws) => ws.push(`visit ${count(request, 0)}`) }
+      }),
     async check (t, server) {
       const first = await connect(t, server.url('/session'))
       t.equal(await first.next(), 'visit 1')
       const [header = ''] = first.response.headers['set-cookie'] ?? []
-      const again = await connect(t, server.url('/session'), { headers: { cookie: header.replace(/;.*/, '') } })
+      const again = await connect(t, server.url('/session'), {
+        headers: { cookie: header.replace(/;.*/, '') }
+      })
       t.equal(await again.next(), 'visit 2', 'the session is stored with the 101')
     }
   },
@@ -98,7 +122,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       const client = await connect(t, server.url('/ws'), { origin: ORIGIN })
       t.equal(client.response.headers['access-control-allow-origin'], ORIGIN)
       const preflight = await fetch(server.http('/ws'), {
-        method: 'OPTIONS', headers: { origin: ORIGIN, 'access-control-request-method': 'GET' }
+        method: 'OPTIONS',
+        headers: { origin: ORIGIN, 'access-control-request-method': 'GET' }
       })
       t.equal(preflight.status, 204)
     }
@@ -113,13 +138,14 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     }
   },
   '@fastify/under-pressure': {
-    add: (app) => app.register(underPressure, {
-      maxRssBytes: 1,
-      sampleInterval: 10,
-      pressureHandler: (request, reply) => {
-        if (request.url === '/pressed') void reply.code(503).send({ error: 'under pressure' })
-      }
-    }),
+    add: (app) =>
+      app.register(underPressure, {
+        maxRssBytes: 1,
+        sampleInterval: 10,
+        pressureHandler: (request, reply) => {
+          if (request.url === '/pressed') void reply.code(503).send({ error: 'under pressure' })
+        }
+      }),
     routes: (app) => app.get('/pressed', { ...echo }),
     async check (t, server) {
       // It takes its first sample after a while.
@@ -129,13 +155,20 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   },
   '@fastify/request-context': {
     add: (app) => app.register(requestContextPlugin),
-    routes: (app) => app.get<{ Querystring: { user: string } }>('/context', {
-      onRequest: async (request) => { requestContext.set('user' as never, request.query.user as never) },
-      websocketHandler: { init: (_args, ws) => ws.push(`user ${String(requestContext.get('user' as never))}`) }
-    }),
+    routes: (app) =>
+      app.get<{ Querystring: { user: string } }>('/context', {
+        onRequest: async (request) => {
+          requestContext.set('user' as never, request.query.user as never)
+        },
+        websocketHandler: {
+          init: (_args, ws) => ws.push(`user ${String(requestContext.get('user' as never))}`)
+        }
+      }),
     async check (t, server) {
       const users = ['ann', 'bob']
-      const clients = await Promise.all(users.map((user) => connect(t, server.url(`/context?user=${user}`))))
+      const clients = await Promise.all(
+        users.map((user) => connect(t, server.url(`/context?user=${user}`)))
+      )
       t.same(await Promise.all(clients.map((client) => client.next())), ['user ann', 'user bob'])
     }
   },
@@ -143,10 +176,13 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     async add (app, t) {
       const dir = t.testdir({})
       await mkdir(join(dir, 'routes/rooms'), { recursive: true })
-      await writeFile(join(dir, 'routes/rooms/index.js'), `module.exports = async (app) => {
+      await writeFile(
+        join(dir, 'routes/rooms/index.js'),
+        `module.exports = async (app) => {
         if (!app.hasDecorator('websock')) return
         app.get('/:id', { websocketHandler: { init: ({ params }, ws) => ws.push('room ' + params.id) } })
-      }`)
+      }`
+      )
       await app.register(autoload, { dir: join(dir, 'routes') })
     },
     async check (t, server) {
@@ -173,12 +209,14 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       spans.reset()
       t.equal((await fetch(server.http('/ws'), { signal: AbortSignal.timeout(5000) })).status, 426)
       await ask(t, server.url('/ws'), 'hi')
-      const ended = (): number => spans.getFinishedSpans().filter(({ name }) => name === 'request').length
+      const ended = (): number =>
+        spans.getFinishedSpans().filter(({ name }) => name === 'request').length
       await until(() => ended() === 2, 'the span of a request does not end')
     }
   },
   'fastify-metrics': {
-    add: (app) => app.register(metrics, { defaultMetrics: { enabled: false }, clearRegisterOnInit: true }),
+    add: (app) =>
+      app.register(metrics, { defaultMetrics: { enabled: false }, clearRegisterOnInit: true }),
     async check (t, server) {
       await ask(t, server.url('/ws'), 'hi')
       t.equal((await fetch(server.http('/ws'))).status, 426)
@@ -195,7 +233,11 @@ function count (request: FastifyRequest, by = 1): number {
   return visits
 }
 
-async function start (t: Test, list: readonly Neighbour[], order: typeof ORDERS[number]): Promise<Server> {
+async function start (
+  t: Test,
+  list: readonly Neighbour[],
+  order: (typeof ORDERS)[number]
+): Promise<Server> {
   const { app } = buildApp(t)
   if (order === 'after us') await app.register(websock, { checkOrigin: [ORIGIN] })
   for (const { add } of list) await add(app, t)

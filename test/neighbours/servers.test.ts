@@ -15,15 +15,26 @@ import { connect, type Client } from '../helpers/client.ts'
 import { buildApp, listen, type App, type Teardown, type TestServer } from '../helpers/server.ts'
 
 const ORDERS = ['before us', 'after us'] as const
-const ours: WebsocketHandler = { handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`) }
+const ours: WebsocketHandler = {
+  handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`)
+}
 
 type Server = Omit<TestServer, 'logs'>
 
 interface Neighbour {
   readonly add: (app: App, t: Teardown) => unknown
-  /** Opens a connection and asks something. Resolves with the answer and with what resolves when the connection has ended. */
-  readonly use: (t: Teardown, server: Server) => Promise<{ answer: unknown, closed: Promise<unknown> }>
-  /** Registers routes of @fastify/websocket, or the plugin itself: the order is part of what is promised. */
+  /**
+   * Opens a connection and asks something. Resolves with the answer and with what resolves when the
+   * connection has ended.
+   */
+  readonly use: (
+    t: Teardown,
+    server: Server
+  ) => Promise<{ answer: unknown, closed: Promise<unknown> }>
+  /**
+   * Registers routes of @fastify/websocket, or the plugin itself: the order is part of what is
+   * promised.
+   */
   readonly onlyAfterUs?: true
 }
 
@@ -34,7 +45,9 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   'a ws server with a path': {
     add (app) {
       const server = new WebSocketServer({ server: app.server, path: '/other' })
-      server.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`)))
+      server.on('connection', (socket) =>
+        socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`))
+      )
       app.addHook('preClose', (done) => { closeAll(server); done() })
     },
     use: (t, server) => askOn(t, server.url('/other'), 'hi')
@@ -43,17 +56,25 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     async add (app, t) {
       const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
       t.teardown(() => { closeAll(upstream) })
-      upstream.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`)))
+      upstream.on('connection', (socket) =>
+        socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`))
+      )
       await once(upstream, 'listening')
       const { port } = upstream.address() as AddressInfo
-      await app.register(httpProxy, { upstream: `http://127.0.0.1:${port}`, prefix: '/other', websocket: true })
+      await app.register(httpProxy, {
+        upstream: `http://127.0.0.1:${port}`,
+        prefix: '/other',
+        websocket: true
+      })
     },
     use: (t, server) => askOn(t, server.url('/other'), 'hi')
   },
   'socket.io': {
     add (app) {
       const sockets = new SocketIoServer(app.server)
-      sockets.on('connection', (socket) => socket.on('ask', (data: string, answer: (text: string) => void) => answer(`other ${data}`)))
+      sockets.on('connection', (socket) =>
+        socket.on('ask', (data: string, answer: (text: string) => void) => answer(`other ${data}`))
+      )
       app.addHook('preClose', (done) => { sockets.local.disconnectSockets(true); done() })
     },
     async use (t, server) {
@@ -65,16 +86,19 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   },
   'mercurius with subscriptions': {
     onlyAfterUs: true,
-    add: (app) => app.register(mercurius, {
-      schema: 'type Query { hello: String } type Subscription { ticks: String }',
-      resolvers: {
-        Query: { hello: () => 'hello' },
-        Subscription: { ticks: { subscribe: () => PassThrough.from([{ ticks: 'other hi' }]) } }
-      },
-      subscription: true
-    }),
+    add: (app) =>
+      app.register(mercurius, {
+        schema: 'type Query { hello: String } type Subscription { ticks: String }',
+        resolvers: {
+          Query: { hello: () => 'hello' },
+          Subscription: { ticks: { subscribe: () => PassThrough.from([{ ticks: 'other hi' }]) } }
+        },
+        subscription: true
+      }),
     async use (t, server) {
-      const client = await connect(t, server.url('/graphql'), { protocols: ['graphql-transport-ws'] })
+      const client = await connect(t, server.url('/graphql'), {
+        protocols: ['graphql-transport-ws']
+      })
       client.send({ type: 'connection_init' })
       await client.next()
       client.send({ id: '1', type: 'subscribe', payload: { query: 'subscription { ticks }' } })
@@ -84,7 +108,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   },
   'tRPC with useWSS': {
     onlyAfterUs: true,
-    add: (app) => app.register(fastifyTRPCPlugin, { prefix: '/other', useWSS: true, trpcOptions: { router } }),
+    add: (app) =>
+      app.register(fastifyTRPCPlugin, { prefix: '/other', useWSS: true, trpcOptions: { router } }),
     use: askTrpc
   },
   'tRPC with applyWSSHandler': {
@@ -100,38 +125,60 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
 for (const [name, neighbour] of Object.entries(neighbours)) {
   for (const order of ORDERS) {
     if (order === 'before us' && neighbour.onlyAfterUs) continue
-    void t.test(`${name}, registered ${order}, and we work until app.close() ends both`, async (t) => {
-      const { app, logs } = buildApp(t)
-      if (order === 'before us') await neighbour.add(app, t)
-      await app.register(websock)
-      if (order === 'after us') await neighbour.add(app, t)
-      app.get('/ws', { websocketHandler: ours })
-      const server = await listen(app)
-      const mine = await askOn(t, server.url('/ws'), 'hi')
-      const other = await neighbour.use(t, server)
-      t.equal(mine.answer, 'ours hi')
-      t.match(other.answer, /^(other hi|hello)$/)
-      await app.close()
-      t.match(await mine.closed, { code: 1012 })
-      await other.closed
-      t.same(logs.filter(({ level }) => level > 40), [], 'nothing failed')
-    })
+    void t.test(
+      `${name}, registered ${order}, and we work until app.close() ends both`,
+      async (t) => {
+        const { app, logs } = buildApp(t)
+        if (order === 'before us') await neighbour.add(app, t)
+        await app.register(websock)
+        if (order === 'after us') await neighbour.add(app, t)
+        app.get('/ws', { websocketHandler: ours })
+        const server = await listen(app)
+        const mine = await askOn(t, server.url('/ws'), 'hi')
+        const other = await neighbour.use(t, server)
+        t.equal(mine.answer, 'ours hi')
+        t.match(other.answer, /^(other hi|hello)$/)
+        await app.close()
+        t.match(await mine.closed, { code: 1012 })
+        await other.closed
+        t.same(
+          logs.filter(({ level }) => level > 40),
+          [],
+          'nothing failed'
+        )
+      }
+    )
   }
 }
 
-void t.test('mercurius before us has registered @fastify/websocket, and the start says what to do', async (t) => {
-  const { app } = buildApp(t)
-  await neighbours['mercurius with subscriptions']?.add(app, t)
-  await t.rejects(async () => { await app.register(websock) }, { code: 'FST_WEBSOCK_FOREIGN_PLUGIN' })
-})
+void t.test(
+  'mercurius before us has registered @fastify/websocket, and the start says what to do',
+  async (t) => {
+    const { app } = buildApp(t)
+    await neighbours['mercurius with subscriptions']?.add(app, t)
+    await t.rejects(
+      async () => {
+        await app.register(websock)
+      },
+      { code: 'FST_WEBSOCK_FOREIGN_PLUGIN' }
+    )
+  }
+)
 
-async function askOn (t: Teardown, url: string, message: unknown): Promise<{ answer: unknown, closed: Client['closed'] }> {
+async function askOn (
+  t: Teardown,
+  url: string,
+  message: unknown
+): Promise<{ answer: unknown, closed: Client['closed'] }> {
   const client = await connect(t, url)
   client.send(message)
   return { answer: await client.next(), closed: client.closed }
 }
 
-async function askTrpc (t: Teardown, server: Server): Promise<{ answer: unknown, closed: Client['closed'] }> {
+async function askTrpc (
+  t: Teardown,
+  server: Server
+): Promise<{ answer: unknown, closed: Client['closed'] }> {
   const client = await connect(t, server.url('/other'))
   client.send({ id: 1, method: 'query', params: { path: 'hello' } })
   const { result } = await client.nextJson<{ result: { data: unknown } }>()

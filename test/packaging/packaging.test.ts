@@ -37,9 +37,19 @@ void t.test('the package', async (t) => {
   const tarball = await pack(dir, manifest)
 
   await t.test('is well formed for publint and for all ways to resolve types', async (t) => {
-    await t.resolves(run(process.execPath, [join(modules, 'publint/src/cli.js'), '--strict', tarball]))
-    const { stdout } = await run(process.execPath, [join(modules, '@arethetypeswrong/cli/dist/index.js'), tarball, '--format', 'json'])
-    const { analysis, problems } = JSON.parse(stdout) as { analysis: { types: { kind: string } }, problems: Record<string, unknown[]> }
+    await t.resolves(
+      run(process.execPath, [join(modules, 'publint/src/cli.js'), '--strict', tarball])
+    )
+    const { stdout } = await run(process.execPath, [
+      join(modules, '@arethetypeswrong/cli/dist/index.js'),
+      tarball,
+      '--format',
+      'json'
+    ])
+    const { analysis, problems } = JSON.parse(stdout) as {
+      analysis: { types: { kind: string } }
+      problems: Record<string, unknown[]>
+    }
     t.equal(analysis.types.kind, 'included')
     t.same(Object.values(problems).flat(), [])
   })
@@ -48,82 +58,194 @@ void t.test('the package', async (t) => {
 
   await t.test('holds the built files, the two entries and no sources', async (t) => {
     const files = await readdir(join(dir, 'node_modules/fastify-websock'))
-    for (const name of ['LICENSE', 'dist', 'index.d.ts', 'index.js', 'package.json']) t.ok(files.includes(name), name)
-    t.notOk(files.some((name) => ['src', 'test', 'example', 'bench', 'tsconfig.json'].includes(name)), files.join(' '))
+    for (const name of ['LICENSE', 'dist', 'index.d.ts', 'index.js', 'package.json']) {
+      t.ok(files.includes(name), name)
+    }
+    t.notOk(
+      files.some((name) => ['src', 'test', 'example', 'bench', 'tsconfig.json'].includes(name)),
+      files.join(' ')
+    )
   })
 
   await t.test('gives the types of each entry under every moduleResolution', async (t) => {
     await cp(join(fixtures, 'every-entry.cts'), join(dir, 'every-entry.cts'))
-    for (const [module, resolution] of [['commonjs', 'node10'], ['node16', 'node16'], ['nodenext', 'nodenext'], ['esnext', 'bundler']] as const) {
-      const compiler = [join(modules, 'typescript/bin/tsc'), '--ignoreConfig', '--ignoreDeprecations', '6.0', '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node']
-      const { stdout } = await run(process.execPath, [...compiler, '--module', module, '--moduleResolution', resolution, join(dir, 'every-entry.cts')])
-        .catch((error: { stdout: string }) => error)
+    for (const [module, resolution] of [
+      ['commonjs', 'node10'],
+      ['node16', 'node16'],
+      ['nodenext', 'nodenext'],
+      ['esnext', 'bundler']
+    ] as const) {
+      const compiler = [
+        join(modules, 'typescript/bin/tsc'),
+        '--ignoreConfig',
+        '--ignoreDeprecations',
+        '6.0',
+        '--noEmit',
+        '--strict',
+        '--skipLibCheck',
+        '--target',
+        'es2022',
+        '--types',
+        'node'
+      ]
+      const { stdout } = await run(process.execPath, [
+        ...compiler,
+        '--module',
+        module,
+        '--moduleResolution',
+        resolution,
+        join(dir, 'every-entry.cts')
+      ]).catch((error: { stdout: string }) => error)
       t.equal(stdout, '', resolution)
     }
     const { exports, typesVersions } = manifest
-    const entries = Object.entries(exports).flatMap(([name, target]) => typeof target === 'object' && name !== '.' ? [[name.slice(2), [typesOf(target)]]] : [])
-    t.same(typesVersions['*'], Object.fromEntries(entries), 'the same files for node10 as for the others')
+    const entries = Object.entries(exports).flatMap(([name, target]) =>
+      typeof target === 'object' && name !== '.' ? [[name.slice(2), [typesOf(target)]]] : []
+    )
+    t.same(
+      typesVersions['*'],
+      Object.fromEntries(entries),
+      'the same files for node10 as for the others'
+    )
   })
 
-  await t.test('type-checks in every import style, also its own declarations, and runs', async (t) => {
-    await cp(fixtures, dir, { recursive: true })
-    const { stdout } = await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', dir]).catch((error: { stdout: string }) => error)
-    t.equal(stdout, '')
-    const styles = (await readdir(fixtures)).filter((name) => /^(esm|cjs)-/.test(name)).map((name) => name.replace(/ts$/, 'js'))
-    t.same(styles.sort(), ['cjs-client.cjs', 'cjs-entries.cjs', 'cjs-import-equals.cjs', 'cjs-import.cjs', 'cjs-require.cjs', 'esm-client.mjs', 'esm-default.mjs', 'esm-entries.mjs', 'esm-named.mjs', 'esm-namespace.mjs', 'esm-types.mjs'])
-    await Promise.all(styles.map(async (style) => {
-      const { stdout } = await run(process.execPath, [join(dir, 'out', style)])
-      t.equal(stdout, '"HI"', style)
-    }))
-  })
+  await t.test(
+    'type-checks in every import style, also its own declarations, and runs',
+    async (t) => {
+      await cp(fixtures, dir, { recursive: true })
+      const { stdout } = await run(process.execPath, [
+        join(modules, 'typescript/bin/tsc'),
+        '-p',
+        dir
+      ]).catch((error: { stdout: string }) => error)
+      t.equal(stdout, '')
+      const styles = (await readdir(fixtures))
+        .filter((name) => /^(esm|cjs)-/.test(name))
+        .map((name) => name.replace(/ts$/, 'js'))
+      t.same(styles.sort(), [
+        'cjs-client.cjs',
+        'cjs-entries.cjs',
+        'cjs-import-equals.cjs',
+        'cjs-import.cjs',
+        'cjs-require.cjs',
+        'esm-client.mjs',
+        'esm-default.mjs',
+        'esm-entries.mjs',
+        'esm-named.mjs',
+        'esm-namespace.mjs',
+        'esm-types.mjs'
+      ])
+      await Promise.all(
+        styles.map(async (style) => {
+          const { stdout } = await run(process.execPath, [join(dir, 'out', style)])
+          t.equal(stdout, '"HI"', style)
+        })
+      )
+    }
+  )
 })
 
-void t.test('client.d.mts gives the names of src/client/index.ts, all of them and no other', async (t) => {
-  const source = await readFile(join(root, 'src/client/index.ts'), 'utf8')
-  const declared = await readFile(join(root, 'client.d.mts'), 'utf8')
-  for (const kind of ['type', ''] as const) t.same(exportedNames(declared, kind), exportedNames(source, kind))
-})
+void t.test(
+  'client.d.mts gives the names of src/client/index.ts, all of them and no other',
+  async (t) => {
+    const source = await readFile(join(root, 'src/client/index.ts'), 'utf8')
+    const declared = await readFile(join(root, 'client.d.mts'), 'utf8')
+    for (const kind of ['type', ''] as const) {
+      t.same(exportedNames(declared, kind), exportedNames(source, kind))
+    }
+  }
+)
 
-void t.test('index.d.ts and index.js give the names of src/index.ts, all of them and no other', async (t) => {
-  const source = await readFile(join(root, 'src/index.ts'), 'utf8')
-  const declared = await readFile(join(root, 'index.d.ts'), 'utf8')
-  const given = await readFile(join(root, 'index.js'), 'utf8')
-  const namespace = /declare namespace websock \{([^]*?)\n\}/.exec(declared)?.[1] ?? ''
-  t.same(exportedNames(namespace, 'type'), exportedNames(source, 'type'))
-  t.same([...exportedNames(namespace, ''), ...namespace.matchAll(/export const (\w+)/g)].map((name) => Array.isArray(name) ? name[1] : name).sort(), exportedNames(source, ''))
-  t.same([...given.matchAll(/module\.exports\.(\w+) =/g)].map(([, name]) => name).sort(), exportedNames(source, ''))
-})
+void t.test(
+  'index.d.ts and index.js give the names of src/index.ts, all of them and no other',
+  async (t) => {
+    const source = await readFile(join(root, 'src/index.ts'), 'utf8')
+    const declared = await readFile(join(root, 'index.d.ts'), 'utf8')
+    const given = await readFile(join(root, 'index.js'), 'utf8')
+    const namespace = /declare namespace websock \{([^]*?)\n\}/.exec(declared)?.[1] ?? ''
+    t.same(exportedNames(namespace, 'type'), exportedNames(source, 'type'))
+    t.same(
+      [...exportedNames(namespace, ''), ...namespace.matchAll(/export const (\w+)/g)]
+        .map((name) => (Array.isArray(name) ? name[1] : name))
+        .sort(),
+      exportedNames(source, '')
+    )
+    t.same(
+      [...given.matchAll(/module\.exports\.(\w+) =/g)].map(([, name]) => name).sort(),
+      exportedNames(source, '')
+    )
+  }
+)
 
-function run (command: string, args: readonly string[], cwd = root): Promise<{ stdout: string, stderr: string }> {
+function run (
+  command: string,
+  args: readonly string[],
+  cwd = root
+): Promise<{ stdout: string, stderr: string }> {
   // Without what tap sets: it would trace the coverage of each child, and slow it down.
-  return execute(command, args, { cwd, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, maxBuffer: 64 * 1024 * 1024 })
+  return execute(command, args, {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
+    maxBuffer: 64 * 1024 * 1024
+  })
 }
 
-/** Builds and packs from a copy, so that neither an old file in dist nor another test that builds gets in. */
+/**
+ * Builds and packs from a copy, so that neither an old file in dist nor another test that builds
+ * gets in.
+ */
 async function pack (dir: string, { files }: Manifest): Promise<string> {
   const stage = join(dir, 'stage')
   await mkdir(stage)
   const top = await readdir(root)
-  const copied = ['package.json', ...files.filter((name) => name !== 'dist'), ...top.filter((name) => /^(LICENSE|README)/.test(name))]
-  for (const name of copied.filter((name) => top.includes(name))) await cp(join(root, name), join(stage, name))
-  await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')])
-  await run(join(modules, '.bin/esbuild'), [...await clientBuild(), `--outfile=${join(stage, 'dist/client/index.mjs')}`])
+  const copied = [
+    'package.json',
+    ...files.filter((name) => name !== 'dist'),
+    ...top.filter((name) => /^(LICENSE|README)/.test(name))
+  ]
+  for (const name of copied.filter((name) => top.includes(name))) {
+    await cp(join(root, name), join(stage, name))
+  }
+  await run(process.execPath, [
+    join(modules, 'typescript/bin/tsc'),
+    '-p',
+    join(root, 'tsconfig.build.json'),
+    '--outDir',
+    join(stage, 'dist')
+  ])
+  await run(join(modules, '.bin/esbuild'), [
+    ...(await clientBuild()),
+    `--outfile=${join(stage, 'dist/client/index.mjs')}`
+  ])
   await run(process.execPath, [join(root, 'scripts/copy-page.js'), join(stage, 'dist')])
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], stage)
+  const { stdout } = await run(
+    'npm',
+    ['pack', '--json', '--ignore-scripts', '--pack-destination', dir],
+    stage
+  )
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   return join(dir, filename)
 }
 
 /** What `npm run build:client` gives to esbuild, but for where it puts the file. */
 async function clientBuild (): Promise<string[]> {
-  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
   const [command, ...args] = (scripts['build:client'] ?? '').split(' ')
   if (command !== 'esbuild') throw new Error(`not esbuild: ${command}`)
   return args.filter((arg) => !arg.startsWith('--outfile='))
 }
 
-/** What `npm install` would do, without the network: nothing but what the package names can be found. */
-async function install (dir: string, tarball: string, dependencies: readonly string[]): Promise<void> {
+/**
+ * What `npm install` would do, without the network: nothing but what the package names can be
+ * found.
+ */
+async function install (
+  dir: string,
+  tarball: string,
+  dependencies: readonly string[]
+): Promise<void> {
   const target = join(dir, 'node_modules/fastify-websock')
   await mkdir(target, { recursive: true })
   await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
@@ -134,6 +256,13 @@ async function install (dir: string, tarball: string, dependencies: readonly str
 }
 
 function exportedNames (text: string, kind: 'type' | ''): string[] {
-  const lists = [...text.matchAll(/export (type )?\{([^}]*)\}/g)].filter(([, type]) => (type?.trim() ?? '') === kind)
-  return lists.flatMap(([, , names]) => (names ?? '').split(',').map((name) => name.trim().replace(/^.* as /, ''))).filter((name) => name !== '').sort()
+  const lists = [...text.matchAll(/export (type )?\{([^}]*)\}/g)].filter(
+    ([, type]) => (type?.trim() ?? '') === kind
+  )
+  return lists
+    .flatMap(([, , names]) =>
+      (names ?? '').split(',').map((name) => name.trim().replace(/^.* as /, ''))
+    )
+    .filter((name) => name !== '')
+    .sort()
 }

@@ -14,10 +14,15 @@ void t.test('a page counts who is there, and a route can be emptied', async (t) 
     }
     app.get('/rooms/:room', { websocketHandler })
     app.register(async (scope) => { scope.get('/chat', { websocketHandler }) }, { prefix: '/v2' })
-    app.get('/count', () => ({ size: app.websock.connections.size, routes: app.websock.connections.countByRoute() }))
+    app.get('/count', () => ({
+      size: app.websock.connections.size,
+      routes: app.websock.connections.countByRoute()
+    }))
     app.post('/kick', () => {
       let kicked = 0
-      for (const { route, ref } of app.websock.connections) if (route === '/rooms/:room' && ref.post('kick')) kicked++
+      for (const { route, ref } of app.websock.connections) {
+        if (route === '/rooms/:room' && ref.post('kick')) kicked++
+      }
       return { kicked }
     })
   })
@@ -31,7 +36,11 @@ void t.test('a page counts who is there, and a route can be emptied', async (t) 
     ids.push(String(await client.next()))
   }
   t.same(await count(), { size: 4, routes: { '/rooms/:room': 3, '/v2/chat': 1 } })
-  t.same([...server.app.websock.connections].map(({ id, ref }) => [id, ref.address]), ids.map((id) => [id, id]), 'in the order in which they came')
+  t.same(
+    [...server.app.websock.connections].map(({ id, ref }) => [id, ref.address]),
+    ids.map((id) => [id, id]),
+    'in the order in which they came'
+  )
   t.same(await (await fetch(server.http('/kick'), { method: 'POST' })).json(), { kicked: 3 })
   for (const i of [0, 2, 3]) t.same(await clients[i]?.closed, { code: 4001, reason: 'kicked' })
   t.same(await count(), { size: 1, routes: { '/v2/chat': 1 } })

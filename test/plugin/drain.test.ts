@@ -23,9 +23,17 @@ async function startDrained (t: Teardown, options: WebsockOptions = {}): Promise
         terminate: (reason) => { ends.push(reason) }
       }
     })
-    app.get('/own', { websocketHandler: { handleDrain: (_info, _state, ws) => ws.stop('normal', [4001, 'come back']) } })
+    app.get('/own', {
+      websocketHandler: {
+        handleDrain: (_info, _state, ws) => ws.stop('normal', [4001, 'come back'])
+      }
+    })
   }, { websock: options })
-  return Object.assign(server, { ends, drains, open: (n: number) => Promise.all(Array.from({ length: n }, () => connect(t, server.url('/')))) })
+  return Object.assign(server, {
+    ends,
+    drains,
+    open: (n: number) => Promise.all(Array.from({ length: n }, () => connect(t, server.url('/'))))
+  })
 }
 
 void t.test('drain tells every handler first, closes everybody, and lets nobody in', async (t) => {
@@ -79,16 +87,25 @@ void t.test('when the time is up the rest is cut, and counted', async (t) => {
 })
 
 void t.test('batches that wait for their turn are cut too when the time is up', async (t) => {
-  const server = await startDrained(t, { drain: { batchSize: 1, batchIntervalMs: 60_000, timeoutMs: 100 } })
+  const server = await startDrained(t, {
+    drain: { batchSize: 1, batchIntervalMs: 60_000, timeoutMs: 100 }
+  })
   const clients = await server.open(3)
   t.equal(await server.app.websock.drain(), 2)
-  t.same((await Promise.all(clients.map((client) => client.closed))).map(({ code }) => code).sort(), [1006, 1006, 1012])
+  t.same(
+    (await Promise.all(clients.map((client) => client.closed))).map(({ code }) => code).sort(),
+    [1006, 1006, 1012]
+  )
 })
 
 void t.test('app.close() drains, also while drain() does', async (t) => {
   const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 20 } })
   const clients = await server.open(6)
-  const results = await Promise.all([server.app.websock.drain(), server.app.websock.drain(), server.app.close()])
+  const results = await Promise.all([
+    server.app.websock.drain(),
+    server.app.websock.drain(),
+    server.app.close()
+  ])
   t.same(results.slice(0, 2), [0, 0])
   for (const client of clients) {
     t.same(client.received.slice(0, 1), ['the server restarts'])
@@ -115,8 +132,13 @@ void t.test('1 000 silent peers hold app.close() for closeTimeoutMs and no longe
 
 void t.test('options of a drain are checked', async (t) => {
   const server = await startDrained(t)
-  await t.rejects(async () => server.app.websock.drain({ timeoutMs: 0 }), { code: 'FST_WEBSOCK_INVALID_OPTION', message: 'Option `drain` of app.websock.drain must be' })
-  await t.rejects(async () => server.app.websock.drain({ timeout: 1 } as never), { code: 'FST_WEBSOCK_INVALID_OPTION' })
+  await t.rejects(async () => server.app.websock.drain({ timeoutMs: 0 }), {
+    code: 'FST_WEBSOCK_INVALID_OPTION',
+    message: 'Option `drain` of app.websock.drain must be'
+  })
+  await t.rejects(async () => server.app.websock.drain({ timeout: 1 } as never), {
+    code: 'FST_WEBSOCK_INVALID_OPTION'
+  })
   const [client] = await server.open(1)
   client?.close()
   t.equal((await client?.closed)?.code, 1005)

@@ -10,7 +10,10 @@ const proxy = new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap })
 
 /** What is thrown, and cannot be read. */
 const UNREADABLE: ReadonlyArray<readonly [name: string, thrown: unknown]> = [
-  ['an error whose message throws', Object.defineProperty(new Error('x'), 'message', { get: trap })],
+  [
+    'an error whose message throws',
+    Object.defineProperty(new Error('x'), 'message', { get: trap })
+  ],
   ['a function whose toString throws', Object.assign(() => {}, { toString: trap })],
   ['a proxy that throws', proxy],
   ['a proxy of a function that throws', new Proxy(() => {}, { get: trap })],
@@ -33,66 +36,123 @@ function createLogger ({ child, lines }: Faults): { logger: FastifyBaseLogger, t
     return lines === 'reject' ? Promise.reject(new Error('the logger rejects')) : undefined
   }
   const silent = (): void => {}
-  const logger = { level: 'info', fatal: silent, error: write, warn: write, info: write, debug: silent, trace: silent, silent, child: () => logger }
+  const logger = {
+    level: 'info',
+    fatal: silent,
+    error: write,
+    warn: write,
+    info: write,
+    debug: silent,
+    trace: silent,
+    silent,
+    child: () => logger
+  }
   // Only of the library's children: Fastify has its own for each request.
-  if (child === true) logger.child = ((bindings: object) => { if ('websocket' in bindings) throw new Error('child throws'); return logger }) as never
+  if (child === true) {
+    logger.child = ((bindings: object) => {
+      if ('websocket' in bindings) throw new Error('child throws')
+      return logger
+    }) as never
+  }
   return { logger: logger as never, texts }
 }
 
-const withSerializer = (err: (error: any) => any): ServerOptions['fastify'] => ({ logger: { level: 'warn', serializers: { err }, stream: { write () {} } } })
+const withSerializer = (err: (error: any) => any): ServerOptions['fastify'] => ({
+  logger: { level: 'warn', serializers: { err }, stream: { write () {} } }
+})
 
 const LOGGERS: ReadonlyArray<readonly [name: string, fastify: () => ServerOptions['fastify']]> = [
-  ['a logger that throws', () => ({ logger: undefined, loggerInstance: createLogger({ lines: 'throw' }).logger }) as never],
-  ['a logger that rejects', () => ({ logger: undefined, loggerInstance: createLogger({ lines: 'reject' }).logger }) as never],
-  ['child() that throws', () => ({ logger: undefined, loggerInstance: createLogger({ child: true }).logger }) as never],
+  [
+    'a logger that throws',
+    () => ({ logger: undefined, loggerInstance: createLogger({ lines: 'throw' }).logger }) as never
+  ],
+  [
+    'a logger that rejects',
+    () => ({ logger: undefined, loggerInstance: createLogger({ lines: 'reject' }).logger }) as never
+  ],
+  [
+    'child() that throws',
+    () => ({ logger: undefined, loggerInstance: createLogger({ child: true }).logger }) as never
+  ],
   ['a serializer that throws', () => withSerializer(trap)],
-  ['a serializer that reads what is not there', () => withSerializer((error) => ({ code: error.cause.code }))]
+  [
+    'a serializer that reads what is not there',
+    () => withSerializer((error) => ({ code: error.cause.code }))
+  ]
 ]
 
 for (const [name, fastify] of LOGGERS) {
-  void t.test(`with ${name}, a listener, an engine and a connection that fail silence nobody`, async (t) => {
-    const network = new MemoryNetwork()
-    const engine = network.createEngine()
-    const { app, url } = await startServer(t, (app) => {
-      app.get('/', {
-        websocketHandler: {
-          handleIn: ({ data }, _state, ws) => {
-            const [what, thrown] = UNREADABLE[Number(data)] ?? []
-            if (what !== undefined) throw thrown
-            return ws.push(data)
+  void t.test(
+    `with ${name}, a listener, an engine and a connection that fail silence nobody`,
+    async (t) => {
+      const network = new MemoryNetwork()
+      const engine = network.createEngine()
+      const { app, url } = await startServer(
+        t,
+        (app) => {
+          app.get('/', {
+            websocketHandler: {
+              handleIn: ({ data }, _state, ws) => {
+                const [what, thrown] = UNREADABLE[Number(data)] ?? []
+                if (what !== undefined) throw thrown
+                return ws.push(data)
+              }
+            }
+          })
+        },
+        { websock: { engine }, fastify: fastify() as never }
+      )
+      const { websock } = app
+      const told: unknown[] = []
+      for (const [what, thrown] of UNREADABLE) {
+        websock.subscribe(what, {
+          handleInfo: () => {
+            throw thrown
+          },
+          handlePresence: () => {
+            throw thrown
           }
-        }
-      })
-    }, { websock: { engine }, fastify: fastify() as never })
-    const { websock } = app
-    const told: unknown[] = []
-    for (const [what, thrown] of UNREADABLE) {
-      websock.subscribe(what, { handleInfo: () => { throw thrown }, handlePresence: () => { throw thrown } })
-      websock.subscribe(what, { handleInfo: async () => { throw thrown } })
-      websock.subscribe(what, { handleInfo: (info) => { told.push(info) } })
-      websock.publish(what, `${what} 1`)
-      websock.track(what, 'key')
-      websock.publish(what, `${what} 2`)
-    }
-    t.same(told, UNREADABLE.flatMap(([what]) => [`${what} 1`, `${what} 2`]))
-    network.goDown(engine, proxy)
-    network.goUp(engine)
-    for (const [index] of UNREADABLE.entries()) {
+        })
+        websock.subscribe(what, {
+          handleInfo: async () => {
+            throw thrown
+          }
+        })
+        websock.subscribe(what, {
+          handleInfo: (info) => {
+            told.push(info)
+          }
+        })
+        websock.publish(what, `${what} 1`)
+        websock.track(what, 'key')
+        websock.publish(what, `${what} 2`)
+      }
+      t.same(
+        told,
+        UNREADABLE.flatMap(([what]) => [`${what} 1`, `${what} 2`])
+      )
+      network.goDown(engine, proxy)
+      network.goUp(engine)
+      for (const [index] of UNREADABLE.entries()) {
+        const client = await connect(t, url('/'))
+        client.send(`${index}`)
+        t.equal((await client.closed).code, 1011)
+      }
       const client = await connect(t, url('/'))
-      client.send(`${index}`)
-      t.equal((await client.closed).code, 1011)
+      client.send('still here')
+      t.equal(await client.next(), 'still here')
     }
-    const client = await connect(t, url('/'))
-    client.send('still here')
-    t.equal(await client.next(), 'still here')
-  })
+  )
 }
 
 void t.test('a line whose error cannot be read says what it can', async (t) => {
   const node = await startNode(t, undefined)
   node.app.websock.subscribe('r', { handleInfo: () => { throw UNREADABLE[0]?.[1] } })
   node.app.websock.publish('r', 1)
-  t.match(node.logs.filter(({ msg }) => msg === 'a listener of a topic failed'), [{ level: 50, problem: 'Error: (cannot be read)' }])
+  t.match(
+    node.logs.filter(({ msg }) => msg === 'a listener of a topic failed'),
+    [{ level: 50, problem: 'Error: (cannot be read)' }]
+  )
 })
 
 void t.test('where child() throws, the lines of a connection go to its parent', async (t) => {
@@ -108,7 +168,15 @@ void t.test('where child() throws, the lines of a connection go to its parent', 
 
 void t.test('an engine whose every call fails in an unreadable way harms nobody', async (t) => {
   const fail = async (): Promise<never> => { throw proxy }
-  const node = await startNode(t, { name: 'broken', maxPayloadBytes: 256 * 1024, start: async (listener) => listener.up(), subscribe: fail, unsubscribe: fail, publish: fail, stop: fail })
+  const node = await startNode(t, {
+    name: 'broken',
+    maxPayloadBytes: 256 * 1024,
+    start: async (listener) => listener.up(),
+    subscribe: fail,
+    unsubscribe: fail,
+    publish: fail,
+    stop: fail
+  })
   const other = await startNode(t, new MemoryNetwork().createEngine())
   await ready(other)
   const client = await node.join('r')

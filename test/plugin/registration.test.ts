@@ -10,22 +10,42 @@ import { buildApp, listen, startServer, type App } from '../helpers/server.ts'
 /** A route as JavaScript may write it, past the types. */
 type Wild = Record<string, unknown>
 
-const echo: { websocketHandler: WebsocketHandler } = { websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } }
+const echo: { websocketHandler: WebsocketHandler } = {
+  websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
+}
 const plain = (): string => 'plain'
 
 void t.test('a second registration is refused at start', async (t) => {
   const cases: Record<string, (app: App) => Promise<unknown>> = {
-    'on the same instance': async (app) => { await app.register(websock) },
-    'in a child': async (app) => { await app.register(async (child) => { await child.register(websock) }) }
+    'on the same instance': async (app) => {
+      await app.register(websock)
+    },
+    'in a child': async (app) => {
+      await app.register(async (child) => {
+        await child.register(websock)
+      })
+    }
   }
   for (const [name, again] of Object.entries(cases)) {
     const { app } = buildApp(t)
     await app.register(websock)
-    await t.rejects(again(app), { code: 'FST_WEBSOCK_ALREADY_REGISTERED', statusCode: 500, message: /register it once/ }, name)
+    await t.rejects(
+      again(app),
+      { code: 'FST_WEBSOCK_ALREADY_REGISTERED', statusCode: 500, message: /register it once/ },
+      name
+    )
   }
   const { app } = buildApp(t)
   await app.register(async (child) => { await child.register(websock) })
-  await t.rejects(async () => { await app.register(async (sibling) => { await sibling.register(websock) }) }, { code: 'FST_WEBSOCK_ALREADY_REGISTERED' }, 'in a sibling')
+  await t.rejects(
+    async () => {
+      await app.register(async (sibling) => {
+        await sibling.register(websock)
+      })
+    },
+    { code: 'FST_WEBSOCK_ALREADY_REGISTERED' },
+    'in a sibling'
+  )
 })
 
 void t.test('two servers in one process have the plugin each', async (t) => {
@@ -36,20 +56,50 @@ void t.test('two servers in one process have the plugin each', async (t) => {
 })
 
 void t.test('@fastify/websocket registered by the application is refused at start', async (t) => {
-  const theirs = async (app: FastifyInstance): Promise<void> => { await app.register(fastifyWebsocket) }
+  const theirs = async (app: FastifyInstance): Promise<void> => {
+    await app.register(fastifyWebsocket)
+  }
   const ours = async (app: FastifyInstance): Promise<void> => { await app.register(websock) }
   const cases: Record<string, (app: App) => unknown> = {
-    'before ours': async (app) => { await app.register(fastifyWebsocket); await app.register(websock) },
-    'after ours': async (app) => { await app.register(websock); await app.register(fastifyWebsocket) },
-    'after ours, as a module': async (app) => { await app.register(websock); await app.register({ default: fastifyWebsocket } as never) },
-    'after ours, in a child': async (app) => { await app.register(websock); await app.register(theirs) },
-    'before ours, in a sibling': async (app) => { await app.register(theirs); await app.register(ours) },
+    'before ours': async (app) => {
+      await app.register(fastifyWebsocket)
+      await app.register(websock)
+    },
+    'after ours': async (app) => {
+      await app.register(websock)
+      await app.register(fastifyWebsocket)
+    },
+    'after ours, as a module': async (app) => {
+      await app.register(websock)
+      await app.register({ default: fastifyWebsocket } as never)
+    },
+    'after ours, in a child': async (app) => {
+      await app.register(websock)
+      await app.register(theirs)
+    },
+    'before ours, in a sibling': async (app) => {
+      await app.register(theirs)
+      await app.register(ours)
+    },
     'after ours, in a sibling': (app) => app.register(ours).register(theirs).ready(),
-    'in a child, before ours': async (app) => { await app.register(theirs); await app.register(websock) }
+    'in a child, before ours': async (app) => {
+      await app.register(theirs)
+      await app.register(websock)
+    }
   }
   for (const [name, start] of Object.entries(cases)) {
     const { app } = buildApp(t)
-    await t.rejects(async () => { await start(app) }, { code: 'FST_WEBSOCK_FOREIGN_PLUGIN', statusCode: 500, message: /register fastify-websock first/ }, name)
+    await t.rejects(
+      async () => {
+        await start(app)
+      },
+      {
+        code: 'FST_WEBSOCK_FOREIGN_PLUGIN',
+        statusCode: 500,
+        message: /register fastify-websock first/
+      },
+      name
+    )
   }
 })
 
@@ -58,21 +108,63 @@ void t.test('a route is refused where it is declared when', async (t) => {
   await app.register(websock)
   const method = { code: 'FST_WEBSOCK_ROUTE_METHOD', message: /must be GET/ }
   const conflict = { code: 'FST_WEBSOCK_ROUTE_CONFLICT', message: /keep one of them/ }
-  const cases: Array<[name: string, declare: (app: Record<string, (...args: unknown[]) => unknown>) => unknown, error: { code: string, message: RegExp }]> = [
+  const cases: Array<
+    [
+      name: string,
+      declare: (app: Record<string, (...args: unknown[]) => unknown>) => unknown,
+      error: { code: string, message: RegExp }
+    ]
+  > = [
     ['its method is POST', (app) => app['post']?.('/1', { ...echo }), method],
-    ['its method is POST, and it has a handler', (app) => app['post']?.('/1', { ...echo, handler: plain }), method],
-    ['its method is POST, and a handler follows', (app) => app['post']?.('/1', { ...echo }, plain), method],
+    [
+      'its method is POST, and it has a handler',
+      (app) => app['post']?.('/1', { ...echo, handler: plain }),
+      method
+    ],
+    [
+      'its method is POST, and a handler follows',
+      (app) => app['post']?.('/1', { ...echo }, plain),
+      method
+    ],
     ['its method is HEAD', (app) => app['head']?.('/1', { ...echo }), method],
     ['it is for all methods', (app) => app['all']?.('/1', { ...echo }), method],
-    ['its method is PUT in lower case', (app) => app['route']?.({ method: 'put', url: '/1', ...echo }), method],
-    ['its methods are GET and POST', (app) => app['route']?.({ method: ['GET', 'POST'], url: '/1', ...echo }), method],
-    ['its methods are HEAD only', (app) => app['route']?.({ method: ['HEAD'], url: '/1', ...echo }), method],
+    [
+      'its method is PUT in lower case',
+      (app) => app['route']?.({ method: 'put', url: '/1', ...echo }),
+      method
+    ],
+    [
+      'its methods are GET and POST',
+      (app) => app['route']?.({ method: ['GET', 'POST'], url: '/1', ...echo }),
+      method
+    ],
+    [
+      'its methods are HEAD only',
+      (app) => app['route']?.({ method: ['HEAD'], url: '/1', ...echo }),
+      method
+    ],
     ['it has no method', (app) => app['route']?.({ url: '/1', ...echo }), method],
     ['its methods are none', (app) => app['route']?.({ method: [], url: '/1', ...echo }), method],
-    ['it is a websocket route too', (app) => app['get']?.('/1', { ...echo, websocket: true }), conflict],
-    ['it is a websocket route too, with a handler', (app) => app['get']?.('/1', { ...echo, websocket: true }, plain), conflict],
-    ['it has a wsHandler too', (app) => app['get']?.('/1', { ...echo, wsHandler: plain, handler: plain }), conflict],
-    ['its method is one that was added', (app) => app['purge']?.('/1', { ...echo, handler: plain }), method]
+    [
+      'it is a websocket route too',
+      (app) => app['get']?.('/1', { ...echo, websocket: true }),
+      conflict
+    ],
+    [
+      'it is a websocket route too, with a handler',
+      (app) => app['get']?.('/1', { ...echo, websocket: true }, plain),
+      conflict
+    ],
+    [
+      'it has a wsHandler too',
+      (app) => app['get']?.('/1', { ...echo, wsHandler: plain, handler: plain }),
+      conflict
+    ],
+    [
+      'its method is one that was added',
+      (app) => app['purge']?.('/1', { ...echo, handler: plain }),
+      method
+    ]
   ]
   app.addHttpMethod('PURGE')
   for (const [name, declare, error] of cases) {
@@ -101,28 +193,41 @@ void t.test('a route is refused for a handler of the wrong shape, by its name', 
   ]
   for (const [websocketHandler, message] of cases) {
     const route: Wild = { method: 'GET', url: '/x', websocketHandler }
-    t.throws(() => app.route(route as unknown as RouteOptions), { code: 'FST_WEBSOCK_INVALID_HANDLER', message: `Route GET:/x: ${message}` }, message)
+    t.throws(
+      () => app.route(route as unknown as RouteOptions),
+      { code: 'FST_WEBSOCK_INVALID_HANDLER', message: `Route GET:/x: ${message}` },
+      message
+    )
   }
 })
 
-void t.test('a route with a websocketHandler before the plugin has loaded is refused at once', async (t) => {
-  const error = { code: 'FST_WEBSOCK_NOT_REGISTERED', statusCode: 500, message: /GET:\/early.*await app\.register\(websock\)/ }
-  const cases: Record<string, (app: App) => unknown> = {
-    'by get': (app) => app.get('/early', { ...echo }),
-    'by get, with a handler inside': (app) => app.get('/early', { ...echo, handler: plain }),
-    'by get, with a handler behind': (app) => (app as FastifyInstance).get('/early', { ...echo } as object, plain),
-    'by route': (app) => app.route({ method: 'GET', url: '/early', ...echo }),
-    'by route, with a handler': (app) => app.route({ method: 'GET', url: '/early', ...echo, handler: plain })
+void t.test(
+  'a route with a websocketHandler before the plugin has loaded is refused at once',
+  async (t) => {
+    const error = {
+      code: 'FST_WEBSOCK_NOT_REGISTERED',
+      statusCode: 500,
+      message: /GET:\/early.*await app\.register\(websock\)/
+    }
+    const cases: Record<string, (app: App) => unknown> = {
+      'by get': (app) => app.get('/early', { ...echo }),
+      'by get, with a handler inside': (app) => app.get('/early', { ...echo, handler: plain }),
+      'by get, with a handler behind': (app) =>
+        (app as FastifyInstance).get('/early', { ...echo } as object, plain),
+      'by route': (app) => app.route({ method: 'GET', url: '/early', ...echo }),
+      'by route, with a handler': (app) =>
+        app.route({ method: 'GET', url: '/early', ...echo, handler: plain })
+    }
+    for (const [name, declare] of Object.entries(cases)) {
+      const { app: never } = buildApp(t)
+      t.throws(() => declare(never), error, `${name}, no register at all`)
+      const { app: notYet } = buildApp(t)
+      void notYet.register(websock)
+      t.throws(() => declare(notYet), error, `${name}, register without await`)
+      await notYet.ready()
+    }
   }
-  for (const [name, declare] of Object.entries(cases)) {
-    const { app: never } = buildApp(t)
-    t.throws(() => declare(never), error, `${name}, no register at all`)
-    const { app: notYet } = buildApp(t)
-    void notYet.register(websock)
-    t.throws(() => declare(notYet), error, `${name}, register without await`)
-    await notYet.ready()
-  }
-})
+)
 
 void t.test('a route inside of a plugin that is registered next needs no await', async (t) => {
   const { app } = buildApp(t)
@@ -156,7 +261,12 @@ void t.test('an instance without the plugin does what Fastify does', async (t) =
   t.throws(() => app.route(undefined as never), { code: 'FST_ERR_ROUTE_MISSING_HANDLER' })
   t.throws(() => app.get(1 as never, plain), { code: 'FST_ERR_INVALID_URL' })
   t.throws(() => app.get('/e', null as never, plain), { code: 'FST_ERR_ROUTE_OPTIONS_NOT_OBJ' })
-  for (const [method, url] of [['GET', '/a'], ['POST', '/b'], ['DELETE', '/c'], ['GET', '/undefined']] as const) {
+  for (const [method, url] of [
+    ['GET', '/a'],
+    ['POST', '/b'],
+    ['DELETE', '/c'],
+    ['GET', '/undefined']
+  ] as const) {
     t.equal((await app.inject({ method, url })).body, 'plain', url)
   }
 })
@@ -166,7 +276,9 @@ void t.test('an instance that is older than the library has it from register on'
   earlyInstance.get('/plain', plain)
   await earlyInstance.register(websock)
   earlyInstance.get('/ws', { ...echo })
-  t.throws(() => earlyInstance.post('/ws', { ...echo } as never), { code: 'FST_WEBSOCK_ROUTE_METHOD' })
+  t.throws(() => earlyInstance.post('/ws', { ...echo } as never), {
+    code: 'FST_WEBSOCK_ROUTE_METHOD'
+  })
   const server = await listen(earlyInstance as unknown as App)
   t.equal(await ask(t, server.url('/ws'), 'hi'), 'hi')
   t.equal((await fetch(server.http('/ws'))).status, 426)
@@ -174,7 +286,8 @@ void t.test('an instance that is older than the library has it from register on'
 })
 
 void t.test('a second copy of the library in the process changes nothing', async (t) => {
-  // What a test runner does that loads modules anew, or a dependency with its own version of this one.
+  // What a test runner does that loads modules anew, or a dependency with its own version of this
+  // one.
   const name = require.resolve('../../src/plugin/guard.ts')
   const loaded = require.cache[name]
   Reflect.deleteProperty(require.cache, name)

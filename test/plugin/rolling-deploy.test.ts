@@ -22,7 +22,13 @@ async function startProxy (t: Teardown): Promise<Proxy> {
     const back = connect({ port: proxy.target, host: '127.0.0.1', allowHalfOpen: true })
     for (const [socket, other] of [[front, back], [back, front]] as const) {
       sockets.add(socket)
-      socket.on('error', () => {}).on('close', () => { sockets.delete(socket); other.destroy() }).pipe(other)
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          sockets.delete(socket)
+          other.destroy()
+        })
+        .pipe(other)
     }
   })
   t.teardown(() => {
@@ -43,7 +49,10 @@ class Ledger {
   onRefusal: (() => void) | undefined
 }
 
-/** Sends numbered messages for as long as it is told to, again after each reconnect what has not been confirmed. */
+/**
+ * Sends numbered messages for as long as it is told to, again after each reconnect what has not
+ * been confirmed.
+ */
 class PersistentClient {
   readonly #id: number
   readonly #url: string
@@ -132,56 +141,75 @@ async function until (condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-void t.test('four deploys behind one port: no confirmed message is lost and everybody comes back', { timeout: 60_000 }, async (t) => {
-  const stored = new Map<string, number>()
-  const ends: Record<string, number> = {}
-  const start = async (): Promise<ServerProcess> => {
-    const server = await startServerProcess(t, 'deploy-server.js')
-    server.child.on('message', ({ type, value }: { type: string, value: string }) => {
-      if (type === 'stored') stored.set(value, (stored.get(value) ?? 0) + 1)
-      if (type === 'terminated') ends[value] = (ends[value] ?? 0) + 1
-    })
-    return server
-  }
-  const proxy = await startProxy(t)
-  const ledger = new Ledger()
-  const first = start()
-  let upcoming = start()
-  let current = await first
-  proxy.target = current.port
-  const clients = Array.from({ length: CLIENTS }, (_, id) => new PersistentClient(id, `ws://127.0.0.1:${proxy.port}/`, ledger))
-  const allServed = (): boolean => clients.every(({ served }) => served)
-
-  const closeTimes: number[] = []
-  const from = performance.now()
-  for (let deploy = 0; deploy < 4; deploy++) {
-    await until(allServed, 'everybody served')
-    const next = await upcoming
-    if (deploy < 3) upcoming = start()
-    const refused = new Promise<void>((resolve) => { ledger.onRefusal = resolve })
-    const closed = current.next<number>('closed')
-    // The proxy learns of it before the old server does, or when that has turned the first away.
-    if (deploy % 2 === 0) proxy.target = next.port
-    current.child.kill('SIGTERM')
-    if (deploy % 2 === 1) {
-      await refused
-      proxy.target = next.port
+void t.test(
+  'four deploys behind one port: no confirmed message is lost and everybody comes back',
+  { timeout: 60_000 },
+  async (t) => {
+    const stored = new Map<string, number>()
+    const ends: Record<string, number> = {}
+    const start = async (): Promise<ServerProcess> => {
+      const server = await startServerProcess(t, 'deploy-server.js')
+      server.child.on('message', ({ type, value }: { type: string, value: string }) => {
+        if (type === 'stored') stored.set(value, (stored.get(value) ?? 0) + 1)
+        if (type === 'terminated') ends[value] = (ends[value] ?? 0) + 1
+      })
+      return server
     }
-    closeTimes.push(Math.round(await closed))
-    t.equal(await current.exited, 0, 'the old process ends by itself')
-    current = next
-  }
-  await until(allServed, 'everybody served by the last server')
-  for (const client of clients) client.stop()
-  await Promise.all(clients.map(({ over }) => over))
+    const proxy = await startProxy(t)
+    const ledger = new Ledger()
+    const first = start()
+    let upcoming = start()
+    let current = await first
+    proxy.target = current.port
+    const clients = Array.from(
+      { length: CLIENTS },
+      (_, id) => new PersistentClient(id, `ws://127.0.0.1:${proxy.port}/`, ledger)
+    )
+    const allServed = (): boolean => clients.every(({ served }) => served)
 
-  const sent = clients.reduce((sum, client) => sum + client.sent, 0)
-  const twice = [...stored.values()].filter((times) => times > 1).length
-  t.comment(`${sent} messages, ${twice} stored more than once; ${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ms; refusals ${JSON.stringify(ledger.refusals)}`)
-  t.same(Object.keys(ledger.codes), ['1012'], 'everybody was told to come back')
-  t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')
-  t.same(Object.keys(ledger.refusals), ['503'], 'who came back too early was told so')
-  t.equal(ledger.confirmed.size, sent, 'all messages were confirmed in the end')
-  t.same([...ledger.confirmed].filter((message) => !stored.has(message)), [], 'and each of them is stored')
-  t.equal(ends['shutdown'], CLIENTS * 4, 'terminate ran for each connection that the deploys ended')
-})
+    const closeTimes: number[] = []
+    const from = performance.now()
+    for (let deploy = 0; deploy < 4; deploy++) {
+      await until(allServed, 'everybody served')
+      const next = await upcoming
+      if (deploy < 3) upcoming = start()
+      const refused = new Promise<void>((resolve) => {
+        ledger.onRefusal = resolve
+      })
+      const closed = current.next<number>('closed')
+      // The proxy learns of it before the old server does, or when that has turned the first away.
+      if (deploy % 2 === 0) proxy.target = next.port
+      current.child.kill('SIGTERM')
+      if (deploy % 2 === 1) {
+        await refused
+        proxy.target = next.port
+      }
+      closeTimes.push(Math.round(await closed))
+      t.equal(await current.exited, 0, 'the old process ends by itself')
+      current = next
+    }
+    await until(allServed, 'everybody served by the last server')
+    for (const client of clients) client.stop()
+    await Promise.all(clients.map(({ over }) => over))
+
+    const sent = clients.reduce((sum, client) => sum + client.sent, 0)
+    const twice = [...stored.values()].filter((times) => times > 1).length
+    t.comment(
+      `${sent} messages, ${twice} stored more than once; ${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ms; refusals ${JSON.stringify(ledger.refusals)}`
+    )
+    t.same(Object.keys(ledger.codes), ['1012'], 'everybody was told to come back')
+    t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')
+    t.same(Object.keys(ledger.refusals), ['503'], 'who came back too early was told so')
+    t.equal(ledger.confirmed.size, sent, 'all messages were confirmed in the end')
+    t.same(
+      [...ledger.confirmed].filter((message) => !stored.has(message)),
+      [],
+      'and each of them is stored'
+    )
+    t.equal(
+      ends['shutdown'],
+      CLIENTS * 4,
+      'terminate ran for each connection that the deploys ended'
+    )
+  }
+)

@@ -21,9 +21,13 @@ void t.test('app.close() closes everyone with the shutdown code', async (t) => {
       app.get('/', { websocketHandler: { terminate: (reason) => { reasons.push(reason) } } })
       app.get('/foreign', { websocket: true }, () => {})
     }, { websock: shutdownCode === undefined ? {} : { shutdownCode } })
-    const clients = await Promise.all(['/', '/', '/', '/foreign'].map((path) => connect(t, server.url(path))))
+    const clients = await Promise.all(
+      ['/', '/', '/', '/foreign'].map((path) => connect(t, server.url(path)))
+    )
     await server.app.close()
-    for (const client of clients) t.same(await client.closed, { code: shutdownCode ?? 1012, reason: '' })
+    for (const client of clients) {
+      t.same(await client.closed, { code: shutdownCode ?? 1012, reason: '' })
+    }
     t.same(reasons, Array.from({ length: 3 }, () => ({ type: 'shutdown' })))
     t.same(server.logs, [])
     await t.rejects(connect(t, server.url('/')), { code: 'ECONNREFUSED' })
@@ -53,41 +57,62 @@ void t.test('onClose hooks run when every terminate has settled', async (t) => {
   t.same(order, ['terminate', 'terminate', 'onClose after', 'onClose before'])
 })
 
-void t.test('clients that never answer the close frame hold app.close() for closeTimeoutMs', async (t) => {
-  const endings = await startEndings(t, { init: (ws) => ws.ok('here') }, { closeTimeoutMs: 300 })
-  const raws = await Promise.all(Array.from({ length: 20 }, () => endings.open(t)))
-  const ms = await timed(() => endings.app.close())
-  t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
-  for (const raw of raws) t.same(wire(raw), ['close 1012 '])
-  t.equal(endings.ends.length, 20)
-})
+void t.test(
+  'clients that never answer the close frame hold app.close() for closeTimeoutMs',
+  async (t) => {
+    const endings = await startEndings(t, { init: (ws) => ws.ok('here') }, { closeTimeoutMs: 300 })
+    const raws = await Promise.all(Array.from({ length: 20 }, () => endings.open(t)))
+    const ms = await timed(() => endings.app.close())
+    t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
+    for (const raw of raws) t.same(wire(raw), ['close 1012 '])
+    t.equal(endings.ends.length, 20)
+  }
+)
 
-void t.test('paused, flooded and never reading clients do not hold app.close() longer', async (t) => {
-  const endings = await startEndings(t, {
-    handleIn (data, ws) {
-      if (data === 'pause') ws.pause()
-      if (data === 'fill') return ws.push(Buffer.alloc(16 << 20) as never)
-      if (data === 'hang') return new Promise(() => {})
-    }
-  }, { closeTimeoutMs: 300, terminateTimeoutMs: 300, maxMailboxLength: 10, maxBufferedBytes: 1 << 30 })
-  const paused = await endings.open(t)
-  const answering = await connect(t, endings.url('/'))
-  const flooded = await endings.open(t)
-  const deaf = await endings.open(t)
-  deaf.socket.pause()
-  paused.write(text('pause'))
-  answering.send('pause')
-  flooded.write(text('hang')).write(Buffer.concat(Array.from({ length: 1000 }, () => text('flood'))))
-  deaf.write(text('fill'))
-  await endings.until('calls', 8)
-  const ms = await timed(() => endings.app.close())
-  t.ok(ms >= 280 && ms < 2000, `${ms} ms`)
-  t.same(await answering.closed, { code: 1012, reason: '' }, 'our own pause does not keep the answer from being seen')
-  t.same(wire(paused), ['close 1012 '])
-  t.equal(endings.ends.length, 4)
-  t.ok(endings.ends.every(({ reason }) => reason.type === 'shutdown'))
-  t.equal(endings.calls.length, 8)
-})
+void t.test(
+  'paused, flooded and never reading clients do not hold app.close() longer',
+  async (t) => {
+    const endings = await startEndings(
+      t,
+      {
+        handleIn (data, ws) {
+          if (data === 'pause') ws.pause()
+          if (data === 'fill') return ws.push(Buffer.alloc(16 << 20) as never)
+          if (data === 'hang') return new Promise(() => {})
+        }
+      },
+      {
+        closeTimeoutMs: 300,
+        terminateTimeoutMs: 300,
+        maxMailboxLength: 10,
+        maxBufferedBytes: 1 << 30
+      }
+    )
+    const paused = await endings.open(t)
+    const answering = await connect(t, endings.url('/'))
+    const flooded = await endings.open(t)
+    const deaf = await endings.open(t)
+    deaf.socket.pause()
+    paused.write(text('pause'))
+    answering.send('pause')
+    flooded
+      .write(text('hang'))
+      .write(Buffer.concat(Array.from({ length: 1000 }, () => text('flood'))))
+    deaf.write(text('fill'))
+    await endings.until('calls', 8)
+    const ms = await timed(() => endings.app.close())
+    t.ok(ms >= 280 && ms < 2000, `${ms} ms`)
+    t.same(
+      await answering.closed,
+      { code: 1012, reason: '' },
+      'our own pause does not keep the answer from being seen'
+    )
+    t.same(wire(paused), ['close 1012 '])
+    t.equal(endings.ends.length, 4)
+    t.ok(endings.ends.every(({ reason }) => reason.type === 'shutdown'))
+    t.equal(endings.calls.length, 8)
+  }
+)
 
 void t.test('a paused client that answers holds app.close() no longer than another', async (t) => {
   const endings = await startEndings(t, { init: (ws) => ws.pause() }, { closeTimeoutMs: 20_000 })
@@ -97,36 +122,60 @@ void t.test('a paused client that answers holds app.close() no longer than anoth
   t.same(await client.closed, { code: 1012, reason: '' })
 })
 
-void t.test('upgrades that wait for a hook get 503 at app.close(), also when it never answers', async (t) => {
-  let asked = 0
-  let allAsked = (): void => {}
-  const hooked = new Promise<void>((resolve) => { allAsked = resolve })
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      preHandler: () => {
-        if (++asked === 2) allAsked()
-        return new Promise(() => {})
-      },
-      websocketHandler: { init: () => { t.fail('no upgrade') } }
+void t.test(
+  'upgrades that wait for a hook get 503 at app.close(), also when it never answers',
+  async (t) => {
+    let asked = 0
+    let allAsked = (): void => {}
+    const hooked = new Promise<void>((resolve) => {
+      allAsked = resolve
     })
-  }, { websock: { closeTimeoutMs: 300, upgradeTimeoutMs: 20_000 } })
-  const answering = refused(server.url('/'))
-  // Never hangs up by itself.
-  const silent = await connectRaw(t, server.port, { allowHalfOpen: true })
-  silent.write(handshake('/'))
-  await hooked
-  const ms = await timed(() => server.app.close())
-  t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
-  const { status, headers, json } = await answering
-  t.equal(status, 503)
-  t.equal(headers['retry-after'], '5')
-  t.equal(json().code, 'FST_WEBSOCK_DRAINING')
-  t.match(parseAnswers(silent.text), [{ status: 503, headers: { 'retry-after': ['5'], connection: ['close'] } }])
-})
+    const server = await startServer(
+      t,
+      (app) => {
+        app.get('/', {
+          preHandler: () => {
+            if (++asked === 2) allAsked()
+            return new Promise(() => {})
+          },
+          websocketHandler: {
+            init: () => {
+              t.fail('no upgrade')
+            }
+          }
+        })
+      },
+      { websock: { closeTimeoutMs: 300, upgradeTimeoutMs: 20_000 } }
+    )
+    const answering = refused(server.url('/'))
+    // Never hangs up by itself.
+    const silent = await connectRaw(t, server.port, { allowHalfOpen: true })
+    silent.write(handshake('/'))
+    await hooked
+    const ms = await timed(() => server.app.close())
+    t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
+    const { status, headers, json } = await answering
+    t.equal(status, 503)
+    t.equal(headers['retry-after'], '5')
+    t.equal(json().code, 'FST_WEBSOCK_DRAINING')
+    t.match(parseAnswers(silent.text), [
+      { status: 503, headers: { 'retry-after': ['5'], connection: ['close'] } }
+    ])
+  }
+)
 
 void t.test('upgrades that come while the server closes get 503', async (t) => {
   let release = (): void => {}
-  const endings = await startEndings(t, { terminate: () => new Promise<void>((resolve) => { release = resolve }) }, { terminateTimeoutMs: 5000 })
+  const endings = await startEndings(
+    t,
+    {
+      terminate: () =>
+        new Promise<void>((resolve) => {
+          release = resolve
+        })
+    },
+    { terminateTimeoutMs: 5000 }
+  )
   const kept = await connectRaw(t, endings.port)
   const first = await endings.open(t)
   const closing = endings.app.close()
@@ -136,7 +185,11 @@ void t.test('upgrades that come while the server closes get 503', async (t) => {
   t.equal((JSON.parse(late.body) as { code: string }).code, 'FST_WEBSOCK_DRAINING')
   kept.write(handshake('/'))
   await kept.ended
-  t.match(parseAnswers(kept.text), [{ status: 503, headers: { 'retry-after': ['5'] } }], 'also on a connection from before')
+  t.match(
+    parseAnswers(kept.text),
+    [{ status: 503, headers: { 'retry-after': ['5'] } }],
+    'also on a connection from before'
+  )
   release()
   await closing
   t.equal(endings.calls.length, 1)
@@ -146,10 +199,21 @@ void t.test('both addresses of localhost are served and closed', async (t) => {
   const reasons: unknown[] = []
   const { app } = buildApp(t)
   await app.register(websock, { closeTimeoutMs: 300 })
-  app.get('/', { websocketHandler: { handleIn: (_message, _state, ws) => ws.push('here'), terminate: (reason) => { reasons.push(reason.type) } } })
+  app.get('/', {
+    websocketHandler: {
+      handleIn: (_message, _state, ws) => ws.push('here'),
+      terminate: (reason) => {
+        reasons.push(reason.type)
+      }
+    }
+  })
   await app.listen({ port: 0, host: 'localhost' })
   const addresses = app.addresses() as AddressInfo[]
-  const clients = await Promise.all(addresses.map(({ address, family, port }) => connect(t, `ws://${family === 'IPv6' ? `[${address}]` : address}:${port}/`)))
+  const clients = await Promise.all(
+    addresses.map(({ address, family, port }) =>
+      connect(t, `ws://${family === 'IPv6' ? `[${address}]` : address}:${port}/`)
+    )
+  )
   for (const client of clients) {
     client.send('?')
     t.equal(await client.next(), 'here')
@@ -171,7 +235,12 @@ void t.test('app.close() inside a callback closes everyone, the caller too', asy
         closing = endings.app.close()
         return awaited ? closing.then(() => {}) : undefined
       }
-      const endings = await startEndings(t, callback === 'terminate' ? { handleIn: (_data, ws) => ws.stop(), terminate: close } : { [callback]: close })
+      const endings = await startEndings(
+        t,
+        callback === 'terminate'
+          ? { handleIn: (_data, ws) => ws.stop(), terminate: close }
+          : { [callback]: close }
+      )
       const client = await connect(t, endings.url('/'))
       client.send('go')
       const code = callback === 'terminate' ? 1000 : 1012

@@ -1,9 +1,17 @@
 import t, { type Test } from 'tap'
 import Ajv from 'ajv'
-import { Type, TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import {
+  Type,
+  TypeBoxValidatorCompiler,
+  type TypeBoxTypeProvider
+} from '@fastify/type-provider-typebox'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyInstance } from 'fastify'
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import {
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider
+} from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import websock, { typed, withTypeProvider, type ContractOf } from '../../src/index.ts'
 import { connect } from '../helpers/client.ts'
@@ -17,8 +25,16 @@ const typebox = Type.Union([
 ])
 const plain = {
   anyOf: [
-    { type: 'object', properties: { event: { const: 'say' }, text: { type: 'string' } }, required: ['event', 'text'] },
-    { type: 'object', properties: { event: { const: 'count' }, n: { type: 'integer', default: 1 } }, required: ['event', 'n'] }
+    {
+      type: 'object',
+      properties: { event: { const: 'say' }, text: { type: 'string' } },
+      required: ['event', 'text']
+    },
+    {
+      type: 'object',
+      properties: { event: { const: 'count' }, n: { type: 'integer', default: 1 } },
+      required: ['event', 'n']
+    }
   ]
 } as const
 const zod = z.discriminatedUnion('event', [
@@ -27,51 +43,132 @@ const zod = z.discriminatedUnion('event', [
 ])
 
 const websocketHandler = {
-  handleIn: (message: Say, _state: unknown, ws: { push: any }): unknown => ws.push({ ...message, secret: 1 }),
-  handleInvalid: ({ kind }: { kind: string }, _state: unknown, ws: { push: any }): unknown => ws.push({ event: 'say', text: kind })
+  handleIn: (message: Say, _state: unknown, ws: { push: any }): unknown =>
+    ws.push({ ...message, secret: 1 }),
+  handleInvalid: ({ kind }: { kind: string }, _state: unknown, ws: { push: any }): unknown =>
+    ws.push({ event: 'say', text: kind })
 }
 
 /** Declares a route that speaks `Say`, whatever it is written in. */
-function declare (app: FastifyInstance<any, any, any, any, any>, schema: unknown, more: object = {}): void {
-  (app as FastifyInstance).get('/', { ...more, schema: { websocket: { receive: schema, send: schema } }, websocketHandler } as never)
+function declare (
+  app: FastifyInstance<any, any, any, any, any>,
+  schema: unknown,
+  more: object = {}
+): void {
+  ;(app as FastifyInstance).get('/', {
+    ...more,
+    schema: { websocket: { receive: schema, send: schema } },
+    websocketHandler
+  } as never)
 }
 
-/** What every provider must make of it: checked, never coerced, no default, stripped on the way out. */
+/**
+ * What every provider must make of it: checked, never coerced, no default, stripped on the way out.
+ */
 async function speaks (t: Test, url: string): Promise<void> {
   const client = await connect(t, url)
-  for (const message of [{ event: 'say', text: 'a', more: 1 }, { event: 'count', n: 2 }, { event: 'count', n: '2' }, { event: 'count' }, { event: 'say', text: 1 }, { event: 'x' }]) client.send(message)
-  t.same(await client.nextJson(), { event: 'say', text: 'a' }, 'a message that matches comes, and is stripped when sent')
+  for (const message of [
+    { event: 'say', text: 'a', more: 1 },
+    { event: 'count', n: 2 },
+    { event: 'count', n: '2' },
+    { event: 'count' },
+    { event: 'say', text: 1 },
+    { event: 'x' }
+  ]) {
+    client.send(message)
+  }
+  t.same(
+    await client.nextJson(),
+    { event: 'say', text: 'a' },
+    'a message that matches comes, and is stripped when sent'
+  )
   t.same(await client.nextJson(), { event: 'count', n: 2 })
-  for (const what of ['"2" is no integer', 'a default is not filled in', '1 is no string', 'another event is none']) {
+  for (const what of [
+    '"2" is no integer',
+    'a default is not filled in',
+    '1 is no string',
+    'another event is none'
+  ]) {
     t.same(await client.nextJson(), { event: 'say', text: 'mismatch' }, what)
   }
 }
 
 const kept = { coerceTypes: false, useDefaults: false, removeAdditional: false } as const
 const ajv = new Ajv(kept)
-const useZod = (app: App): void => { app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler) }
+const useZod = (app: App): void => {
+  app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
+}
 
 const providers: Record<string, { fastify?: object, routes: (app: App) => unknown }> = {
   TypeBox: { routes: (app) => declare(app.withTypeProvider<TypeBoxTypeProvider>(), typebox) },
-  'json-schema-to-ts': { routes: (app) => declare(app.withTypeProvider<JsonSchemaToTsProvider>(), plain) },
+  'json-schema-to-ts': {
+    routes: (app) => declare(app.withTypeProvider<JsonSchemaToTsProvider>(), plain)
+  },
   'no provider': { routes: (app) => declare(app, plain) },
-  'TypeBoxValidatorCompiler of the instance': { routes: (app) => { declare(app, typebox); app.setValidatorCompiler(TypeBoxValidatorCompiler as never) } },
-  'TypeBoxValidatorCompiler of the route': { routes: (app) => declare(app, typebox, { validatorCompiler: TypeBoxValidatorCompiler }) },
-  'zod set before the route': { routes: (app) => { useZod(app); declare(app.withTypeProvider<ZodTypeProvider>(), zod) } },
-  'zod set after the route': { routes: (app) => { declare(app.withTypeProvider<ZodTypeProvider>(), zod); useZod(app) } },
-  'zod in a context of its own': {
-    routes: async (app) => {
-      await app.register(async (child) => { useZod(child as App); declare(child, zod) })
-      app.get('/typebox', { schema: { websocket: { receive: typebox } }, websocketHandler: { handleIn () {} } })
+  'TypeBoxValidatorCompiler of the instance': {
+    routes: (app) => {
+      declare(app, typebox)
+      app.setValidatorCompiler(TypeBoxValidatorCompiler as never)
     }
   },
-  'zod of the context above': { routes: (app) => { useZod(app); return app.register(async (child) => declare(child, zod)) } },
-  'zod at the route': { routes: (app) => declare(app, zod, { validatorCompiler, serializerCompiler }) },
-  'an Ajv of the user\'s': { routes: (app) => { app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object)); declare(app, plain) } },
-  'an Ajv that coerces': { routes: (app) => { app.setValidatorCompiler(({ schema }) => new Ajv({ coerceTypes: true, useDefaults: true }).compile(schema as object)); declare(app, plain) } },
-  'an Ajv for each part, as in Fastify\'s docs': {
+  'TypeBoxValidatorCompiler of the route': {
+    routes: (app) => declare(app, typebox, { validatorCompiler: TypeBoxValidatorCompiler })
+  },
+  'zod set before the route': {
     routes: (app) => {
-      const parts: Record<string, Ajv | undefined> = { body: new Ajv(kept), querystring: new Ajv({ coerceTypes: true }), params: new Ajv({ coerceTypes: true }), headers: new Ajv({ coerceTypes: true }) }
+      useZod(app)
+      declare(app.withTypeProvider<ZodTypeProvider>(), zod)
+    }
+  },
+  'zod set after the route': {
+    routes: (app) => {
+      declare(app.withTypeProvider<ZodTypeProvider>(), zod)
+      useZod(app)
+    }
+  },
+  'zod in a context of its own': {
+    routes: async (app) => {
+      await app.register(async (child) => {
+        useZod(child as App)
+        declare(child, zod)
+      })
+      app.get('/typebox', {
+        schema: { websocket: { receive: typebox } },
+        websocketHandler: { handleIn () {} }
+      })
+    }
+  },
+  'zod of the context above': {
+    routes: (app) => {
+      useZod(app)
+      return app.register(async (child) => declare(child, zod))
+    }
+  },
+  'zod at the route': {
+    routes: (app) => declare(app, zod, { validatorCompiler, serializerCompiler })
+  },
+  "an Ajv of the user's": {
+    routes: (app) => {
+      app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object))
+      declare(app, plain)
+    }
+  },
+  'an Ajv that coerces': {
+    routes: (app) => {
+      app.setValidatorCompiler(({ schema }) =>
+        new Ajv({ coerceTypes: true, useDefaults: true }).compile(schema as object)
+      )
+      declare(app, plain)
+    }
+  },
+  "an Ajv for each part, as in Fastify's docs": {
+    routes: (app) => {
+      const parts: Record<string, Ajv | undefined> = {
+        body: new Ajv(kept),
+        querystring: new Ajv({ coerceTypes: true }),
+        params: new Ajv({ coerceTypes: true }),
+        headers: new Ajv({ coerceTypes: true })
+      }
       app.setValidatorCompiler(({ schema, httpPart }) => {
         const part = parts[httpPart ?? '']
         if (part === undefined) throw new Error(`Missing compiler for ${String(httpPart)}`)
@@ -80,27 +177,46 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
       declare(app, plain)
     }
   },
-  'the customOptions of Fastify': { fastify: { ajv: { customOptions: { ...kept, allErrors: true } } }, routes: (app) => declare(app, plain) }
+  'the customOptions of Fastify': {
+    fastify: { ajv: { customOptions: { ...kept, allErrors: true } } },
+    routes: (app) => declare(app, plain)
+  }
 }
 
 for (const [name, { fastify, routes }] of Object.entries(providers)) {
   void t.test(`messages are checked and stripped with ${name}`, async (t) => {
-    const server = await startServer(t, async (app) => { await routes(app) }, { fastify: fastify ?? {} })
+    const server = await startServer(
+      t,
+      async (app) => {
+        await routes(app)
+      },
+      { fastify: fastify ?? {} }
+    )
     await speaks(t, server.url('/'))
     t.equal(server.logs.length, 0)
   })
 }
 
 /** A Fastify app whose `/` receives `{ n }` by that schema and answers what it got. */
-async function startNumbers (t: Teardown, n: object, { fastify = {}, prepare }: { fastify?: object, prepare?: (app: App) => void }, route: object = {}): Promise<{ answer: (message: string) => Promise<unknown> }> {
+async function startNumbers (
+  t: Teardown,
+  n: object,
+  { fastify = {}, prepare }: { fastify?: object, prepare?: (app: App) => void },
+  route: object = {}
+): Promise<{ answer: (message: string) => Promise<unknown> }> {
   const server = await startServer(t, (app) => {
     prepare?.(app)
     app.get('/', {
       ...route,
       schema: { websocket: { receive: { type: 'object', properties: { n } } } },
       websocketHandler: {
-        handleIn: (message: unknown, _state: unknown, ws: { push: any }) => ws.push(JSON.stringify(message)),
-        handleInvalid: ({ error }: Error & { error: Error }, _state: unknown, ws: { push: any }) => ws.push(error.message)
+        handleIn: (message: unknown, _state: unknown, ws: { push: any }) =>
+          ws.push(JSON.stringify(message)),
+        handleInvalid: (
+          { error }: Error & { error: Error },
+          _state: unknown,
+          ws: { push: any }
+        ) => ws.push(error.message)
       }
     } as never)
   }, { fastify })
@@ -108,52 +224,106 @@ async function startNumbers (t: Teardown, n: object, { fastify = {}, prepare }: 
   return { answer: (message) => { client.send(message); return client.next() } }
 }
 
-void t.test('keywords and formats of an Ajv that leaves messages alone can be used in receive', async (t) => {
-  const keywords = [{ keyword: 'isEven', type: 'number', validate: (_wanted: unknown, data: number) => data % 2 === 0 }]
-  const own = new Ajv({ ...kept, keywords: keywords as never, formats: { even: { type: 'number', validate: (data: number) => data % 2 === 0 } } })
-  const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
-    // Fastify makes its validator where a route has a schema for it to compile.
-    [{ type: 'integer', isEven: true }, {
-      fastify: { ajv: { customOptions: { ...kept, keywords } } },
-      prepare: (app) => app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
-    }],
-    [{ type: 'integer', isEven: true }, { prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object)) }],
-    [{ type: 'integer', format: 'even' }, { prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object)) }]
-  ]
-  for (const [n, setup] of cases) {
-    const { answer } = await startNumbers(t, n, setup)
-    t.equal(await answer('{"n":2,"more":1}'), '{"n":2,"more":1}')
-    t.match(await answer('{"n":3}'), /does not match: message\/n must/)
-    t.equal(await answer('{"n":"2"}'), 'The client sent a message that does not match: message/n must be integer')
+void t.test(
+  'keywords and formats of an Ajv that leaves messages alone can be used in receive',
+  async (t) => {
+    const keywords = [
+      {
+        keyword: 'isEven',
+        type: 'number',
+        validate: (_wanted: unknown, data: number) => data % 2 === 0
+      }
+    ]
+    const own = new Ajv({
+      ...kept,
+      keywords: keywords as never,
+      formats: { even: { type: 'number', validate: (data: number) => data % 2 === 0 } }
+    })
+    const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
+      // Fastify makes its validator where a route has a schema for it to compile.
+      [
+        { type: 'integer', isEven: true },
+        {
+          fastify: { ajv: { customOptions: { ...kept, keywords } } },
+          prepare: (app) =>
+            app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
+        }
+      ],
+      [
+        { type: 'integer', isEven: true },
+        {
+          prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
+        }
+      ],
+      [
+        { type: 'integer', format: 'even' },
+        {
+          prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
+        }
+      ]
+    ]
+    for (const [n, setup] of cases) {
+      const { answer } = await startNumbers(t, n, setup)
+      t.equal(await answer('{"n":2,"more":1}'), '{"n":2,"more":1}')
+      t.match(await answer('{"n":3}'), /does not match: message\/n must/)
+      t.equal(
+        await answer('{"n":"2"}'),
+        'The client sent a message that does not match: message/n must be integer'
+      )
+    }
   }
-})
+)
 
-void t.test('a context\'s own shared schemas are known, also when the context above has its compilers already', async (t) => {
-  for (const customOptions of [{}, kept]) {
-    const server = await startServer(t, async (app) => {
-      app.get('/http', { schema: { params: Type.Object({}), response: { 200: Type.Object({}) } } }, () => ({}))
-      await app.register(async (child) => {
-        child.addSchema({ $id: 'shared', ...plain })
-        declare(child, { $ref: 'shared#' })
-      })
-    }, { fastify: { ajv: { customOptions } } })
-    await speaks(t, server.url('/'))
+void t.test(
+  "a context's own shared schemas are known, also when the context above has its compilers already",
+  async (t) => {
+    for (const customOptions of [{}, kept]) {
+      const server = await startServer(
+        t,
+        async (app) => {
+          app.get(
+            '/http',
+            { schema: { params: Type.Object({}), response: { 200: Type.Object({}) } } },
+            () => ({})
+          )
+          await app.register(async (child) => {
+            child.addSchema({ $id: 'shared', ...plain })
+            declare(child, { $ref: 'shared#' })
+          })
+        },
+        { fastify: { ajv: { customOptions } } }
+      )
+      await speaks(t, server.url('/'))
+    }
   }
-})
+)
 
 void t.test('a route that asks for coercion with its own compiler gets it', async (t) => {
   const coercing = new Ajv({ coerceTypes: true, useDefaults: true })
-  const { answer } = await startNumbers(t, { type: 'integer', default: 5 }, {}, { validatorCompiler: ({ schema }: { schema: object }) => coercing.compile(schema) })
+  const { answer } = await startNumbers(
+    t,
+    { type: 'integer', default: 5 },
+    {},
+    { validatorCompiler: ({ schema }: { schema: object }) => coercing.compile(schema) }
+  )
   t.equal(await answer('{"n":"2"}'), '{"n":2}')
   t.equal(await answer('{}'), '{"n":5}')
 })
 
 void t.test('a validator may answer as Fastify lets it', async (t) => {
   const cases: Array<[result: unknown, answer: string]> = [
-    [true, '{"n":1}'], [undefined, '{"n":1}'], [null, '{"n":1}'], [{}, '{"n":1}'], [{ error: null }, '{"n":1}'], [{ value: { m: 2 } }, '{"m":2}'],
+    [true, '{"n":1}'],
+    [undefined, '{"n":1}'],
+    [null, '{"n":1}'],
+    [{}, '{"n":1}'],
+    [{ error: null }, '{"n":1}'],
+    [{ value: { m: 2 } }, '{"m":2}'],
     [false, 'The client sent a message that does not match: message does not match its schema'],
     [{ error: new Error('no way') }, 'The client sent a message that does not match: no way'],
-    [{ error: [{ instancePath: '/n', message: 'is odd' }] }, 'The client sent a message that does not match: message/n is odd']
+    [
+      { error: [{ instancePath: '/n', message: 'is odd' }] },
+      'The client sent a message that does not match: message/n is odd'
+    ]
   ]
   for (const [result, wanted] of cases) {
     const { answer } = await startNumbers(t, {}, {}, { validatorCompiler: () => () => result })
@@ -162,14 +332,25 @@ void t.test('a validator may answer as Fastify lets it', async (t) => {
 })
 
 void t.test('a validator that promises is refused: a message cannot wait for it', async (t) => {
-  const { answer } = await startNumbers(t, {}, {}, { validatorCompiler: () => () => Promise.reject(new Error('later')) })
+  const { answer } = await startNumbers(
+    t,
+    {},
+    {},
+    { validatorCompiler: () => () => Promise.reject(new Error('later')) }
+  )
   await t.rejects(answer('{"n":1}'), { message: /closed 1011/ })
 })
 
 void t.test('a type without a schema checks nothing', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
-      schema: { websocket: { receive: typed<{ n: number }>(), send: typed<{ n: number }>(), info: typed<string>() } },
+      schema: {
+        websocket: {
+          receive: typed<{ n: number }>(),
+          send: typed<{ n: number }>(),
+          info: typed<string>()
+        }
+      },
       websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
     })
   })
@@ -193,35 +374,67 @@ void t.test('a schema that cannot be compiled is named at start', async (t) => {
   for (const [part, schema, text] of cases) {
     const { app } = buildApp(t)
     await app.register(websock)
-    await app.register(async (child) => { child.get('/ws/:id', { schema: { websocket: { [part]: schema } }, websocketHandler: {} } as never) }, { prefix: '/v1' })
-    const error = await Promise.resolve(app.ready()).then(() => undefined, (error: Error & { code: string }) => error)
+    await app.register(
+      async (child) => {
+        child.get('/ws/:id', {
+          schema: { websocket: { [part]: schema } },
+          websocketHandler: {}
+        } as never)
+      },
+      { prefix: '/v1' }
+    )
+    const error = await Promise.resolve(app.ready()).then(
+      () => undefined,
+      (error: Error & { code: string }) => error
+    )
     t.equal(error?.code, 'FST_WEBSOCK_INVALID_SCHEMA', `${part}: ${JSON.stringify(schema)}`)
-    t.ok(error?.message.startsWith(`Route GET:/v1/ws/:id: \`schema.websocket.${part}\` cannot be compiled: `) === true && error.message.includes(text), text)
+    t.ok(
+      error?.message.startsWith(
+        `Route GET:/v1/ws/:id: \`schema.websocket.${part}\` cannot be compiled: `
+      ) === true && error.message.includes(text),
+      text
+    )
   }
 })
 
-void t.test('what a compiler of the user\'s throws is named too, also when it throws at whatever it is given', async (t) => {
-  const { app } = buildApp(t)
-  await app.register(websock)
-  app.setValidatorCompiler(() => { throw new Error('not today') })
-  app.get('/ws', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
-  await t.rejects(listen(app), { code: 'FST_WEBSOCK_INVALID_SCHEMA', message: 'Route GET:/ws: `schema.websocket.receive` cannot be compiled: not today' })
-})
+void t.test(
+  "what a compiler of the user's throws is named too, also when it throws at whatever it is given",
+  async (t) => {
+    const { app } = buildApp(t)
+    await app.register(websock)
+    app.setValidatorCompiler(() => {
+      throw new Error('not today')
+    })
+    app.get('/ws', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
+    await t.rejects(listen(app), {
+      code: 'FST_WEBSOCK_INVALID_SCHEMA',
+      message: 'Route GET:/ws: `schema.websocket.receive` cannot be compiled: not today'
+    })
+  }
+)
 
-void t.test('a zod schema that transforms has the handler\'s types on one side and ContractOf\'s on the other', async (t) => {
-  const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
-  const time = z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() })
-  const route = defineWebsocketRoute({
-    schema: { websocket: { receive: z.object({ at: time }), send: z.object({ later: time }) } },
-    websocketHandler: { handleIn: ({ at }, _state, ws) => ws.push({ later: new Date(at.getTime() + 1000) }) }
-  })
-  const server = await startServer(t, (app) => {
-    useZod(app)
-    app.get('/', route)
-  })
-  const client = await connect(t, server.url('/'))
-  const question: ContractOf<typeof route>['Receive'] = { at: '2026-01-01T00:00:00.000Z' }
-  const answer: ContractOf<typeof route>['Send'] = { later: '2026-01-01T00:00:01.000Z' }
-  client.send(question)
-  t.same(await client.nextJson(), answer)
-})
+void t.test(
+  "a zod schema that transforms has the handler's types on one side and ContractOf's on the other",
+  async (t) => {
+    const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
+    const time = z.codec(z.iso.datetime(), z.date(), {
+      decode: (text) => new Date(text),
+      encode: (date) => date.toISOString()
+    })
+    const route = defineWebsocketRoute({
+      schema: { websocket: { receive: z.object({ at: time }), send: z.object({ later: time }) } },
+      websocketHandler: {
+        handleIn: ({ at }, _state, ws) => ws.push({ later: new Date(at.getTime() + 1000) })
+      }
+    })
+    const server = await startServer(t, (app) => {
+      useZod(app)
+      app.get('/', route)
+    })
+    const client = await connect(t, server.url('/'))
+    const question: ContractOf<typeof route>['Receive'] = { at: '2026-01-01T00:00:00.000Z' }
+    const answer: ContractOf<typeof route>['Send'] = { later: '2026-01-01T00:00:01.000Z' }
+    client.send(question)
+    t.same(await client.nextJson(), answer)
+  }
+)

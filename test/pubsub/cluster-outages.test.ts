@@ -18,142 +18,215 @@ function createRefusing (network: MemoryNetwork, refuses: (topic: string) => boo
     name: engine.name,
     maxPayloadBytes: engine.maxPayloadBytes,
     start: (listener) => engine.start(listener),
-    subscribe: async (topic) => { if (refuses(topic)) throw new Error('refused'); await engine.subscribe(topic) },
+    subscribe: async (topic) => {
+      if (refuses(topic)) throw new Error('refused')
+      await engine.subscribe(topic)
+    },
     unsubscribe: (topic) => engine.unsubscribe(topic),
     publish: (topic, payload) => engine.publish(topic, payload),
     stop: () => engine.stop()
   }
 }
 
-void t.test('1 000 refused topics cost few lines, are not ready, and then each subscriber is told of one gap', async (t) => {
-  let refuses = true
-  const node = await startNode(t, createRefusing(new MemoryNetwork(), (topic) => refuses && topic.startsWith('t:room')))
-  const gaps: number[] = []
-  const listener = { handleGap: ({ ms }: { ms: number }) => { gaps.push(ms) } }
-  const began = performance.now()
-  for (let n = 0; n < 1_000; n++) node.app.websock.subscribe(`room ${n}`, listener)
-  const other: number[] = []
-  node.app.websock.subscribe('other', { handleGap: ({ ms }) => { other.push(ms) } })
-  await until(() => node.logs.some(({ msg }) => /cannot be subscribed/.test(msg)), 'a line')
-  await node.app.websock.subscriptionReady('other')
-  t.notOk(node.app.websock.ready())
-  refuses = false
-  await ready(node)
-  await until(() => gaps.length > 0, 'a gap')
-  const told = performance.now()
-  await new Promise((resolve) => setImmediate(resolve))
-  t.equal(gaps.length, 1)
-  t.ok(gaps[0] as number >= 0 && (gaps[0] as number) <= told - began + 1)
-  t.same(other, [], 'who missed nothing is told nothing')
-  t.equal(node.logs.filter(({ msg }) => /cannot be subscribed/.test(msg)).length, 1)
-  t.match(node.logs.filter(({ msg }) => msg === 'all topics are subscribed again'), [{ refusals: 1_000 }])
-})
-
-void t.test('who is subscribed to a refused topic and another one is told when both are in force, or when the refused one is given up', async (t) => {
-  let refuses = false
-  const network = new MemoryNetwork()
-  const node = await startNode(t, createRefusing(network, (topic) => refuses && topic === 't:refused'))
-  const [told, given]: [number[], number[]] = [[], []]
-  const listener = { handleGap: ({ ms }: { ms: number }) => { told.push(ms) } }
-  const giving = { handleGap: ({ ms }: { ms: number }) => { given.push(ms) } }
-  for (const topic of ['refused', 'other']) for (const each of [listener, giving]) node.app.websock.subscribe(topic, each)
-  await ready(node)
-  refuses = true
-  network.goDown()
-  network.goUp()
-  await node.app.websock.subscriptionReady('other')
-  t.same([told, given], [[], []])
-  node.app.websock.unsubscribe('refused', giving)
-  await until(() => given.length === 1, 'the one that has given up is told')
-  t.same(told, [])
-  refuses = false
-  await until(() => told.length === 1, 'the other one is told')
-  t.equal(given.length, 1)
-})
-
-void t.test('subscriptionReady is true when the broker has the topic, and false when the subscription ends before', async (t) => {
-  let refuses = true
-  const node = await startNode(t, createRefusing(new MemoryNetwork(), (topic) => refuses && topic.startsWith('t:')), (app) => {
-    app.get('/waits', {
-      websocketHandler: {
-        init: async (_args, ws) => {
-          const before = await ws.subscriptionReady('waited for')
-          ws.subscribe('waited for')
-          const waiting = ws.subscriptionReady('waited for')
-          ws.unsubscribe('waited for')
-          return ws.push(`${before} ${await waiting}`)
-        }
+void t.test(
+  '1 000 refused topics cost few lines, are not ready, and then each subscriber is told of one gap',
+  async (t) => {
+    let refuses = true
+    const node = await startNode(
+      t,
+      createRefusing(new MemoryNetwork(), (topic) => refuses && topic.startsWith('t:room'))
+    )
+    const gaps: number[] = []
+    const listener = {
+      handleGap: ({ ms }: { ms: number }) => {
+        gaps.push(ms)
+      }
+    }
+    const began = performance.now()
+    for (let n = 0; n < 1_000; n++) node.app.websock.subscribe(`room ${n}`, listener)
+    const other: number[] = []
+    node.app.websock.subscribe('other', {
+      handleGap: ({ ms }) => {
+        other.push(ms)
       }
     })
-  })
-  const { websock } = node.app
-  t.equal(await websock.subscriptionReady('nobody'), false)
-  await t.rejects(websock.subscriptionReady(''), { code: 'FST_WEBSOCK_INVALID_TOPIC' })
-  const client = await connect(t, node.url('/waits'))
-  t.equal(await client.next(), 'false false')
-  const [one, two] = [{}, {}]
-  websock.subscribe('one', one)
-  websock.subscribe('two', two)
-  const [waitingForOne, waitingForTwo] = [websock.subscriptionReady('one'), websock.subscriptionReady('two')]
-  websock.unsubscribe('two', two)
-  t.equal(await waitingForTwo, false)
-  refuses = false
-  t.equal(await waitingForOne, true)
-  const alone = await startNode(t, undefined)
-  alone.app.websock.subscribe('one', one)
-  t.equal(await alone.app.websock.subscriptionReady('one'), true)
-})
+    await until(() => node.logs.some(({ msg }) => /cannot be subscribed/.test(msg)), 'a line')
+    await node.app.websock.subscriptionReady('other')
+    t.notOk(node.app.websock.ready())
+    refuses = false
+    await ready(node)
+    await until(() => gaps.length > 0, 'a gap')
+    const told = performance.now()
+    await new Promise((resolve) => setImmediate(resolve))
+    t.equal(gaps.length, 1)
+    t.ok((gaps[0] as number) >= 0 && (gaps[0] as number) <= told - began + 1)
+    t.same(other, [], 'who missed nothing is told nothing')
+    t.equal(node.logs.filter(({ msg }) => /cannot be subscribed/.test(msg)).length, 1)
+    t.match(
+      node.logs.filter(({ msg }) => msg === 'all topics are subscribed again'),
+      [{ refusals: 1_000 }]
+    )
+  }
+)
+
+void t.test(
+  'who is subscribed to a refused topic and another one is told when both are in force, or when the refused one is given up',
+  async (t) => {
+    let refuses = false
+    const network = new MemoryNetwork()
+    const node = await startNode(
+      t,
+      createRefusing(network, (topic) => refuses && topic === 't:refused')
+    )
+    const [told, given]: [number[], number[]] = [[], []]
+    const listener = {
+      handleGap: ({ ms }: { ms: number }) => {
+        told.push(ms)
+      }
+    }
+    const giving = {
+      handleGap: ({ ms }: { ms: number }) => {
+        given.push(ms)
+      }
+    }
+    for (const topic of ['refused', 'other']) {
+      for (const each of [listener, giving]) node.app.websock.subscribe(topic, each)
+    }
+    await ready(node)
+    refuses = true
+    network.goDown()
+    network.goUp()
+    await node.app.websock.subscriptionReady('other')
+    t.same([told, given], [[], []])
+    node.app.websock.unsubscribe('refused', giving)
+    await until(() => given.length === 1, 'the one that has given up is told')
+    t.same(told, [])
+    refuses = false
+    await until(() => told.length === 1, 'the other one is told')
+    t.equal(given.length, 1)
+  }
+)
+
+void t.test(
+  'subscriptionReady is true when the broker has the topic, and false when the subscription ends before',
+  async (t) => {
+    let refuses = true
+    const node = await startNode(
+      t,
+      createRefusing(new MemoryNetwork(), (topic) => refuses && topic.startsWith('t:')),
+      (app) => {
+        app.get('/waits', {
+          websocketHandler: {
+            init: async (_args, ws) => {
+              const before = await ws.subscriptionReady('waited for')
+              ws.subscribe('waited for')
+              const waiting = ws.subscriptionReady('waited for')
+              ws.unsubscribe('waited for')
+              return ws.push(`${before} ${await waiting}`)
+            }
+          }
+        })
+      }
+    )
+    const { websock } = node.app
+    t.equal(await websock.subscriptionReady('nobody'), false)
+    await t.rejects(websock.subscriptionReady(''), { code: 'FST_WEBSOCK_INVALID_TOPIC' })
+    const client = await connect(t, node.url('/waits'))
+    t.equal(await client.next(), 'false false')
+    const [one, two] = [{}, {}]
+    websock.subscribe('one', one)
+    websock.subscribe('two', two)
+    const [waitingForOne, waitingForTwo] = [
+      websock.subscriptionReady('one'),
+      websock.subscriptionReady('two')
+    ]
+    websock.unsubscribe('two', two)
+    t.equal(await waitingForTwo, false)
+    refuses = false
+    t.equal(await waitingForOne, true)
+    const alone = await startNode(t, undefined)
+    alone.app.websock.subscribe('one', one)
+    t.equal(await alone.app.websock.subscriptionReady('one'), true)
+  }
+)
 
 void t.test('an engine object that is given to a second app is refused at start', async (t) => {
   const engine = new MemoryNetwork().createEngine()
   await startNode(t, engine)
   const { app } = buildApp(t)
-  await t.rejects(async () => { await app.register(websock, { engine }) }, { code: 'FST_WEBSOCK_ENGINE_IN_USE' })
+  await t.rejects(
+    async () => {
+      await app.register(websock, { engine })
+    },
+    { code: 'FST_WEBSOCK_ENGINE_IN_USE' }
+  )
 })
 
-void t.test('publications that the broker refuses are counted, logged once, and not ready', async (t) => {
-  let refuses = true
-  const engine = createRefusing(new MemoryNetwork(), () => false)
-  const { publish } = engine
-  engine.publish = async (topic, payload) => { if (refuses) throw new Error('refused'); await publish(topic, payload) }
-  const node = await startNode(t, engine)
-  await until(() => node.logs.some(({ msg }) => msg === 'the engine is connected'), 'up')
-  for (let n = 0; n < 100; n++) node.app.websock.publish('r', n)
-  await until(() => node.app.websock.lostPublications === 100 && !node.app.websock.ready(), 'lost, and not ready')
-  t.equal(node.logs.filter(({ msg }) => /does not take what is published/.test(msg)).length, 1)
-  refuses = false
-  await ready(node)
-})
-
-void t.test('over Redis, a path that falls silent is noticed within 10 s; ready, the gap and lost publications tell of it', { skip: skipWithout('redis-server') }, async (t) => {
-  const broker = await startRedis(t)
-  const proxy = await startProxy(t, broker.port)
-  const create = async (t: Teardown, port: number): Promise<Engine> => {
-    const client = await createClient({ socket: { host: '127.0.0.1', port } }).on('error', () => {}).connect()
-    t.teardown(() => client.destroy())
-    return redisEngine(client as never)
+void t.test(
+  'publications that the broker refuses are counted, logged once, and not ready',
+  async (t) => {
+    let refuses = true
+    const engine = createRefusing(new MemoryNetwork(), () => false)
+    const { publish } = engine
+    engine.publish = async (topic, payload) => {
+      if (refuses) throw new Error('refused')
+      await publish(topic, payload)
+    }
+    const node = await startNode(t, engine)
+    await until(() => node.logs.some(({ msg }) => msg === 'the engine is connected'), 'up')
+    for (let n = 0; n < 100; n++) node.app.websock.publish('r', n)
+    await until(
+      () => node.app.websock.lostPublications === 100 && !node.app.websock.ready(),
+      'lost, and not ready'
+    )
+    t.equal(node.logs.filter(({ msg }) => /does not take what is published/.test(msg)).length, 1)
+    refuses = false
+    await ready(node)
   }
-  const [cut, other] = [await startNode(t, await create(t, proxy.port)), await startNode(t, await create(t, broker.port))]
-  const client = await cut.join('r')
-  const gaps: number[] = []
-  cut.app.websock.subscribe('r', { handleGap: ({ ms }) => { gaps.push(ms) } })
-  await ready(cut, other)
-  proxy.isMute = true
-  const silentAt = performance.now()
-  other.app.websock.publish('r', 'missed')
-  cut.app.websock.publish('r', 'perhaps lost')
-  t.equal(await client.next(), 'info perhaps lost')
-  await until(() => !cut.app.websock.ready(), 'not ready')
-  t.ok(performance.now() - silentAt < 10_000)
-  t.equal(cut.app.websock.lostPublications, 1)
-  t.same(gaps, [], 'no gap before the end of the silence')
-  proxy.isMute = false
-  proxy.cut()
-  await ready(cut)
-  t.equal(await client.next(), 'gap')
-  t.equal(gaps.length, 1)
-  t.ok(gaps[0] as number >= 5_000, `${gaps[0]} ms`)
-  other.app.websock.publish('r', 'again')
-  t.equal(await client.next(), 'info again')
-  t.ok(other.app.websock.ready())
-})
+)
+
+void t.test(
+  'over Redis, a path that falls silent is noticed within 10 s; ready, the gap and lost publications tell of it',
+  { skip: skipWithout('redis-server') },
+  async (t) => {
+    const broker = await startRedis(t)
+    const proxy = await startProxy(t, broker.port)
+    const create = async (t: Teardown, port: number): Promise<Engine> => {
+      const client = await createClient({ socket: { host: '127.0.0.1', port } })
+        .on('error', () => {})
+        .connect()
+      t.teardown(() => client.destroy())
+      return redisEngine(client as never)
+    }
+    const [cut, other] = [
+      await startNode(t, await create(t, proxy.port)),
+      await startNode(t, await create(t, broker.port))
+    ]
+    const client = await cut.join('r')
+    const gaps: number[] = []
+    cut.app.websock.subscribe('r', {
+      handleGap: ({ ms }) => {
+        gaps.push(ms)
+      }
+    })
+    await ready(cut, other)
+    proxy.isMute = true
+    const silentAt = performance.now()
+    other.app.websock.publish('r', 'missed')
+    cut.app.websock.publish('r', 'perhaps lost')
+    t.equal(await client.next(), 'info perhaps lost')
+    await until(() => !cut.app.websock.ready(), 'not ready')
+    t.ok(performance.now() - silentAt < 10_000)
+    t.equal(cut.app.websock.lostPublications, 1)
+    t.same(gaps, [], 'no gap before the end of the silence')
+    proxy.isMute = false
+    proxy.cut()
+    await ready(cut)
+    t.equal(await client.next(), 'gap')
+    t.equal(gaps.length, 1)
+    t.ok((gaps[0] as number) >= 5_000, `${gaps[0]} ms`)
+    other.app.websock.publish('r', 'again')
+    t.equal(await client.next(), 'info again')
+    t.ok(other.app.websock.ready())
+  }
+)

@@ -15,7 +15,10 @@ import type { Teardown } from '../helpers/server.ts'
 type CreateEngine = () => Promise<Engine> | Engine
 
 /** Each broker: a function that makes engines at it. */
-const BROKERS: Record<string, { skip: string | false, start: (t: Teardown) => Promise<CreateEngine> }> = {
+const BROKERS: Record<
+  string,
+  { skip: string | false, start: (t: Teardown) => Promise<CreateEngine> }
+> = {
   memory: {
     skip: false,
     start: async () => {
@@ -57,30 +60,50 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       return started
     }
 
-    await t.test('publications and broadcasts reach the subscribers of all nodes once, in order, but for the one left out', async (t) => {
-      const [one, two] = await nodes(t) as [TestNode, TestNode]
-      const [a, b, c] = [await one.join('r'), await one.join('r'), await two.join('r')]
-      const elsewhere = await two.join('other')
-      await ready(one, two)
-      one.app.websock.publish('r', { n: 1 })
-      one.app.websock.broadcast('r', 'two')
-      one.app.websock.publish('r', 'three', { except: addressOf(c) })
-      one.app.websock.broadcast('r', 'four', { except: addressOf(a) })
-      one.app.websock.publish('r', Buffer.from([0, 255, 1]))
-      one.app.websock.broadcast('r', Buffer.from([2]))
-      one.app.websock.broadcast('r', { opcode: 'binary', data: Buffer.from([3]) })
-      // Broadcasts pass mailboxes by: the two orders are each one's own.
-      const expected = (left: string): Array<string | Buffer> => ['info {"n":1}', 'two', 'info three', 'four', Buffer.from([0, 255, 1]), Buffer.from([2]), Buffer.from([3])].filter((x) => x !== left)
-      for (const [client, left] of [[a, 'four'], [b, ''], [c, 'info three']] as const) {
-        const came = []
-        for (let n = 0; n < expected(left).length; n++) came.push(await client.next())
-        t.same(came.map(String).sort(), expected(left).map(String).sort())
+    await t.test(
+      'publications and broadcasts reach the subscribers of all nodes once, in order, but for the one left out',
+      async (t) => {
+        const [one, two] = (await nodes(t)) as [TestNode, TestNode]
+        const [a, b, c] = [await one.join('r'), await one.join('r'), await two.join('r')]
+        const elsewhere = await two.join('other')
+        await ready(one, two)
+        one.app.websock.publish('r', { n: 1 })
+        one.app.websock.broadcast('r', 'two')
+        one.app.websock.publish('r', 'three', { except: addressOf(c) })
+        one.app.websock.broadcast('r', 'four', { except: addressOf(a) })
+        one.app.websock.publish('r', Buffer.from([0, 255, 1]))
+        one.app.websock.broadcast('r', Buffer.from([2]))
+        one.app.websock.broadcast('r', { opcode: 'binary', data: Buffer.from([3]) })
+        // Broadcasts pass mailboxes by: the two orders are each one's own.
+        const expected = (left: string): Array<string | Buffer> =>
+          [
+            'info {"n":1}',
+            'two',
+            'info three',
+            'four',
+            Buffer.from([0, 255, 1]),
+            Buffer.from([2]),
+            Buffer.from([3])
+          ].filter((x) => x !== left)
+        for (const [client, left] of [
+          [a, 'four'],
+          [b, ''],
+          [c, 'info three']
+        ] as const) {
+          const came = []
+          for (let n = 0; n < expected(left).length; n++) came.push(await client.next())
+          t.same(came.map(String).sort(), expected(left).map(String).sort())
+        }
+        for (let n = 0; n < 1000; n++) one.app.websock.publish('r', `${n}`)
+        for (const client of [b, c]) {
+          for (let n = 0; n < 1000; n++) {
+            if ((await client.next()) !== `info ${n}`) t.fail(`${n} is out of order`)
+          }
+        }
+        two.app.websock.publish('other', 'end')
+        t.equal(await elsewhere.next(), 'info end', 'and nothing of the other room before')
       }
-      for (let n = 0; n < 1000; n++) one.app.websock.publish('r', `${n}`)
-      for (const client of [b, c]) for (let n = 0; n < 1000; n++) if (await client.next() !== `info ${n}`) t.fail(`${n} is out of order`)
-      two.app.websock.publish('other', 'end')
-      t.equal(await elsewhere.next(), 'info end', 'and nothing of the other room before')
-    })
+    )
 
     await t.test('a ref is good on another node', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
@@ -92,37 +115,60 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       const near = await one.join('r')
       near.close()
       await near.closed
-      await until(() => !one.app.websock.ref(addressOf(near)).post('x'), 'a dead connection of this node takes nothing')
-      t.ok(one.app.websock.ref(addressOf(far)).post('x'), 'one of another node cannot be seen from here')
+      await until(
+        () => !one.app.websock.ref(addressOf(near)).post('x'),
+        'a dead connection of this node takes nothing'
+      )
+      t.ok(
+        one.app.websock.ref(addressOf(far)).post('x'),
+        'one of another node cannot be seen from here'
+      )
       t.notOk(one.app.websock.ref('nobody').post('x'))
-      t.throws(() => one.app.websock.ref(addressOf(far)).post(1n), { code: 'FST_WEBSOCK_UNSENDABLE' })
+      t.throws(() => one.app.websock.ref(addressOf(far)).post(1n), {
+        code: 'FST_WEBSOCK_UNSENDABLE'
+      })
       const [here, there] = [await one.join('r'), await two.join('r')]
       for (const client of [here, there]) {
         t.ok(one.app.websock.ref(addressOf(client)).close(4003, 'kicked'))
         t.same(await client.closed, { code: 4003, reason: 'kicked' })
       }
-      t.throws(() => one.app.websock.ref(addressOf(far)).close(1006), { code: 'FST_WEBSOCK_UNSENDABLE' })
+      t.throws(() => one.app.websock.ref(addressOf(far)).close(1006), {
+        code: 'FST_WEBSOCK_UNSENDABLE'
+      })
     })
 
     await t.test('presence is the same on all nodes, and told to subscribers', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
       const [a, b] = [await one.join('r'), await two.join('r')]
       a.send('track ann {"age":1}')
-      for (const client of [a, b]) t.match([await client.next(), client === a ? await client.next() : ''].join(), /\+ann=\{"age":1\}/)
-      t.same(two.app.websock.presence('r'), [{ key: 'ann', meta: { age: 1 }, address: addressOf(a) }])
+      for (const client of [a, b]) {
+        t.match(
+          [await client.next(), client === a ? await client.next() : ''].join(),
+          /\+ann=\{"age":1\}/
+        )
+      }
+      t.same(two.app.websock.presence('r'), [
+        { key: 'ann', meta: { age: 1 }, address: addressOf(a) }
+      ])
       one.app.websock.track('r', 'node', 'one')
       t.equal(await b.next(), '+node="one"')
       t.equal(await a.next(), '+node="one"')
       a.send('track ann {"age":2}')
       t.same([await b.next(), await b.next()], ['-ann', '+ann={"age":2}'])
       const late = await startNode(t, await createEngine())
-      await until(() => late.app.websock.presence('r').length === 2, 'a node that comes later knows')
+      await until(
+        () => late.app.websock.presence('r').length === 2,
+        'a node that comes later knows'
+      )
       a.close()
       t.equal(await b.next(), '-ann')
       const closedAt = performance.now()
       await one.app.close()
       t.equal(await b.next(), '-node', 'a node that closes takes its own along')
-      t.ok(performance.now() - closedAt < 2500, 'and is not missed only when it has been silent for long')
+      t.ok(
+        performance.now() - closedAt < 2500,
+        'and is not missed only when it has been silent for long'
+      )
       t.same(two.app.websock.presence('r'), [])
     })
   })
@@ -135,10 +181,27 @@ void t.test('what cannot travel is thrown, and nobody gets it', async (t) => {
   const circle: unknown[] = []
   circle.push(circle)
   const poison: unknown[] = [JSON.parse('{"__proto__":1}'), [{ constructor: { prototype: 1 } }]]
-  for (const info of [undefined, () => {}, 1n, circle, 'x'.repeat(1024 * 1024), ...poison]) t.throws(() => websock.publish('r', info), { code: 'FST_WEBSOCK_UNSENDABLE' })
-  t.throws(() => websock.broadcast('r', 'x'.repeat(1024 * 1024)), { code: 'FST_WEBSOCK_UNSENDABLE' })
-  t.throws(() => websock.publish('\ud800', 1), { code: 'FST_WEBSOCK_INVALID_TOPIC' }, 'half of a surrogate pair')
-  for (const [key, meta] of [['', 1], ['k'.repeat(1025), 1], [5, 1], ['k', 1n], ['k', 'x'.repeat(9000)], ['k', () => {}], ['k', poison[0]], ['k', poison[1]]] as const) {
+  for (const info of [undefined, () => {}, 1n, circle, 'x'.repeat(1024 * 1024), ...poison]) {
+    t.throws(() => websock.publish('r', info), { code: 'FST_WEBSOCK_UNSENDABLE' })
+  }
+  t.throws(() => websock.broadcast('r', 'x'.repeat(1024 * 1024)), {
+    code: 'FST_WEBSOCK_UNSENDABLE'
+  })
+  t.throws(
+    () => websock.publish('\ud800', 1),
+    { code: 'FST_WEBSOCK_INVALID_TOPIC' },
+    'half of a surrogate pair'
+  )
+  for (const [key, meta] of [
+    ['', 1],
+    ['k'.repeat(1025), 1],
+    [5, 1],
+    ['k', 1n],
+    ['k', 'x'.repeat(9000)],
+    ['k', () => {}],
+    ['k', poison[0]],
+    ['k', poison[1]]
+  ] as const) {
     t.throws(() => websock.track('r', key as string, meta), { code: 'FST_WEBSOCK_UNTRACKABLE' })
   }
   websock.publish('r', { constructor: 'end' })
@@ -161,158 +224,217 @@ function watch (engine: Engine): Engine & { calls: string[] } {
   }
 }
 
-void t.test('a topic is subscribed once for each node, and dropped after its last subscriber', async (t) => {
-  const network = new MemoryNetwork()
-  const engine = watch(network.createEngine())
-  const node = await startNode(t, engine)
-  const asked = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
-  const clients = [await node.join('r'), await node.join('r'), await node.join('s')]
-  await ready(node)
-  t.same(asked(), ['+t:r', '+t:s'])
-  clients[0]?.close()
-  clients[1]?.send('leave')
-  await clients[1]?.next()
-  await until(() => asked().length === 3, 'unsubscribed')
-  t.same(asked(), ['+t:r', '+t:s', '-t:r'])
-  const listener = {}
-  for (let n = 0; n < 100; n++) {
+void t.test(
+  'a topic is subscribed once for each node, and dropped after its last subscriber',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const engine = watch(network.createEngine())
+    const node = await startNode(t, engine)
+    const asked = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
+    const clients = [await node.join('r'), await node.join('r'), await node.join('s')]
+    await ready(node)
+    t.same(asked(), ['+t:r', '+t:s'])
+    clients[0]?.close()
+    clients[1]?.send('leave')
+    await clients[1]?.next()
+    await until(() => asked().length === 3, 'unsubscribed')
+    t.same(asked(), ['+t:r', '+t:s', '-t:r'])
+    const listener = {}
+    for (let n = 0; n < 100; n++) {
+      node.app.websock.subscribe('fast', listener)
+      node.app.websock.unsubscribe('fast', listener)
+    }
     node.app.websock.subscribe('fast', listener)
-    node.app.websock.unsubscribe('fast', listener)
+    await ready(node)
+    t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
+    t.ok(asked().length < 10, 'and few calls are made for many wishes')
   }
-  node.app.websock.subscribe('fast', listener)
-  await ready(node)
-  t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
-  t.ok(asked().length < 10, 'and few calls are made for many wishes')
-})
+)
 
-void t.test('without the broker all goes on here; its return is told to each subscriber', async (t) => {
-  const network = new MemoryNetwork()
-  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, network.createEngine())]
-  const [a, b] = [await one.join('r'), await two.join('r')]
-  const gaps: number[] = []
-  one.app.websock.subscribe('r', { handleGap: ({ ms }) => gaps.push(ms) })
-  await ready(one, two)
-  network.goDown()
-  t.notOk(one.app.websock.ready())
-  for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
-  one.app.websock.broadcast('r', 'to sockets')
-  t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
-  const came = []
-  for (let n = 0; n < 6; n++) came.push(await a.next())
-  t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
-  t.equal(one.app.websock.lostPublications, 7)
-  const c = await two.join('while it was gone')
-  network.goUp()
-  t.equal(await a.next(), 'gap')
-  for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
-  t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
-  await ready(one, two)
-  one.app.websock.publish('r', 'again')
-  one.app.websock.publish('while it was gone', 'there, too')
-  t.equal(await b.next(), 'info again')
-  t.equal(await c.next(), 'info there, too')
-  const lines = one.logs.filter(({ engine }) => engine === 'memory').map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
-  t.same(lines, ['the engine is connected', 'the engine is not connected: topics stay in this process until it is', 'the engine is connected 7'])
-})
+void t.test(
+  'without the broker all goes on here; its return is told to each subscriber',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const [one, two] = [
+      await startNode(t, network.createEngine()),
+      await startNode(t, network.createEngine())
+    ]
+    const [a, b] = [await one.join('r'), await two.join('r')]
+    const gaps: number[] = []
+    one.app.websock.subscribe('r', { handleGap: ({ ms }) => gaps.push(ms) })
+    await ready(one, two)
+    network.goDown()
+    t.notOk(one.app.websock.ready())
+    for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
+    one.app.websock.broadcast('r', 'to sockets')
+    t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
+    const came = []
+    for (let n = 0; n < 6; n++) came.push(await a.next())
+    t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
+    t.equal(one.app.websock.lostPublications, 7)
+    const c = await two.join('while it was gone')
+    network.goUp()
+    t.equal(await a.next(), 'gap')
+    for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
+    t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
+    await ready(one, two)
+    one.app.websock.publish('r', 'again')
+    one.app.websock.publish('while it was gone', 'there, too')
+    t.equal(await b.next(), 'info again')
+    t.equal(await c.next(), 'info there, too')
+    const lines = one.logs
+      .filter(({ engine }) => engine === 'memory')
+      .map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
+    t.same(lines, [
+      'the engine is connected',
+      'the engine is not connected: topics stay in this process until it is',
+      'the engine is connected 7'
+    ])
+  }
+)
 
-void t.test('a node that is cut off sees its own, is forgotten by the others, and is seen again', async (t) => {
-  const network = new MemoryNetwork()
-  const cutOff = network.createEngine()
-  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
-  const [a, b] = [await one.join('r'), await two.join('r')]
-  await ready(one, two)
-  const keys = ({ app }: TestNode): string[] => app.websock.presence('r').map(({ key }) => key).sort()
-  a.send('track ann')
-  b.send('track bob')
-  await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
-  network.goDown(cutOff)
-  await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
-  b.send('track ben')
-  network.goUp(cutOff)
-  await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
-  const told = (client: typeof a): string[] => client.received.map(String).filter((text) => /^[+-]/.test(text)).map((text) => text.replace('=null', ''))
-  await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
-  t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
-  t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
-  t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
-})
+void t.test(
+  'a node that is cut off sees its own, is forgotten by the others, and is seen again',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const cutOff = network.createEngine()
+    const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
+    const [a, b] = [await one.join('r'), await two.join('r')]
+    await ready(one, two)
+    const keys = ({ app }: TestNode): string[] =>
+      app.websock
+        .presence('r')
+        .map(({ key }) => key)
+        .sort()
+    a.send('track ann')
+    b.send('track bob')
+    await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
+    network.goDown(cutOff)
+    await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
+    b.send('track ben')
+    network.goUp(cutOff)
+    await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
+    const told = (client: typeof a): string[] =>
+      client.received
+        .map(String)
+        .filter((text) => /^[+-]/.test(text))
+        .map((text) => text.replace('=null', ''))
+    await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
+    t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
+    t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
+    t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
+  }
+)
 
-void t.test('a gap is told when what was wanted before is subscribed again, also while others come and go', async (t) => {
-  const engine = new MemoryNetwork().createEngine()
-  let listener: EngineListener | undefined
-  const confirm: Array<() => void> = []
-  const node = await startNode(t, {
-    ...watch(engine),
-    start: async (given) => { listener = given; given.up() },
-    subscribe: () => new Promise((resolve) => confirm.push(resolve)),
-    publish: async () => {},
-    stop: async () => {}
-  })
-  const told: string[] = []
-  node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
-  const confirmAll = async (): Promise<void> => {
-    for (const resolve of confirm.splice(0)) resolve()
+void t.test(
+  'a gap is told when what was wanted before is subscribed again, also while others come and go',
+  async (t) => {
+    const engine = new MemoryNetwork().createEngine()
+    let listener: EngineListener | undefined
+    const confirm: Array<() => void> = []
+    const node = await startNode(t, {
+      ...watch(engine),
+      start: async (given) => {
+        listener = given
+        given.up()
+      },
+      subscribe: () => new Promise((resolve) => confirm.push(resolve)),
+      publish: async () => {},
+      stop: async () => {}
+    })
+    const told: string[] = []
+    node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
+    const confirmAll = async (): Promise<void> => {
+      for (const resolve of confirm.splice(0)) resolve()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await confirmAll()
+    t.ok(node.app.websock.ready())
+    listener?.down()
+    listener?.up()
+    const last = confirm.pop()
+    await confirmAll()
+    t.same(told, [], 'not before the last')
+    node.app.websock.subscribe('new', {})
+    last?.()
     await new Promise((resolve) => setImmediate(resolve))
+    t.same(told, ['gap'], 'and not after those that come')
+    t.notOk(node.app.websock.ready())
+    await confirmAll()
+    t.same(told, ['gap'])
   }
-  await confirmAll()
-  t.ok(node.app.websock.ready())
-  listener?.down()
-  listener?.up()
-  const last = confirm.pop()
-  await confirmAll()
-  t.same(told, [], 'not before the last')
-  node.app.websock.subscribe('new', {})
-  last?.()
-  await new Promise((resolve) => setImmediate(resolve))
-  t.same(told, ['gap'], 'and not after those that come')
-  t.notOk(node.app.websock.ready())
-  await confirmAll()
-  t.same(told, ['gap'])
-})
+)
 
-void t.test('a topic that cannot be subscribed at first is tried again, and its subscribers are told of the gap', async (t) => {
-  const network = new MemoryNetwork()
-  const engine = watch(network.createEngine())
-  const { subscribe } = engine
-  let refusals = 0
-  engine.subscribe = async (topic) => {
-    if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
-    return subscribe(topic)
+void t.test(
+  'a topic that cannot be subscribed at first is tried again, and its subscribers are told of the gap',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const engine = watch(network.createEngine())
+    const { subscribe } = engine
+    let refusals = 0
+    engine.subscribe = async (topic) => {
+      if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
+      return subscribe(topic)
+    }
+    const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
+    const [told, other] = [await one.join('r'), await one.join('s')]
+    await until(() => refusals > 0, 'refused')
+    t.notOk(one.app.websock.ready())
+    t.equal(await told.next(), 'gap')
+    await ready(one, two)
+    two.app.websock.publish('r', 'to r')
+    two.app.websock.publish('s', 'to s')
+    t.equal(await told.next(), 'info to r')
+    t.equal(await other.next(), 'info to s', 'and no gap')
   }
-  const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
-  const [told, other] = [await one.join('r'), await one.join('s')]
-  await until(() => refusals > 0, 'refused')
-  t.notOk(one.app.websock.ready())
-  t.equal(await told.next(), 'gap')
-  await ready(one, two)
-  two.app.websock.publish('r', 'to r')
-  two.app.websock.publish('s', 'to s')
-  t.equal(await told.next(), 'info to r')
-  t.equal(await other.next(), 'info to s', 'and no gap')
-})
+)
 
-void t.test('a broker that takes nothing costs bytes up to a bound, then publications are lost', async (t) => {
-  let listener: EngineListener | undefined
-  const stuck: Engine = {
-    ...watch(new MemoryNetwork().createEngine()),
-    start: async (given) => { listener = given; given.up() },
-    subscribe: async () => {},
-    unsubscribe: async () => {},
-    publish: () => new Promise(() => {}),
-    stop: async () => {}
+void t.test(
+  'a broker that takes nothing costs bytes up to a bound, then publications are lost',
+  async (t) => {
+    let listener: EngineListener | undefined
+    const stuck: Engine = {
+      ...watch(new MemoryNetwork().createEngine()),
+      start: async (given) => {
+        listener = given
+        given.up()
+      },
+      subscribe: async () => {},
+      unsubscribe: async () => {},
+      publish: () => new Promise(() => {}),
+      stop: async () => {}
+    }
+    const node = await startNode(t, stuck)
+    for (let n = 0; n < 40; n++) node.app.websock.publish('r', 'x'.repeat(1024 * 1024 - 100))
+    t.equal(
+      node.app.websock.lostPublications,
+      24,
+      '16 MiB are under way, a little of which is presence'
+    )
+    t.type(listener?.down, 'function')
   }
-  const node = await startNode(t, stuck)
-  for (let n = 0; n < 40; n++) node.app.websock.publish('r', 'x'.repeat(1024 * 1024 - 100))
-  t.equal(node.app.websock.lostPublications, 24, '16 MiB are under way, a little of which is presence')
-  t.type(listener?.down, 'function')
-})
+)
 
 void t.test('an engine that fails in each way harms nothing', async (t) => {
   const failure = (): never => { throw new Error('broken') }
   const name = 'broken'
   const base = { name, maxPayloadBytes: 256 * 1024 }
-  const cannotStart = await startNode(t, { ...base, start: async () => failure(), subscribe: failure, unsubscribe: failure, publish: failure, stop: failure })
-  const cannotTalk = await startNode(t, { ...base, start: async (listener) => listener.up(), subscribe: failure, unsubscribe: async () => failure(), publish: failure, stop: async () => failure() })
+  const cannotStart = await startNode(t, {
+    ...base,
+    start: async () => failure(),
+    subscribe: failure,
+    unsubscribe: failure,
+    publish: failure,
+    stop: failure
+  })
+  const cannotTalk = await startNode(t, {
+    ...base,
+    start: async (listener) => listener.up(),
+    subscribe: failure,
+    unsubscribe: async () => failure(),
+    publish: failure,
+    stop: async () => failure()
+  })
   for (const node of [cannotStart, cannotTalk]) {
     const client = await node.join('r')
     node.app.websock.publish('r', 'here')
@@ -331,10 +453,21 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
   let checked = 0
   const node = await startNode(t, network.createEngine(), (app) => {
     app.get('/typed', {
-      schema: { websocket: { info: Type.Object({ tick: Type.Integer() }), send: Type.Object({ tick: Type.Integer() }) } },
+      schema: {
+        websocket: {
+          info: Type.Object({ tick: Type.Integer() }),
+          send: Type.Object({ tick: Type.Integer() })
+        }
+      },
       websocketHandler: {
-        init: (_args, ws) => { ws.subscribe('typed'); return ws.push({ tick: 0 }) },
-        handleInfo: (info, _state, ws) => { checked++; return ws.push(info) }
+        init: (_args, ws) => {
+          ws.subscribe('typed')
+          return ws.push({ tick: 0 })
+        },
+        handleInfo: (info, _state, ws) => {
+          checked++
+          return ws.push(info)
+        }
       }
     })
   })
@@ -342,32 +475,78 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
   const typed = await connect(t, node.url('/typed'))
   await typed.next()
   const stranger = network.createEngine()
-  await new Promise<void>((resolve, reject) => { stranger.start({ up: resolve, down: reject, receive: () => {}, dropped: () => {} }).catch(reject) })
+  await new Promise<void>((resolve, reject) => {
+    stranger
+      .start({ up: resolve, down: reject, receive: () => {}, dropped: () => {} })
+      .catch(reject)
+  })
   t.teardown(() => stranger.stop())
   await ready(node)
   const nodeName = addressOf(client).split('.')[0] as string
-  const envelope = (kind: number, body: string | Buffer, { version = 1, form = 0, from = 'stranger', address = '' } = {}): Buffer =>
-    Buffer.concat([Buffer.from([version, kind, form, from.length]), Buffer.from(from), Buffer.from([address.length]), Buffer.from(address), Buffer.from(body)])
+  const envelope = (
+    kind: number,
+    body: string | Buffer,
+    { version = 1, form = 0, from = 'stranger', address = '' } = {}
+  ): Buffer =>
+    Buffer.concat([
+      Buffer.from([version, kind, form, from.length]),
+      Buffer.from(from),
+      Buffer.from([address.length]),
+      Buffer.from(address),
+      Buffer.from(body)
+    ])
   const hostile = [
-    Buffer.alloc(0), Buffer.from([1]), Buffer.from('hello'), Buffer.from([1, 0, 0, 255]), Buffer.from([1, 0, 0, 1, 97, 200, 1]), Buffer.alloc(1024 * 1024, 1),
-    envelope(0, '"x"', { version: 2 }), envelope(9, '"x"'), envelope(0, '"x"', { form: 9 }), envelope(0, ''), envelope(0, '{'), envelope(0, Buffer.from([0x22, 0xff, 0x22])),
-    envelope(0, '{"__proto__":{"x":1}}'), envelope(0, '{"constructor":{"prototype":{"x":1}}}'), envelope(0, '"x"', { from: '' }), envelope(0, '"x"', { from: 'a b' }),
-    envelope(0, '"x"', { address: 'no address' }), envelope(2, '"x"', { address: addressOf(client) }), envelope(3, '{"type":"bye"}'), envelope(0, '"x"', { from: nodeName }),
-    ...['[1006,""]', '[1000]', '[1000,5]', '["1000",""]', `[4000,"${'x'.repeat(124)}"]`, '{}', 'null'].map((body) => envelope(4, body, { address: addressOf(client) }))
+    Buffer.alloc(0),
+    Buffer.from([1]),
+    Buffer.from('hello'),
+    Buffer.from([1, 0, 0, 255]),
+    Buffer.from([1, 0, 0, 1, 97, 200, 1]),
+    Buffer.alloc(1024 * 1024, 1),
+    envelope(0, '"x"', { version: 2 }),
+    envelope(9, '"x"'),
+    envelope(0, '"x"', { form: 9 }),
+    envelope(0, ''),
+    envelope(0, '{'),
+    envelope(0, Buffer.from([0x22, 0xff, 0x22])),
+    envelope(0, '{"__proto__":{"x":1}}'),
+    envelope(0, '{"constructor":{"prototype":{"x":1}}}'),
+    envelope(0, '"x"', { from: '' }),
+    envelope(0, '"x"', { from: 'a b' }),
+    envelope(0, '"x"', { address: 'no address' }),
+    envelope(2, '"x"', { address: addressOf(client) }),
+    envelope(3, '{"type":"bye"}'),
+    envelope(0, '"x"', { from: nodeName }),
+    ...[
+      '[1006,""]',
+      '[1000]',
+      '[1000,5]',
+      '["1000",""]',
+      `[4000,"${'x'.repeat(124)}"]`,
+      '{}',
+      'null'
+    ].map((body) => envelope(4, body, { address: addressOf(client) }))
   ]
   for (const topic of ['t:r', 't:typed', 'p', `n:${nodeName}`]) {
     // A post on the node's own topic is what that is for.
-    for (const bytes of hostile) if (!(topic.startsWith('n:') && bytes[1] === 2)) await stranger.publish(topic, bytes)
+    for (const bytes of hostile) {
+      if (!(topic.startsWith('n:') && bytes[1] === 2)) await stranger.publish(topic, bytes)
+    }
   }
   await stranger.publish('t:r', envelope(4, '[4000,""]', { address: addressOf(client) }))
-  for (const body of ['{"tick":"1"}', '{"tick":1.5}', '[]', 'null', '{}']) await stranger.publish('t:typed', envelope(0, body))
+  for (const body of ['{"tick":"1"}', '{"tick":1.5}', '[]', 'null', '{}']) {
+    await stranger.publish('t:typed', envelope(0, body))
+  }
   await stranger.publish('t:typed', envelope(1, '{"tick":"no number"}'))
   await stranger.publish('t:typed', envelope(0, '{"tick":7}'))
   t.same(await typed.nextJson(), { tick: 7 }, 'what has the right form arrives, and nothing before')
   t.equal(checked, 1)
   await stranger.publish('t:r', envelope(0, '"end"'))
   t.equal(await client.next(), 'info end')
-  t.equal(node.logs.filter(({ msg }) => /from the broker was dropped/.test(msg)).length, 1, 'one line, however many')
+  t.equal(
+    node.logs.filter(({ msg }) => /from the broker was dropped/.test(msg)).length,
+    1,
+    'one line, however many'
+  )
   t.same(node.app.websock.presence('r'), [])
 })
 
@@ -376,7 +555,14 @@ void t.test('code that is no connection listens at once; what it throws is logge
   const { websock } = node.app
   t.ok(websock.ready())
   const heard: unknown[] = []
-  const listener = { handleInfo: (info: unknown) => { heard.push(info) }, handlePresence: ({ joins }: { joins: readonly unknown[] }) => { heard.push(joins.length) } }
+  const listener = {
+    handleInfo: (info: unknown) => {
+      heard.push(info)
+    },
+    handlePresence: ({ joins }: { joins: readonly unknown[] }) => {
+      heard.push(joins.length)
+    }
+  }
   websock.subscribe('r', listener)
   websock.subscribe('r', listener)
   websock.subscribe('r', { handleInfo: () => { throw new Error('thrown') } })
@@ -394,5 +580,11 @@ void t.test('code that is no connection listens at once; what it throws is logge
   const client = await node.join('r')
   websock.publish('r', 'x')
   t.equal(await client.next(), 'info x')
-  t.same(node.logs.filter(({ msg }) => msg === 'a listener of a topic failed').map(({ err }) => err?.message).sort(), ['rejected', 'rejected', 'rejected', 'thrown', 'thrown', 'thrown'])
+  t.same(
+    node.logs
+      .filter(({ msg }) => msg === 'a listener of a topic failed')
+      .map(({ err }) => err?.message)
+      .sort(),
+    ['rejected', 'rejected', 'rejected', 'thrown', 'thrown', 'thrown']
+  )
 })

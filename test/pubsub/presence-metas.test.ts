@@ -6,34 +6,65 @@ import { ready, startNode, until } from '../helpers/cluster.ts'
 
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
 
-void t.test('a meta of a client that is too deep to be compared is tracked nowhere, and harms no node', async (t) => {
-  const network = new MemoryNetwork()
-  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, network.createEngine())]
-  await ready(one, two)
-  for (const levels of [65, 4096]) {
-    const client = await one.join('r')
-    client.send(`track deep ${nested(levels)}`)
-    t.equal((await client.closed).code, 1011)
+void t.test(
+  'a meta of a client that is too deep to be compared is tracked nowhere, and harms no node',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const [one, two] = [
+      await startNode(t, network.createEngine()),
+      await startNode(t, network.createEngine())
+    ]
+    await ready(one, two)
+    for (const levels of [65, 4096]) {
+      const client = await one.join('r')
+      client.send(`track deep ${nested(levels)}`)
+      t.equal((await client.closed).code, 1011)
+    }
+    t.match(
+      one.logs.filter(({ level }) => level === 50).map(({ err }) => err?.code),
+      ['FST_WEBSOCK_UNTRACKABLE', 'FST_WEBSOCK_UNTRACKABLE']
+    )
+    one.app.websock.track('r', 'good', JSON.parse(nested(64)))
+    await until(() => two.app.websock.presence('r').length === 1, '64 levels are told')
+    // What was missed is asked for, and so all is told once more, and compared.
+    network.goDown()
+    one.app.websock.track('r', 'missed')
+    await new Promise((resolve) => setImmediate(resolve))
+    network.goUp()
+    await until(() => two.app.websock.presence('r').length === 2, 'all is told again')
   }
-  t.match(one.logs.filter(({ level }) => level === 50).map(({ err }) => err?.code), ['FST_WEBSOCK_UNTRACKABLE', 'FST_WEBSOCK_UNTRACKABLE'])
-  one.app.websock.track('r', 'good', JSON.parse(nested(64)))
-  await until(() => two.app.websock.presence('r').length === 1, '64 levels are told')
-  // What was missed is asked for, and so all is told once more, and compared.
-  network.goDown()
-  one.app.websock.track('r', 'missed')
-  await new Promise((resolve) => setImmediate(resolve))
-  network.goUp()
-  await until(() => two.app.websock.presence('r').length === 2, 'all is told again')
-})
+)
 
-void t.test('a meta of a stranger that is larger or deeper than may be tracked is not taken', async (t) => {
-  const presence = new Presence({ node: 'n', hasEngine: true, tellNodes: () => {}, presenceChanged: () => {}, presenceIncomplete: () => {} })
-  const delta = (version: number, json: string): unknown => ({ type: 'delta', version, joins: [['r', 'k', 'x.1', JSON.parse(json)]], leaves: [] })
-  for (const json of [`"${'x'.repeat(9000)}"`, nested(65), nested(4096), nested(100_000)]) {
-    t.notOk(presence.receive('x', delta(1, json)))
-    t.notOk(presence.receive('x', { type: 'part', version: 1, part: 0, parts: 1, entries: [['r', 'k', 'x.1', JSON.parse(json)]] }))
+void t.test(
+  'a meta of a stranger that is larger or deeper than may be tracked is not taken',
+  async (t) => {
+    const presence = new Presence({
+      node: 'n',
+      hasEngine: true,
+      tellNodes: () => {},
+      presenceChanged: () => {},
+      presenceIncomplete: () => {}
+    })
+    const delta = (version: number, json: string): unknown => ({
+      type: 'delta',
+      version,
+      joins: [['r', 'k', 'x.1', JSON.parse(json)]],
+      leaves: []
+    })
+    for (const json of [`"${'x'.repeat(9000)}"`, nested(65), nested(4096), nested(100_000)]) {
+      t.notOk(presence.receive('x', delta(1, json)))
+      t.notOk(
+        presence.receive('x', {
+          type: 'part',
+          version: 1,
+          part: 0,
+          parts: 1,
+          entries: [['r', 'k', 'x.1', JSON.parse(json)]]
+        })
+      )
+    }
+    t.same(presence.of('r'), [])
+    for (const version of [1, 2]) t.ok(presence.receive('x', delta(version, nested(64))))
+    deepStrictEqual(presence.of('r'), [{ key: 'k', meta: JSON.parse(nested(64)), address: 'x.1' }])
   }
-  t.same(presence.of('r'), [])
-  for (const version of [1, 2]) t.ok(presence.receive('x', delta(version, nested(64))))
-  deepStrictEqual(presence.of('r'), [{ key: 'k', meta: JSON.parse(nested(64)), address: 'x.1' }])
-})
+)

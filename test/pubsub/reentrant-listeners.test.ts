@@ -3,44 +3,101 @@ import type { PresenceDiff } from '../../src/index.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { ready, startNode, until } from '../helpers/cluster.ts'
 
-void t.test('what a listener publishes comes after what it was called for, to all and on all nodes', async (t) => {
-  const network = new MemoryNetwork()
-  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, network.createEngine())]
-  const { websock } = one.app
-  const [first, second, far]: [unknown[], unknown[], unknown[]] = [[], [], []]
-  websock.subscribe<number>('r', { handleInfo: (info) => { if (first.push(info) < 3) websock.publish('r', info + 1) } })
-  websock.subscribe('r', { handleInfo: (info) => { second.push(info) } })
-  two.app.websock.subscribe('r', { handleInfo: (info) => { far.push(info) } })
-  const client = await one.join('r')
-  await ready(one, two)
-  websock.publish('r', 1)
-  t.same([first, second], [[1, 2, 3], [1, 2, 3]], 'within the call of the first')
-  for (const n of [1, 2, 3]) t.equal(await client.next(), `info ${n}`)
-  await until(() => far.length === 3, 'all is told')
-  t.same(far, [1, 2, 3])
-})
+void t.test(
+  'what a listener publishes comes after what it was called for, to all and on all nodes',
+  async (t) => {
+    const network = new MemoryNetwork()
+    const [one, two] = [
+      await startNode(t, network.createEngine()),
+      await startNode(t, network.createEngine())
+    ]
+    const { websock } = one.app
+    const [first, second, far]: [unknown[], unknown[], unknown[]] = [[], [], []]
+    websock.subscribe<number>('r', {
+      handleInfo: (info) => {
+        if (first.push(info) < 3) websock.publish('r', info + 1)
+      }
+    })
+    websock.subscribe('r', {
+      handleInfo: (info) => {
+        second.push(info)
+      }
+    })
+    two.app.websock.subscribe('r', {
+      handleInfo: (info) => {
+        far.push(info)
+      }
+    })
+    const client = await one.join('r')
+    await ready(one, two)
+    websock.publish('r', 1)
+    t.same(
+      [first, second],
+      [
+        [1, 2, 3],
+        [1, 2, 3]
+      ],
+      'within the call of the first'
+    )
+    for (const n of [1, 2, 3]) t.equal(await client.next(), `info ${n}`)
+    await until(() => far.length === 3, 'all is told')
+    t.same(far, [1, 2, 3])
+  }
+)
 
-void t.test('a listener may subscribe and unsubscribe itself and others while they are being told', async (t) => {
-  const { app: { websock } } = await startNode(t, undefined)
-  const told: string[] = []
-  const again = { handleInfo: () => { told.push('again'); websock.unsubscribe('r', again); if (told.length < 100) websock.subscribe('r', again) } }
-  const left = { handleInfo: () => { told.push('left') } }
-  const other = { handleInfo: () => { told.push('other'); websock.unsubscribe('r', left); websock.subscribe('r', { handleInfo: () => { told.push('new') } }) } }
-  for (const listener of [again, other, left]) websock.subscribe('r', listener)
-  websock.publish('r', 1)
-  t.same(told.splice(0), ['again', 'other'])
-  websock.publish('r', 2)
-  t.same(told.sort(), ['again', 'new', 'other'])
-})
+void t.test(
+  'a listener may subscribe and unsubscribe itself and others while they are being told',
+  async (t) => {
+    const {
+      app: { websock }
+    } = await startNode(t, undefined)
+    const told: string[] = []
+    const again = {
+      handleInfo: () => {
+        told.push('again')
+        websock.unsubscribe('r', again)
+        if (told.length < 100) websock.subscribe('r', again)
+      }
+    }
+    const left = {
+      handleInfo: () => {
+        told.push('left')
+      }
+    }
+    const other = {
+      handleInfo: () => {
+        told.push('other')
+        websock.unsubscribe('r', left)
+        websock.subscribe('r', {
+          handleInfo: () => {
+            told.push('new')
+          }
+        })
+      }
+    }
+    for (const listener of [again, other, left]) websock.subscribe('r', listener)
+    websock.publish('r', 1)
+    t.same(told.splice(0), ['again', 'other'])
+    websock.publish('r', 2)
+    t.same(told.sort(), ['again', 'new', 'other'])
+  }
+)
 
 void t.test('a listener may track and untrack while it is told of presence', async (t) => {
   const { app: { websock } } = await startNode(t, undefined)
   const seen = new Set<string>()
   const wrong: string[] = []
-  websock.subscribe('one', { handlePresence: () => { websock.untrack('two', 'brief'); websock.track('two', 'long', 2) } })
+  websock.subscribe('one', {
+    handlePresence: () => {
+      websock.untrack('two', 'brief')
+      websock.track('two', 'long', 2)
+    }
+  })
   websock.subscribe('two', {
     handlePresence: ({ joins, leaves }: PresenceDiff) => {
-      for (const { key, meta } of leaves) if (!seen.delete(`${key} ${String(meta)}`)) wrong.push(`${key} leaves and was not there`)
+      for (const { key, meta } of leaves) {
+        if (!seen.delete(`${key} ${String(meta)}`)) wrong.push(`${key} leaves and was not there`)
+      }
       for (const { key, meta } of joins) seen.add(`${key} ${String(meta)}`)
     }
   })

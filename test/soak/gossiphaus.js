@@ -1,8 +1,9 @@
 'use strict'
 
-// Two games that use gossiphaus, on the example server with its real beat of 15 s, for 65 s: each must hear four heartbeats
-// behind the first, and what the other says each second; neither may be closed. `npm run typecheck && node test/soak/gossiphaus.js`;
-// with REDIS_URL on two such servers, one for each.
+// Two games that use gossiphaus, on the example server with its real beat of 15 s, for 65 s: each
+// must hear four heartbeats behind the first, and what the other says each second; neither may be
+// closed. `npm run typecheck && node test/soak/gossiphaus.js`; with REDIS_URL on two such servers,
+// one for each.
 const { fork, spawn } = require('node:child_process')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -12,7 +13,10 @@ const SECONDS = 65
 
 /** What `npm start` starts, on a free port, and the games that it prints. */
 async function startServer () {
-  const server = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], { env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const server = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], {
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   let url
   const games = []
   for await (const line of createInterface({ input: server.stdout })) {
@@ -39,11 +43,25 @@ async function main () {
   })
   for (let passed = 0; passed < SECONDS; passed++) {
     await new Promise((resolve) => setTimeout(resolve, 1000))
-    if (passed >= 5 && passed < SECONDS - 2) for (const { child } of clients) child.send({ call: 'send', args: ['channels/send', { channel: 'gossip', name: 'n', message: `${passed}` }] })
+    if (passed >= 5 && passed < SECONDS - 2) {
+      for (const { child } of clients) {
+        child.send({
+          call: 'send',
+          args: ['channels/send', { channel: 'gossip', name: 'n', message: `${passed}` }]
+        })
+      }
+    }
   }
   for (const { child, counts } of clients) {
     console.log(counts)
-    if (counts.heartbeat !== 5 || counts['authenticate:'] !== 1 || counts['channels/broadcast'] !== SECONDS - 7 || counts.error !== undefined) process.exitCode = 1
+    if (
+      counts.heartbeat !== 5 ||
+      counts['authenticate:'] !== 1 ||
+      counts['channels/broadcast'] !== SECONDS - 7 ||
+      counts.error !== undefined
+    ) {
+      process.exitCode = 1
+    }
     child.kill('SIGKILL')
   }
   for (const { server } of [first, second]) server.kill('SIGKILL')

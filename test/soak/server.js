@@ -20,7 +20,16 @@ function tellNeighbour (id) {
   ref.post('told')
 }
 
-const message = { type: 'object', required: ['kind', 'n'], additionalProperties: false, properties: { kind: { enum: ['echo', 'slow', 'tell', 'later', 'stop'] }, n: { type: 'integer' }, pad: { type: 'string' } } }
+const message = {
+  type: 'object',
+  required: ['kind', 'n'],
+  additionalProperties: false,
+  properties: {
+    kind: { enum: ['echo', 'slow', 'tell', 'later', 'stop'] },
+    n: { type: 'integer' },
+    pad: { type: 'string' }
+  }
+}
 
 const handler = {
   init (_args, ws) {
@@ -55,7 +64,14 @@ function report () {
   globalThis.gc()
   const { rss, heapUsed, external } = process.memoryUsage()
   const ms = (ns) => ns / 1e6
-  const value = { ...counts, rss, heapUsed, external, residents: residents.size, delay: { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) } }
+  const value = {
+    ...counts,
+    rss,
+    heapUsed,
+    external,
+    residents: residents.size,
+    delay: { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) }
+  }
   delay.reset()
   return value
 }
@@ -63,7 +79,15 @@ function report () {
 async function main () {
   const app = Fastify()
   await app.register(websock, { rateLimit: { messages: 1_000_000, intervalMs: 1000 } })
-  const schema = { websocket: { receive: message, send: { type: 'object', properties: { kind: { type: 'string' }, n: { type: 'integer' }, pad: { type: 'string' } } } } }
+  const schema = {
+    websocket: {
+      receive: message,
+      send: {
+        type: 'object',
+        properties: { kind: { type: 'string' }, n: { type: 'integer' }, pad: { type: 'string' } }
+      }
+    }
+  }
   app.get('/plain', { schema, websocketHandler: handler })
   app.get('/deflate', { schema, websocketOptions: { compress: true }, websocketHandler: handler })
   await app.listen({ port: 0, host: '127.0.0.1' })

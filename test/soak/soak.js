@@ -1,8 +1,9 @@
 'use strict'
 
 /*
- * `npm run soak -- --minutes N`: mixed traffic of 200 clients, a line each minute and at the end. Exit code 1 when what
- * one side sent is not what the other received, when memory grows beyond its bounds, or when the end does not come.
+ * `npm run soak -- --minutes N`: mixed traffic of 200 clients, a line each minute and at the end.
+ * Exit code 1 when what one side sent is not what the other received, when memory grows beyond its
+ * bounds, or when the end does not come.
  */
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -13,9 +14,15 @@ const { WebSocket } = require('ws')
 
 const CLIENTS = 200
 const MIB = 1024 * 1024
-/** Growth since the end of the warm-up, after a collection: the traffic is steady, so the heap is too. Code compiled late is about 1 MiB. */
+/**
+ * Growth since the end of the warm-up, after a collection: the traffic is steady, so the heap is
+ * too. Code compiled late is about 1 MiB.
+ */
 const MOST_HEAP_GROWTH = 8 * MIB
-/** Freed pages stay with the process for a while: the allocator's doing, which the heap does not show. */
+/**
+ * Freed pages stay with the process for a while: the allocator's doing, which the heap does not
+ * show.
+ */
 const MOST_RSS_GROWTH = 96 * MIB
 const KINDS = ['echo', 'echo', 'echo', 'slow', 'tell', 'later']
 
@@ -23,9 +30,14 @@ const totals = { sent: 0, received: 0, told: 0, opened: 0, closed: 0, cut: 0 }
 const wrongs = []
 const phase = { stopping: false }
 
-/** One connection of 100 to 1 000 messages, each answered before the next window goes out; ends by either side. */
+/**
+ * One connection of 100 to 1 000 messages, each answered before the next window goes out; ends by
+ * either side.
+ */
 async function liveOnce (port) {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/${Math.random() < 0.2 ? 'deflate' : 'plain'}`)
+  const socket = new WebSocket(
+    `ws://127.0.0.1:${port}/${Math.random() < 0.2 ? 'deflate' : 'plain'}`
+  )
   const waiting = new Map()
   let wake = () => {}
   socket.on('error', (error) => { wrongs.push(error.message); totals.cut++ })
@@ -33,8 +45,9 @@ async function liveOnce (port) {
     const message = JSON.parse(data.toString())
     totals.received++
     if (message.kind === 'told') totals.told++
-    else if (waiting.get(message.n) !== (message.pad ?? '').length) wrongs.push(`an answer that nobody waits for: ${data.toString().slice(0, 80)}`)
-    else waiting.delete(message.n)
+    else if (waiting.get(message.n) !== (message.pad ?? '').length) {
+      wrongs.push(`an answer that nobody waits for: ${data.toString().slice(0, 80)}`)
+    } else waiting.delete(message.n)
     if (waiting.size === 0) wake()
   })
   const closed = once(socket, 'close').then(([code]) => { totals.closed++; wake(); return code })
@@ -46,7 +59,11 @@ async function liveOnce (port) {
     socket.send(JSON.stringify({ kind, n, pad }))
   }
   const answered = async () => {
-    while (waiting.size > 0 && socket.readyState === WebSocket.OPEN) await new Promise((resolve) => { wake = resolve })
+    while (waiting.size > 0 && socket.readyState === WebSocket.OPEN) {
+      await new Promise((resolve) => {
+        wake = resolve
+      })
+    }
   }
   const life = 100 + Math.floor(Math.random() * 900)
   for (let n = 0; n < life && !phase.stopping && socket.readyState === WebSocket.OPEN;) {
@@ -110,7 +127,8 @@ function print (seconds, server) {
 /** What is wrong when all have left. */
 function compare (start, end) {
   const same = (name, a, b) => a === b ? [] : [`${name}: ${a} and ${b}`]
-  const bounded = (name, growth, most) => growth <= most ? [] : [`${name} has grown by ${growth} bytes, more than ${most}`]
+  const bounded = (name, growth, most) =>
+    growth <= most ? [] : [`${name} has grown by ${growth} bytes, more than ${most}`]
   return [
     ...same('clients sent, server received', totals.sent, end.received),
     ...same('server sent, clients received', end.sent, totals.received),
@@ -131,7 +149,14 @@ async function main () {
   const server = startServer()
   const port = await server.next('ready')
   // What hangs is wrong too, and ends: by itself long before, unless something holds it.
-  const watchdog = setTimeout(() => { console.error('not over 60 s after its time'); server.child.kill(); process.exit(1) }, (seconds + 60) * 1000)
+  const watchdog = setTimeout(
+    () => {
+      console.error('not over 60 s after its time')
+      server.child.kill()
+      process.exit(1)
+    },
+    (seconds + 60) * 1000
+  )
   const from = performance.now()
   const elapsed = () => (performance.now() - from) / 1000
   const traffic = Promise.all(Array.from({ length: CLIENTS }, () => keepLiving(port)))
@@ -155,7 +180,11 @@ async function main () {
   clearTimeout(watchdog)
   wrongs.push(...compare(start, end), ...code === 0 ? [] : [`the server exited with ${code}`])
   for (const wrong of wrongs.slice(0, 20)) console.error(`WRONG ${wrong}`)
-  console.log(wrongs.length === 0 ? 'OK: nothing was lost, memory is within its bounds' : `${wrongs.length} differences`)
+  console.log(
+    wrongs.length === 0
+      ? 'OK: nothing was lost, memory is within its bounds'
+      : `${wrongs.length} differences`
+  )
   process.exitCode = wrongs.length === 0 ? 0 : 1
 }
 

@@ -29,52 +29,80 @@ const route = defineWebsocketRoute({
   },
   websocketOptions: { subprotocols: ['v2', 'v1'] },
   websocketHandler: {
-    init: ({ query }, ws) => ws.push([{ event: 'hello', nick: query.nick }, { event: 'said', text: 'at once' }], { nick: query.nick }),
+    init: ({ query }, ws) =>
+      ws.push(
+        [
+          { event: 'hello', nick: query.nick },
+          { event: 'said', text: 'at once' }
+        ],
+        { nick: query.nick }
+      ),
     on: {
       event: {
         say: ({ text }, _state, ws) => ws.push({ event: 'said', text }),
         leave: (_message, _state, ws) => ws.stop('normal', [4000, 'bye'])
       }
     },
-    handleControl: ({ opcode, data }, _state, ws) => opcode === 'ping' ? ws.push({ event: 'pong', bytes: data.length }) : undefined
+    handleControl: ({ opcode, data }, _state, ws) =>
+      opcode === 'ping' ? ws.push({ event: 'pong', bytes: data.length }) : undefined
   }
 })
 
-async function build (t: Test, declare: (app: App) => void = (app) => { app.get('/', route) }): Promise<App> {
+async function build (
+  t: Test,
+  declare: (app: App) => void = (app) => {
+    app.get('/', route)
+  }
+): Promise<App> {
   const { app } = buildApp(t)
   await app.register(websock)
   declare(app)
   return app
 }
 
-void t.test('an app that does not listen listens; what came with the 101 is not lost; messages have the types of the route', async (t) => {
-  const app = await build(t, (app) => {
-    app.get('/', { ...route, onRequest: (_request, reply, done) => { reply.header('set-cookie', 'a=1'); done() } })
-  })
-  const [client, other] = await Promise.all([
-    connect<typeof route>(app, '/?nick=ann', { subprotocols: ['v1'] }), connect<typeof route>(app, '/?nick=bob')
-  ])
-  t.match(app.server.address(), { address: '127.0.0.1' })
-  const hello: { event: 'hello', nick: string } = await client.next('hello')
-  t.same(hello, { event: 'hello', nick: 'ann' })
-  t.equal(client.subprotocol, 'v1')
-  t.equal(other.subprotocol, null)
-  t.same(client.headers['set-cookie'], ['a=1'])
-  t.same(await client.next(), { event: 'said', text: 'at once' })
-  client.send({ event: 'say', text: 'hi' })
-  // @ts-expect-error -- no message of the route
-  client.send({ event: 'say', txt: 'hi' })
-  t.same(await client.nextWhere((message) => message.event === 'said'), { event: 'said', text: 'hi' })
-  t.match(await client.closed, { code: 1008 })
-  t.same(client.received.length, 3)
-  t.same(await other.close(4001, 'enough'), { code: 4001, reason: 'enough' })
-})
+void t.test(
+  'an app that does not listen listens; what came with the 101 is not lost; messages have the types of the route',
+  async (t) => {
+    const app = await build(t, (app) => {
+      app.get('/', {
+        ...route,
+        onRequest: (_request, reply, done) => {
+          reply.header('set-cookie', 'a=1')
+          done()
+        }
+      })
+    })
+    const [client, other] = await Promise.all([
+      connect<typeof route>(app, '/?nick=ann', { subprotocols: ['v1'] }),
+      connect<typeof route>(app, '/?nick=bob')
+    ])
+    t.match(app.server.address(), { address: '127.0.0.1' })
+    const hello: { event: 'hello', nick: string } = await client.next('hello')
+    t.same(hello, { event: 'hello', nick: 'ann' })
+    t.equal(client.subprotocol, 'v1')
+    t.equal(other.subprotocol, null)
+    t.same(client.headers['set-cookie'], ['a=1'])
+    t.same(await client.next(), { event: 'said', text: 'at once' })
+    client.send({ event: 'say', text: 'hi' })
+    // @ts-expect-error -- no message of the route
+    client.send({ event: 'say', txt: 'hi' })
+    t.same(await client.nextWhere((message) => message.event === 'said'), {
+      event: 'said',
+      text: 'hi'
+    })
+    t.match(await client.closed, { code: 1008 })
+    t.same(client.received.length, 3)
+    t.same(await other.close(4001, 'enough'), { code: 4001, reason: 'enough' })
+  }
+)
 
 void t.test('next takes what is wanted and leaves the rest in order', async (t) => {
   const app = await build(t)
   await using client = await connect<typeof route>(app, '/?nick=ann')
   for (const text of ['1', '2', '3']) client.send({ event: 'say', text })
-  t.match(await client.nextWhere((message) => message.event === 'said' && message.text === '3'), { text: '3' })
+  t.match(await client.nextWhere((message) => message.event === 'said' && message.text === '3'), {
+    text: '3'
+  })
   t.match(await client.next(), { event: 'hello' })
   t.match(await client.next('said'), { text: 'at once' })
   t.match(await client.next(), { text: '1' })
@@ -82,29 +110,41 @@ void t.test('next takes what is wanted and leaves the rest in order', async (t) 
   await client.silence(20)
 })
 
-void t.test('what does not come rejects, in time, with the transcript and a stack of the test', async (t) => {
-  const app = await build(t)
-  const client = await connect<typeof route>(app, '/?nick=ann', { timeoutMs: 50 })
-  t.teardown(() => client.socket.destroy())
-  const failure = await client.next('pong').catch((error: Error) => error) as Error
-  t.match(failure.message, /^Unexpected: no message with the event pong within 50 ms\. So far:\n +\d+ ms {2}open\n/)
-  t.match(failure.message, /ms {2}← {"event":"hello","nick":"ann"}\n/)
-  t.match(failure.stack, /connect\.test\.ts/)
-  await t.rejects(client.nextWhere(() => false), { code: 'FST_WEBSOCK_UNEXPECTED' })
-  await t.rejects(client.silence(10), /a message within the silence of 10 ms/)
-  const late = await client.closed.catch((error: Error) => error) as Error
-  t.match(late.message, /the connection did not end within 50 ms/)
-  t.match(late.stack, /connect\.test\.ts/)
-  await client.next()
-  await client.next()
-  const silent = client.silence(2000)
-  client.send({ event: 'leave' })
-  await t.rejects(silent, /the end within the silence/)
-  await t.rejects(client.next(), /no message before the end[^]*→ {"event":"leave"}[^]*closed 4000 bye/)
-  t.same(await client.closed, { code: 4000, reason: 'bye' })
-  t.throws(() => client.send({ event: 'leave' }), /nothing can be sent: the connection has ended/)
-  t.same(await client.close(), { code: 4000, reason: 'bye' })
-})
+void t.test(
+  'what does not come rejects, in time, with the transcript and a stack of the test',
+  async (t) => {
+    const app = await build(t)
+    const client = await connect<typeof route>(app, '/?nick=ann', { timeoutMs: 50 })
+    t.teardown(() => client.socket.destroy())
+    const failure = (await client.next('pong').catch((error: Error) => error)) as Error
+    t.match(
+      failure.message,
+      /^Unexpected: no message with the event pong within 50 ms\. So far:\n +\d+ ms {2}open\n/
+    )
+    t.match(failure.message, /ms {2}← {"event":"hello","nick":"ann"}\n/)
+    t.match(failure.stack, /connect\.test\.ts/)
+    await t.rejects(
+      client.nextWhere(() => false),
+      { code: 'FST_WEBSOCK_UNEXPECTED' }
+    )
+    await t.rejects(client.silence(10), /a message within the silence of 10 ms/)
+    const late = (await client.closed.catch((error: Error) => error)) as Error
+    t.match(late.message, /the connection did not end within 50 ms/)
+    t.match(late.stack, /connect\.test\.ts/)
+    await client.next()
+    await client.next()
+    const silent = client.silence(2000)
+    client.send({ event: 'leave' })
+    await t.rejects(silent, /the end within the silence/)
+    await t.rejects(
+      client.next(),
+      /no message before the end[^]*→ {"event":"leave"}[^]*closed 4000 bye/
+    )
+    t.same(await client.closed, { code: 4000, reason: 'bye' })
+    t.throws(() => client.send({ event: 'leave' }), /nothing can be sent: the connection has ended/)
+    t.same(await client.close(), { code: 4000, reason: 'bye' })
+  }
+)
 
 void t.test('a refusal is a value', async (t) => {
   const app = await build(t)
@@ -116,7 +156,10 @@ void t.test('a refusal is a value', async (t) => {
   await t.rejects(client.closed, /refused/)
   t.throws(() => client.send({ event: 'leave' }), /refused/)
   t.match((await connect(app, '/nowhere')).refused, { statusCode: 404 })
-  t.match((await connect(app, '/?nick=a', { headers: { origin: 'http://evil.example' } })).refused, { statusCode: 403 })
+  t.match(
+    (await connect(app, '/?nick=a', { headers: { origin: 'http://evil.example' } })).refused,
+    { statusCode: 403 }
+  )
 })
 
 void t.test('a server that hangs up without an answer is an error', async (t) => {
@@ -158,35 +201,57 @@ void t.test('raw frames, pings both ways, long and fragmented messages', async (
   t.match(wrong.transcript, /not understood: a binary frame, and the codec reads text/)
 })
 
-void t.test('bytes that no server may send end the connection, and the transcript says so; fragments are put together', async (t) => {
-  const answers = [
-    [[0x01, 1, 0x22, 0x00, 1, 0x61, 0x80, 1, 0x22], '"a"'],
-    [[0xc1, 0], /reserved bit/], [[0x81, 0x80, 0, 0, 0, 0], /masked/], [[0x83, 0], /opcode 3/], [[0x80, 0], /fragment of no message/],
-    [[0x01, 0, 0x81, 0], /fragment of no message/], [[0x88, 1, 0], /one byte/], [[0x09, 0], /fragment/], [[0x89, 126, 0, 126, ...Array<number>(126).fill(0)], /too long/]
-  ] as const
-  for (const [bytes, outcome] of answers) {
-    const server = createServer((socket: Socket) => {
-      socket.on('error', () => {})
-      socket.once('data', () => {
-        // In one packet: what follows the head comes with it.
-        socket.write(Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'), Buffer.from(bytes)]))
+void t.test(
+  'bytes that no server may send end the connection, and the transcript says so; fragments are put together',
+  async (t) => {
+    const answers = [
+      [[0x01, 1, 0x22, 0x00, 1, 0x61, 0x80, 1, 0x22], '"a"'],
+      [[0xc1, 0], /reserved bit/],
+      [[0x81, 0x80, 0, 0, 0, 0], /masked/],
+      [[0x83, 0], /opcode 3/],
+      [[0x80, 0], /fragment of no message/],
+      [[0x01, 0, 0x81, 0], /fragment of no message/],
+      [[0x88, 1, 0], /one byte/],
+      [[0x09, 0], /fragment/],
+      [[0x89, 126, 0, 126, ...Array<number>(126).fill(0)], /too long/]
+    ] as const
+    for (const [bytes, outcome] of answers) {
+      const server = createServer((socket: Socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => {
+          // In one packet: what follows the head comes with it.
+          socket.write(
+            Buffer.concat([
+              Buffer.from(
+                'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+              ),
+              Buffer.from(bytes)
+            ])
+          )
+        })
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const app = { server, ready: async () => {}, listen: async () => '' }
+      const client = await connect(app as never, '/')
+      t.teardown(() => {
+        client.socket.destroy()
+        server.close()
       })
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const app = { server, ready: async () => {}, listen: async () => '' }
-    const client = await connect(app as never, '/')
-    t.teardown(() => { client.socket.destroy(); server.close() })
-    if (typeof outcome === 'string') t.equal(JSON.stringify(await client.next()), outcome)
-    else {
-      t.match(await client.closed, { code: 1006 })
-      t.match(client.transcript, outcome)
+      if (typeof outcome === 'string') t.equal(JSON.stringify(await client.next()), outcome)
+      else {
+        t.match(await client.closed, { code: 1006 })
+        t.match(client.transcript, outcome)
+      }
     }
   }
-})
+)
 
 void t.test('TLS and Unix sockets', async (t) => {
   const fixtures = join(__dirname, '../fixtures')
-  const https = { key: readFileSync(join(fixtures, 'localhost-key.pem')), cert: readFileSync(join(fixtures, 'localhost-cert.pem')) }
+  const https = {
+    key: readFileSync(join(fixtures, 'localhost-key.pem')),
+    cert: readFileSync(join(fixtures, 'localhost-cert.pem'))
+  }
   const secure = Fastify({ https })
   t.teardown(() => secure.close())
   await secure.register(websock)

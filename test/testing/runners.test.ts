@@ -11,38 +11,64 @@ const ROOT = join(__dirname, '../..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 /** The block of the README that imports the entry. */
-const [, example = ''] = /```js\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(README) ?? []
+const [, example = ''] =
+  /```js\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(README) ?? []
 
 /** Runs it in a folder of this package, where the packages are found. */
-async function run (t: Test, source: string, command: readonly string[]): Promise<{ code: number, output: string }> {
+async function run (
+  t: Test,
+  source: string,
+  command: readonly string[]
+): Promise<{ code: number, output: string }> {
   const folder = await mkdtemp(join(ROOT, 'test/fixtures/runner-'))
   t.teardown(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, 'chat.test.mjs'), source.replace('./app.js', '../chat-app.mjs'))
   // Without what tap sets.
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'] }
-  return execute(process.execPath, [...command, join(folder, 'chat.test.mjs')], { cwd: ROOT, env, timeout: 60_000 }).then(
+  return execute(process.execPath, [...command, join(folder, 'chat.test.mjs')], {
+    cwd: ROOT,
+    env,
+    timeout: 60_000
+  }).then(
     ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
-    ({ code, stdout, stderr }: { code: number, stdout: string, stderr: string }) => ({ code, output: stdout + stderr })
+    ({ code, stdout, stderr }: { code: number, stdout: string, stderr: string }) => ({
+      code,
+      output: stdout + stderr
+    })
   )
 }
 
-const NEVER_SAID = /no message with the event never within 3000 ms[^]*← {"event":"here","nicks":\["ann"\]}/
+const NEVER_SAID =
+  /no message with the event never within 3000 ms[^]*← {"event":"here","nicks":\["ann"\]}/
 
-void t.test('node:test: the test of the README, of at most 15 lines, passes; changed, it fails with the transcript', async (t) => {
-  t.ok(example.trimEnd().split('\n').length <= 15, example)
-  t.match(await run(t, example, ['--test']), { code: 0, output: /pass 1/ })
-  const failed = await run(t, example.replace("next('said')", "next('never')"), ['--test'])
-  t.equal(failed.code, 1)
-  t.match(failed.output, NEVER_SAID)
-})
+void t.test(
+  'node:test: the test of the README, of at most 15 lines, passes; changed, it fails with the transcript',
+  async (t) => {
+    t.ok(example.trimEnd().split('\n').length <= 15, example)
+    t.match(await run(t, example, ['--test']), { code: 0, output: /pass 1/ })
+    const failed = await run(t, example.replace("next('said')", "next('never')"), ['--test'])
+    t.equal(failed.code, 1)
+    t.match(failed.output, NEVER_SAID)
+  }
+)
 
-void t.test('vitest: the test of the README passes; changed, it fails with the transcript', async (t) => {
-  const source = example.replace("from 'node:test'", "from 'vitest'")
-    .replace('async (t)', 'async ({ onTestFinished })').replace('t.after(', 'onTestFinished(')
-  t.match(source, /vitest[^]*\(\{ onTestFinished \}\)[^]*onTestFinished\(/)
-  const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', join(ROOT, 'test/fixtures')]
-  t.match(await run(t, source, vitest), { code: 0, output: /1 passed/ })
-  const failed = await run(t, source.replace("next('said')", "next('never')"), vitest)
-  t.equal(failed.code, 1)
-  t.match(failed.output, NEVER_SAID)
-})
+void t.test(
+  'vitest: the test of the README passes; changed, it fails with the transcript',
+  async (t) => {
+    const source = example
+      .replace("from 'node:test'", "from 'vitest'")
+      .replace('async (t)', 'async ({ onTestFinished })')
+      .replace('t.after(', 'onTestFinished(')
+    t.match(source, /vitest[^]*\(\{ onTestFinished \}\)[^]*onTestFinished\(/)
+    const vitest = [
+      join(ROOT, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--root',
+      join(ROOT, 'test/fixtures')
+    ]
+    t.match(await run(t, source, vitest), { code: 0, output: /1 passed/ })
+    const failed = await run(t, source.replace("next('said')", "next('never')"), vitest)
+    t.equal(failed.code, 1)
+    t.match(failed.output, NEVER_SAID)
+  }
+)

@@ -2,15 +2,31 @@ import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketContext } from '../../src/index.ts'
 import { FUZZ_SEED, pick, randomFrom, type Random } from '../helpers/random.ts'
-import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
+import {
+  closeFrame,
+  connectRaw,
+  frame,
+  handshake,
+  text,
+  words,
+  type RawClient
+} from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
 // `FUZZ_TRIAL=12` repeats the one that failed, `FAN_OUT_TRIALS=10000` makes more of them.
 const TRIALS = Number(process.env.FAN_OUT_TRIALS ?? 200)
 const ONLY = process.env.FUZZ_TRIAL
 const TOPICS = ['one', 'two']
-const KINDS = { plain: {}, wait: { slowPeer: 'wait' }, narrow: { maxBufferedBytes: 4096, slowPeer: 'wait' }, compressed: { compress: true } } as const
-/** With long messages: a raw client does not read compressed frames, and who ends does not get what waits in its mailbox. */
+const KINDS = {
+  plain: {},
+  wait: { slowPeer: 'wait' },
+  narrow: { maxBufferedBytes: 4096, slowPeer: 'wait' },
+  compressed: { compress: true }
+} as const
+/**
+ * With long messages: a raw client does not read compressed frames, and who ends does not get what
+ * waits in its mailbox.
+ */
 const KINDS_FOR_LONG = ['plain', 'wait', 'narrow'] as const
 const LONG = 'x'.repeat(30_000)
 
@@ -24,8 +40,8 @@ type Step =
 interface Script { steps: Step[], push: string[], stop?: boolean }
 
 /**
- * A connection, and what its peer must get: broadcasts as if they were sent at once, but for those on topics that its
- * running callback has subscribed to: they come behind the result.
+ * A connection, and what its peer must get: broadcasts as if they were sent at once, but for those
+ * on topics that its running callback has subscribed to: they come behind the result.
  */
 interface Seat {
   readonly ws: WebsocketContext<string, string, unknown>
@@ -85,20 +101,33 @@ async function startTables (t: Teardown): Promise<TestServer & { tables: Map<str
   const server = await startServer(t, (app) => {
     for (const [kind, websocketOptions] of Object.entries(KINDS)) {
       app.get(`/${kind}/:table`, {
-        schema: { params: Type.Object({ table: Type.String() }), querystring: Type.Object({ topics: Type.String() }) },
+        schema: {
+          params: Type.Object({ table: Type.String() }),
+          querystring: Type.Object({ topics: Type.String() })
+        },
         websocketOptions,
         websocketHandler: {
           init: ({ params, query }, ws) => {
             const topics = new Set(query.topics.split('-').filter(Boolean))
             for (const topic of topics) ws.subscribe(`${params.table} ${topic}`)
             const table = tables.get(params.table) as Table
-            const seat: Seat = { ws: ws as never, topics: new Set([...topics].map((topic) => `${params.table} ${topic}`)), due: ['1 ready'], fresh: new Set(), held: [], open: true }
+            const seat: Seat = {
+              ws: ws as never,
+              topics: new Set([...topics].map((topic) => `${params.table} ${topic}`)),
+              due: ['1 ready'],
+              fresh: new Set(),
+              held: [],
+              open: true
+            }
             table.seats.push(seat)
             return ws.push('ready', { table, seat })
           },
-          handleIn: ({ data }, { table, seat }) => table.run(seat, JSON.parse(String(data)) as Script) as never,
+          handleIn: ({ data }, { table, seat }) =>
+            table.run(seat, JSON.parse(String(data)) as Script) as never,
           // The pong has been sent.
-          handleControl: (_frame, { seat }) => { seat.due.push('10 ') }
+          handleControl: (_frame, { seat }) => {
+            seat.due.push('10 ')
+          }
         }
       })
     }
@@ -110,20 +139,37 @@ function buildScript (random: Random, table: string, long: boolean, count: () =>
   const topic = (): string => `${table} ${pick(random, TOPICS)}`
   const steps = Array.from({ length: random(6) }, (): Step => {
     const choice = random(10)
-    if (choice < 7) return { do: 'broadcast', topic: topic(), except: random(12), text: `${count()}`, long: long && random(3) === 0 }
+    if (choice < 7) {
+      return {
+        do: 'broadcast',
+        topic: topic(),
+        except: random(12),
+        text: `${count()}`,
+        long: long && random(3) === 0
+      }
+    }
     if (choice === 9) return { do: 'look', who: random(5) }
     return { do: choice === 7 ? 'subscribe' : 'unsubscribe', who: random(5), topic: topic() }
   })
-  return { steps, push: Array.from({ length: Math.max(0, random(6) - 3) }, () => `own ${count()}`), stop: random(12) === 0 }
+  return {
+    steps,
+    push: Array.from({ length: Math.max(0, random(6) - 3) }, () => `own ${count()}`),
+    stop: random(12) === 0
+  }
 }
 
 /** One chunk of a client: messages and pings. */
 function buildChunk (random: Random, table: string, long: boolean): Buffer[] {
   let number = 0
-  return Array.from({ length: 1 + random(5) }, () => random(3) === 0 ? frame(9) : text(JSON.stringify(buildScript(random, table, long, () => number++))))
+  return Array.from({ length: 1 + random(5) }, () =>
+    random(3) === 0
+      ? frame(9)
+      : text(JSON.stringify(buildScript(random, table, long, () => number++)))
+  )
 }
 
-const short = (lines: string[]): string[] => lines.map((line) => line.length > 40 ? `${line.slice(0, 20)}… ${line.length}` : line)
+const short = (lines: string[]): string[] =>
+  lines.map((line) => (line.length > 40 ? `${line.slice(0, 20)}… ${line.length}` : line))
 
 void t.test('broadcasts that wait for the end of a tick come as if they had not', async (t) => {
   const server = await startTables(t)
@@ -135,21 +181,48 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
     server.tables.set(name, table)
     const clients: RawClient[] = []
     for (let seat = 0; seat < 5; seat++) {
-      const kind = pick(random, long ? seat > 0 ? [...KINDS_FOR_LONG, 'narrow'] : KINDS_FOR_LONG : Object.keys(KINDS))
+      const kind = pick(
+        random,
+        long ? (seat > 0 ? [...KINDS_FOR_LONG, 'narrow'] : KINDS_FOR_LONG) : Object.keys(KINDS)
+      )
       const topics = TOPICS.filter(() => random(4) > 0).join('-')
       const client = await connectRaw(t, server.port)
-      clients.push(client.write(handshake(`/${kind}/${encodeURIComponent(name)}?topics=${topics}`, kind === 'compressed' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_no_context_takeover; client_no_context_takeover' } : {})))
+      clients.push(
+        client.write(
+          handshake(
+            `/${kind}/${encodeURIComponent(name)}?topics=${topics}`,
+            kind === 'compressed'
+              ? {
+                  'Sec-WebSocket-Extensions':
+                    'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+                }
+              : {}
+          )
+        )
+      )
       await client.until(() => client.frames().length === 1)
     }
     const [sender, seat] = [clients[0] as RawClient, table.seats[0] as Seat]
     const closes = random(3) === 0
-    sender.write(Buffer.concat([...buildChunk(random, name, long), ...closes ? [closeFrame(1000)] : []]))
+    sender.write(
+      Buffer.concat([...buildChunk(random, name, long), ...(closes ? [closeFrame(1000)] : [])])
+    )
     if (closes) {
       await sender.until(() => words(sender).includes('8 1000'))
       if (seat.open) close(seat)
     }
     // Whatever came before it has been read when its answer is there.
-    const end = text(JSON.stringify({ steps: TOPICS.map((topic) => ({ do: 'broadcast', topic: `${name} ${topic}`, except: -1, text: `end of ${topic}` })), push: ['end'] }))
+    const end = text(
+      JSON.stringify({
+        steps: TOPICS.map((topic) => ({
+          do: 'broadcast',
+          topic: `${name} ${topic}`,
+          except: -1,
+          text: `end of ${topic}`
+        })),
+        push: ['end']
+      })
+    )
     clients[1]?.write(end)
     await clients[1]?.until(() => words(clients[1] as RawClient).includes('1 end'))
     for (const [i, client] of clients.entries()) {
@@ -157,11 +230,20 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
       await client.until(() => client.frames().length >= due.length)
       counts.frames += due.length
       counts.closed += due.at(-1) === '8 1000' ? 1 : 0
-      if (JSON.stringify(words(client)) !== JSON.stringify(due)) return t.same(short(words(client)), short(due), `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}, seat ${i}`)
+      if (JSON.stringify(words(client)) !== JSON.stringify(due)) {
+        return t.same(
+          short(words(client)),
+          short(due),
+          `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}, seat ${i}`
+        )
+      }
     }
     for (const client of clients) client.socket.destroy()
     server.tables.delete(name)
     counts.trials++
   }
-  t.ok(ONLY !== undefined || counts.frames > TRIALS * 10, `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}`)
+  t.ok(
+    ONLY !== undefined || counts.frames > TRIALS * 10,
+    `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}`
+  )
 })

@@ -3,10 +3,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { TerminateReason, WebsocketContext } from '../../src/index.ts'
 import type { WebsocketOptions } from '../../src/plugin/options.ts'
-import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
+import {
+  closeFrame,
+  connectRaw,
+  frame,
+  handshake,
+  text,
+  words,
+  type RawClient
+} from '../helpers/raw.ts'
 import { startServer, type Teardown } from '../helpers/server.ts'
 
-// What stands in the way of a broadcast: frames and pongs of the same tick, slow peers, a closing handshake.
+// What stands in the way of a broadcast: frames and pongs of the same tick, slow peers, a closing
+// handshake.
 
 type Seated = WebsocketContext<string, string, unknown>
 
@@ -22,12 +31,19 @@ interface Room {
 interface RoomOptions {
   readonly websocketOptions?: Partial<WebsocketOptions>
   readonly clients?: number
-  readonly handleIn?: (room: Room, message: string, ws: Seated) => Promise<void> | string | undefined
+  readonly handleIn?: (
+    room: Room,
+    message: string,
+    ws: Seated
+  ) => Promise<void> | string | undefined
   readonly allowHalfOpen?: boolean
 }
 
 /** Clients that are all told what is broadcast, and have got their greeting. */
-async function openRoom (t: Teardown, { websocketOptions = {}, clients = 1, handleIn, allowHalfOpen = false }: RoomOptions): Promise<Room> {
+async function openRoom (
+  t: Teardown,
+  { websocketOptions = {}, clients = 1, handleIn, allowHalfOpen = false }: RoomOptions
+): Promise<Room> {
   const { app, port } = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions,
@@ -40,13 +56,23 @@ async function openRoom (t: Teardown, { websocketOptions = {}, clients = 1, hand
         },
         handleIn: ({ data }, _state, ws) => {
           const answer = handleIn?.(room, String(data), ws as never)
-          return typeof answer === 'string' ? ws.push(answer) : answer as Promise<undefined> | undefined
+          return typeof answer === 'string'
+            ? ws.push(answer)
+            : (answer as Promise<undefined> | undefined)
         },
-        terminate: (reason) => { room.reasons.push(reason) }
+        terminate: (reason) => {
+          room.reasons.push(reason)
+        }
       }
     })
   })
-  const room: Room = { clients: [], seats: [], sockets: [], reasons: [], broadcast: (message) => app.websock.broadcast('all', message) }
+  const room: Room = {
+    clients: [],
+    seats: [],
+    sockets: [],
+    reasons: [],
+    broadcast: (message) => app.websock.broadcast('all', message)
+  }
   while (room.clients.length < clients) {
     const client = (await connectRaw(t, port, { allowHalfOpen })).write(handshake('/'))
     room.clients.push(await client.until(() => client.frames().length === 1))
@@ -55,49 +81,76 @@ async function openRoom (t: Teardown, { websocketOptions = {}, clients = 1, hand
 }
 
 for (const count of [1, 60]) {
-  void t.test(`${count} of a tick cost a peer that never reads the mark and one message`, async (t) => {
-    const MARK = 1024
-    const most: number[] = []
-    for (let trial = 0; trial < 5; trial++) {
-      const { clients: [client], seats: [ws], broadcast } = await openRoom(t, { websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK } }) as Room & { clients: [RawClient], seats: [Seated] }
-      client.socket.pause()
-      while (ws.droppedMessages === 0) {
-        for (let n = 0; n < count; n++) broadcast('x'.repeat(1000))
-        await nextTurn()
-        most.push(ws.bufferedBytes)
+  void t.test(
+    `${count} of a tick cost a peer that never reads the mark and one message`,
+    async (t) => {
+      const MARK = 1024
+      const most: number[] = []
+      for (let trial = 0; trial < 5; trial++) {
+        const {
+          clients: [client],
+          seats: [ws],
+          broadcast
+        } = (await openRoom(t, {
+          websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK }
+        })) as Room & { clients: [RawClient], seats: [Seated] }
+        client.socket.pause()
+        while (ws.droppedMessages === 0) {
+          for (let n = 0; n < count; n++) broadcast('x'.repeat(1000))
+          await nextTurn()
+          most.push(ws.bufferedBytes)
+        }
+        client.socket.destroy()
       }
-      client.socket.destroy()
+      t.ok(Math.max(...most) <= MARK + 1004, `${Math.max(...most)} bytes`)
     }
-    t.ok(Math.max(...most) <= MARK + 1004, `${Math.max(...most)} bytes`)
-  })
+  )
 }
 
-void t.test("with slowPeer: 'wait' it does not overtake those that wait in the mailbox, when the socket has nothing more to send", async (t) => {
-  let release = (): void => {}
-  const { clients: [client], seats: [ws], broadcast } = await openRoom(t, {
-    websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
-    handleIn: async () => await new Promise<void>((resolve) => { release = resolve })
-  }) as Room & { clients: [RawClient], seats: [Seated] }
-  client.write(text('be busy'))
-  client.socket.pause()
-  let sent = 0
-  for (; ws.bufferedBytes <= 1024; sent++) {
-    broadcast('x'.repeat(30_000))
+void t.test(
+  "with slowPeer: 'wait' it does not overtake those that wait in the mailbox, when the socket has nothing more to send",
+  async (t) => {
+    let release = (): void => {}
+    const {
+      clients: [client],
+      seats: [ws],
+      broadcast
+    } = (await openRoom(t, {
+      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
+      handleIn: async () =>
+        await new Promise<void>((resolve) => {
+          release = resolve
+        })
+    })) as Room & { clients: [RawClient], seats: [Seated] }
+    client.write(text('be busy'))
+    client.socket.pause()
+    let sent = 0
+    for (; ws.bufferedBytes <= 1024; sent++) {
+      broadcast('x'.repeat(30_000))
+      await nextTurn()
+    }
+    broadcast('1')
     await nextTurn()
+    client.socket.resume()
+    while (ws.bufferedBytes > 0) await nextTurn()
+    broadcast('2')
+    await nextTurn()
+    release()
+    await client.until(() => words(client).length === 1 + sent + 2)
+    t.same(words(client).slice(1 + sent), ['1 1', '1 2'])
   }
-  broadcast('1')
-  await nextTurn()
-  client.socket.resume()
-  while (ws.bufferedBytes > 0) await nextTurn()
-  broadcast('2')
-  await nextTurn()
-  release()
-  await client.until(() => words(client).length === 1 + sent + 2)
-  t.same(words(client).slice(1 + sent), ['1 1', '1 2'])
-})
+)
 
 void t.test('nothing is written behind the answer to a close frame', async (t) => {
-  const { clients: [client], sockets: [socket], reasons, broadcast } = await openRoom(t, { allowHalfOpen: true }) as Room & { clients: [RawClient], sockets: [Socket] }
+  const {
+    clients: [client],
+    sockets: [socket],
+    reasons,
+    broadcast
+  } = (await openRoom(t, { allowHalfOpen: true })) as Room & {
+    clients: [RawClient]
+    sockets: [Socket]
+  }
   const errors: unknown[] = []
   socket.on('error', (error) => errors.push(error)).on('data', () => broadcast('too late'))
   client.write(closeFrame(1000))
@@ -106,21 +159,42 @@ void t.test('nothing is written behind the answer to a close frame', async (t) =
   client.socket.end()
   await client.ended
   while (reasons.length === 0) await nextTurn()
-  t.same([words(client), errors, reasons], [['1 ready', '8 1000'], [], [{ type: 'remote', code: 1000, reason: '' }]])
+  t.same(
+    [words(client), errors, reasons],
+    [['1 ready', '8 1000'], [], [{ type: 'remote', code: 1000, reason: '' }]]
+  )
 })
 
 void t.test('nor behind FIN', async (t) => {
-  const { clients: [client], sockets: [socket], reasons, broadcast } = await openRoom(t, { allowHalfOpen: true }) as Room & { clients: [RawClient], sockets: [Socket] }
+  const {
+    clients: [client],
+    sockets: [socket],
+    reasons,
+    broadcast
+  } = (await openRoom(t, { allowHalfOpen: true })) as Room & {
+    clients: [RawClient]
+    sockets: [Socket]
+  }
   const errors: unknown[] = []
   socket.on('error', (error) => errors.push(error)).on('end', () => broadcast('too late'))
   client.socket.end()
   await client.ended
   while (reasons.length === 0) await nextTurn()
-  t.same([words(client), errors, reasons], [['1 ready'], [], [{ type: 'remote', code: 1006, reason: '' }]])
+  t.same(
+    [words(client), errors, reasons],
+    [['1 ready'], [], [{ type: 'remote', code: 1006, reason: '' }]]
+  )
 })
 
 void t.test('nor behind what ws answers to a close frame, where it has been needed', async (t) => {
-  const { clients: [client], sockets: [socket], broadcast } = await openRoom(t, { allowHalfOpen: true, handleIn: (_room, message) => message }) as Room & { clients: [RawClient], sockets: [Socket] }
+  const {
+    clients: [client],
+    sockets: [socket],
+    broadcast
+  } = (await openRoom(t, {
+    allowHalfOpen: true,
+    handleIn: (_room, message) => message
+  })) as Room & { clients: [RawClient], sockets: [Socket] }
   client.write(Buffer.concat([frame(1, 'in ', { fin: false }), frame(0, 'pieces')]))
   await client.until(() => words(client).includes('1 in pieces'))
   broadcast('in time')

@@ -2,7 +2,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketContext } from '../../src/index.ts'
-import { closeFrame, connectRaw, frame, handshake, text, words, type RawClient } from '../helpers/raw.ts'
+import {
+  closeFrame,
+  connectRaw,
+  frame,
+  handshake,
+  text,
+  words,
+  type RawClient
+} from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
 
 const LONG = 'x'.repeat(30_000)
@@ -32,7 +40,11 @@ void t.test("with slowPeer: 'wait' broadcasts wait in their order", async (t) =>
     app.get('/', {
       websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 64 * 1024 },
       websocketHandler: {
-        init: (_request, ws) => { ws.subscribe('all'); seats.push(ws as never); return ws.push('ready') },
+        init: (_request, ws) => {
+          ws.subscribe('all')
+          seats.push(ws as never)
+          return ws.push('ready')
+        },
         handleInfo: (info, _state, ws) => ws.push(`info ${String(info)}`)
       }
     })
@@ -63,169 +75,236 @@ async function clog (ws: Seated, broadcast: (message: string) => void): Promise<
   }
 }
 
-void t.test('who ends while broadcasts are handed out, and broadcasts to others, changes nobody\'s audience', async (t) => {
-  const seats = new Map<string, Seated>()
-  const { app: { websock }, port } = await startServer(t, (app) => {
-    app.get('/:topic', {
-      schema: { params: Type.Object({ topic: Type.String() }) },
-      websocketOptions: { maxBufferedBytes: 1024 },
-      websocketHandler: {
-        init: ({ params: { topic } }, ws) => { ws.subscribe(topic); seats.set(topic, ws as never); return ws.push('ready') },
-        terminate: () => { websock.broadcast('left', 'somebody has left') }
-      }
-    })
-  })
-  const [slow, other, left] = await Promise.all(['slow', 'other', 'left'].map(async (topic) => {
-    const client = (await connectRaw(t, port)).write(handshake(`/${topic}`))
-    return await client.until(() => client.frames().length === 1)
-  })) as [RawClient, RawClient, RawClient]
-  slow.socket.pause()
-  await clog(seats.get('slow') as Seated, (message) => websock.broadcast('slow', message))
-  websock.broadcast('slow', 'too much')
-  websock.broadcast('other', '1')
-  websock.broadcast('left', '2')
-  await Promise.all([other.until(() => words(other).includes('1 1')), left.until(() => words(left).includes('1 2'))])
-  t.same(words(other), ['1 ready', '1 1'])
-  t.same(words(left), ['1 ready', '1 2', '1 somebody has left'])
-})
-
-void t.test('a peer that closes, and is too slow for what its last message broadcast, gets one close frame', async (t) => {
-  const seats: Seated[] = []
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { maxBufferedBytes: 1024 },
-      websocketHandler: {
-        init: (_request, ws) => { ws.subscribe('all'); seats.push(ws as never); return ws.push('ready') },
-        handleIn: () => { app.websock.broadcast('all', 'too much') }
-      }
-    })
-  })
-  const client = (await connectRaw(t, server.port)).write(handshake('/'))
-  await client.until(() => client.frames().length === 1)
-  client.socket.pause()
-  const ws = seats[0] as Seated
-  await clog(ws, (message) => server.app.websock.broadcast('all', message))
-  client.write(Buffer.concat([text('go'), closeFrame(1000)]))
-  while (!ws.signal.aborted) await nextTurn()
-  client.socket.resume()
-  await client.ended
-  t.same(words(client).filter((word) => word.startsWith('8 ')), ['8 1000'])
-})
-
-void t.test("with slowPeer: 'wait' broadcasts that wait leave before the close frame", async (t) => {
-  const seats: Seated[] = []
-  const { app: { websock }, port } = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
-      websocketHandler: {
-        init: (_request, ws) => { ws.subscribe('all'); seats.push(ws as never); return ws.push('ready') },
-        handleInfo: (_info, _state, ws) => ws.stop('normal', 4000)
-      }
-    })
-  })
-  const client = (await connectRaw(t, port)).write(handshake('/'))
-  await client.until(() => client.frames().length === 1)
-  client.socket.pause()
-  const ws = seats[0] as Seated
-  await clog(ws, (message) => websock.broadcast('all', message))
-  websock.broadcast('all', 'held 1')
-  websock.broadcast('all', 'held 2')
-  ws.post('stop')
-  while (!ws.signal.aborted) await nextTurn()
-  client.socket.resume()
-  await client.until(() => words(client).some((word) => word.startsWith('8 ')))
-  t.same(words(client).slice(-3), ['1 held 1', '1 held 2', '8 4000'])
-})
-
-void t.test('terminate comes at once when the broadcasts of a callback end its own connection', async (t) => {
-  const reasons: string[] = []
-  const seats: Seated[] = []
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024, maxMailboxLength: 2 },
-      websocketHandler: {
-        init: (_request, ws) => { ws.subscribe('all'); seats.push(ws as never); return ws.push('ready') },
-        handleIn: async (_message, _state, ws) => {
-          await clog(ws as never, (message) => app.websock.broadcast('all', message))
-          for (let n = 0; n < 5; n++) app.websock.broadcast('all', 'too many')
-        },
-        terminate: ({ type }) => { reasons.push(type) }
-      }
-    })
-  })
-  const client = (await connectRaw(t, server.port)).write(handshake('/'))
-  await client.until(() => client.frames().length === 1)
-  client.socket.pause()
-  client.write(text('go'))
-  while (seats[0]?.signal.aborted !== true) await nextTurn()
-  await nextTurn()
-  t.same(reasons, ['error'])
-  client.socket.destroy()
-})
-
-for (const [answered, bytes, answer] of [['ping', frame(9), '10 '], ['close frame', closeFrame(1000), '8 1000']] as const) {
-  for (const [kind, websocketOptions] of [['plain', {}]] as const) {
-    void t.test(`${kind}: a broadcast goes before the answer to a ${answered} that is read later in its tick`, async (t) => {
-      const server = await startServer(t, (app) => {
-        app.get('/', {
-          websocketOptions,
-          websocketHandler: {
-            init: ({ request }, ws) => { ws.subscribe('all'); return ws.push('ready', request.raw.socket) },
-            handleIn: async (_message, socket, ws) => {
-              ws.pause()
-              client.write(bytes)
-              while (socket.readableLength === 0) await nextTurn()
-              ws.resume()
-              app.websock.broadcast('all', 'before')
-            }
+void t.test(
+  "who ends while broadcasts are handed out, and broadcasts to others, changes nobody's audience",
+  async (t) => {
+    const seats = new Map<string, Seated>()
+    const {
+      app: { websock },
+      port
+    } = await startServer(t, (app) => {
+      app.get('/:topic', {
+        schema: { params: Type.Object({ topic: Type.String() }) },
+        websocketOptions: { maxBufferedBytes: 1024 },
+        websocketHandler: {
+          init: ({ params: { topic } }, ws) => {
+            ws.subscribe(topic)
+            seats.set(topic, ws as never)
+            return ws.push('ready')
+          },
+          terminate: () => {
+            websock.broadcast('left', 'somebody has left')
           }
-        })
+        }
       })
-      const client = (await connectRaw(t, server.port)).write(handshake('/')).write(text('go'))
-      await client.until(() => words(client).includes(answer))
-      t.same(words(client), ['1 ready', '1 before', answer])
     })
+    const [slow, other, left] = (await Promise.all(
+      ['slow', 'other', 'left'].map(async (topic) => {
+        const client = (await connectRaw(t, port)).write(handshake(`/${topic}`))
+        return await client.until(() => client.frames().length === 1)
+      })
+    )) as [RawClient, RawClient, RawClient]
+    slow.socket.pause()
+    await clog(seats.get('slow') as Seated, (message) => websock.broadcast('slow', message))
+    websock.broadcast('slow', 'too much')
+    websock.broadcast('other', '1')
+    websock.broadcast('left', '2')
+    await Promise.all([
+      other.until(() => words(other).includes('1 1')),
+      left.until(() => words(left).includes('1 2'))
+    ])
+    t.same(words(other), ['1 ready', '1 1'])
+    t.same(words(left), ['1 ready', '1 2', '1 somebody has left'])
+  }
+)
+
+void t.test(
+  'a peer that closes, and is too slow for what its last message broadcast, gets one close frame',
+  async (t) => {
+    const seats: Seated[] = []
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { maxBufferedBytes: 1024 },
+        websocketHandler: {
+          init: (_request, ws) => {
+            ws.subscribe('all')
+            seats.push(ws as never)
+            return ws.push('ready')
+          },
+          handleIn: () => {
+            app.websock.broadcast('all', 'too much')
+          }
+        }
+      })
+    })
+    const client = (await connectRaw(t, server.port)).write(handshake('/'))
+    await client.until(() => client.frames().length === 1)
+    client.socket.pause()
+    const ws = seats[0] as Seated
+    await clog(ws, (message) => server.app.websock.broadcast('all', message))
+    client.write(Buffer.concat([text('go'), closeFrame(1000)]))
+    while (!ws.signal.aborted) await nextTurn()
+    client.socket.resume()
+    await client.ended
+    t.same(
+      words(client).filter((word) => word.startsWith('8 ')),
+      ['8 1000']
+    )
+  }
+)
+
+void t.test(
+  "with slowPeer: 'wait' broadcasts that wait leave before the close frame",
+  async (t) => {
+    const seats: Seated[] = []
+    const {
+      app: { websock },
+      port
+    } = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
+        websocketHandler: {
+          init: (_request, ws) => {
+            ws.subscribe('all')
+            seats.push(ws as never)
+            return ws.push('ready')
+          },
+          handleInfo: (_info, _state, ws) => ws.stop('normal', 4000)
+        }
+      })
+    })
+    const client = (await connectRaw(t, port)).write(handshake('/'))
+    await client.until(() => client.frames().length === 1)
+    client.socket.pause()
+    const ws = seats[0] as Seated
+    await clog(ws, (message) => websock.broadcast('all', message))
+    websock.broadcast('all', 'held 1')
+    websock.broadcast('all', 'held 2')
+    ws.post('stop')
+    while (!ws.signal.aborted) await nextTurn()
+    client.socket.resume()
+    await client.until(() => words(client).some((word) => word.startsWith('8 ')))
+    t.same(words(client).slice(-3), ['1 held 1', '1 held 2', '8 4000'])
+  }
+)
+
+void t.test(
+  'terminate comes at once when the broadcasts of a callback end its own connection',
+  async (t) => {
+    const reasons: string[] = []
+    const seats: Seated[] = []
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024, maxMailboxLength: 2 },
+        websocketHandler: {
+          init: (_request, ws) => {
+            ws.subscribe('all')
+            seats.push(ws as never)
+            return ws.push('ready')
+          },
+          handleIn: async (_message, _state, ws) => {
+            await clog(ws as never, (message) => app.websock.broadcast('all', message))
+            for (let n = 0; n < 5; n++) app.websock.broadcast('all', 'too many')
+          },
+          terminate: ({ type }) => {
+            reasons.push(type)
+          }
+        }
+      })
+    })
+    const client = (await connectRaw(t, server.port)).write(handshake('/'))
+    await client.until(() => client.frames().length === 1)
+    client.socket.pause()
+    client.write(text('go'))
+    while (seats[0]?.signal.aborted !== true) await nextTurn()
+    await nextTurn()
+    t.same(reasons, ['error'])
+    client.socket.destroy()
+  }
+)
+
+for (const [answered, bytes, answer] of [
+  ['ping', frame(9), '10 '],
+  ['close frame', closeFrame(1000), '8 1000']
+] as const) {
+  for (const [kind, websocketOptions] of [['plain', {}]] as const) {
+    void t.test(
+      `${kind}: a broadcast goes before the answer to a ${answered} that is read later in its tick`,
+      async (t) => {
+        const server = await startServer(t, (app) => {
+          app.get('/', {
+            websocketOptions,
+            websocketHandler: {
+              init: ({ request }, ws) => {
+                ws.subscribe('all')
+                return ws.push('ready', request.raw.socket)
+              },
+              handleIn: async (_message, socket, ws) => {
+                ws.pause()
+                client.write(bytes)
+                while (socket.readableLength === 0) await nextTurn()
+                ws.resume()
+                app.websock.broadcast('all', 'before')
+              }
+            }
+          })
+        })
+        const client = (await connectRaw(t, server.port)).write(handshake('/')).write(text('go'))
+        await client.until(() => words(client).includes(answer))
+        t.same(words(client), ['1 ready', '1 before', answer])
+      }
+    )
   }
 }
 
-void t.test('broadcasts count what waits for the end of the tick: a peer that never reads costs the mark and one message', async (t) => {
-  const MARK = 64 * 1024
-  const many = Array.from({ length: 60 }, () => 'x'.repeat(1000))
-  const most: number[] = []
-  const seats: Seated[] = []
-  const { app: { websock }, port } = await startServer(t, (app) => {
-    app.get('/:topic', {
-      schema: { params: Type.Object({ topic: Type.String() }) },
-      websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK },
-      websocketHandler: {
-        init: ({ params: { topic } }, ws) => { ws.subscribe(topic); seats.push(ws as never); return ws.push('ready') },
-        handleInfo: (info, _state, ws) => {
-          if (info === 'push') return ws.push(many)
-          for (const message of many) websock.broadcast(String(info), message)
-          most.push(seats.at(-1)?.bufferedBytes ?? 0)
+void t.test(
+  'broadcasts count what waits for the end of the tick: a peer that never reads costs the mark and one message',
+  async (t) => {
+    const MARK = 64 * 1024
+    const many = Array.from({ length: 60 }, () => 'x'.repeat(1000))
+    const most: number[] = []
+    const seats: Seated[] = []
+    const {
+      app: { websock },
+      port
+    } = await startServer(t, (app) => {
+      app.get('/:topic', {
+        schema: { params: Type.Object({ topic: Type.String() }) },
+        websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK },
+        websocketHandler: {
+          init: ({ params: { topic } }, ws) => {
+            ws.subscribe(topic)
+            seats.push(ws as never)
+            return ws.push('ready')
+          },
+          handleInfo: (info, _state, ws) => {
+            if (info === 'push') return ws.push(many)
+            for (const message of many) websock.broadcast(String(info), message)
+            most.push(seats.at(-1)?.bufferedBytes ?? 0)
+          }
         }
-      }
+      })
     })
-  })
-  const open = async (topic: string): Promise<RawClient> => {
-    const client = (await connectRaw(t, port)).write(handshake(`/${topic}`))
-    return await client.until(() => client.frames().length === 1)
-  }
-  await open('who broadcasts')
-  // Each begins to fill the kernel with a little more: it is to be full behind the burst of some.
-  for (let trial = 0; trial < 20; trial++) {
-    const client = await open(`${trial}`)
-    client.socket.pause()
-    const ws = seats.at(-1) as Seated
-    for (let n = 0; n < trial; n++) websock.broadcast(`${trial}`, 'x'.repeat(3000))
-    while (ws.droppedMessages === 0) {
-      // Handled one after the other, in one tick.
-      websock.ref(ws.ref.address).post('push')
-      websock.ref(seats[0]?.ref.address ?? '').post(`${trial}`)
-      await nextTurn()
+    const open = async (topic: string): Promise<RawClient> => {
+      const client = (await connectRaw(t, port)).write(handshake(`/${topic}`))
+      return await client.until(() => client.frames().length === 1)
     }
-    client.socket.destroy()
+    await open('who broadcasts')
+    // Each begins to fill the kernel with a little more: it is to be full behind the burst of some.
+    for (let trial = 0; trial < 20; trial++) {
+      const client = await open(`${trial}`)
+      client.socket.pause()
+      const ws = seats.at(-1) as Seated
+      for (let n = 0; n < trial; n++) websock.broadcast(`${trial}`, 'x'.repeat(3000))
+      while (ws.droppedMessages === 0) {
+        // Handled one after the other, in one tick.
+        websock.ref(ws.ref.address).post('push')
+        websock.ref(seats[0]?.ref.address ?? '').post(`${trial}`)
+        await nextTurn()
+      }
+      client.socket.destroy()
+    }
+    // One message more waits for the end of its tick, where it is dropped.
+    t.ok(Math.max(...most) <= MARK + 2 * 1004, `${Math.max(...most)} bytes`)
   }
-  // One message more waits for the end of its tick, where it is dropped.
-  t.ok(Math.max(...most) <= MARK + 2 * 1004, `${Math.max(...most)} bytes`)
-})
+)

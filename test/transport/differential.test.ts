@@ -1,15 +1,25 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { buildScript, perform, startServers, type Kind, type Outcome, type Script } from '../helpers/differential.ts'
+import {
+  buildScript,
+  perform,
+  startServers,
+  type Kind,
+  type Outcome,
+  type Script
+} from '../helpers/differential.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 
 /*
- * Random streams in random pieces, sent to a server of this library and to one of ws. Both answer alike.
- * The same calls, the same end, and the same bytes on the wire are expected. Intended differences:
+ * Random streams in random pieces, sent to a server of this library and to one of ws. Both answer
+ * alike. The same calls, the same end, and the same bytes on the wire are expected. Intended
+ * differences:
  *
- * - A fault that comes together with FIN (`hasty`): we send a close frame with the code, ws sends none.
- * - A peer that reads nothing and sends more than `maxMessageBytes` behind our close frame (`stuck` and
+ * - A fault that comes together with FIN (`hasty`): we send a close frame with the code, ws sends
+ *   none.
+ * - A peer that reads nothing and sends more than `maxMessageBytes` behind our close frame (`stuck`
+ *   and
  *   `small`) is cut: it gets the first part of what ws sends.
  * - A socket that fails (`rough`): the bytes that were under way are not compared.
  */
@@ -23,7 +33,10 @@ t.setTimeout(Math.max(60_000, TRIALS * 40))
 
 const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
 
-for (const [name, trials, tls] of [['TCP', TRIALS, undefined], ['TLS', TRIALS / 4, { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') }]] as const) {
+for (const [name, trials, tls] of [
+  ['TCP', TRIALS, undefined],
+  ['TLS', TRIALS / 4, { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') }]
+] as const) {
   void t.test(`a random stream over ${name} comes to the same as with ws`, async (t) => {
     const servers = await startServers(t, tls)
     const counts = { trials: 0, seen: 0, bytes: 0 }
@@ -84,12 +97,21 @@ const frames = ({ wire }: Outcome): Buffer => wire.subarray(wire.indexOf('\r\n\r
 
 /** Shows where they begin to differ. */
 function explain (t: Test, n: number, ours: Outcome, ws: Outcome): void {
-  const list = ({ seen, ended, wire }: Outcome): string[] => [...seen, ...ended, '', ...words(wire), `${wire.length}`]
-    .map((line) => line.length > 60 ? `${line.slice(0, 60)}… ${line.length}` : line)
+  const list = ({ seen, ended, wire }: Outcome): string[] =>
+    [...seen, ...ended, '', ...words(wire), `${wire.length}`].map((line) =>
+      line.length > 60 ? `${line.slice(0, 60)}… ${line.length}` : line
+    )
   const [left, right] = [list(ours), list(ws)]
   const from = Math.max(0, left.findIndex((line, i) => line !== right[i]) - 2)
-  t.same(left.slice(from, from + 8), right.slice(from, from + 8), `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
-  t.ok(frames(ours).equals(frames(ws)), `the bytes on the wire, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`)
+  t.same(
+    left.slice(from, from + 8),
+    right.slice(from, from + 8),
+    `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`
+  )
+  t.ok(
+    frames(ours).equals(frames(ws)),
+    `the bytes on the wire, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`
+  )
 }
 
 function words (wire: Buffer): string[] {
@@ -97,8 +119,15 @@ function words (wire: Buffer): string[] {
   for (let at = wire.indexOf('\r\n\r\n') + 4; at >= 4 && at + 2 <= wire.length;) {
     const short = wire[at + 1] as number
     const head = short < 126 ? 2 : short === 126 ? 4 : 10
-    const length = short < 126 ? short : short === 126 ? wire.readUInt16BE(at + 2) : Number(wire.readBigUInt64BE(at + 2))
-    list.push(`${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`)
+    const length =
+      short < 126
+        ? short
+        : short === 126
+          ? wire.readUInt16BE(at + 2)
+          : Number(wire.readBigUInt64BE(at + 2))
+    list.push(
+      `${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`
+    )
     at += head + length
   }
   return list

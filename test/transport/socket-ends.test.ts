@@ -13,10 +13,18 @@ interface Life {
   resume: () => void
 }
 
-const describe = (reason: TerminateReason): string => `${reason.type} ${'code' in reason ? reason.code : ''}`
+const describe = (reason: TerminateReason): string =>
+  `${reason.type} ${'code' in reason ? reason.code : ''}`
 
 /** One connection of an echo server. `ruin`, `pause`, `much`: messages that ask for it. */
-async function open (t: Teardown, compress: boolean, { begin, ruin }: { begin?: (socket: Socket, ws: any) => void, ruin?: (socket: Socket) => void } = {}): Promise<Life & { raw: RawClient }> {
+async function open (
+  t: Teardown,
+  compress: boolean,
+  {
+    begin,
+    ruin
+  }: { begin?: (socket: Socket, ws: any) => void, ruin?: (socket: Socket) => void } = {}
+): Promise<Life & { raw: RawClient }> {
   const life: Life = { socket: undefined as never, seen: [], ends: [], resume: () => {} }
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -44,12 +52,19 @@ async function open (t: Teardown, compress: boolean, { begin, ruin }: { begin?: 
   return Object.assign(life, { raw })
 }
 
-const halves = (first: string, second: string): Buffer[] => [frame(1, first, { fin: false }), frame(0, second)]
+const halves = (first: string, second: string): Buffer[] => [
+  frame(1, first, { fin: false }),
+  frame(0, second)
+]
 
 /** What is sent, what of it the handler sees, how it ends. */
 const CASES: Record<string, [frames: Buffer[], seen: string[], end: string]> = {
   'plain frames': [[text('a'), closeFrame(4000)], ['a'], 'remote 4000'],
-  'fragments between': [[...halves('a', 'b'), text('c'), frame(9), closeFrame(4000)], ['ab', 'c'], 'remote 4000'],
+  'fragments between': [
+    [...halves('a', 'b'), text('c'), frame(9), closeFrame(4000)],
+    ['ab', 'c'],
+    'remote 4000'
+  ],
   'a wrong frame': [[text('a'), frame(3), text('b'), closeFrame(4000)], ['a'], 'error 1002'],
   'text that is not UTF-8': [[frame(1, Buffer.from([0xff])), closeFrame(4000)], [], 'error 1007'],
   'a close frame with a code that is none': [[closeFrame(999), closeFrame(4000)], [], 'error 1002'],
@@ -59,95 +74,128 @@ const CASES: Record<string, [frames: Buffer[], seen: string[], end: string]> = {
 for (const compress of [false, true]) {
   const kind = compress ? 'with permessage-deflate' : 'without an extension'
 
-  void t.test(`what is read in one go is handled though the socket fails in the midst of it, ${kind}`, async (t) => {
-    const ruins: Record<string, (socket: Socket) => void> = {
-      destroyed: (socket) => { socket.destroy() },
-      ended: (socket) => { socket.end() },
-      'resumed and destroyed': (socket) => { socket.pause().resume().destroy() }
+  void t.test(
+    `what is read in one go is handled though the socket fails in the midst of it, ${kind}`,
+    async (t) => {
+      const ruins: Record<string, (socket: Socket) => void> = {
+        destroyed: (socket) => {
+          socket.destroy()
+        },
+        ended: (socket) => {
+          socket.end()
+        },
+        'resumed and destroyed': (socket) => {
+          socket.pause().resume().destroy()
+        }
+      }
+      for (const [ruined, ruin] of Object.entries(ruins)) {
+        for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+          const life = await open(t, compress, { ruin })
+          life.raw.write(Buffer.concat([text('ruin'), ...frames]))
+          await until(() => life.ends.length === 1, 'no end')
+          t.same([life.seen, life.ends], [['ruin', ...seen], [end]], `${ruined}, ${name}`)
+        }
+      }
     }
-    for (const [ruined, ruin] of Object.entries(ruins)) {
+  )
+
+  void t.test(
+    `what came before the peer reset the connection is handled, whatever frames it came in, ${kind}`,
+    async (t) => {
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
-        const life = await open(t, compress, { ruin })
-        life.raw.write(Buffer.concat([text('ruin'), ...frames]))
+        const life = await open(t, compress)
+        // The echo of the first one is what fails.
+        life.raw.write(Buffer.concat([text('first'), ...frames])).socket.resetAndDestroy()
         await until(() => life.ends.length === 1, 'no end')
-        t.same([life.seen, life.ends], [['ruin', ...seen], [end]], `${ruined}, ${name}`)
+        t.same([life.seen, life.ends], [['first', ...seen], [end]], name)
       }
     }
-  })
+  )
 
-  void t.test(`what came before the peer reset the connection is handled, whatever frames it came in, ${kind}`, async (t) => {
-    for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+  void t.test(
+    `what nobody had read when the socket was gone tells how it ended, ${kind}`,
+    async (t) => {
+      for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
+        for (const resumes of [false, true]) {
+          const life = await open(t, compress, { begin: (_socket, ws) => ws.pause() })
+          life.raw.write(Buffer.concat(frames))
+          await until(() => life.socket.readableLength > 0, 'it is not there')
+          if (resumes) life.resume()
+          life.socket.destroy()
+          await until(() => life.ends.length === 1, 'no end')
+          t.same([life.seen, life.ends], [seen, [end]], name)
+        }
+      }
+    }
+  )
+
+  void t.test(
+    `FIN is seen behind a closing handshake, though the handler has just paused, ${kind}`,
+    async (t) => {
       const life = await open(t, compress)
-      // The echo of the first one is what fails.
-      life.raw.write(Buffer.concat([text('first'), ...frames])).socket.resetAndDestroy()
+      life.raw.write(Buffer.concat([text('pause'), closeFrame(4000)]))
+      await life.raw.until((raw) => raw.frames().length === 2)
+      life.raw.write(text('late')).socket.end()
+      await until(() => life.ends.length === 1, 'it is not seen')
+      t.same(life.ends, ['remote 4000'])
+    }
+  )
+
+  void t.test(
+    `a peer that pings and does not read is cut when it has let too many pongs wait, ${kind}`,
+    async (t) => {
+      const life = await open(t, compress)
+      life.raw.socket.pause()
+      life.raw.write(text('much'))
+      await until(() => life.socket.writableLength > 0, 'it is read nevertheless')
+      // Some that may wait, in packets of their own; then more than that.
+      for (let i = 0; i < 3; i++) {
+        const read = life.socket.bytesRead
+        life.raw.write(frame(9, 'p'))
+        await until(() => life.socket.bytesRead > read, 'it is not read')
+      }
+      t.same(life.ends, [])
+      life.raw.write(Buffer.concat(Array.from({ length: 1100 }, () => frame(9, 'p'))))
+      await until(() => life.ends.length === 1, 'it is not cut')
+      t.same(life.ends, ['error 1006'])
+    }
+  )
+
+  void t.test(
+    `what the application has set on the socket, or listens to, stays as it is, ${kind}`,
+    async (t) => {
+      let read = 0
+      const told: string[] = []
+      const life = await open(t, compress, {
+        begin (socket) {
+          // The time limit of the HTTP server is none any more.
+          t.equal(socket.timeout, 0)
+          socket.setTimeout(3_600_000)
+          socket
+            .on('data', (chunk) => {
+              read += chunk.length
+            })
+            .on('end', () => told.push('end'))
+          socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
+        }
+      })
+      const chunks = [
+        text('a'),
+        Buffer.concat(halves('b', 'c')),
+        text('d'),
+        Buffer.concat([text('e'), ...halves('f', 'g'), closeFrame(1000)])
+      ]
+      for (const [i, chunk] of chunks.entries()) {
+        life.raw.write(chunk)
+        await life.raw.until((raw) => raw.frames().length > i)
+      }
+      t.equal(life.socket.timeout, 3_600_000)
+      life.raw.socket.end()
       await until(() => life.ends.length === 1, 'no end')
-      t.same([life.seen, life.ends], [['first', ...seen], [end]], name)
+      t.equal(read, Buffer.concat(chunks).length)
+      await until(() => told.length === 3, 'FIN is not seen')
+      t.same(told, ['data', 'end', 'end, once'])
+      t.same(life.ends, ['remote 1000'])
     }
-  })
-
-  void t.test(`what nobody had read when the socket was gone tells how it ended, ${kind}`, async (t) => {
-    for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
-      for (const resumes of [false, true]) {
-        const life = await open(t, compress, { begin: (_socket, ws) => ws.pause() })
-        life.raw.write(Buffer.concat(frames))
-        await until(() => life.socket.readableLength > 0, 'it is not there')
-        if (resumes) life.resume()
-        life.socket.destroy()
-        await until(() => life.ends.length === 1, 'no end')
-        t.same([life.seen, life.ends], [seen, [end]], name)
-      }
-    }
-  })
-
-  void t.test(`FIN is seen behind a closing handshake, though the handler has just paused, ${kind}`, async (t) => {
-    const life = await open(t, compress)
-    life.raw.write(Buffer.concat([text('pause'), closeFrame(4000)]))
-    await life.raw.until((raw) => raw.frames().length === 2)
-    life.raw.write(text('late')).socket.end()
-    await until(() => life.ends.length === 1, 'it is not seen')
-    t.same(life.ends, ['remote 4000'])
-  })
-
-  void t.test(`a peer that pings and does not read is cut when it has let too many pongs wait, ${kind}`, async (t) => {
-    const life = await open(t, compress)
-    life.raw.socket.pause()
-    life.raw.write(text('much'))
-    await until(() => life.socket.writableLength > 0, 'it is read nevertheless')
-    // Some that may wait, in packets of their own; then more than that.
-    for (let i = 0; i < 3; i++) {
-      const read = life.socket.bytesRead
-      life.raw.write(frame(9, 'p'))
-      await until(() => life.socket.bytesRead > read, 'it is not read')
-    }
-    t.same(life.ends, [])
-    life.raw.write(Buffer.concat(Array.from({ length: 1100 }, () => frame(9, 'p'))))
-    await until(() => life.ends.length === 1, 'it is not cut')
-    t.same(life.ends, ['error 1006'])
-  })
-
-  void t.test(`what the application has set on the socket, or listens to, stays as it is, ${kind}`, async (t) => {
-    let read = 0
-    const told: string[] = []
-    const life = await open(t, compress, {
-      begin (socket) {
-        // The time limit of the HTTP server is none any more.
-        t.equal(socket.timeout, 0)
-        socket.setTimeout(3_600_000)
-        socket.on('data', (chunk) => { read += chunk.length }).on('end', () => told.push('end'))
-        socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
-      }
-    })
-    const chunks = [text('a'), Buffer.concat(halves('b', 'c')), text('d'), Buffer.concat([text('e'), ...halves('f', 'g'), closeFrame(1000)])]
-    for (const [i, chunk] of chunks.entries()) {
-      life.raw.write(chunk)
-      await life.raw.until((raw) => raw.frames().length > i)
-    }
-    t.equal(life.socket.timeout, 3_600_000)
-    life.raw.socket.end()
-    await until(() => life.ends.length === 1, 'no end')
-    t.equal(read, Buffer.concat(chunks).length)
-    await until(() => told.length === 3, 'FIN is not seen')
-    t.same(told, ['data', 'end', 'end, once'])
-    t.same(life.ends, ['remote 1000'])
-  })
+  )
 }

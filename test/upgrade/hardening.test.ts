@@ -13,47 +13,80 @@ import { buildApp, listen, startServer } from '../helpers/server.ts'
 const echo: WebsocketHandler = { handleIn: (message, _state, ws) => ws.push(message) }
 const MANY = Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`a${i}`, '']))
 
-void t.test('a request with more headers than Node reads is 431: the rest of its head is lost', async (t) => {
-  const called: string[] = []
-  const server = await startServer(t, (app) => {
-    app.get('/ws', { websocketHandler: { ...echo, init: () => { called.push('init') } } })
-    app.get('/admin', () => { called.push('admin'); return 'secret' })
-    app.post('/post', () => { called.push('post'); return 'posted' })
-  })
-  const smuggled = 'GET /admin HTTP/1.1\r\nHost: a\r\n\r\n'
-  const heads = {
-    'an Origin behind them': handshake('/ws', { ...MANY, Origin: 'http://evil.example' }),
-    'a body behind them': handshake('/post', { ...MANY, Upgrade: 'foo', 'Content-Length': String(smuggled.length) }, 'POST /post HTTP/1.1') + smuggled
-  }
-  for (const [name, head] of Object.entries(heads)) {
-    const raw = await connectRaw(t, server.port)
-    raw.write(head)
-    await raw.ended
-    t.equal(raw.status, 431, name)
-    t.match(raw.text, /FST_WEBSOCK_TOO_MANY_HEADERS/)
-    t.equal(raw.text.split('HTTP/1.1 ').length, 2, 'one answer')
-  }
-  t.same(called, [])
-})
-
-void t.test('an upgrade pipelined behind an answer that does not end is cut in time, and holds no close', async (t) => {
-  for (const how of ['time', 'close'] as const) {
-    let entered = (): void => {}
-    const waiting = new Promise<void>((resolve) => { entered = resolve })
+void t.test(
+  'a request with more headers than Node reads is 431: the rest of its head is lost',
+  async (t) => {
+    const called: string[] = []
     const server = await startServer(t, (app) => {
-      app.get('/events', (_request, reply) => { entered(); reply.type('text/event-stream').send(new PassThrough().on('close', () => {})) })
-      app.get('/ws', { websocketHandler: echo })
-    }, { websock: { upgradeTimeoutMs: how === 'time' ? 200 : 60_000, closeTimeoutMs: 200 } })
-    const raw = await connectRaw(t, server.port)
-    raw.write('GET /events HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
-    await waiting
-    // Both requests are in one packet, which Node reads in one go.
-    await turn()
-    if (how === 'close') await server.app.close()
-    await raw.ended
-    t.notMatch(raw.text, /101 Switching/)
+      app.get('/ws', {
+        websocketHandler: {
+          ...echo,
+          init: () => {
+            called.push('init')
+          }
+        }
+      })
+      app.get('/admin', () => {
+        called.push('admin')
+        return 'secret'
+      })
+      app.post('/post', () => {
+        called.push('post')
+        return 'posted'
+      })
+    })
+    const smuggled = 'GET /admin HTTP/1.1\r\nHost: a\r\n\r\n'
+    const heads = {
+      'an Origin behind them': handshake('/ws', { ...MANY, Origin: 'http://evil.example' }),
+      'a body behind them':
+        handshake(
+          '/post',
+          { ...MANY, Upgrade: 'foo', 'Content-Length': String(smuggled.length) },
+          'POST /post HTTP/1.1'
+        ) + smuggled
+    }
+    for (const [name, head] of Object.entries(heads)) {
+      const raw = await connectRaw(t, server.port)
+      raw.write(head)
+      await raw.ended
+      t.equal(raw.status, 431, name)
+      t.match(raw.text, /FST_WEBSOCK_TOO_MANY_HEADERS/)
+      t.equal(raw.text.split('HTTP/1.1 ').length, 2, 'one answer')
+    }
+    t.same(called, [])
   }
-})
+)
+
+void t.test(
+  'an upgrade pipelined behind an answer that does not end is cut in time, and holds no close',
+  async (t) => {
+    for (const how of ['time', 'close'] as const) {
+      let entered = (): void => {}
+      const waiting = new Promise<void>((resolve) => {
+        entered = resolve
+      })
+      const server = await startServer(
+        t,
+        (app) => {
+          app.get('/events', (_request, reply) => {
+            entered()
+            reply.type('text/event-stream').send(new PassThrough().on('close', () => {}))
+          })
+          app.get('/ws', { websocketHandler: echo })
+        },
+        { websock: { upgradeTimeoutMs: how === 'time' ? 200 : 60_000, closeTimeoutMs: 200 } }
+      )
+      const raw = await connectRaw(t, server.port)
+      raw.write('GET /events HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
+      await waiting
+      // Both requests are in one packet, which Node reads in one go.
+      await turn()
+      if (how === 'close') await server.app.close()
+      await raw.ended
+      t.notMatch(raw.text, /101 Switching/)
+    }
+  }
+)
 
 void t.test('an upgrade on a connection that answered before finds its way', async (t) => {
   const server = await startServer(t, (app) => {
@@ -61,13 +94,21 @@ void t.test('an upgrade on a connection that answered before finds its way', asy
     app.get('/ws', { websocketHandler: echo })
   })
   const raw = await connectRaw(t, server.port)
-  raw.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
+  raw.write(
+    'GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws')
+  )
   await raw.until((client) => client.text.includes('101 Switching Protocols\r\n'))
   t.equal(raw.text.match(/\r\n\r\nslow/g)?.length, 2, 'both answers came first')
 })
 
 void t.test('an upgrade behind a request that no hook sees finds its way', async (t) => {
-  const server = await startServer(t, (app) => { app.get('/ws', { websocketHandler: echo }) }, { level: 'silent' })
+  const server = await startServer(
+    t,
+    (app) => {
+      app.get('/ws', { websocketHandler: echo })
+    },
+    { level: 'silent' }
+  )
   const raw = await connectRaw(t, server.port)
   raw.write('GET /% HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
   await raw.until((client) => client.text.includes('101 Switching Protocols\r\n'))
@@ -76,7 +117,16 @@ void t.test('an upgrade behind a request that no hook sees finds its way', async
 
 void t.test('a logger that throws hurts nobody', async (t) => {
   const { app } = buildApp(t, {
-    fastify: { logger: { level: 'warn', stream: new PassThrough().resume(), serializers: { err: (error: { response: { status: number } }) => ({ status: error.response.status }) as never } } as never }
+    fastify: {
+      logger: {
+        level: 'warn',
+        stream: new PassThrough().resume(),
+        serializers: {
+          err: (error: { response: { status: number } }) =>
+            ({ status: error.response.status }) as never
+        }
+      } as never
+    }
   })
   const ends: unknown[] = []
   await app.register(websock)
@@ -87,8 +137,20 @@ void t.test('a logger that throws hurts nobody', async (t) => {
     }
   })
   app.get('/child', {
-    childLoggerFactory: (logger) => Object.assign(Object.create(logger) as typeof logger, { child: () => { throw new Error('no child') } }),
-    websocketHandler: { handleIn: () => { throw new Error('at once') }, terminate: (reason) => { ends.push(reason) } }
+    childLoggerFactory: (logger) =>
+      Object.assign(Object.create(logger) as typeof logger, {
+        child: () => {
+          throw new Error('no child')
+        }
+      }),
+    websocketHandler: {
+      handleIn: () => {
+        throw new Error('at once')
+      },
+      terminate: (reason) => {
+        ends.push(reason)
+      }
+    }
   })
   const server = await listen(app)
   for (const path of ['/', '/child']) {
@@ -102,7 +164,13 @@ void t.test('a logger that throws hurts nobody', async (t) => {
 
 void t.test('a key that is no string lets nobody in', async (t) => {
   for (const key of [async () => 'same', () => undefined, () => 1]) {
-    const server = await startServer(t, (app) => { app.get('/', { websocketHandler: echo }) }, { websock: { maxConnectionsPerKey: { max: 1, key: key as never } }, level: 'silent' })
+    const server = await startServer(
+      t,
+      (app) => {
+        app.get('/', { websocketHandler: echo })
+      },
+      { websock: { maxConnectionsPerKey: { max: 1, key: key as never } }, level: 'silent' }
+    )
     const refusal = await refused(server.url('/'))
     t.equal(refusal.status, 500)
     t.equal(refusal.json().code, 'FST_WEBSOCK_INVALID_KEY')
@@ -114,60 +182,106 @@ void t.test('a healthy client may send many pings at once', async (t) => {
   const raw = await connectRaw(t, server.port)
   raw.write(handshake('/'))
   await raw.until((client) => client.text.includes('\r\n\r\n'))
-  raw.write(Buffer.concat([...Array.from({ length: 500 }, (_, i) => frame(9, String(i))), text('after')]))
+  raw.write(
+    Buffer.concat([...Array.from({ length: 500 }, (_, i) => frame(9, String(i))), text('after')])
+  )
   await raw.until((client) => client.frames().length === 501)
-  t.same(raw.frames().map(({ payload }) => payload.toString()), [...Array.from({ length: 500 }, (_, i) => String(i)), 'after'])
+  t.same(
+    raw.frames().map(({ payload }) => payload.toString()),
+    [...Array.from({ length: 500 }, (_, i) => String(i)), 'after']
+  )
 })
 
-void t.test('header values on the 101 are latin1, and only those of a body stay behind', async (t) => {
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      onRequest: async (_request, reply) => { reply.headers({ 'x-name': 'Zoë', 'content-security-policy': "default-src 'self'", 'content-type': 'text/plain', 'content-length': '5' }) },
-      websocketHandler: echo
+void t.test(
+  'header values on the 101 are latin1, and only those of a body stay behind',
+  async (t) => {
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        onRequest: async (_request, reply) => {
+          reply.headers({
+            'x-name': 'Zoë',
+            'content-security-policy': "default-src 'self'",
+            'content-type': 'text/plain',
+            'content-length': '5'
+          })
+        },
+        websocketHandler: echo
+      })
     })
-  })
-  const raw = await connectRaw(t, server.port)
-  raw.write(handshake('/'))
-  await raw.until((client) => client.text.includes('\r\n\r\n'))
-  const [answer] = parseAnswers(raw.text)
-  t.equal(answer?.status, 101)
-  t.match(answer?.headers, { 'x-name': ['Zoë'], 'content-security-policy': ["default-src 'self'"] })
-  t.notOk(answer !== undefined && ('content-type' in answer.headers || 'content-length' in answer.headers))
-})
-
-void t.test('a letter is let go of when it has been handled, though others wait behind it', async (t) => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  const go: Array<() => void> = []
-  const mailbox = new Mailbox<Letter & { payload: object }>({
-    limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9, maxMailboxInfos: 100 },
-    sharing: { loop: new EventLoop() },
-    holdReading: () => {},
-    deliver: () => new Promise((resolve) => { go.push(resolve) })
-  })
-  const payloads = Array.from({ length: 10 }, () => {
-    const payload = { some: 'bytes' }
-    mailbox.post({ bytes: 1, payload })
-    return new WeakRef(payload)
-  })
-  for (let handled = 0; handled < 5; handled++) {
-    go[handled]?.()
-    await turn()
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake('/'))
+    await raw.until((client) => client.text.includes('\r\n\r\n'))
+    const [answer] = parseAnswers(raw.text)
+    t.equal(answer?.status, 101)
+    t.match(answer?.headers, {
+      'x-name': ['Zoë'],
+      'content-security-policy': ["default-src 'self'"]
+    })
+    t.notOk(
+      answer !== undefined &&
+        ('content-type' in answer.headers || 'content-length' in answer.headers)
+    )
   }
-  gc()
-  t.equal(mailbox.length, 4)
-  t.ok(payloads.slice(0, 5).every((ref) => ref.deref() === undefined), 'those handled are gone')
-  t.ok(payloads.slice(6).every((ref) => ref.deref() !== undefined), 'those that wait are there')
-})
+)
+
+void t.test(
+  'a letter is let go of when it has been handled, though others wait behind it',
+  async (t) => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const go: Array<() => void> = []
+    const mailbox = new Mailbox<Letter & { payload: object }>({
+      limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9, maxMailboxInfos: 100 },
+      sharing: { loop: new EventLoop() },
+      holdReading: () => {},
+      deliver: () =>
+        new Promise((resolve) => {
+          go.push(resolve)
+        })
+    })
+    const payloads = Array.from({ length: 10 }, () => {
+      const payload = { some: 'bytes' }
+      mailbox.post({ bytes: 1, payload })
+      return new WeakRef(payload)
+    })
+    for (let handled = 0; handled < 5; handled++) {
+      go[handled]?.()
+      await turn()
+    }
+    gc()
+    t.equal(mailbox.length, 4)
+    t.ok(
+      payloads.slice(0, 5).every((ref) => ref.deref() === undefined),
+      'those handled are gone'
+    )
+    t.ok(
+      payloads.slice(6).every((ref) => ref.deref() !== undefined),
+      'those that wait are there'
+    )
+  }
+)
 
 void t.test('what is misspelt is refused at start', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   const code = 'FST_WEBSOCK_INVALID_HANDLER'
-  t.throws(() => app.get('/1', { websocketHandler: { handleMessage () {} } } as never), { code, message: /GET:\/1: `websocketHandler\.handleMessage` must be one of init, / })
+  t.throws(() => app.get('/1', { websocketHandler: { handleMessage () {} } } as never), {
+    code,
+    message: /GET:\/1: `websocketHandler\.handleMessage` must be one of init, /
+  })
   t.throws(() => app.get('/2', { websocketHandler: { onMessage () {} } } as never), { code })
-  t.throws(() => app.get('/3', { websocketHandler () {} } as never), { code, message: /an object with callbacks/ })
-  t.throws(() => app.get('/4', { websocketOptions: {}, handler: () => 'plain' }), { code, message: /GET:\/4/ })
+  t.throws(() => app.get('/3', { websocketHandler () {} } as never), {
+    code,
+    message: /an object with callbacks/
+  })
+  t.throws(() => app.get('/4', { websocketOptions: {}, handler: () => 'plain' }), {
+    code,
+    message: /GET:\/4/
+  })
   app.get('/5', { schema: { websocket: { recieve: {} } }, websocketHandler: echo } as never)
-  await t.rejects(async () => app.ready(), { code: 'FST_WEBSOCK_INVALID_SCHEMA', message: 'Route GET:/5: `schema.websocket.recieve` cannot be compiled: known are receive, send and info' })
+  await t.rejects(async () => app.ready(), {
+    code: 'FST_WEBSOCK_INVALID_SCHEMA',
+    message:
+      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: known are receive, send and info'
+  })
 })

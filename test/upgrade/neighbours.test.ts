@@ -12,7 +12,9 @@ import { exchange, handshake } from '../helpers/raw.ts'
 import { buildApp, listen, startServer, type App } from '../helpers/server.ts'
 
 const ORDERS = ['before us', 'after us'] as const
-const echo: { websocketHandler: WebsocketHandler } = { websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } }
+const echo: { websocketHandler: WebsocketHandler } = {
+  websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
+}
 const plugin = (build: (app: App) => unknown) => fp(async (app) => { build(app as unknown as App) })
 
 void t.test('another plugin may wrap the handlers of routes', async (t) => {
@@ -37,8 +39,15 @@ void t.test('another plugin may wrap the handlers of routes', async (t) => {
       t.equal(await ask(t, server.url('/ws'), 'hi'), 'hi', name)
       t.equal(sent, 1, 'onSend hooks run once')
       for (const method of ['GET', 'HEAD']) {
-        const answer = await fetch(server.http('/ws'), { method, signal: AbortSignal.timeout(5000) })
-        t.match([answer.status, answer.headers.get('upgrade')], [426, 'websocket'], `${name}: ${method}`)
+        const answer = await fetch(server.http('/ws'), {
+          method,
+          signal: AbortSignal.timeout(5000)
+        })
+        t.match(
+          [answer.status, answer.headers.get('upgrade')],
+          [426, 'websocket'],
+          `${name}: ${method}`
+        )
       }
       t.equal(await (await fetch(server.http('/both'))).text(), 'plain')
     }
@@ -48,16 +57,41 @@ void t.test('another plugin may wrap the handlers of routes', async (t) => {
 void t.test('hooks that another plugin adds to a route later run in their place', async (t) => {
   const { app } = buildApp(t)
   const calls: string[] = []
-  await app.register(websock, { checkOrigin: (_origin) => { calls.push('our checks'); return true } })
+  await app.register(websock, {
+    checkOrigin: (_origin) => {
+      calls.push('our checks')
+      return true
+    }
+  })
   const hooks = {
-    onRequest: async () => { calls.push('onRequest') },
-    onSend: async (_request: FastifyRequest, reply: FastifyReply) => { calls.push('onSend'); reply.header('x-later', '1') }
+    onRequest: async () => {
+      calls.push('onRequest')
+    },
+    onSend: async (_request: FastifyRequest, reply: FastifyReply) => {
+      calls.push('onSend')
+      reply.header('x-later', '1')
+    }
   }
   await app.register(plugin((app) => {
-    app.addHook('onRoute', (route: RouteOptions) => { for (const [name, hook] of Object.entries(hooks)) Object.assign(route, { [name]: [...[route[name as 'onSend'] ?? []].flat(), hook] }) })
-    app.addHook('onRoute', (route: RouteOptions) => { for (const [name, hook] of Object.entries(hooks)) (route[name as 'onSend'] as unknown[]).push(hook) })
+    app.addHook('onRoute', (route: RouteOptions) => {
+      for (const [name, hook] of Object.entries(hooks)) {
+        Object.assign(route, { [name]: [...[route[name as 'onSend'] ?? []].flat(), hook] })
+      }
+    })
+    app.addHook('onRoute', (route: RouteOptions) => {
+      for (const [name, hook] of Object.entries(hooks)) {
+        (route[name as 'onSend'] as unknown[]).push(hook)
+      }
+    })
   }))
-  app.get('/ws', { websocketHandler: { init: (_args, ws) => { calls.push('init'); return ws.push('open') } } })
+  app.get('/ws', {
+    websocketHandler: {
+      init: (_args, ws) => {
+        calls.push('init')
+        return ws.push('open')
+      }
+    }
+  })
   const server = await listen(app)
   const client = await connect(t, server.url('/ws'), { origin: 'https://a.example' })
   await client.next()
@@ -79,7 +113,13 @@ void t.test('a hook that has begun an answer by itself gets no 101 into it', asy
       })
     }
   })
-  for (const phase of ['onRequest', 'preHandler', 'onSend']) t.match(await exchange(t, server.port, handshake(`/${phase}`)), { status: 200, body: 'begin end.' }, phase)
+  for (const phase of ['onRequest', 'preHandler', 'onSend']) {
+    t.match(
+      await exchange(t, server.port, handshake(`/${phase}`)),
+      { status: 200, body: 'begin end.' },
+      phase
+    )
+  }
 })
 
 void t.test('attachValidation lets no invalid request into init', async (t) => {
@@ -88,8 +128,14 @@ void t.test('attachValidation lets no invalid request into init', async (t) => {
     app.get('/:n', {
       attachValidation: true,
       schema: { params: { type: 'object', properties: { n: { type: 'integer' } } } },
-      handler: (request: FastifyRequest) => `plain ${String((request.validationError as { statusCode?: number } | undefined)?.statusCode)}`,
-      websocketHandler: { init: ({ params }, ws) => { inits.push(params); return ws.push('open') } } satisfies WebsocketHandler
+      handler: (request: FastifyRequest) =>
+        `plain ${String((request.validationError as { statusCode?: number } | undefined)?.statusCode)}`,
+      websocketHandler: {
+        init: ({ params }, ws) => {
+          inits.push(params)
+          return ws.push('open')
+        }
+      } satisfies WebsocketHandler
     } as never)
   })
   t.match((await refused(server.url('/x'))).json(), { statusCode: 400, code: 'FST_ERR_VALIDATION' })
@@ -102,13 +148,26 @@ void t.test('an HTTP/2 request for a websocket route is answered', async (t) => 
   const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
   const ca = read('localhost-cert.pem')
   for (const kind of ['TLS', 'clear'] as const) {
-    const { app } = buildApp(t, { fastify: { http2: true, ...kind === 'TLS' ? { https: { key: read('localhost-key.pem'), cert: ca, allowHTTP1: true } } : {} } as object })
+    const { app } = buildApp(t, {
+      fastify: {
+        http2: true,
+        ...(kind === 'TLS'
+          ? { https: { key: read('localhost-key.pem'), cert: ca, allowHTTP1: true } }
+          : {})
+      } as object
+    })
     await app.register(websock)
     app.get('/ws', { ...echo })
     app.get('/both', { ...echo, handler: () => 'plain' })
-    app.get('/verdict', async (request) => (await app.websock.validateUpgrade(request))?.code ?? 'none')
+    app.get(
+      '/verdict',
+      async (request) => (await app.websock.validateUpgrade(request))?.code ?? 'none'
+    )
     const server = await listen(app)
-    const session = connectHttp2(`${kind === 'TLS' ? 'https' : 'http'}://127.0.0.1:${server.port}`, { ca, rejectUnauthorized: false })
+    const session = connectHttp2(
+      `${kind === 'TLS' ? 'https' : 'http'}://127.0.0.1:${server.port}`,
+      { ca, rejectUnauthorized: false }
+    )
     t.teardown(() => session.destroy())
     for (const method of ['GET', 'HEAD']) {
       const answer = await request(session, '/ws', method)
@@ -117,7 +176,9 @@ void t.test('an HTTP/2 request for a websocket route is answered', async (t) => 
     t.match(await request(session, '/ws', 'POST'), { status: 404 })
     t.match(await request(session, '/both'), { status: 200, body: 'plain' })
     t.match(await request(session, '/verdict'), { body: 'FST_WEBSOCK_UPGRADE_REQUIRED' })
-    if (kind === 'TLS') t.equal(await ask(t, `wss://127.0.0.1:${server.port}/ws`, 'hi', { ca }), 'hi')
+    if (kind === 'TLS') {
+      t.equal(await ask(t, `wss://127.0.0.1:${server.port}/ws`, 'hi', { ca }), 'hi')
+    }
     session.close()
     await app.close()
   }
@@ -126,8 +187,14 @@ void t.test('an HTTP/2 request for a websocket route is answered', async (t) => 
 async function request (session: ClientHttp2Session, path: string, method = 'GET') {
   const stream = session.request({ ':path': path, ':method': method })
   stream.end()
-  const [headers] = await once(stream, 'response', { signal: AbortSignal.timeout(5000) }) as [Record<string, unknown>]
-  return { status: headers[':status'], upgrade: headers['upgrade'], body: Buffer.concat(await stream.toArray() as Buffer[]).toString() }
+  const [headers] = (await once(stream, 'response', { signal: AbortSignal.timeout(5000) })) as [
+    Record<string, unknown>
+  ]
+  return {
+    status: headers[':status'],
+    upgrade: headers['upgrade'],
+    body: Buffer.concat((await stream.toArray()) as Buffer[]).toString()
+  }
 }
 
 void t.test('@fastify/swagger lists no route that has only a websocketHandler', async (t) => {
@@ -142,7 +209,11 @@ void t.test('@fastify/swagger lists no route that has only a websocketHandler', 
     app.get('/shown', { schema: { ...schema, hide: false }, ...echo } as never)
     app.get('/both', { ...echo, handler: () => 'plain' })
     await app.ready()
-    t.same(Object.keys((app as unknown as { swagger: () => { paths: object } }).swagger().paths).sort(), ['/both', '/shown'], order)
+    t.same(
+      Object.keys((app as unknown as { swagger: () => { paths: object } }).swagger().paths).sort(),
+      ['/both', '/shown'],
+      order
+    )
     t.same(Object.keys(schema), ['querystring'], 'the schema of the application is left as it was')
   }
 })
@@ -166,11 +237,31 @@ void t.test('injectWS closes at once at both ends', async (t) => {
 
 void t.test('origins that are no pages can be listed', async (t) => {
   const list = ['null', 'file://', 'app://MyApp', 'capacitor://localhost', 'https://Page.example']
-  const server = await startServer(t, (app) => { app.get('/ws', { ...echo }) }, { websock: { checkOrigin: list } })
-  for (const origin of [...list, 'https://page.example', 'app://myapp']) t.equal(await ask(t, server.url('/ws'), 'hi', { origin }), 'hi', origin)
-  for (const origin of ['app://other', 'app://', 'nothing', 'file://host', 'https://null', 'ionic://localhost', '']) t.equal((await refused(server.url('/ws'), { headers: { origin } })).status, 403, origin)
+  const server = await startServer(
+    t,
+    (app) => {
+      app.get('/ws', { ...echo })
+    },
+    { websock: { checkOrigin: list } }
+  )
+  for (const origin of [...list, 'https://page.example', 'app://myapp']) {
+    t.equal(await ask(t, server.url('/ws'), 'hi', { origin }), 'hi', origin)
+  }
+  for (const origin of [
+    'app://other',
+    'app://',
+    'nothing',
+    'file://host',
+    'https://null',
+    'ionic://localhost',
+    ''
+  ]) {
+    t.equal((await refused(server.url('/ws'), { headers: { origin } })).status, 403, origin)
+  }
   const own = await startServer(t, (app) => { app.get('/ws', { ...echo }) })
-  for (const origin of ['null', 'file://']) t.equal((await refused(own.url('/ws'), { origin })).status, 403)
+  for (const origin of ['null', 'file://']) {
+    t.equal((await refused(own.url('/ws'), { origin })).status, 403)
+  }
 })
 
 void t.test('ws.signal takes many listeners without a warning', async (t) => {
@@ -179,7 +270,14 @@ void t.test('ws.signal takes many listeners without a warning', async (t) => {
   process.on('warning', onWarning)
   t.teardown(() => process.off('warning', onWarning))
   const server = await startServer(t, (app) => {
-    app.get('/ws', { websocketHandler: { init: (_args, ws) => { for (let i = 0; i < 50; i++) ws.signal.addEventListener('abort', () => {}); return ws.push('open') } } })
+    app.get('/ws', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          for (let i = 0; i < 50; i++) ws.signal.addEventListener('abort', () => {})
+          return ws.push('open')
+        }
+      }
+    })
   })
   await (await connect(t, server.url('/ws'))).next()
   await new Promise(setImmediate)

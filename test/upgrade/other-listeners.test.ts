@@ -15,12 +15,16 @@ import { buildApp, listen, type App, type Teardown } from '../helpers/server.ts'
 
 const HOUR = 3_600_000
 const ORDERS = ['before us', 'after us'] as const
-const ours: WebsocketHandler = { handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`) }
+const ours: WebsocketHandler = {
+  handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`)
+}
 
 const others = {
   'a ws server with a path' (app: App, t: Teardown) {
     const server = new WebSocketServer({ server: app.server, path: '/other' })
-    server.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`)))
+    server.on('connection', (socket) =>
+      socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`))
+    )
     t.teardown(() => server.close())
   },
   'a listener of its own' (app: App, t: Teardown) {
@@ -28,15 +32,23 @@ const others = {
     t.teardown(() => server.close())
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (request.url !== '/other') return
-      server.handleUpgrade(request, socket, head, (websocket) => websocket.on('message', (data: Buffer) => websocket.send(`other ${data.toString()}`)))
+      server.handleUpgrade(request, socket, head, (websocket) =>
+        websocket.on('message', (data: Buffer) => websocket.send(`other ${data.toString()}`))
+      )
     })
   },
   async '@fastify/http-proxy' (app: App, t: Teardown) {
     const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     t.teardown(() => upstream.close())
-    upstream.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`)))
+    upstream.on('connection', (socket) =>
+      socket.on('message', (data: Buffer) => socket.send(`other ${data.toString()}`))
+    )
     await once(upstream, 'listening')
-    await app.register(httpProxy, { upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`, prefix: '/other', websocket: true })
+    await app.register(httpProxy, {
+      upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+      prefix: '/other',
+      websocket: true
+    })
   }
 } satisfies Record<string, (app: App, t: Teardown) => unknown>
 
@@ -49,14 +61,22 @@ for (const [name, add] of Object.entries(others)) {
       await app.register(websock)
       if (order === 'after us') await add(app, t)
       app.get('/ws', { onRequest: async () => { hooks++ }, websocketHandler: ours })
-      app.get('/theirs', { websocket: true }, (socket) => { socket.on('message', (data: Buffer) => socket.send(`theirs ${data.toString()}`)) })
+      app.get('/theirs', { websocket: true }, (socket) => {
+        socket.on('message', (data: Buffer) => socket.send(`theirs ${data.toString()}`))
+      })
       const server = await listen(app)
       t.equal(await ask(t, server.url('/ws'), 'hi'), 'ours hi')
       t.equal(await ask(t, server.url('/theirs'), 'hi'), 'theirs hi')
       t.equal(await ask(t, server.url('/other'), 'hi'), 'other hi')
       t.equal(hooks, 1)
       t.equal((await refused(server.url('/ws'), { origin: 'https://evil.example' })).status, 403)
-      if (name === '@fastify/http-proxy') t.equal((await refused(server.url('/nowhere'))).status, 404, 'alone with its upgrades, it answers the others too')
+      if (name === '@fastify/http-proxy') {
+        t.equal(
+          (await refused(server.url('/nowhere'))).status,
+          404,
+          'alone with its upgrades, it answers the others too'
+        )
+      }
     })
   }
 }
@@ -68,7 +88,9 @@ void t.test('socket.io has its upgrades and we have ours', async (t) => {
     const sockets = new SocketIoServer(app.server)
     if (order === 'before us') await app.register(websock)
     app.get('/ws', { websocketHandler: ours })
-    sockets.on('connection', (socket) => socket.on('ask', (data: string, answer: (text: string) => void) => answer(`io ${data}`)))
+    sockets.on('connection', (socket) =>
+      socket.on('ask', (data: string, answer: (text: string) => void) => answer(`io ${data}`))
+    )
     const server = await listen(app)
     const client = io(server.http(''), { transports: ['websocket'], reconnection: false })
     t.teardown(() => client.close())
@@ -81,9 +103,16 @@ void t.test('socket.io has its upgrades and we have ours', async (t) => {
 })
 
 /** An app in which another listener answers 499 to each upgrade that it sees. */
-async function startBesideListener (t: Teardown, build: (app: App) => unknown, fastify: object = {}, order: typeof ORDERS[number] = 'after us') {
+async function startBesideListener (
+  t: Teardown,
+  build: (app: App) => unknown,
+  fastify: object = {},
+  order: (typeof ORDERS)[number] = 'after us'
+) {
   const { app } = buildApp(t, { fastify })
-  const listener = (_request: IncomingMessage, socket: Duplex): void => { socket.end('HTTP/1.1 499 Other\r\nContent-Length: 0\r\nConnection: close\r\n\r\n') }
+  const listener = (_request: IncomingMessage, socket: Duplex): void => {
+    socket.end('HTTP/1.1 499 Other\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  }
   const hooks: string[] = []
   app.addHook('onRequest', async ({ url }) => { hooks.push(url) })
   if (order === 'before us') app.server.on('upgrade', listener)
@@ -108,17 +137,36 @@ void t.test('an upgrade belongs to the route that Fastify would find for it', as
     }, { prefix: '/outer' })
   })
   const rows: Array<[path: string, owner: 'us' | 'other', headers?: Record<string, string>]> = [
-    ['/rooms/1', 'us'], ['/rooms/1?a=b', 'us'], ['/rooms/', 'us'], ['/rooms/plain', 'other'], ['/rooms/1/2', 'other'],
-    ['/all/of/it', 'us'], ['/outer/inner', 'us'], ['/outer/inner/', 'us'], ['/outer', 'other'], ['/page', 'other'], ['/post', 'other'],
-    ['/host', 'us', { host: 'a.example' }], ['/host', 'other', { host: 'b.example' }], ['/host', 'other'],
-    ['/version', 'us', { 'accept-version': '1.x' }], ['/version', 'other', { 'accept-version': '2.x' }],
-    ['/Rooms/1', 'other'], ['/rooms/%zz', 'other'], ['/', 'other'], ['/socket.io/?EIO=4', 'other']
+    ['/rooms/1', 'us'],
+    ['/rooms/1?a=b', 'us'],
+    ['/rooms/', 'us'],
+    ['/rooms/plain', 'other'],
+    ['/rooms/1/2', 'other'],
+    ['/all/of/it', 'us'],
+    ['/outer/inner', 'us'],
+    ['/outer/inner/', 'us'],
+    ['/outer', 'other'],
+    ['/page', 'other'],
+    ['/post', 'other'],
+    ['/host', 'us', { host: 'a.example' }],
+    ['/host', 'other', { host: 'b.example' }],
+    ['/host', 'other'],
+    ['/version', 'us', { 'accept-version': '1.x' }],
+    ['/version', 'other', { 'accept-version': '2.x' }],
+    ['/Rooms/1', 'other'],
+    ['/rooms/%zz', 'other'],
+    ['/', 'other'],
+    ['/socket.io/?EIO=4', 'other']
   ]
   for (const [path, owner, headers = {}] of rows) {
     const { status } = await refused(server.url(path), { headers, origin: 'https://evil.example' })
     t.equal(status, owner === 'us' ? 403 : 499, `${path} ${JSON.stringify(headers)}`)
   }
-  t.equal(server.hooks.length, rows.filter(([, owner]) => owner === 'us').length, 'no hook runs for an upgrade of somebody else')
+  t.equal(
+    server.hooks.length,
+    rows.filter(([, owner]) => owner === 'us').length,
+    'no hook runs for an upgrade of somebody else'
+  )
 })
 
 void t.test('router options and rewriteUrl count', async (t) => {
@@ -132,54 +180,119 @@ void t.test('router options and rewriteUrl count', async (t) => {
   t.equal(await statusOf({ routerOptions: { caseSensitive: false } }, '/ROOMS/1'), 403)
   t.equal(await statusOf({ routerOptions: { ignoreDuplicateSlashes: true } }, '//rooms//1'), 403)
   t.equal(await statusOf({ routerOptions: { maxParamLength: 3 } }, '/rooms/1234'), 499)
-  const rewriteUrl = ({ url = '/', method }: IncomingMessage): string => method === 'GET' ? url.replace(/^\/v1/, '') : url
+  const rewriteUrl = ({ url = '/', method }: IncomingMessage): string =>
+    method === 'GET' ? url.replace(/^\/v1/, '') : url
   t.equal(await statusOf({ rewriteUrl }, '/v1/rooms/1'), 403)
   t.equal(await statusOf({ rewriteUrl }, '/rooms/1'), 403)
   t.equal(await statusOf({ rewriteUrl }, '/v1/other'), 499)
-  const kind = { name: 'kind', storage: () => { const kinds = new Map<string, unknown>(); return { get: (value: string) => kinds.get(value) ?? null, set: (value: string, store: unknown) => { kinds.set(value, store) } } }, deriveConstraint: ({ headers }: IncomingMessage) => headers['x-kind'], validate: () => {} }
-  const constrained = await startBesideListener(t, (app) => { app.get('/kind', { constraints: { kind: 'a' }, websocketHandler: ours }) }, { routerOptions: { constraints: { kind } } })
-  t.equal((await refused(constrained.url('/kind'), { headers: { 'x-kind': 'a' }, origin: 'https://evil.example' })).status, 403)
+  const kind = {
+    name: 'kind',
+    storage: () => {
+      const kinds = new Map<string, unknown>()
+      return {
+        get: (value: string) => kinds.get(value) ?? null,
+        set: (value: string, store: unknown) => {
+          kinds.set(value, store)
+        }
+      }
+    },
+    deriveConstraint: ({ headers }: IncomingMessage) => headers['x-kind'],
+    validate: () => {}
+  }
+  const constrained = await startBesideListener(
+    t,
+    (app) => {
+      app.get('/kind', { constraints: { kind: 'a' }, websocketHandler: ours })
+    },
+    { routerOptions: { constraints: { kind } } }
+  )
+  t.equal(
+    (
+      await refused(constrained.url('/kind'), {
+        headers: { 'x-kind': 'a' },
+        origin: 'https://evil.example'
+      })
+    ).status,
+    403
+  )
   t.equal((await refused(constrained.url('/kind'), { headers: { 'x-kind': 'b' } })).status, 499)
 })
 
-void t.test('a route declared before the plugin is in front of a websocket route that would take all', async (t) => {
-  const { app } = buildApp(t)
-  app.get('/other', () => 'page')
-  await app.register(websock)
-  app.get('/*', { websocketHandler: ours })
-  app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => { socket.end('HTTP/1.1 499 Other\r\nContent-Length: 0\r\n\r\n') })
-  const server = await listen(app)
-  t.equal((await refused(server.url('/other'))).status, 499)
-  t.equal(await ask(t, server.url('/else'), 'hi'), 'ours hi')
-})
-
-void t.test('offers of other protocols go to the other listeners, and to HTTP where there are none', async (t) => {
-  for (const order of ORDERS) {
-    const server = await startBesideListener(t, (app) => { app.get('/ws', { websocketHandler: ours }) }, {}, order)
-    t.equal((await exchange(t, server.port, handshake('/ws').replace('Upgrade: websocket', 'Upgrade: tcp'))).status, 499, order)
-  }
-  const { app } = buildApp(t)
-  await app.register(websock)
-  app.post('/', ({ body }) => ({ got: body }))
-  const server = await listen(app)
-  const raw = (await connectRaw(t, server.port)).write('POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}')
-  await raw.until(({ text }) => text.endsWith('{"got":{"a":1}}'))
-  t.equal(raw.status, 200)
-})
-
-void t.test('an upgrade that every listener ignores is destroyed, after its time or at the end of the server', async (t) => {
-  for (const how of ['time', 'close'] as const) {
+void t.test(
+  'a route declared before the plugin is in front of a websocket route that would take all',
+  async (t) => {
     const { app } = buildApp(t)
-    await app.register(websock, { upgradeTimeoutMs: how === 'time' ? 30 : HOUR, closeTimeoutMs: 30 })
-    const seen = new Promise<void>((resolve) => { app.server.on('upgrade', () => { resolve() }) })
+    app.get('/other', () => 'page')
+    await app.register(websock)
+    app.get('/*', { websocketHandler: ours })
+    app.server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+      socket.end('HTTP/1.1 499 Other\r\nContent-Length: 0\r\n\r\n')
+    })
     const server = await listen(app)
-    const raw = (await connectRaw(t, server.port)).write(handshake('/nowhere'))
-    await seen
-    if (how === 'close') await app.close()
-    await raw.ended
-    t.equal(raw.text, '', how)
+    t.equal((await refused(server.url('/other'))).status, 499)
+    t.equal(await ask(t, server.url('/else'), 'hi'), 'ours hi')
   }
-})
+)
+
+void t.test(
+  'offers of other protocols go to the other listeners, and to HTTP where there are none',
+  async (t) => {
+    for (const order of ORDERS) {
+      const server = await startBesideListener(
+        t,
+        (app) => {
+          app.get('/ws', { websocketHandler: ours })
+        },
+        {},
+        order
+      )
+      t.equal(
+        (
+          await exchange(
+            t,
+            server.port,
+            handshake('/ws').replace('Upgrade: websocket', 'Upgrade: tcp')
+          )
+        ).status,
+        499,
+        order
+      )
+    }
+    const { app } = buildApp(t)
+    await app.register(websock)
+    app.post('/', ({ body }) => ({ got: body }))
+    const server = await listen(app)
+    const raw = (await connectRaw(t, server.port)).write(
+      'POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
+    )
+    await raw.until(({ text }) => text.endsWith('{"got":{"a":1}}'))
+    t.equal(raw.status, 200)
+  }
+)
+
+void t.test(
+  'an upgrade that every listener ignores is destroyed, after its time or at the end of the server',
+  async (t) => {
+    for (const how of ['time', 'close'] as const) {
+      const { app } = buildApp(t)
+      await app.register(websock, {
+        upgradeTimeoutMs: how === 'time' ? 30 : HOUR,
+        closeTimeoutMs: 30
+      })
+      const seen = new Promise<void>((resolve) => {
+        app.server.on('upgrade', () => {
+          resolve()
+        })
+      })
+      const server = await listen(app)
+      const raw = (await connectRaw(t, server.port)).write(handshake('/nowhere'))
+      await seen
+      if (how === 'close') await app.close()
+      await raw.ended
+      t.equal(raw.text, '', how)
+    }
+  }
+)
 
 void t.test('one that is answered in time stays, and a reset harms nothing', async (t) => {
   const { app } = buildApp(t)
@@ -190,7 +303,11 @@ void t.test('one that is answered in time stays, and a reset harms nothing', asy
     const url = String(request.url)
     sockets.set(url, socket)
     socket.on('close', () => closed.push(url))
-    if (url === '/kept') socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n')
+    if (url === '/kept') {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n'
+      )
+    }
   })
   app.get('/ws', { websocketHandler: ours })
   const server = await listen(app)

@@ -19,14 +19,24 @@ const LATE: Record<string, Late> = {
   answers: (reply) => reply.code(401).send({ too: 'late' }),
   'answers with 1 MiB': (reply) => reply.code(401).send(Buffer.alloc(1024 * 1024)),
   streams: (reply) => reply.code(401).send(Readable.from(['too', 'late'])),
-  'writes by itself': (reply) => { reply.hijack(); reply.raw.writeHead(401); reply.raw.end('too late') },
-  'writes an early hint': (reply, done) => { reply.raw.writeEarlyHints({ link: '</a>; rel=preload' }); done() },
+  'writes by itself': (reply) => {
+    reply.hijack()
+    reply.raw.writeHead(401)
+    reply.raw.end('too late')
+  },
+  'writes an early hint': (reply, done) => {
+    reply.raw.writeEarlyHints({ link: '</a>; rel=preload' })
+    done()
+  },
   'never comes back': () => {}
 }
 
 const goesOn = (name: string): boolean => name === 'goes on' || name === 'writes an early hint'
 
-/** A server whose `/slow` waits in the hook of that phase until it is told what to do; `/fast` works. */
+/**
+ * A server whose `/slow` waits in the hook of that phase until it is told what to do; `/fast`
+ * works.
+ */
 async function start (t: Teardown, phase: typeof PHASES[number], options: WebsocketOptions) {
   const events: string[] = []
   const inside: Array<(late: Late) => unknown> = []
@@ -39,12 +49,19 @@ async function start (t: Teardown, phase: typeof PHASES[number], options: Websoc
   const server = await startServer(t, (app) => {
     app.get('/slow', {
       websocketOptions: options,
-      [phase]: phase === 'preParsing' || phase === 'onSend'
-        ? (_request: unknown, reply: FastifyReply, _payload: unknown, done: () => void) => hook(reply, done)
-        : (_request: unknown, reply: FastifyReply, done: () => void) => hook(reply, done),
+      [phase]:
+          phase === 'preParsing' || phase === 'onSend'
+            ? (_request: unknown, reply: FastifyReply, _payload: unknown, done: () => void) =>
+                hook(reply, done)
+            : (_request: unknown, reply: FastifyReply, done: () => void) => hook(reply, done),
       websocketHandler: {
-        init: (_args, ws) => { events.push('init'); return ws.push('open') },
-        terminate: (reason) => { events.push(reason.type) }
+        init: (_args, ws) => {
+          events.push('init')
+          return ws.push('open')
+        },
+        terminate: (reason) => {
+          events.push(reason.type)
+        }
       }
     })
     app.get('/fast', { websocketHandler: { init: (_args, ws) => ws.push('fast') } })
@@ -70,22 +87,29 @@ function closed (stream: Socket | Readable): Promise<void> {
 }
 
 for (const phase of PHASES) {
-  void t.test(`a slow ${phase} is ended with 503 after upgradeTimeoutMs, and what it does then is for nobody`, async (t) => {
-    for (const [name, late] of Object.entries(LATE)) {
-      await t.test(`when it ${name}`, async (t) => {
-        const server = await start(t, phase, { upgradeTimeoutMs: 30 })
-        await server.client.ended
-        await server.gone
-        server.comeBack(late)
-        t.ok(await server.works())
-        const [answer, ...more] = parseAnswers(server.client.text)
-        t.same(more, [])
-        t.match(answer, { status: 503, headers: { connection: ['close'] } })
-        t.match(JSON.parse(answer?.body ?? ''), { statusCode: 503, code: 'FST_WEBSOCK_UPGRADE_TIMEOUT', message: 'The upgrade was not answered within 30 ms' })
-        t.same(server.events, [])
-      })
+  void t.test(
+    `a slow ${phase} is ended with 503 after upgradeTimeoutMs, and what it does then is for nobody`,
+    async (t) => {
+      for (const [name, late] of Object.entries(LATE)) {
+        await t.test(`when it ${name}`, async (t) => {
+          const server = await start(t, phase, { upgradeTimeoutMs: 30 })
+          await server.client.ended
+          await server.gone
+          server.comeBack(late)
+          t.ok(await server.works())
+          const [answer, ...more] = parseAnswers(server.client.text)
+          t.same(more, [])
+          t.match(answer, { status: 503, headers: { connection: ['close'] } })
+          t.match(JSON.parse(answer?.body ?? ''), {
+            statusCode: 503,
+            code: 'FST_WEBSOCK_UPGRADE_TIMEOUT',
+            message: 'The upgrade was not answered within 30 ms'
+          })
+          t.same(server.events, [])
+        })
+      }
     }
-  })
+  )
 
   void t.test(`a client that resets in a slow ${phase} harms nothing`, async (t) => {
     for (const [name, late] of Object.entries(LATE)) {
@@ -101,24 +125,34 @@ for (const phase of PHASES) {
     }
   })
 
-  void t.test(`a client that resets at the moment in which a slow ${phase} comes back harms nothing`, async (t) => {
-    for (const [name, late] of Object.entries(LATE)) {
-      await t.test(`when it ${name}`, async (t) => {
-        const server = await start(t, phase, { upgradeTimeoutMs: 300 })
-        server.client.socket.resetAndDestroy()
-        server.comeBack(late)
-        await server.gone
-        t.ok(await server.works())
-        await server.app.close()
-        t.ok(['', ...goesOn(name) ? ['init,remote'] : []].includes(server.events.join()), 'it never was, or it has ended')
-      })
+  void t.test(
+    `a client that resets at the moment in which a slow ${phase} comes back harms nothing`,
+    async (t) => {
+      for (const [name, late] of Object.entries(LATE)) {
+        await t.test(`when it ${name}`, async (t) => {
+          const server = await start(t, phase, { upgradeTimeoutMs: 300 })
+          server.client.socket.resetAndDestroy()
+          server.comeBack(late)
+          await server.gone
+          t.ok(await server.works())
+          await server.app.close()
+          t.ok(
+            ['', ...(goesOn(name) ? ['init,remote'] : [])].includes(server.events.join()),
+            'it never was, or it has ended'
+          )
+        })
+      }
     }
-  })
+  )
 
   void t.test(`a client that ends TCP in a slow ${phase} is let go`, async (t) => {
     for (const [name, late] of Object.entries(LATE)) {
       await t.test(`when it ${name}`, async (t) => {
-        const server = await start(t, phase, name === 'never comes back' ? { upgradeTimeoutMs: 30 } : {})
+        const server = await start(
+          t,
+          phase,
+          name === 'never comes back' ? { upgradeTimeoutMs: 30 } : {}
+        )
         server.client.socket.end()
         server.comeBack(late)
         await server.gone
@@ -130,32 +164,38 @@ for (const phase of PHASES) {
     }
   })
 
-  void t.test(`a slow ${phase} does not hold app.close(): its client gets 503 with Retry-After`, async (t) => {
-    for (const [name, late] of Object.entries(LATE)) {
-      await t.test(`also when it ${name} afterwards`, async (t) => {
-        const server = await start(t, phase, {})
-        const closing = server.app.close()
-        await server.client.ended
-        server.comeBack(late)
-        await closing
-        const [answer, ...more] = parseAnswers(server.client.text)
-        t.same(more, [])
-        t.match(answer, { status: 503, headers: { connection: ['close'], 'retry-after': ['5'] } })
-        t.match(JSON.parse(answer?.body ?? ''), { code: 'FST_WEBSOCK_DRAINING' })
-        t.same(server.events, [])
-      })
+  void t.test(
+    `a slow ${phase} does not hold app.close(): its client gets 503 with Retry-After`,
+    async (t) => {
+      for (const [name, late] of Object.entries(LATE)) {
+        await t.test(`also when it ${name} afterwards`, async (t) => {
+          const server = await start(t, phase, {})
+          const closing = server.app.close()
+          await server.client.ended
+          server.comeBack(late)
+          await closing
+          const [answer, ...more] = parseAnswers(server.client.text)
+          t.same(more, [])
+          t.match(answer, { status: 503, headers: { connection: ['close'], 'retry-after': ['5'] } })
+          t.match(JSON.parse(answer?.body ?? ''), { code: 'FST_WEBSOCK_DRAINING' })
+          t.same(server.events, [])
+        })
+      }
     }
-  })
+  )
 }
 
-void t.test('what a client has sent during a hook that refuses it does not keep the socket open', async (t) => {
-  const server = await start(t, 'preHandler', {})
-  server.client.write(Buffer.concat(Array.from({ length: 5 }, () => text('x'.repeat(60_000)))))
-  server.comeBack((reply) => reply.code(401).send('no'))
-  await server.client.ended
-  await server.gone
-  t.equal(server.client.status, 401)
-})
+void t.test(
+  'what a client has sent during a hook that refuses it does not keep the socket open',
+  async (t) => {
+    const server = await start(t, 'preHandler', {})
+    server.client.write(Buffer.concat(Array.from({ length: 5 }, () => text('x'.repeat(60_000)))))
+    server.comeBack((reply) => reply.code(401).send('no'))
+    await server.client.ended
+    await server.gone
+    t.equal(server.client.status, 401)
+  }
+)
 
 void t.test('a stream that answers after the timeout is not left open', async (t) => {
   const server = await start(t, 'preHandler', { upgradeTimeoutMs: 30 })
@@ -175,11 +215,21 @@ void t.test('an answer that stalls half way is cut closeTimeoutMs after its time
   t.notMatch(server.client.text, '503')
 })
 
-void t.test('a hook of the root has the time of the route too, shorter or longer than the plugin\'s', async (t) => {
-  const server = await startServer(t, (app) => {
-    app.addHook('onRequest', (_request, _reply, _done) => {})
-    app.get('/short', { websocketOptions: { upgradeTimeoutMs: 30 }, websocketHandler: {} })
-  }, { websock: { upgradeTimeoutMs: HOUR } })
-  t.match((await refused(server.url('/short'))).json(), { code: 'FST_WEBSOCK_UPGRADE_TIMEOUT', message: 'The upgrade was not answered within 30 ms' })
-  t.match(await exchange(t, server.port, handshake('/short')), { status: 503 })
-})
+void t.test(
+  "a hook of the root has the time of the route too, shorter or longer than the plugin's",
+  async (t) => {
+    const server = await startServer(
+      t,
+      (app) => {
+        app.addHook('onRequest', (_request, _reply, _done) => {})
+        app.get('/short', { websocketOptions: { upgradeTimeoutMs: 30 }, websocketHandler: {} })
+      },
+      { websock: { upgradeTimeoutMs: HOUR } }
+    )
+    t.match((await refused(server.url('/short'))).json(), {
+      code: 'FST_WEBSOCK_UPGRADE_TIMEOUT',
+      message: 'The upgrade was not answered within 30 ms'
+    })
+    t.match(await exchange(t, server.port, handshake('/short')), { status: 503 })
+  }
+)

@@ -4,8 +4,8 @@ import { isObject } from './model.mjs'
 const MAX_DEPTH = 64
 
 /**
- * Tells what is wrong with a value: texts such as `/text is shorter than 1`, none when it matches. Knows
- * the usual keywords of draft 07 but for formats; the server checks anyway.
+ * Tells what is wrong with a value: texts such as `/text is shorter than 1`, none when it matches.
+ * Knows the usual keywords of draft 07 but for formats; the server checks anyway.
  */
 export function check (schema, value, model) {
   const problems = []
@@ -25,7 +25,8 @@ function walk (given, value, path, problems, model, depth) {
   }
   const at = path || 'the message'
   const say = (text) => problems.push(`${at} ${text}`)
-  const inner = (schema, item, key) => walk(schema, item, `${path}/${key}`, problems, model, depth + 1)
+  const inner = (schema, item, key) =>
+    walk(schema, item, `${path}/${key}`, problems, model, depth + 1)
   const matches = (schema) => {
     const found = []
     walk(schema, value, path, found, model, depth + 1)
@@ -37,7 +38,9 @@ function walk (given, value, path, problems, model, depth) {
     return
   }
   if ('const' in given && !equal(value, given.const)) say(`is not ${JSON.stringify(given.const)}`)
-  if (Array.isArray(given.enum) && !given.enum.some((item) => equal(value, item))) say(`is none of ${given.enum.map((item) => JSON.stringify(item)).join(', ')}`)
+  if (Array.isArray(given.enum) && !given.enum.some((item) => equal(value, item))) {
+    say(`is none of ${given.enum.map((item) => JSON.stringify(item)).join(', ')}`)
+  }
   if (typeof value === 'string') checkText(given, value, say)
   else if (typeof value === 'number') checkNumber(given, value, say)
   else if (Array.isArray(value)) checkList(given, value, say, inner, model, depth)
@@ -49,7 +52,9 @@ function checkText (schema, text, say) {
   const length = [...text].length
   if (length < schema.minLength) say(`is shorter than ${schema.minLength}`)
   if (length > schema.maxLength) say(`is longer than ${schema.maxLength}`)
-  if (typeof schema.pattern === 'string' && !matchesPattern(schema.pattern, text)) say(`does not match ${schema.pattern}`)
+  if (typeof schema.pattern === 'string' && !matchesPattern(schema.pattern, text)) {
+    say(`does not match ${schema.pattern}`)
+  }
 }
 
 function checkNumber (schema, number, say) {
@@ -57,38 +62,69 @@ function checkNumber (schema, number, say) {
   if (number > schema.maximum) say(`is more than ${schema.maximum}`)
   if (number <= schema.exclusiveMinimum) say(`is not more than ${schema.exclusiveMinimum}`)
   if (number >= schema.exclusiveMaximum) say(`is not less than ${schema.exclusiveMaximum}`)
-  if (schema.multipleOf > 0 && !Number.isInteger(number / schema.multipleOf)) say(`is no multiple of ${schema.multipleOf}`)
+  if (schema.multipleOf > 0 && !Number.isInteger(number / schema.multipleOf)) {
+    say(`is no multiple of ${schema.multipleOf}`)
+  }
 }
 
 function checkList (schema, list, say, inner, model, depth) {
   if (list.length < schema.minItems) say(`has fewer than ${schema.minItems} items`)
   if (list.length > schema.maxItems) say(`has more than ${schema.maxItems} items`)
-  if (schema.uniqueItems === true && list.some((item, i) => list.slice(0, i).some((other) => equal(item, other)))) say('has equal items')
+  if (
+    schema.uniqueItems === true &&
+    list.some((item, i) => list.slice(0, i).some((other) => equal(item, other)))
+  ) {
+    say('has equal items')
+  }
   const { items, additionalItems, contains } = schema
   list.forEach((item, i) => {
     const wanted = Array.isArray(items) ? items[i] ?? additionalItems : items
     if (wanted !== undefined) inner(wanted, item, i)
   })
-  if (contains !== undefined && !list.some((item) => fits(contains, item, model, depth))) say('has no item that is wanted')
+  if (contains !== undefined && !list.some((item) => fits(contains, item, model, depth))) {
+    say('has no item that is wanted')
+  }
 }
 
 function checkObject (schema, object, say, inner, model, depth) {
-  const { properties = {}, patternProperties = {}, additionalProperties, propertyNames, dependencies = {} } = schema
+  const {
+    properties = {},
+    patternProperties = {},
+    additionalProperties,
+    propertyNames,
+    dependencies = {}
+  } = schema
   const keys = Object.keys(object)
   for (const key of schema.required ?? []) if (!Object.hasOwn(object, key)) say(`lacks ${key}`)
   if (keys.length < schema.minProperties) say(`has fewer than ${schema.minProperties} fields`)
   if (keys.length > schema.maxProperties) say(`has more than ${schema.maxProperties} fields`)
   for (const key of keys) {
-    const patterns = Object.entries(patternProperties).filter(([pattern]) => matchesPattern(pattern, key))
+    const patterns = Object.entries(patternProperties).filter(([pattern]) =>
+      matchesPattern(pattern, key)
+    )
     if (Object.hasOwn(properties, key)) inner(properties[key], object[key], key)
     for (const [, wanted] of patterns) inner(wanted, object[key], key)
-    if (additionalProperties !== undefined && !Object.hasOwn(properties, key) && patterns.length === 0) inner(additionalProperties, object[key], key)
-    if (propertyNames !== undefined && !fits(propertyNames, key, model, depth)) say(`may not have the field ${key}`)
+    if (
+      additionalProperties !== undefined &&
+      !Object.hasOwn(properties, key) &&
+      patterns.length === 0
+    ) {
+      inner(additionalProperties, object[key], key)
+    }
+    if (propertyNames !== undefined && !fits(propertyNames, key, model, depth)) {
+      say(`may not have the field ${key}`)
+    }
   }
   for (const [key, wanted] of Object.entries(dependencies)) {
     if (!Object.hasOwn(object, key)) continue
-    if (Array.isArray(wanted)) for (const other of wanted) if (!Object.hasOwn(object, other)) say(`lacks ${other} beside ${key}`)
-    if (!Array.isArray(wanted) && !fits(wanted, object, model, depth)) say(`does not match what ${key} asks for`)
+    if (Array.isArray(wanted)) {
+      for (const other of wanted) {
+        if (!Object.hasOwn(object, other)) say(`lacks ${other} beside ${key}`)
+      }
+    }
+    if (!Array.isArray(wanted) && !fits(wanted, object, model, depth)) {
+      say(`does not match what ${key} asks for`)
+    }
   }
 }
 
@@ -149,8 +185,13 @@ function matchesPattern (pattern, text) {
 
 function equal (a, b) {
   if (a === b) return true
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]))
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]))
+  }
   if (!isObject(a) || !isObject(b)) return false
   const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]))
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]))
+  )
 }

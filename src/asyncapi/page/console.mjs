@@ -29,7 +29,14 @@ export class Console {
   #state = h('output.state', { 'data-state': 'closed' }, 'not connected')
   #connect = h('button.primary', { type: 'submit' }, 'Connect')
   #picker
-  #editor = h('textarea', { 'aria-label': 'Message', rows: '9', spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off' })
+  #editor = h('textarea', {
+    'aria-label': 'Message',
+    rows: '9',
+    spellcheck: 'false',
+    autocomplete: 'off',
+    autocapitalize: 'off'
+  })
+
   #verdict = h('p.verdict', { 'aria-live': 'polite' })
   #send = h('button.primary', { type: 'button', disabled: true, title: 'Ctrl + Enter' }, 'Send')
   #filled = 0
@@ -38,13 +45,31 @@ export class Console {
     this.#channel = channel
     this.#model = model
     this.#form = new Form(channel, model)
-    this.#picker = h('select', { 'aria-label': 'Message to send' }, channel.receive.map(({ key, name, title }) =>
-      h('option', { value: key }, title ? `${name} — ${title}` : name)))
-    this.element = h('section.console', { 'aria-label': 'Console' },
+    this.#picker = h(
+      'select',
+      { 'aria-label': 'Message to send' },
+      channel.receive.map(({ key, name, title }) =>
+        h('option', { value: key }, title ? `${name} — ${title}` : name)
+      )
+    )
+    this.element = h(
+      'section.console',
+      { 'aria-label': 'Console' },
       h('h2', {}, 'Console', this.#state),
-      h('form', { submit: (event) => { event.preventDefault(); this.#toggle() } }, this.#form.element, this.#connect),
+      h(
+        'form',
+        {
+          submit: (event) => {
+            event.preventDefault()
+            this.#toggle()
+          }
+        },
+        this.#form.element,
+        this.#connect
+      ),
       channel.receive.length > 0 && this.#composer(),
-      this.#log.element)
+      this.#log.element
+    )
     this.#fill()
   }
 
@@ -66,7 +91,14 @@ export class Console {
     })
     this.#send.addEventListener('click', () => this.#transmit())
     const again = h('button', { type: 'button', click: () => this.#fill() }, 'Fill in again')
-    return h('div.composer', {}, h('div.actions', {}, this.#picker, again), this.#editor, this.#verdict, this.#send)
+    return h(
+      'div.composer',
+      {},
+      h('div.actions', {}, this.#picker, again),
+      this.#editor,
+      this.#verdict,
+      this.#send
+    )
   }
 
   // ── the connection
@@ -92,21 +124,37 @@ export class Console {
     socket.addEventListener('open', () => {
       opened = true
       this.#setState('connected')
-      this.#note('connected', socket.protocol === '' ? url : `${url}\nsubprotocol ${socket.protocol}`)
+      this.#note(
+        'connected',
+        socket.protocol === '' ? url : `${url}\nsubprotocol ${socket.protocol}`
+      )
     })
     socket.addEventListener('message', ({ data }) => this.#receive(data))
     socket.addEventListener('close', ({ code, reason }) => {
       this.#socket = undefined
       this.#setState('closed')
-      if (opened) this.#note(`closed ${code} ${CLOSE_CODES[code] ?? ''}`.trim(), reason === '' ? undefined : reason)
-      else this.#note('not connected', 'The server refused the upgrade, or cannot be reached. Browsers do not say why: look at the parameters, the query and the security of the channel.')
+      if (opened) {
+        this.#note(
+          `closed ${code} ${CLOSE_CODES[code] ?? ''}`.trim(),
+          reason === '' ? undefined : reason
+        )
+      } else {
+        this.#note(
+          'not connected',
+          'The server refused the upgrade, or cannot be reached. Browsers do not say why: look at the parameters, the query and the security of the channel.'
+        )
+      }
     })
   }
 
   #setState (state) {
     this.#state.dataset.state = state
     this.#state.textContent = state === 'closed' ? 'not connected' : state
-    this.#connect.textContent = { closed: 'Connect', connecting: 'Cancel', connected: 'Disconnect' }[state]
+    this.#connect.textContent = {
+      closed: 'Connect',
+      connecting: 'Cancel',
+      connected: 'Disconnect'
+    }[state]
     this.#send.disabled = state !== 'connected'
     this.#form.setDisabled(state !== 'closed')
   }
@@ -122,8 +170,14 @@ export class Console {
       const message = parse(data)
       if (message === undefined) return { name: 'text', body: data }
       const known = this.#channel.send.filter(isJson)
-      const found = known.find(({ payload }) => check(payload, message.value, this.#model).length === 0)
-      return { name: found?.name ?? 'text', body: JSON.stringify(message.value, null, 2), warning: known.length > 0 && found === undefined && 'matches no message of the document' }
+      const found = known.find(
+        ({ payload }) => check(payload, message.value, this.#model).length === 0
+      )
+      return {
+        name: found?.name ?? 'text',
+        body: JSON.stringify(message.value, null, 2),
+        warning: known.length > 0 && found === undefined && 'matches no message of the document'
+      }
     })
   }
 
@@ -137,7 +191,9 @@ export class Console {
   #fill () {
     const message = this.#message
     if (message === undefined) return
-    const made = isJson(message) ? [{ payload: sample(message.payload, this.#model) }] : [{ payload: '' }]
+    const made = isJson(message)
+      ? [{ payload: sample(message.payload, this.#model) }]
+      : [{ payload: '' }]
     const choices = message.examples ?? made
     const { payload } = choices[this.#filled++ % choices.length]
     this.#editor.value = isJson(message) ? JSON.stringify(payload, null, 2) : String(payload)
@@ -156,7 +212,9 @@ export class Console {
   #problem () {
     const message = this.#message
     const text = this.#editor.value
-    if (isBinary(message)) return fromHex(text) === undefined ? 'is not an even number of hexadecimal digits' : undefined
+    if (isBinary(message)) {
+      return fromHex(text) === undefined ? 'is not an even number of hexadecimal digits' : undefined
+    }
     if (!isJson(message)) return check(message.payload, text, this.#model)[0]
     const parsed = parse(text)
     if (parsed === undefined) return 'is no JSON'
@@ -171,8 +229,16 @@ export class Console {
     const bytes = isBinary(message) ? fromHex(text) : undefined
     this.#socket.send(bytes ?? text)
     const parsed = bytes === undefined && isJson(message) ? parse(text) : undefined
-    const body = bytes === undefined ? (parsed === undefined ? text : JSON.stringify(parsed.value, null, 2)) : toHex(bytes.buffer)
-    this.#log.add('up', bytes?.length ?? new TextEncoder().encode(text).length, () => ({ name: message.name, body }))
+    const body =
+      bytes === undefined
+        ? parsed === undefined
+          ? text
+          : JSON.stringify(parsed.value, null, 2)
+        : toHex(bytes.buffer)
+    this.#log.add('up', bytes?.length ?? new TextEncoder().encode(text).length, () => ({
+      name: message.name,
+      body
+    }))
   }
 }
 
@@ -194,7 +260,9 @@ function parse (text) {
 
 function toHex (buffer) {
   const bytes = new Uint8Array(buffer)
-  const digits = Array.from(bytes.subarray(0, 4096), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
+  const digits = Array.from(bytes.subarray(0, 4096), (byte) =>
+    byte.toString(16).padStart(2, '0')
+  ).join(' ')
   return bytes.length > 4096 ? `${digits} … (${bytes.length} bytes)` : digits
 }
 

@@ -1,6 +1,6 @@
 /**
- * Makes an element: `h('a.link', { href: '#/' }, 'text', child)`. Functions become listeners; strings
- * become text, never markup.
+ * Makes an element: `h('a.link', { href: '#/' }, 'text', child)`. Functions become listeners;
+ * strings become text, never markup.
  */
 export function h (name, attributes = {}, ...children) {
   const [tag, ...classes] = name.split('.')
@@ -9,9 +9,15 @@ export function h (name, attributes = {}, ...children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(key, value)
     else if (value === true) element.setAttribute(key, '')
-    else if (value !== false && value !== undefined && value !== null) element.setAttribute(key, String(value))
+    else if (value !== false && value !== undefined && value !== null) {
+      element.setAttribute(key, String(value))
+    }
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false))
+  element.append(
+    ...children
+      .flat(Infinity)
+      .filter((child) => child !== undefined && child !== null && child !== false)
+  )
   return element
 }
 
@@ -22,13 +28,17 @@ export function prose (text) {
 }
 
 export function inline (text) {
-  return text.split(/(`[^`\n]+`)/).map((part) => /^`.+`$/.test(part) ? h('code', {}, part.slice(1, -1)) : part)
+  return text
+    .split(/(`[^`\n]+`)/)
+    .map((part) => (/^`.+`$/.test(part) ? h('code', {}, part.slice(1, -1)) : part))
 }
 
 /** A link where the address is one of the web, text where it is anything else. */
 export function outside (text, url) {
   const safe = typeof url === 'string' && /^https?:\/\//i.test(url)
-  return safe ? h('a', { href: url, rel: 'noreferrer noopener' }, text ?? url) : h('span', {}, text ?? url ?? '')
+  return safe
+    ? h('a', { href: url, rel: 'noreferrer noopener' }, text ?? url)
+    : h('span', {}, text ?? url ?? '')
 }
 
 export function link (text, ...path) {

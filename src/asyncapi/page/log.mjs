@@ -5,7 +5,10 @@ const MAX_TEXT = 20_000
 
 const ARROWS = { up: '↑', down: '↓', note: '•' }
 
-/** What went over a connection, newest last. Keeps the last 300 entries, and 20 000 characters of each. */
+/**
+ * What went over a connection, newest last. Keeps the last 300 entries, and 20 000 characters of
+ * each.
+ */
 export class Log {
   #list = h('ol.log', { 'aria-label': 'What was sent and received', tabindex: '0' })
   #count = h('span.quiet', { 'aria-live': 'polite' }, 'Nothing yet')
@@ -13,7 +16,17 @@ export class Log {
   #counts = { up: 0, down: 0, note: 0 }
 
   constructor () {
-    this.element = h('section.traffic', {}, h('div.actions', {}, this.#count, h('button', { type: 'button', click: () => this.clear() }, 'Clear')), this.#list)
+    this.element = h(
+      'section.traffic',
+      {},
+      h(
+        'div.actions',
+        {},
+        this.#count,
+        h('button', { type: 'button', click: () => this.clear() }, 'Clear')
+      ),
+      this.#list
+    )
   }
 
   /** `describe` is called only when the entry is shown: it gives the name and the body. */
@@ -45,15 +58,28 @@ export class Log {
 
 function show ({ direction, bytes, describe, at }) {
   const { name, body, warning } = describe()
-  const shown = body === undefined || body.length <= MAX_TEXT ? body : `${body.slice(0, MAX_TEXT)}… (${body.length} characters)`
-  return h('li', { 'data-direction': direction },
-    h('div.head', {},
+  const shown =
+    body === undefined || body.length <= MAX_TEXT
+      ? body
+      : `${body.slice(0, MAX_TEXT)}… (${body.length} characters)`
+  return h(
+    'li',
+    { 'data-direction': direction },
+    h(
+      'div.head',
+      {},
       h('time', { datetime: at.toISOString() }, timeOf(at)),
-      h('span.arrow', { title: { up: 'sent', down: 'received', note: 'connection' }[direction] }, ARROWS[direction]),
+      h(
+        'span.arrow',
+        { title: { up: 'sent', down: 'received', note: 'connection' }[direction] },
+        ARROWS[direction]
+      ),
       h('strong', {}, name),
-      bytes !== undefined && h('span.quiet', {}, `${bytes} B`)),
+      bytes !== undefined && h('span.quiet', {}, `${bytes} B`)
+    ),
     warning && h('p.warning', {}, warning),
-    shown !== undefined && h('pre', {}, shown))
+    shown !== undefined && h('pre', {}, shown)
+  )
 }
 
 function timeOf (date) {

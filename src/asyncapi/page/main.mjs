@@ -35,7 +35,10 @@ function showHash (model, views) {
     // Kept, so that a connection goes on while something else is read.
     if (!views.has(name)) views.set(name, channelView(channel, model))
     main.replaceChildren(views.get(name))
-    const target = message === undefined ? undefined : [...main.querySelectorAll('.message')].find(({ dataset }) => dataset.key === message)
+    const target =
+      message === undefined
+        ? undefined
+        : [...main.querySelectorAll('.message')].find(({ dataset }) => dataset.key === message)
     if (target !== undefined) {
       target.open = true
       views.get(name).dataset.tab = 'about'
@@ -50,33 +53,77 @@ function showHash (model, views) {
 
 function overview (model) {
   const { info, servers = {} } = model.document
-  return h('article', {},
+  return h(
+    'article',
+    {},
     h('h1', {}, info.title),
     prose(info.description),
-    h('p.quiet', {}, [
-      info.contact && outside(info.contact.name ?? info.contact.email, info.contact.url),
-      info.license && outside(info.license.name, info.license.url),
-      info.termsOfService && outside('Terms of service', info.termsOfService),
-      info.externalDocs && outside(info.externalDocs.description, info.externalDocs.url)
-    ].filter(Boolean).flatMap((part, i) => i > 0 ? [' · ', part] : [part])),
+    h(
+      'p.quiet',
+      {},
+      [
+        info.contact && outside(info.contact.name ?? info.contact.email, info.contact.url),
+        info.license && outside(info.license.name, info.license.url),
+        info.termsOfService && outside('Terms of service', info.termsOfService),
+        info.externalDocs && outside(info.externalDocs.description, info.externalDocs.url)
+      ]
+        .filter(Boolean)
+        .flatMap((part, i) => (i > 0 ? [' · ', part] : [part]))
+    ),
     h('h2', {}, 'Channels'),
     model.channels.length === 0 && h('p.quiet', {}, 'No websocket route is described.'),
-    h('div.cards', {}, model.channels.map((channel) => h('a.card', { href: hashOf('channels', channel.id) },
-      h('code', {}, channel.address),
-      channel.title && h('strong', {}, channel.title),
-      h('span.quiet', {}, `${channel.receive.length} from the client, ${channel.send.length} from the server`)))),
+    h(
+      'div.cards',
+      {},
+      model.channels.map((channel) =>
+        h(
+          'a.card',
+          { href: hashOf('channels', channel.id) },
+          h('code', {}, channel.address),
+          channel.title && h('strong', {}, channel.title),
+          h(
+            'span.quiet',
+            {},
+            `${channel.receive.length} from the client, ${channel.send.length} from the server`
+          )
+        )
+      )
+    ),
     Object.keys(servers).length > 0 && [
       h('h2', {}, 'Servers'),
-      Object.entries(servers).map(([name, { host, protocol, pathname = '', title, summary, description }]) => h('section', {},
-        h('h3', {}, title ?? name),
-        h('p', {}, h('code', {}, `${protocol}://${host}${pathname}`)),
-        prose(summary), prose(description)))
+      Object.entries(servers).map(
+        ([name, { host, protocol, pathname = '', title, summary, description }]) =>
+          h(
+            'section',
+            {},
+            h('h3', {}, title ?? name),
+            h('p', {}, h('code', {}, `${protocol}://${host}${pathname}`)),
+            prose(summary),
+            prose(description)
+          )
+      )
     ],
-    model.schemas.length > 0 && [h('h2', {}, 'Schemas'), h('ul.plain', {}, model.schemas.map(([name]) => h('li', {}, link(name, 'schemas', name))))])
+    model.schemas.length > 0 && [
+      h('h2', {}, 'Schemas'),
+      h(
+        'ul.plain',
+        {},
+        model.schemas.map(([name]) => h('li', {}, link(name, 'schemas', name)))
+      )
+    ]
+  )
 }
 
 function schemaView ([name, schema], model) {
-  return h('article', {}, h('p.quiet', {}, 'Schema'), h('h1', {}, name), showSchema(schema, model), h('h2', {}, 'As JSON'), h('pre', {}, JSON.stringify(schema, null, 2)))
+  return h(
+    'article',
+    {},
+    h('p.quiet', {}, 'Schema'),
+    h('h1', {}, name),
+    showSchema(schema, model),
+    h('h2', {}, 'As JSON'),
+    h('pre', {}, JSON.stringify(schema, null, 2))
+  )
 }
 
 // ── the menu
@@ -85,23 +132,47 @@ function listenToSearch (model) {
   const search = find('search')
   const entries = [
     ...model.channels.map((channel) => ({
-      text: [channel.address, channel.title, channel.description, ...(channel.tags ?? []).map(({ name }) => name)].join(' '),
-      element: h('div.group', {}, h('a.address', { href: hashOf('channels', channel.id) }, channel.address)),
+      text: [
+        channel.address,
+        channel.title,
+        channel.description,
+        ...(channel.tags ?? []).map(({ name }) => name)
+      ].join(' '),
+      element: h(
+        'div.group',
+        {},
+        h('a.address', { href: hashOf('channels', channel.id) }, channel.address)
+      ),
       children: [...channel.receive, ...channel.send].map((message) => ({
-        text: [message.name, message.title, message.description, ...fieldNames(message.payload, model)].join(' '),
-        element: h('a.entry', { href: hashOf('channels', channel.id, message.key), 'data-action': message.action, title: message.action === 'receive' ? 'from the client' : 'from the server' }, message.name)
+        text: [
+          message.name,
+          message.title,
+          message.description,
+          ...fieldNames(message.payload, model)
+        ].join(' '),
+        element: h(
+          'a.entry',
+          {
+            href: hashOf('channels', channel.id, message.key),
+            'data-action': message.action,
+            title: message.action === 'receive' ? 'from the client' : 'from the server'
+          },
+          message.name
+        )
       }))
     })),
     ...(model.schemas.length === 0
       ? []
-      : [{
-          text: '',
-          element: h('div.group', {}, h('span.address', {}, 'Schemas')),
-          children: model.schemas.map(([name, schema]) => ({
-            text: [name, ...fieldNames(schema, model)].join(' '),
-            element: h('a.entry', { href: hashOf('schemas', name) }, name)
-          }))
-        }])
+      : [
+          {
+            text: '',
+            element: h('div.group', {}, h('span.address', {}, 'Schemas')),
+            children: model.schemas.map(([name, schema]) => ({
+              text: [name, ...fieldNames(schema, model)].join(' '),
+              element: h('a.entry', { href: hashOf('schemas', name) }, name)
+            }))
+          }
+        ])
   ]
   const update = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean)
@@ -112,7 +183,9 @@ function listenToSearch (model) {
       if (!whole && found.length === 0 && words.length > 0) return []
       return [element, h('ul', {}, found.map((child) => h('li', {}, child.element)))]
     }))
-    if (find('results').childElementCount === 0) find('results').append(h('p.quiet', {}, 'Nothing found.'))
+    if (find('results').childElementCount === 0) {
+      find('results').append(h('p.quiet', {}, 'Nothing found.'))
+    }
     mark()
   }
   search.addEventListener('input', update)
@@ -136,7 +209,8 @@ function mark () {
 function listenToKeys () {
   const links = () => [...find('results').querySelectorAll('a')]
   addEventListener('keydown', (event) => {
-    const typing = event.target instanceof Element && event.target.matches('input, textarea, select')
+    const typing =
+      event.target instanceof Element && event.target.matches('input, textarea, select')
     if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault()
       openMenu()
@@ -178,4 +252,6 @@ function decodePart (part) {
   }
 }
 
-start().catch((error) => find('main').replaceChildren(h('p.warning', { role: 'alert' }, error.message)))
+start().catch((error) =>
+  find('main').replaceChildren(h('p.warning', { role: 'alert' }, error.message))
+)

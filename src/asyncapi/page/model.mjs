@@ -4,13 +4,26 @@ export class Model {
     this.document = document
     const operations = Object.values(document.operations ?? {})
     this.channels = Object.entries(document.channels ?? {}).map(([id, channel]) => {
-      const ofChannel = (action) => operations.filter((operation) => operation.action === action && nameOf(operation.channel) === id)
-      const messagesOf = (action) => ofChannel(action).flatMap(({ messages }) => messages.map((reference) => {
-        const key = nameOf(reference)
-        return { key, action, ...channel.messages[key] }
-      }))
+      const ofChannel = (action) =>
+        operations.filter(
+          (operation) => operation.action === action && nameOf(operation.channel) === id
+        )
+      const messagesOf = (action) =>
+        ofChannel(action).flatMap(({ messages }) =>
+          messages.map((reference) => {
+            const key = nameOf(reference)
+            return { key, action, ...channel.messages[key] }
+          })
+        )
       const [first] = operations.filter((operation) => nameOf(operation.channel) === id)
-      return { id, ...channel, receive: messagesOf('receive'), send: messagesOf('send'), security: first?.security ?? [], note: first?.description }
+      return {
+        id,
+        ...channel,
+        receive: messagesOf('receive'),
+        send: messagesOf('send'),
+        security: first?.security ?? [],
+        note: first?.description
+      }
     })
     this.schemas = Object.entries(document.components?.schemas ?? {})
   }
@@ -18,17 +31,29 @@ export class Model {
   /** The schema behind references, or the schema itself. */
   resolve (schema) {
     let current = schema
-    for (let i = 0; i < 100 && isObject(current) && typeof current.$ref === 'string'; i++) current = this.#at(current.$ref)
+    for (let i = 0; i < 100 && isObject(current) && typeof current.$ref === 'string'; i++) {
+      current = this.#at(current.$ref)
+    }
     return current ?? {}
   }
 
   resolveSecurity (scheme) {
-    return typeof scheme.$ref === 'string' ? { name: nameOf(scheme), ...this.#at(scheme.$ref) } : scheme
+    return typeof scheme.$ref === 'string'
+      ? { name: nameOf(scheme), ...this.#at(scheme.$ref) }
+      : scheme
   }
 
   #at (reference) {
-    return reference.replace(/^#\//, '').split('/').reduce((value, part) =>
-      isObject(value) && Object.hasOwn(value, unescape(part)) ? value[unescape(part)] : undefined, this.document)
+    return reference
+      .replace(/^#\//, '')
+      .split('/')
+      .reduce(
+        (value, part) =>
+          isObject(value) && Object.hasOwn(value, unescape(part))
+            ? value[unescape(part)]
+            : undefined,
+        this.document
+      )
   }
 }
 

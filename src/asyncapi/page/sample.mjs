@@ -14,7 +14,10 @@ const FORMATS = {
   ipv6: '2001:db8::1'
 }
 
-/** Makes a value that a schema takes, from its examples and defaults where it has some, as small as it may be. */
+/**
+ * Makes a value that a schema takes, from its examples and defaults where it has some, as small as
+ * it may be.
+ */
 export function sample (given, model, depth = 0) {
   const schema = model.resolve(given)
   if (!isObject(schema)) return null
@@ -25,9 +28,17 @@ export function sample (given, model, depth = 0) {
   const kinds = schema.anyOf ?? schema.oneOf
   if (Array.isArray(kinds)) {
     const kind = sample(simplest(kinds, model), model, depth + 1)
-    return isObject(kind) && schema.properties !== undefined ? { ...sampleObject(schema, model, depth), ...kind } : kind
+    return isObject(kind) && schema.properties !== undefined
+      ? { ...sampleObject(schema, model, depth), ...kind }
+      : kind
   }
-  if (Array.isArray(schema.allOf)) return sampleAll([{ ...schema, allOf: undefined }, ...schema.allOf.map((part) => model.resolve(part))], model, depth)
+  if (Array.isArray(schema.allOf)) {
+    return sampleAll(
+      [{ ...schema, allOf: undefined }, ...schema.allOf.map((part) => model.resolve(part))],
+      model,
+      depth
+    )
+  }
   switch (typeOf(schema)) {
     case 'object': return sampleObject(schema, model, depth)
     case 'array': return sampleList(schema, model, depth)
@@ -41,7 +52,9 @@ export function sample (given, model, depth = 0) {
 /** An object with the fields of all parts; or else what the last part says. */
 function sampleAll (parts, model, depth) {
   const typed = parts.filter((part) => typeOf(part) !== undefined)
-  if (!typed.every((part) => typeOf(part) === 'object')) return sample(typed.at(-1), model, depth + 1)
+  if (!typed.every((part) => typeOf(part) === 'object')) {
+    return sample(typed.at(-1), model, depth + 1)
+  }
   return sampleObject({
     properties: Object.assign({}, ...typed.map(({ properties }) => properties)),
     required: typed.flatMap(({ required = [] }) => required)
@@ -53,7 +66,11 @@ function simplest (kinds, model) {
   const weigh = (kind) => {
     const schema = model.resolve(kind)
     const type = typeOf(schema)
-    return type === 'null' ? 1 : type === 'object' || type === 'array' || schema.anyOf !== undefined ? 2 : 0
+    return type === 'null'
+      ? 1
+      : type === 'object' || type === 'array' || schema.anyOf !== undefined
+        ? 2
+        : 0
   }
   return [...kinds].sort((a, b) => weigh(a) - weigh(b))[0]
 }
@@ -67,18 +84,26 @@ function typeOf (schema) {
 
 /** The fields that it must have, and those with a value of their own. */
 function sampleObject ({ properties = {}, required = [] }, model, depth) {
-  const wanted = (key, property) => required.includes(key) ||
-    (isObject(property) && ('const' in property || 'default' in property || Array.isArray(property.examples)))
+  const wanted = (key, property) =>
+    required.includes(key) ||
+    (isObject(property) &&
+      ('const' in property || 'default' in property || Array.isArray(property.examples)))
   if (depth > MAX_DEPTH) return {}
   const own = Object.entries(properties).filter(([key, property]) => wanted(key, property))
-  return Object.fromEntries([...own, ...required.filter((key) => !Object.hasOwn(properties, key)).map((key) => [key, true])]
-    .map(([key, property]) => [key, sample(property, model, depth + 1)]))
+  return Object.fromEntries(
+    [
+      ...own,
+      ...required.filter((key) => !Object.hasOwn(properties, key)).map((key) => [key, true])
+    ].map(([key, property]) => [key, sample(property, model, depth + 1)])
+  )
 }
 
 function sampleList ({ items, minItems = 0 }, model, depth) {
   if (depth > MAX_DEPTH) return []
   const length = Math.min(Math.max(minItems, Array.isArray(items) ? items.length : 0), 20)
-  return Array.from({ length }, (_, i) => sample(Array.isArray(items) ? items[i] ?? true : items ?? true, model, depth + 1))
+  return Array.from({ length }, (_, i) =>
+    sample(Array.isArray(items) ? (items[i] ?? true) : (items ?? true), model, depth + 1)
+  )
 }
 
 function sampleText ({ format, minLength = 0, maxLength = Infinity }) {
@@ -87,11 +112,34 @@ function sampleText ({ format, minLength = 0, maxLength = Infinity }) {
   return text.padEnd(Math.min(minLength, 10_000), 'x').slice(0, maxLength)
 }
 
-function sampleNumber ({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf = 0 }) {
+function sampleNumber ({
+  type,
+  minimum,
+  maximum,
+  exclusiveMinimum,
+  exclusiveMaximum,
+  multipleOf = 0
+}) {
   const step = multipleOf > 0 ? multipleOf : 1
-  const low = minimum ?? (exclusiveMinimum === undefined ? undefined : exclusiveMinimum + (type === 'integer' ? step : step / 1000))
-  const high = maximum ?? (exclusiveMaximum === undefined ? undefined : exclusiveMaximum - (type === 'integer' ? step : step / 1000))
-  if (low !== undefined) return multipleOf > 0 ? Math.ceil(low / step) * step : type === 'integer' ? Math.ceil(low) : low
-  if (high !== undefined && high < 0) return multipleOf > 0 ? Math.floor(high / step) * step : type === 'integer' ? Math.floor(high) : high
+  const low =
+    minimum ??
+    (exclusiveMinimum === undefined
+      ? undefined
+      : exclusiveMinimum + (type === 'integer' ? step : step / 1000))
+  const high =
+    maximum ??
+    (exclusiveMaximum === undefined
+      ? undefined
+      : exclusiveMaximum - (type === 'integer' ? step : step / 1000))
+  if (low !== undefined) {
+    return multipleOf > 0 ? Math.ceil(low / step) * step : type === 'integer' ? Math.ceil(low) : low
+  }
+  if (high !== undefined && high < 0) {
+    return multipleOf > 0
+      ? Math.floor(high / step) * step
+      : type === 'integer'
+        ? Math.floor(high)
+        : high
+  }
   return 0
 }

@@ -10,13 +10,16 @@ export interface EngineHarness {
   /** Lets the broker stand still, its connections open, until `thawBroker`. */
   freezeBroker? (): void | Promise<void>
   thawBroker? (): void | Promise<void>
-  /** From when it resolves, the broker refuses publications and subscriptions of all topics but this one, also those in force. */
+  /**
+   * From when it resolves, the broker refuses publications and subscriptions of all topics but this
+   * one, also those in force.
+   */
   allowOnly? (topic: string): Promise<void>
   /** Undoes `allowOnly`. */
   allowAll? (): Promise<void>
   /**
-   * Forked from a file that calls `serveEngines` with what creates engines at the same broker: cases stop it with SIGSTOP and
-   * continue it. Who forked it kills it after the last case.
+   * Forked from a file that calls `serveEngines` with what creates engines at the same broker:
+   * cases stop it with SIGSTOP and continue it. Who forked it kills it after the last case.
    */
   readonly engineProcess?: ChildProcess
 }

@@ -9,8 +9,9 @@ import { stopCases } from './stop-cases.ts'
 import { subscriptionCases } from './subscription-cases.ts'
 
 /**
- * What every engine does, as named cases for any test framework, one at a time:
- * `for (const { name, run, ...it } of engineConformance) test(name, { skip: skipReason(it, harness) }, () => run(harness))`.
+ * What every engine does, as named cases for any test framework, one at a time: `for (const { name,
+ * run, ...it } of engineConformance) test(name, { skip: skipReason(it, harness) }, () =>
+ * run(harness))`.
  */
 export const engineConformance: readonly EngineCase[] = [
   ...deliveryCases,
@@ -24,7 +25,10 @@ export const engineConformance: readonly EngineCase[] = [
 ]
 
 /** Why a case cannot be run on this harness; false when it can. */
-export function skipReason ({ needs = [] }: Pick<EngineCase, 'needs'>, harness: EngineHarness): string | false {
+export function skipReason (
+  { needs = [] }: Pick<EngineCase, 'needs'>,
+  harness: EngineHarness
+): string | false {
   const missing = needs.filter((name) => harness[name] === undefined)
   return missing.length > 0 && `the harness has no ${missing.join(', no ')}`
 }

@@ -30,10 +30,15 @@ export class EngineNode implements EngineListener {
 
   /** The payloads on one topic, so far. */
   payloadsOn (topic: string): Uint8Array[] {
-    return this.received.filter((publication) => publication.topic === topic).map(({ payload }) => payload)
+    return this.received
+      .filter((publication) => publication.topic === topic)
+      .map(({ payload }) => payload)
   }
 
-  /** Resolves when it holds, looking whenever the engine has told something. Rejects when that takes too long. */
+  /**
+   * Resolves when it holds, looking whenever the engine has told something. Rejects when that takes
+   * too long.
+   */
   async until (condition: () => boolean, words: string): Promise<void> {
     if (condition()) return
     await withDeadline(words, new Promise<void>((resolve) => {
@@ -41,7 +46,10 @@ export class EngineNode implements EngineListener {
     }))
   }
 
-  /** Resolves at the first `up`. A `down` before it, of a broker that could not be reached at once, is forgotten. */
+  /**
+   * Resolves at the first `up`. A `down` before it, of a broker that could not be reached at once,
+   * is forgotten.
+   */
   async becomeUp (): Promise<void> {
     await this.until(() => this.turns.at(-1) === 'up', 'up')
     for (const told of [this.turns, this.reasons, this.silentMs]) told.length = 0
@@ -86,7 +94,11 @@ export class EngineNode implements EngineListener {
 }
 
 /** Starts so many engines, waits until all are up, and stops them in the end. */
-export async function withNodes (harness: EngineHarness, count: number, run: (...nodes: EngineNode[]) => Promise<void>): Promise<void> {
+export async function withNodes (
+  harness: EngineHarness,
+  count: number,
+  run: (...nodes: EngineNode[]) => Promise<void>
+): Promise<void> {
   const nodes: EngineNode[] = []
   try {
     while (nodes.length < count) nodes.push(new EngineNode(await harness.createEngine()))
@@ -102,7 +114,10 @@ export async function withNodes (harness: EngineHarness, count: number, run: (..
 export async function withDeadline<T> (words: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${DEADLINE_MS} ms passed while waiting for: ${words}`)), DEADLINE_MS)
+    timer = setTimeout(
+      () => reject(new Error(`${DEADLINE_MS} ms passed while waiting for: ${words}`)),
+      DEADLINE_MS
+    )
   })
   try {
     return await Promise.race([promise, late])

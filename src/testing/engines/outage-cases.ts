@@ -11,56 +11,94 @@ export const outageCases: readonly EngineCase[] = [
   {
     name: 'a broker that is killed and restarted is told as down and up, in turns, each time',
     needs: ['restartBroker'],
-    run: (harness) => withNodes(harness, 2, async (...nodes) => {
-      for (const i of countUp(RESTARTS)) {
-        await restart(harness)
-        for (const node of nodes) await node.until(() => node.turns.length > 2 + 2 * i && node.turns.at(-1) === 'up', 'down and up')
-      }
-      for (const { turns } of nodes) assert.deepEqual(turns, turns.map((_, i) => i % 2 === 0 ? 'up' : 'down'))
-    })
+    run: (harness) =>
+      withNodes(harness, 2, async (...nodes) => {
+        for (const i of countUp(RESTARTS)) {
+          await restart(harness)
+          for (const node of nodes) {
+            await node.until(
+              () => node.turns.length > 2 + 2 * i && node.turns.at(-1) === 'up',
+              'down and up'
+            )
+          }
+        }
+        for (const { turns } of nodes) {
+          assert.deepEqual(
+            turns,
+            turns.map((_, i) => (i % 2 === 0 ? 'up' : 'down'))
+          )
+        }
+      })
   },
   {
     name: 'while the broker is gone, subscribe, unsubscribe and publish reject',
     needs: ['restartBroker'],
-    run: (harness) => withNodes(harness, 1, async (node) => {
-      await node.engine.subscribe('topic')
-      let calls: Array<Promise<void>> = []
-      node.onTurn = (turn) => {
-        if (turn === 'down') calls = [node.engine.subscribe('other'), node.engine.unsubscribe('topic'), node.engine.publish('topic', encode([1]))]
-        for (const call of calls) call.catch(() => {})
-      }
-      await restart(harness)
-      await node.until(() => node.turns.length >= 3, 'down and up')
-      const settled = await withDeadline('what was asked for while the broker was gone', Promise.allSettled(calls))
-      assert.deepEqual(settled.map(({ status }) => status), ['rejected', 'rejected', 'rejected'])
-    })
+    run: (harness) =>
+      withNodes(harness, 1, async (node) => {
+        await node.engine.subscribe('topic')
+        let calls: Array<Promise<void>> = []
+        node.onTurn = (turn) => {
+          if (turn === 'down') {
+            calls = [
+              node.engine.subscribe('other'),
+              node.engine.unsubscribe('topic'),
+              node.engine.publish('topic', encode([1]))
+            ]
+          }
+          for (const call of calls) call.catch(() => {})
+        }
+        await restart(harness)
+        await node.until(() => node.turns.length >= 3, 'down and up')
+        const settled = await withDeadline(
+          'what was asked for while the broker was gone',
+          Promise.allSettled(calls)
+        )
+        assert.deepEqual(
+          settled.map(({ status }) => status),
+          ['rejected', 'rejected', 'rejected']
+        )
+      })
   },
   {
     name: 'what is under way when the broker goes is settled by down',
     needs: ['restartBroker', 'freezeBroker'],
-    run: async (harness) => withNodes(harness, 1, async (node) => {
-      await node.engine.subscribe('topic')
-      // Nothing is answered from here on, and whoever is killed while it stands still never answers.
-      await harness.freezeBroker?.()
-      const calls = [node.engine.subscribe('other'), node.engine.unsubscribe('topic'), node.engine.publish('topic', encode([1]))]
-      const settled = Promise.allSettled(calls)
-      await restart(harness)
-      await node.until(() => node.turns.length >= 2, 'down')
-      await withDeadline('what was under way', settled)
-    })
+    run: async (harness) =>
+      withNodes(harness, 1, async (node) => {
+        await node.engine.subscribe('topic')
+        // Nothing is answered from here on, and whoever is killed while it stands still never
+        // answers.
+        await harness.freezeBroker?.()
+        const calls = [
+          node.engine.subscribe('other'),
+          node.engine.unsubscribe('topic'),
+          node.engine.publish('topic', encode([1]))
+        ]
+        const settled = Promise.allSettled(calls)
+        await restart(harness)
+        await node.until(() => node.turns.length >= 2, 'down')
+        await withDeadline('what was under way', settled)
+      })
   },
   {
     name: 'after up nothing is subscribed but what is asked for anew',
     needs: ['restartBroker'],
-    run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
-      for (const topic of ['old', 'both']) await subscriber.engine.subscribe(topic)
-      await restart(harness)
-      for (const node of [publisher, subscriber]) await node.until(() => node.turns.length >= 3, 'down and up')
-      for (const topic of ['both', 'new']) await subscriber.engine.subscribe(topic)
-      for (const topic of ['old', 'both', 'new']) await publisher.engine.publish(topic, encode([1]))
-      await subscriber.until(() => subscriber.payloadsOn('new').length > 0, 'a publication on the new topic')
-      assert.deepEqual(subscriber.received.map(({ topic }) => topic).sort(), ['both', 'new'])
-    })
+    run: (harness) =>
+      withNodes(harness, 2, async (publisher, subscriber) => {
+        for (const topic of ['old', 'both']) await subscriber.engine.subscribe(topic)
+        await restart(harness)
+        for (const node of [publisher, subscriber]) {
+          await node.until(() => node.turns.length >= 3, 'down and up')
+        }
+        for (const topic of ['both', 'new']) await subscriber.engine.subscribe(topic)
+        for (const topic of ['old', 'both', 'new']) {
+          await publisher.engine.publish(topic, encode([1]))
+        }
+        await subscriber.until(
+          () => subscriber.payloadsOn('new').length > 0,
+          'a publication on the new topic'
+        )
+        assert.deepEqual(subscriber.received.map(({ topic }) => topic).sort(), ['both', 'new'])
+      })
   },
   {
     name: 'of publications that go on through a restart each comes at most once and in order, and all come after both are up again',
@@ -85,7 +123,12 @@ async function runThroughRestarts (harness: EngineHarness): Promise<void> {
     const restarts = (async () => {
       for (const i of countUp(RESTARTS)) {
         await restart(harness)
-        for (const node of [publisher, subscriber]) await node.until(() => node.turns.length > 2 + 2 * i && node.turns.at(-1) === 'up', 'down and up')
+        for (const node of [publisher, subscriber]) {
+          await node.until(
+            () => node.turns.length > 2 + 2 * i && node.turns.at(-1) === 'up',
+            'down and up'
+          )
+        }
       }
     })().finally(() => over.abort())
     while (!over.signal.aborted) {
@@ -96,7 +139,10 @@ async function runThroughRestarts (harness: EngineHarness): Promise<void> {
     await withDeadline('subscribe', wanted)
     const firstAfter = next
     await Promise.all(countUp(100).map(publishNext))
-    await subscriber.until(() => subscriber.received.length > 0 && last(subscriber) === next - 1, 'the last publication')
+    await subscriber.until(
+      () => subscriber.received.length > 0 && last(subscriber) === next - 1,
+      'the last publication'
+    )
     const came = subscriber.received.map(({ payload }) => decode(payload)[0] as number)
     assert.deepEqual(came, [...new Set(came)].sort((a, b) => a - b), 'at most once and in order')
     assert.deepEqual(came.filter((i) => i >= firstAfter), countUp(100).map((i) => i + firstAfter))
@@ -109,5 +155,8 @@ function last ({ received }: EngineNode): number | undefined {
 }
 
 async function restart (harness: EngineHarness): Promise<void> {
-  await withDeadline('restartBroker', harness.restartBroker?.() ?? Promise.reject(new Error('the harness has no restartBroker')))
+  await withDeadline(
+    'restartBroker',
+    harness.restartBroker?.() ?? Promise.reject(new Error('the harness has no restartBroker'))
+  )
 }

@@ -17,19 +17,31 @@ type Message = { readonly engine: number } & (
   | { readonly type: 'receive', readonly topic: string, readonly payload: string }
   | { readonly type: 'up' }
   | { readonly type: 'down', readonly reason: string, readonly silentMs: number | undefined }
-  | { readonly type: 'dropped', readonly topic: string, readonly reason: string, readonly silentMs: number | undefined }
+  | {
+    readonly type: 'dropped'
+    readonly topic: string
+    readonly reason: string
+    readonly silentMs: number | undefined
+  }
 )
 
 let engines = 0
 
-/** An engine that lives in another process, one that `serveEngines` was called in, and can stand still there. */
+/**
+ * An engine that lives in another process, one that `serveEngines` was called in, and can stand
+ * still there.
+ */
 export class RemoteEngine implements Engine {
   readonly name = 'remote'
   /** What every engine takes: it is not asked. */
   readonly maxPayloadBytes = 256 * 1024
   readonly #process: ChildProcess
   readonly #engine = engines++
-  readonly #calls = new Map<number, { readonly resolve: () => void, readonly reject: (error: Error) => void }>()
+  readonly #calls = new Map<
+    number,
+    { readonly resolve: () => void, readonly reject: (error: Error) => void }
+  >()
+
   #called = 0
 
   constructor (process: ChildProcess) {
@@ -37,8 +49,14 @@ export class RemoteEngine implements Engine {
   }
 
   async start (listener: EngineListener): Promise<void> {
-    const take = (message: Message): void => { if (message.engine === this.#engine) this.#take(message, listener) }
-    const exit = (): void => { for (const { reject } of this.#calls.values()) reject(new Error('the engine\'s process has ended')) }
+    const take = (message: Message): void => {
+      if (message.engine === this.#engine) this.#take(message, listener)
+    }
+    const exit = (): void => {
+      for (const { reject } of this.#calls.values()) {
+        reject(new Error("the engine's process has ended"))
+      }
+    }
     this.#process.on('message', take).on('exit', exit)
     this.#hangUp = () => { this.#process.off('message', take).off('exit', exit) }
     await this.#call('start')
@@ -101,22 +119,36 @@ export class RemoteEngine implements Engine {
 }
 
 /**
- * For the file that `engineProcess` of the harness is forked from: lets the suite create engines in this process, and use them
- * one after the other. The process exits when the one that forked it is gone.
+ * For the file that `engineProcess` of the harness is forked from: lets the suite create engines in
+ * this process, and use them one after the other. The process exits when the one that forked it is
+ * gone.
  */
 export function serveEngines (createEngine: () => Engine | Promise<Engine>): void {
-  assert.ok(process.send !== undefined, 'serveEngines is for a process that was started by `fork` of node:child_process')
+  assert.ok(
+    process.send !== undefined,
+    'serveEngines is for a process that was started by `fork` of node:child_process'
+  )
   const served = new Map<number, Engine>()
   process.on('message', (call: Call) => {
     const { engine } = call
-    const answer = (error?: unknown): void => tell({ type: 'answer', engine, call: call.call, ...(error === undefined ? {} : { error: String(error) }) })
+    const answer = (error?: unknown): void =>
+      tell({
+        type: 'answer',
+        engine,
+        call: call.call,
+        ...(error === undefined ? {} : { error: String(error) })
+      })
     handleCall(served, call, createEngine).then(() => answer(), answer)
   })
   process.once('disconnect', () => process.exit())
 }
 
 /** Not a turn later than it came: calls are made in the order in which they were sent. */
-async function handleCall (served: Map<number, Engine>, { engine: number, method, topic, payload }: Call, createEngine: () => Engine | Promise<Engine>): Promise<void> {
+async function handleCall (
+  served: Map<number, Engine>,
+  { engine: number, method, topic, payload }: Call,
+  createEngine: () => Engine | Promise<Engine>
+): Promise<void> {
   const engine = served.get(number)
   switch (method) {
     case 'start': {
@@ -133,10 +165,12 @@ async function handleCall (served: Map<number, Engine>, { engine: number, method
 
 function teller (engine: number): EngineListener {
   return {
-    receive: (topic, payload) => tell({ type: 'receive', engine, topic, payload: Buffer.from(payload).toString('base64') }),
+    receive: (topic, payload) =>
+      tell({ type: 'receive', engine, topic, payload: Buffer.from(payload).toString('base64') }),
     up: () => tell({ type: 'up', engine }),
     down: (reason, silentMs) => tell({ type: 'down', engine, reason: String(reason), silentMs }),
-    dropped: (topic, reason, silentMs) => tell({ type: 'dropped', engine, topic, reason: String(reason), silentMs })
+    dropped: (topic, reason, silentMs) =>
+      tell({ type: 'dropped', engine, topic, reason: String(reason), silentMs })
   }
 }
 

@@ -14,28 +14,48 @@ export const silenceCases: readonly EngineCase[] = [
   {
     name: 'a broker that stands still is told as down within 10 s, with the time that it was silent for, and as up when it goes on',
     needs: ['freezeBroker', 'thawBroker'],
-    run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
-      await subscriber.engine.subscribe(TOPIC)
-      await harness.freezeBroker?.()
-      const frozenAt = performance.now()
-      const silences: number[] = []
-      for (const node of [publisher, subscriber]) node.onTurn = (turn) => { if (turn === 'down') silences.push(performance.now() - frozenAt) }
-      const published = Promise.allSettled([publisher.engine.publish(TOPIC, encode([1]))])
-      try {
-        for (const node of [publisher, subscriber]) await node.until(() => node.turns.length > 1, 'down')
-        assert.ok(Math.max(...silences) <= NOTICED_MS, `told after ${silences.map(Math.round).join(' and ')} ms`)
-        for (const { silentMs: [ms = 0] } of [publisher, subscriber]) {
-          assert.ok(ms >= Math.min(...silences) - TOLERANCE_MS, `silent for ${ms} ms, after ${silences.map(Math.round).join(' and ')} ms`)
+    run: (harness) =>
+      withNodes(harness, 2, async (publisher, subscriber) => {
+        await subscriber.engine.subscribe(TOPIC)
+        await harness.freezeBroker?.()
+        const frozenAt = performance.now()
+        const silences: number[] = []
+        for (const node of [publisher, subscriber]) {
+          node.onTurn = (turn) => {
+            if (turn === 'down') silences.push(performance.now() - frozenAt)
+          }
         }
-        assert.equal((await withDeadline('publish', published))[0]?.status, 'rejected')
-      } finally {
-        await harness.thawBroker?.()
-      }
-      for (const node of [publisher, subscriber]) await node.until(() => node.turns.at(-1) === 'up', 'up')
-      await subscriber.engine.subscribe(TOPIC)
-      await publisher.engine.publish(TOPIC, encode([2]))
-      await subscriber.until(() => subscriber.received.length > 0, 'a publication')
-      assert.deepEqual(subscriber.received.map(({ payload }) => decode(payload)), [[2]])
-    })
+        const published = Promise.allSettled([publisher.engine.publish(TOPIC, encode([1]))])
+        try {
+          for (const node of [publisher, subscriber]) {
+            await node.until(() => node.turns.length > 1, 'down')
+          }
+          assert.ok(
+            Math.max(...silences) <= NOTICED_MS,
+            `told after ${silences.map(Math.round).join(' and ')} ms`
+          )
+          for (const {
+            silentMs: [ms = 0]
+          } of [publisher, subscriber]) {
+            assert.ok(
+              ms >= Math.min(...silences) - TOLERANCE_MS,
+              `silent for ${ms} ms, after ${silences.map(Math.round).join(' and ')} ms`
+            )
+          }
+          assert.equal((await withDeadline('publish', published))[0]?.status, 'rejected')
+        } finally {
+          await harness.thawBroker?.()
+        }
+        for (const node of [publisher, subscriber]) {
+          await node.until(() => node.turns.at(-1) === 'up', 'up')
+        }
+        await subscriber.engine.subscribe(TOPIC)
+        await publisher.engine.publish(TOPIC, encode([2]))
+        await subscriber.until(() => subscriber.received.length > 0, 'a publication')
+        assert.deepEqual(
+          subscriber.received.map(({ payload }) => decode(payload)),
+          [[2]]
+        )
+      })
   }
 ]

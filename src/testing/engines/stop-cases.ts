@@ -19,7 +19,11 @@ export const stopCases: readonly EngineCase[] = [
   {
     name: 'stop settles what is under way, and the listener is told nothing after it',
     run: (harness) => withNodes(harness, 3, async (publisher, subscriber, witness) => {
-      await Promise.all([subscriber.engine.subscribe('stopped'), subscriber.engine.subscribe('ended'), witness.engine.subscribe('stopped')])
+      await Promise.all([
+        subscriber.engine.subscribe('stopped'),
+        subscriber.engine.subscribe('ended'),
+        witness.engine.subscribe('stopped')
+      ])
       const noise = countUp(200).map((i) => publisher.engine.publish('stopped', encode([i])))
       const calls = [
         ...countUp(20).map((i) => subscriber.engine.subscribe(`more ${i}`)),
@@ -31,7 +35,10 @@ export const stopCases: readonly EngineCase[] = [
       await withDeadline('what was under way', Promise.allSettled(calls))
       await Promise.all(noise)
       await publisher.engine.publish('stopped', encode([-1]))
-      await witness.until(() => witness.received.some(({ payload }) => Buffer.from(encode([-1])).equals(payload)), 'the last publication')
+      await witness.until(
+        () => witness.received.some(({ payload }) => Buffer.from(encode([-1])).equals(payload)),
+        'the last publication'
+      )
       assert.deepEqual([subscriber.received.length, subscriber.turns.length], told)
     })
   },
@@ -65,7 +72,11 @@ export const stopCases: readonly EngineCase[] = [
           const { engine } = node
           await engine.subscribe('frozen')
           await harness.freezeBroker?.()
-          const calls = [engine.subscribe('other'), engine.unsubscribe('frozen'), engine.publish('frozen', encode([1]))]
+          const calls = [
+            engine.subscribe('other'),
+            engine.unsubscribe('frozen'),
+            engine.publish('frozen', encode([1]))
+          ]
           await node.stop()
           await withDeadline('what was under way', Promise.allSettled(calls))
         })

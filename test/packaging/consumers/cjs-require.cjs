@@ -8,7 +8,12 @@ async function main () {
   const app = Fastify()
   await app.register(websock, { maxMessageBytes: 1024 })
   app.get('/echo', {
-    schema: { websocket: { receive: /** @type {websock.TypeToken<string>} */ (websock.typed()), send: /** @type {websock.TypeToken<string>} */ (websock.typed()) } },
+    schema: {
+      websocket: {
+        receive: /** @type {websock.TypeToken<string>} */ (websock.typed()),
+        send: /** @type {websock.TypeToken<string>} */ (websock.typed())
+      }
+    },
     websocketHandler: {
       handleIn (message, _state, ws) {
         // @ts-expect-error -- only strings may be pushed

@@ -4,7 +4,12 @@ import { asyncapi, type AsyncApiDocument } from 'fastify-websock/asyncapi'
 import { natsEngine, type NatsConnection } from 'fastify-websock/nats'
 import { redisEngine, type IoredisClient, type NodeRedisClient } from 'fastify-websock/redis'
 import { connect, drive } from 'fastify-websock/testing'
-import { engineConformance, MemoryNetwork, skipReason, type EngineHarness } from 'fastify-websock/testing/engines'
+import {
+  engineConformance,
+  MemoryNetwork,
+  skipReason,
+  type EngineHarness
+} from 'fastify-websock/testing/engines'
 import { exchange } from './exchange.cjs'
 
 const network = new MemoryNetwork()
@@ -29,10 +34,15 @@ void (() => natsEngine({}) satisfies Engine)
 void (undefined as NatsConnection | undefined)
 app.addHook('onReady', async () => {
   const document: AsyncApiDocument = app.asyncapi()
-  if (document.channels['echo'] === undefined || !app.asyncapi({ yaml: true }).startsWith('asyncapi: ')) throw new Error('the document is not whole')
+  if (
+    document.channels['echo'] === undefined
+    || !app.asyncapi({ yaml: true }).startsWith('asyncapi: ')
+  )
+    throw new Error('the document is not whole')
 })
 const driven = await drive({ websocketHandler: { handleIn: () => {} } }, { codec: 'raw' })
 await driven.app.close()
-if (typeof connect !== 'function' || driven.end?.type !== 'shutdown') throw new Error('the test kit is not whole')
+if (typeof connect !== 'function' || driven.end?.type !== 'shutdown')
+  throw new Error('the test kit is not whole')
 if (runnable.length < 10) throw new Error('the suite is not whole')
 await exchange(app)

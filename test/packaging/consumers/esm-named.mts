@@ -1,5 +1,13 @@
 import Fastify from 'fastify'
-import { closeCodes, defineWebsocketRoute, pingFrame, typed, websock, withTypeProvider, type WebsocketHandler } from 'fastify-websock'
+import {
+  closeCodes,
+  defineWebsocketRoute,
+  pingFrame,
+  typed,
+  websock,
+  withTypeProvider,
+  type WebsocketHandler
+} from 'fastify-websock'
 import { exchange } from './exchange.cjs'
 
 const app = Fastify()
@@ -19,8 +27,16 @@ app.get('/echo', {
 })
 // @ts-expect-error -- an address is a string
 void (() => app.websock.ref(1))
-const handler: WebsocketHandler<{ Send: string, State: number }> = { init: (_args, ws) => ws.push([pingFrame('x'), 'y'], 1) }
-app.get('/module', defineWebsocketRoute({ schema: {}, websocketHandler: { handleIn: (_message, _state, ws) => ws.push('raw') } }))
+const handler: WebsocketHandler<{ Send: string; State: number }> = {
+  init: (_args, ws) => ws.push([pingFrame('x'), 'y'], 1)
+}
+app.get(
+  '/module',
+  defineWebsocketRoute({
+    schema: {},
+    websocketHandler: { handleIn: (_message, _state, ws) => ws.push('raw') }
+  })
+)
 void handler
 void withTypeProvider
 await exchange(app)

@@ -22,6 +22,7 @@ app.get('/echo', {
 })
 // @ts-expect-error -- an address is a string
 void (() => app.websock.ref(1))
-void (undefined as WebsocketHandlerObject<unknown, unknown, unknown, string, string, unknown, undefined> | undefined)
+void (undefined as
+  WebsocketHandlerObject<unknown, unknown, unknown, string, string, unknown, undefined> | undefined)
 void reasons
 await exchange(app)
