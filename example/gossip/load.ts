@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
 import type { KnownGame } from './known-games.ts'
-import type { ToGame } from './messages.ts'
+import type { ToGame } from './protocol.ts'
 
 const {
   values: { games: GAMES, perSecond: PER_SECOND, seconds: SECONDS }
@@ -69,7 +69,7 @@ class Load {
     )
   }
 
-  async #join (url: string, { client_id, client_secret }: KnownGame, game: number): Promise<void> {
+  async #join (url: string, known: KnownGame, game: number): Promise<void> {
     const socket = this.#sockets[game] = new WebSocket(url)
     await once(socket, 'open')
     const online = new Promise<void>((resolve) =>
@@ -79,8 +79,8 @@ class Load {
     )
     socket.on('close', () => { this.closed++ })
     const payload = {
-      client_id,
-      client_secret,
+      client_id: known.client_id,
+      client_secret: known.client_secret,
       supports: ['channels', 'players', 'tells', 'games'],
       channels: this.channelsOf(game),
       players,
@@ -97,7 +97,7 @@ class Load {
       socket.send(JSON.stringify({ event: 'heartbeat', payload: { players } }))
       online()
     } else if (message.event === 'channels/broadcast') {
-      const number = parseInt(message.payload.message)
+      const number = parseInt(message.payload?.message ?? '')
       this.arrived[number] = (this.arrived[number] ?? 0) + 1
       if (this.latencies.length < 1e7) {
         this.latencies.push(performance.now() - (this.sentAt[number] ?? NaN))
