@@ -173,7 +173,7 @@ void t.test('33 games with lists of 243 KB close nobody, on one node and on two'
   }
   await network.settle()
   for (const node of network.nodes as any[]) {
-    const asking = await joinAs(t, node.url, games[node === network.nodes[0] ? 33 : 34], {
+    const asking = await joinAs(t, node.url, games[node === network.nodes[0] ? 33 : 34]!, {
       ...ALL,
       players: ['Al']
     })
@@ -206,7 +206,7 @@ void t.test('a list that there is no room for fails for who asked, and for nobod
   }
   t.match(refused?.answer, { event: 'authenticate', status: 'failure', error: ERROR })
   t.same(await refused?.client.closed, { code: 4000, reason: 'goodbye' })
-  const asking = await joinAs(t, server.url, games[89], { supports: ['channels', 'players'] })
+  const asking = await joinAs(t, server.url, games[89]!, { supports: ['channels', 'players'] })
   const { short_name: game } = refused!.game
   t.match(await ask(asking, 'players/status', { game }), { error: 'unknown game' }, 'never online')
 
