@@ -30,9 +30,9 @@ export type Messages<Send> =
   | (Send extends readonly unknown[] ? never : Send)
   | PingOf<Send>
 
-// TypeScript compares a wrong message with the oldest type of that union: generic, this one is
-// younger than Send. eslint-disable-next-line @typescript-eslint/no-unused-vars -- that it is there
-// is enough
+// TypeScript reports a wrong message against the oldest type of that union. Because this one is
+// generic, it is younger than Send.
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- see above
 interface PingOf<Send> extends PingFrame {}
 
 /** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */

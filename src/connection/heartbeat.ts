@@ -49,7 +49,10 @@ export class Pulse {
  * however long, the bytes that came meanwhile are read first, and no peer is judged by a silence
  * that was ours, nor by one that nobody has looked at.
  */
-export function startHeartbeat (periodMs: number, connections: () => Iterable<Beating>): () => void {
+export function startHeartbeat (
+  periodMs: number,
+  connections: () => Iterable<Beating>
+): () => void {
   let due: NodeJS.Immediate | undefined
   const timer = setInterval(() => {
     // Whole ms, because V8 keeps a fraction in an object of its own, two for each connection;

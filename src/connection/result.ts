@@ -54,9 +54,8 @@ export function stop<State> (
  * nothing to do.
  */
 export function checkResult (value: unknown): Result<unknown> | undefined {
-  if (value === undefined || value instanceof Ok || value instanceof Push || value instanceof Stop) {
-    return value
-  }
+  if (value === undefined || value instanceof Ok) return value
+  if (value instanceof Push || value instanceof Stop) return value
   throw new FST_WEBSOCK_INVALID_RESULT(describe(value))
 }
 

@@ -120,7 +120,11 @@ export class WebsocketRoute {
     }
   }
 
-  #check (request: FastifyRequest, reply: FastifyReply, done: (error?: FastifyError) => void): void {
+  #check (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: (error?: FastifyError) => void
+  ): void {
     const upgrade = this.#host.gate.find(request.raw)
     if (upgrade === undefined) {
       if (this.#handler !== undefined) done()

@@ -129,8 +129,9 @@ export class Upgrade implements TurnTask {
   /** A route may give its hooks more time than the plugin does, or less: then counted from now. */
   setTimeouts (timeouts: UpgradeTimeouts): void {
     if (this.#over) return
-    if (this.#timer !== undefined && timeouts.upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
-      this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
+    const { upgradeTimeoutMs } = timeouts
+    if (this.#timer !== undefined && upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
+      this.#restart(this.#timeOut, upgradeTimeoutMs)
     }
     this.#timeouts = timeouts
   }
