@@ -36,7 +36,7 @@ export type { Timer as WebsocketTimer } from './connection/timers.ts'
 export type { TypeToken } from './messages/typed.ts'
 export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
 export type { CheckOrigin } from './upgrade/origin.ts'
-export type { ConnectionKey } from './plugin/residents.ts'
+export type { ConnectionKey } from './plugin/connection-registry.ts'
 export type {
   ContractOf,
   DefinedWebsocketRoute,

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as later } from 'node:timers/promises'
 import type { DrainOptions } from './options.ts'
-import type { Residents } from './residents.ts'
+import type { ConnectionRegistry } from './connection-registry.ts'
 
 /**
  * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and
@@ -11,15 +11,15 @@ import type { Residents } from './residents.ts'
  * twice).
  */
 export async function drain (
-  residents: Residents,
+  registry: ConnectionRegistry,
   { batchSize, batchIntervalMs, timeoutMs }: Required<DrainOptions>,
   code: number
 ): Promise<number> {
-  residents.startDraining()
+  registry.startDraining()
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), timeoutMs)
-  const gone = residents.empty().then(() => over.abort())
-  const connections = [...residents.values()]
+  const gone = registry.empty().then(() => over.abort())
+  const connections = [...registry.values()]
   const told = connections.filter((connection) =>
     connection.announce({ type: 'drain', info: { timeoutMs } })
   )
@@ -32,7 +32,7 @@ export async function drain (
   }
   await waitUnless(over.signal)
   clearTimeout(timer)
-  const left = [...residents.values()]
+  const left = [...registry.values()]
   for (const connection of left) connection.cut()
   await gone
   return left.length

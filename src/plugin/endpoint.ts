@@ -23,7 +23,7 @@ export function buildEndpoint (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>,
+  { registry, topics, sharing }: Pick<Host, 'registry' | 'topics' | 'sharing'>,
   compilerOptions: CompilerOptions
 ): Endpoint {
   const { name, options } = route
@@ -62,8 +62,8 @@ export function buildEndpoint (
     checkInfo,
     topics,
     sharing,
-    onSocketClosed: (connection) => residents.socketClosed(connection),
-    onGone: (connection) => residents.moveOut(connection)
+    onSocketClosed: (connection) => registry.socketClosed(connection),
+    onGone: (connection) => registry.delete(connection)
   }
 }
 

@@ -28,7 +28,7 @@ import {
   type ResolvedOptions,
   type WebsockOptions
 } from './options.ts'
-import { Residents } from './residents.ts'
+import { ConnectionRegistry } from './connection-registry.ts'
 import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
@@ -36,7 +36,7 @@ import type {} from './types.ts'
 /** What the other entries look at. */
 export interface Inside {
   readonly loop: EventLoop
-  readonly residents: Residents
+  readonly registry: ConnectionRegistry
   readonly mounts: RouteMounts
 }
 
@@ -55,7 +55,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const options = resolvePluginOptions(given)
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
-  const residents = new Residents(options)
+  const registry = new ConnectionRegistry(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, guardRoutes(instance))
   const gate = new Gate(instance.server, options, loop, (request) =>
@@ -65,15 +65,15 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<PreparedMessage>({
     node,
-    find: (address) => residents.get(address),
+    find: (address) => registry.get(address),
     engine: options.engine,
     log: instance.log
   })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
-  const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
+  const host: Host = { gate, registry, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
   const mounts = new RouteMounts(options, host)
-  servers.set(instance.server, { loop, residents, mounts })
+  servers.set(instance.server, { loop, registry, mounts })
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and
   // hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { mounts.before(this, route) })
@@ -87,7 +87,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     routes.build()
     mounts.compile()
     const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
-    if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())
+    if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => registry.values())
     await topics.start()
   })
   instance.addHook('onClose', async () => stopHeartbeat())
@@ -101,14 +101,14 @@ export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside
 function decorate (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, residents, topics }: Host
+  { gate, registry, topics }: Host
 ): void {
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, topics)
     },
-    connections: new WebsocketConnections(residents),
+    connections: new WebsocketConnections(registry),
     subscribe: (topic, listener) => topics.listen(nameOfTopic(topic), listener),
     unsubscribe: (topic, listener) => topics.unlisten(nameOfTopic(topic), listener),
     subscriptionReady: (topic) => topics.subscriptionReady(nameOfTopic(topic)),
@@ -124,13 +124,13 @@ function decorate (
     broadcast: (topic, message, { except } = {}) =>
       topics.broadcast(nameOfTopic(topic), message, { except: idOf(except) }),
     drain: (given = {}) =>
-      drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
+      drain(registry, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
       const headers = gate.headersOf(request.raw)
       return (
         (await checkHandshake(request, headers, own)) ??
-        admissionRefusal(request, headers, own, residents) ??
+        admissionRefusal(request, headers, own, registry) ??
         null
       )
     }
@@ -192,13 +192,13 @@ async function registerWebsocketPlugin (
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, residents, topics }: Host
+  { gate, registry, topics }: Host
 ): Promise<void> {
   const { shutdownCode } = options
-  residents.startDraining()
+  registry.startDraining()
   gate.close()
   for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
-  await drain(residents, options.drain, shutdownCode)
+  await drain(registry, options.drain, shutdownCode)
   await topics.stop()
 }
 

@@ -18,14 +18,14 @@ import type { Gate } from '../upgrade/gate.ts'
 import { hasOwnHandler } from './guard.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { Residents } from './residents.ts'
+import type { ConnectionRegistry } from './connection-registry.ts'
 import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switching-protocols.ts'
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
 export interface Host {
   readonly gate: Gate
-  readonly residents: Residents
+  readonly registry: ConnectionRegistry
   readonly topics: PubSub<PreparedMessage>
   readonly sharing: WriteSharing
   readonly nextId: () => string
@@ -106,7 +106,7 @@ export class WebsocketRoute {
         request,
         upgrade.headers,
         websocket.options,
-        websocket.#host.residents
+        websocket.#host.registry
       )
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
       // `attachValidation` leaves it to the handler.
@@ -156,7 +156,7 @@ export class WebsocketRoute {
     try {
       // Once more: onSend hooks may have taken their time.
       refusal =
-        admissionRefusal(request, upgrade.headers, this.options, this.#host.residents) ??
+        admissionRefusal(request, upgrade.headers, this.options, this.#host.registry) ??
         this.#switch(upgrade, request, reply)
     } catch (error) {
       return done(error as Error)
@@ -171,7 +171,7 @@ export class WebsocketRoute {
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
     const headerLines = toHeaderLines(reply)
-    const key = this.#host.residents.keyOf(request)
+    const key = this.#host.registry.keyOf(request)
     const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
     const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
     if (deflate instanceof Error) return deflate
@@ -185,7 +185,7 @@ export class WebsocketRoute {
     request: FastifyRequest,
     { subprotocol, deflate, key }: Agreed
   ): void {
-    const { residents, nextId } = this.#host
+    const { registry, nextId } = this.#host
     const connection = new Connection(this.endpoint as Endpoint, {
       id: nextId(),
       log: request.log,
@@ -194,7 +194,7 @@ export class WebsocketRoute {
       windowBits: deflate?.windowBits,
       key
     })
-    residents.moveIn(connection)
+    registry.add(connection)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }
@@ -230,9 +230,9 @@ export function admissionRefusal (
   request: FastifyRequest,
   headers: IncomingHttpHeaders,
   options: ResolvedOptions,
-  residents: Residents
+  registry: ConnectionRegistry
 ): FastifyError | undefined {
-  const refusal = residents.refusal(request)
+  const refusal = registry.refusal(request)
   if (refusal !== undefined) return refusal
   const agreed = agreeOnSubprotocol(headers, options)
   return agreed instanceof Error ? agreed : undefined

@@ -81,7 +81,7 @@ export class DrivenApp {
 
   /** The connection on that stream. */
   find (stream: Duplex): Connection {
-    for (const connection of this.#inside.residents.values()) {
+    for (const connection of this.#inside.registry.values()) {
       if (connection.peer.socket !== stream) continue
       this.#connections.add(connection)
       return connection
