@@ -37,7 +37,7 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
  * after it.
  */
 function findRoutes (context: FastifyInstance): DeclaredRoute[] {
-  const declarations = findInside(context)?.mounts.declarations ?? []
+  const declarations = findInside(context)?.onRoute.declarations ?? []
   return (
     declarations
       // Fastify makes the context of a child from its parent by Object.create.

@@ -11,7 +11,7 @@ import {
   FST_WEBSOCK_FOREIGN_PLUGIN,
   FST_WEBSOCK_INVALID_ADDRESS
 } from '../errors.ts'
-import { guardRegister, refuseForeign } from './foreign.ts'
+import { refuseConflict, refuseInRegister } from './conflicts.ts'
 import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
@@ -19,9 +19,9 @@ import { PubSub } from '../pubsub/pubsub.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
 import { Gate } from '../upgrade/gate.ts'
-import { guardRoutes } from './guard.ts'
+import { wrapRouteMethods } from './route-methods.ts'
 import { checkHandshake } from '../upgrade/handshake.ts'
-import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
+import { OnRouteHooks, warnOfAnyOrigin } from './on-route.ts'
 import {
   resolveDrainOptions,
   resolvePluginOptions,
@@ -37,7 +37,7 @@ import type {} from './types.ts'
 export interface Inside {
   readonly loop: EventLoop
   readonly registry: ConnectionRegistry
-  readonly mounts: RouteMounts
+  readonly onRoute: OnRouteHooks
 }
 
 const servers = new WeakMap<object, Inside>()
@@ -51,13 +51,13 @@ export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
 async function register (instance: FastifyInstance, given: WebsockOptions): Promise<void> {
   if (servers.has(instance.server)) throw new FST_WEBSOCK_ALREADY_REGISTERED()
   if (instance.hasDecorator('websocketServer')) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
-  refuseForeign(instance, 0)
+  refuseConflict(instance, 0)
   const options = resolvePluginOptions(given)
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
   const registry = new ConnectionRegistry(options)
   const loop = new EventLoop()
-  const routes = new RouteTable(instance, guardRoutes(instance))
+  const routes = new RouteTable(instance, wrapRouteMethods(instance))
   const gate = new Gate(instance.server, options, loop, (request) =>
     routes.isWebsocketRoute(request)
   )
@@ -72,21 +72,21 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const sharing = { loop, batcher: new WriteBatcher(loop) }
   const host: Host = { gate, registry, topics, sharing, nextId: countFrom(node) }
   decorate(instance, options, host)
-  const mounts = new RouteMounts(options, host)
-  servers.set(instance.server, { loop, registry, mounts })
+  const onRoute = new OnRouteHooks(options, host)
+  servers.set(instance.server, { loop, registry, onRoute })
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and
   // hooks run in the order they were added.
-  instance.addHook('onRoute', function (route) { mounts.before(this, route) })
+  instance.addHook('onRoute', function (route) { onRoute.before(this, route) })
   takeOverHangUp(instance, gate)
   await registerWebsocketPlugin(instance, options, host)
-  guardRegister(instance)
-  instance.addHook('onRoute', (route) => mounts.after(route))
+  refuseInRegister(instance)
+  instance.addHook('onRoute', (route) => onRoute.after(route))
   let stopHeartbeat = (): void => {}
   instance.addHook('onReady', async () => {
-    refuseForeign(instance, 1)
+    refuseConflict(instance, 1)
     routes.build()
-    mounts.compile()
-    const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
+    onRoute.compile()
+    const periodMs = Math.min(...onRoute.routes.map((route) => beatPeriodMs(route.options)))
     if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => registry.values())
     await topics.start()
   })

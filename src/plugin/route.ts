@@ -15,7 +15,7 @@ import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
 import type { Gate } from '../upgrade/gate.ts'
-import { hasOwnHandler } from './guard.ts'
+import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
@@ -68,7 +68,7 @@ export class WebsocketRoute {
 
   constructor (name: string, route: RouteOptions, options: ResolvedOptions, host: Host) {
     this.name = name
-    if (isForeign(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
+    if (isFastifyWebsocketRoute(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
     checkHandler(route.websocketHandler, name)
     this.options = options
     this.hidden = (route.schema as { hide?: unknown } | undefined)?.hide === true
@@ -201,7 +201,7 @@ export class WebsocketRoute {
 }
 
 /** A route of @fastify/websocket's own kind. */
-export function isForeign (route: {
+export function isFastifyWebsocketRoute (route: {
   readonly websocket?: unknown
   readonly wsHandler?: unknown
 }): boolean {
@@ -210,7 +210,7 @@ export function isForeign (route: {
 
 /** A route that upgrades: ours, or one of @fastify/websocket's. */
 export function isWebsocketRoute (route: RouteOptions): boolean {
-  return route.websocketHandler !== undefined || isForeign(route)
+  return route.websocketHandler !== undefined || isFastifyWebsocketRoute(route)
 }
 
 /** The websocket route that a request is for, or undefined. */

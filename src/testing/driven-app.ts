@@ -39,7 +39,7 @@ export class DrivenApp {
 
   /** The URL of the route with this handler, filled in. */
   urlOf (handler: object, params: object, query: object): string {
-    const route = this.#inside.mounts.routes.find(({ endpoint }) => endpoint?.handler === handler)
+    const route = this.#inside.onRoute.routes.find(({ endpoint }) => endpoint?.handler === handler)
     if (route?.endpoint === undefined) {
       throw new FST_WEBSOCK_UNEXPECTED(
         'an app that does not have this route: declare it before `drive`'
