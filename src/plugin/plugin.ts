@@ -18,7 +18,7 @@ import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
-import { Gate } from '../upgrade/gate.ts'
+import { UpgradeGate } from '../upgrade/upgrade-gate.ts'
 import { wrapRouteMethods } from './route-methods.ts'
 import { checkHandshake } from '../upgrade/handshake.ts'
 import { OnRouteHooks, warnOfAnyOrigin } from './on-route.ts'
@@ -58,7 +58,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const registry = new ConnectionRegistry(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, wrapRouteMethods(instance))
-  const gate = new Gate(instance.server, options, loop, (request) =>
+  const gate = new UpgradeGate(instance.server, options, loop, (request) =>
     routes.isWebsocketRoute(request)
   )
   // Tells processes apart, because addresses are good in all of them.
@@ -143,7 +143,7 @@ function decorate (
  * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an
  * upgrade, also without a route.
  */
-function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
+function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
   const route = instance.routing.bind(instance)
   // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see
   //   it for each request,
@@ -175,7 +175,7 @@ async function registerWebsocketPlugin (
 ): Promise<void> {
   await instance.register(fastifyWebsocket, {
     options: {
-      server: host.gate.door as never,
+      server: host.gate.upgrades as never,
       maxPayload: options.maxMessageBytes,
       ...{ closeTimeout: options.closeTimeoutMs }
     },

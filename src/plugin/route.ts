@@ -14,7 +14,7 @@ import type { PubSub } from '../pubsub/pubsub.ts'
 import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
-import type { Gate } from '../upgrade/gate.ts'
+import type { UpgradeGate } from '../upgrade/upgrade-gate.ts'
 import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -24,7 +24,7 @@ import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
 export interface Host {
-  readonly gate: Gate
+  readonly gate: UpgradeGate
   readonly registry: ConnectionRegistry
   readonly topics: PubSub<PreparedMessage>
   readonly sharing: WriteSharing
