@@ -55,7 +55,7 @@ const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.str
 export function connect<
   C extends ClientContract = ClientSide, F extends string = 'event', R extends string = 'ref'
 > (url: Url | UrlFunction, options: ClientOptions<C, F, R> = {}): Client<C, F, R> {
-  // Inside, a message is unknown; the types of a contract hold outside.
+  // Internals, a message is unknown; the types of a contract hold outside.
   return new WebsocketClient(url, options as unknown as Options) as unknown as Client<C, F, R>
 }
 

@@ -33,14 +33,14 @@ import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type Host } from './route.ts'
 import type {} from './types.ts'
 
-/** What the other entries look at. */
-export interface Inside {
+/** What the entries `asyncapi` and `testing` read of the plugin. */
+export interface Internals {
   readonly loop: EventLoop
   readonly registry: ConnectionRegistry
   readonly onRoute: OnRouteHooks
 }
 
-const servers = new WeakMap<object, Inside>()
+const servers = new WeakMap<object, Internals>()
 
 /**
  * The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or
@@ -94,7 +94,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
 }
 
 /** Undefined when the plugin is not registered there. */
-export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside | undefined {
+export function findInternals ({ server }: Pick<FastifyInstance, 'server'>): Internals | undefined {
   return servers.get(server)
 }
 

@@ -26,7 +26,7 @@ export class UpgradeGate {
   readonly #isRouted: (request: IncomingMessage) => boolean
   readonly #others: OtherListeners
   readonly #open = new Set<Upgrade>()
-  readonly #upgrades = new WeakMap<IncomingMessage, Upgrade>()
+  readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
   /** Sockets of upgrades that wait for such an answer, each with its time limit. */
@@ -56,7 +56,7 @@ export class UpgradeGate {
   }
 
   find (request: IncomingMessage): Upgrade | undefined {
-    return this.#upgrades.get(request)
+    return this.#byRequest.get(request)
   }
 
   /** The headers of a request as they came. */
@@ -144,7 +144,7 @@ export class UpgradeGate {
     const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () =>
       this.#open.delete(upgrade)
     )
-    this.#upgrades.set(request, upgrade)
+    this.#byRequest.set(request, upgrade)
     this.#open.add(upgrade)
     return upgrade
   }
