@@ -11,7 +11,7 @@ import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive, buildReceiveGuarded, type ReceiveOptions } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
-import type { Host, WebsocketRoute } from './route.ts'
+import type { PluginContext, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
@@ -23,7 +23,7 @@ export function buildEndpoint (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  { registry, topics, sharing }: Pick<Host, 'registry' | 'topics' | 'sharing'>,
+  { registry, topics, sharing }: Pick<PluginContext, 'registry' | 'topics' | 'sharing'>,
   compilerOptions: CompilerOptions
 ): Endpoint {
   const { name, options } = route

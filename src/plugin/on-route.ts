@@ -4,7 +4,7 @@ import { readCompilerOptions, type CompilerOptions } from './compiler-options.ts
 import { buildEndpoint } from './endpoint.ts'
 import { checkMethods, hasOwnHandler } from './route-methods.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
-import { isFastifyWebsocketRoute, WebsocketRoute, type Host } from './route.ts'
+import { isFastifyWebsocketRoute, WebsocketRoute, type PluginContext } from './route.ts'
 
 interface Declaration {
   readonly instance: FastifyInstance
@@ -18,14 +18,14 @@ interface Declaration {
  */
 export class OnRouteHooks {
   readonly #options: ResolvedOptions
-  readonly #host: Host
+  readonly #plugin: PluginContext
   readonly #declarations = new Map<RouteOptions, Declaration>()
   #compilerOptions: CompilerOptions | undefined
   readonly #handlers = new WeakMap<RouteOptions, RouteOptions['handler']>()
 
-  constructor (options: ResolvedOptions, host: Host) {
+  constructor (options: ResolvedOptions, plugin: PluginContext) {
     this.#options = options
-    this.#host = host
+    this.#plugin = plugin
   }
 
   get routes (): WebsocketRoute[] {
@@ -70,7 +70,7 @@ export class OnRouteHooks {
         instance,
         declared,
         route,
-        this.#host,
+        this.#plugin,
         this.#compilerOptions ?? {}
       )
     }
@@ -85,7 +85,7 @@ export class OnRouteHooks {
       name,
       declared,
       resolveRouteOptions(declared.websocketOptions, this.#options, name),
-      this.#host
+      this.#plugin
     )
     route.mount(declared)
     if (declared.schema?.websocket !== undefined) {

@@ -30,7 +30,7 @@ import {
 } from './options.ts'
 import { ConnectionRegistry } from './connection-registry.ts'
 import { RouteTable } from './route-table.ts'
-import { admissionRefusal, findRoute, type Host } from './route.ts'
+import { admissionRefusal, findRoute, type PluginContext } from './route.ts'
 import type {} from './types.ts'
 
 /** What the entries `asyncapi` and `testing` read of the plugin. */
@@ -70,15 +70,15 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     log: instance.log
   })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
-  const host: Host = { gate, registry, topics, sharing, nextId: countFrom(node) }
-  decorate(instance, options, host)
-  const onRoute = new OnRouteHooks(options, host)
+  const plugin: PluginContext = { gate, registry, topics, sharing, nextId: countFrom(node) }
+  decorate(instance, options, plugin)
+  const onRoute = new OnRouteHooks(options, plugin)
   servers.set(instance.server, { loop, registry, onRoute })
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and
   // hooks run in the order they were added.
   instance.addHook('onRoute', function (route) { onRoute.before(this, route) })
   takeOverHangUp(instance, gate)
-  await registerWebsocketPlugin(instance, options, host)
+  await registerWebsocketPlugin(instance, options, plugin)
   refuseInRegister(instance)
   instance.addHook('onRoute', (route) => onRoute.after(route))
   let stopHeartbeat = (): void => {}
@@ -101,7 +101,7 @@ export function findInternals ({ server }: Pick<FastifyInstance, 'server'>): Int
 function decorate (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, registry, topics }: Host
+  { gate, registry, topics }: PluginContext
 ): void {
   instance.decorate('websock', {
     ref (address) {
@@ -171,18 +171,18 @@ function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
 async function registerWebsocketPlugin (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  host: Host
+  plugin: PluginContext
 ): Promise<void> {
   await instance.register(fastifyWebsocket, {
     options: {
-      server: host.gate.upgrades as never,
+      server: plugin.gate.upgrades as never,
       maxPayload: options.maxMessageBytes,
       ...{ closeTimeout: options.closeTimeoutMs }
     },
-    preClose: () => shutDown(instance, options, host)
+    preClose: () => shutDown(instance, options, plugin)
   })
   instance.websocketServer.on('connection', (_websocket, request) =>
-    host.gate.find(request)?.accept()
+    plugin.gate.find(request)?.accept()
   )
 }
 
@@ -192,7 +192,7 @@ async function registerWebsocketPlugin (
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, registry, topics }: Host
+  { gate, registry, topics }: PluginContext
 ): Promise<void> {
   const { shutdownCode } = options
   registry.startDraining()

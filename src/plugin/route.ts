@@ -23,7 +23,7 @@ import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switc
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
-export interface Host {
+export interface PluginContext {
   readonly gate: UpgradeGate
   readonly registry: ConnectionRegistry
   readonly topics: PubSub<PreparedMessage>
@@ -61,18 +61,18 @@ export class WebsocketRoute {
   readonly options: ResolvedOptions
   /** The application hides the route from documents. */
   readonly hidden: boolean
-  readonly #host: Host
+  readonly #plugin: PluginContext
   readonly #handler: RouteHandlerMethod | undefined
   /** Set before the server is ready, when the schemas are compiled. */
   endpoint: Endpoint | undefined
 
-  constructor (name: string, route: RouteOptions, options: ResolvedOptions, host: Host) {
+  constructor (name: string, route: RouteOptions, options: ResolvedOptions, plugin: PluginContext) {
     this.name = name
     if (isFastifyWebsocketRoute(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
     checkHandler(route.websocketHandler, name)
     this.options = options
     this.hidden = (route.schema as { hide?: unknown } | undefined)?.hide === true
-    this.#host = host
+    this.#plugin = plugin
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
   }
 
@@ -88,7 +88,7 @@ export class WebsocketRoute {
     // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
     // onSend hooks.
     route.onError = [...listOf(route.onError), (request, reply, _error, done) => {
-      this.#host.gate.find(request.raw)?.withdraw(reply)
+      this.#plugin.gate.find(request.raw)?.withdraw(reply)
       done()
     }]
     route.config = { ...route.config, [kRoute]: this } as NonNullable<RouteOptions['config']>
@@ -100,13 +100,13 @@ export class WebsocketRoute {
     // The handler's own `this` is the Fastify instance.
     const websocket = this
     return function (request, reply) {
-      const upgrade = websocket.#host.gate.find(request.raw)
+      const upgrade = websocket.#plugin.gate.find(request.raw)
       if (upgrade === undefined) return websocket.#handler?.call(this, request, reply)
       const refusal = admissionRefusal(
         request,
         upgrade.headers,
         websocket.options,
-        websocket.#host.registry
+        websocket.#plugin.registry
       )
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
       // `attachValidation` leaves it to the handler.
@@ -125,7 +125,7 @@ export class WebsocketRoute {
     reply: FastifyReply,
     done: (error?: FastifyError) => void
   ): void {
-    const upgrade = this.#host.gate.find(request.raw)
+    const upgrade = this.#plugin.gate.find(request.raw)
     if (upgrade === undefined) {
       if (this.#handler !== undefined) done()
       else done(withHeaders(reply, upgradeRequired(request.raw)))
@@ -144,7 +144,7 @@ export class WebsocketRoute {
     payload: unknown,
     done: (error?: Error | null, payload?: unknown) => void
   ): void {
-    const upgrade = this.#host.gate.find(request.raw)
+    const upgrade = this.#plugin.gate.find(request.raw)
     if (upgrade?.takeAdmission(reply) !== true) return done(null, payload)
     // The client has gone, or was told that it took too long, or a hook has begun an answer by
     // itself and goes on with it.
@@ -156,7 +156,7 @@ export class WebsocketRoute {
     try {
       // Once more: onSend hooks may have taken their time.
       refusal =
-        admissionRefusal(request, upgrade.headers, this.options, this.#host.registry) ??
+        admissionRefusal(request, upgrade.headers, this.options, this.#plugin.registry) ??
         this.#switch(upgrade, request, reply)
     } catch (error) {
       return done(error as Error)
@@ -171,7 +171,7 @@ export class WebsocketRoute {
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
     const headerLines = toHeaderLines(reply)
-    const key = this.#host.registry.keyOf(request)
+    const key = this.#plugin.registry.keyOf(request)
     const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
     const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
     if (deflate instanceof Error) return deflate
@@ -185,7 +185,7 @@ export class WebsocketRoute {
     request: FastifyRequest,
     { subprotocol, deflate, key }: Agreed
   ): void {
-    const { registry, nextId } = this.#host
+    const { registry, nextId } = this.#plugin
     const connection = new Connection(this.endpoint as Endpoint, {
       id: nextId(),
       log: request.log,
