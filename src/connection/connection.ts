@@ -10,7 +10,7 @@ import { SocketTransport, type TransportOwner } from '../transport/socket-transp
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
+import type { ConnectionLimits, RouteContext, Mistake, Peer } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
@@ -58,7 +58,7 @@ implements
   readonly pulse = new Pulse()
   /** Whole data messages so far. */
   messagesRead = 0
-  readonly #endpoint: Endpoint
+  readonly #route: RouteContext
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
@@ -77,10 +77,10 @@ implements
   /**
    * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
    */
-  constructor (endpoint: Endpoint, peer: Peer) {
-    this.#endpoint = endpoint
+  constructor (route: RouteContext, peer: Peer) {
+    this.#route = route
     this.peer = peer
-    const { rateLimit } = endpoint.limits
+    const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
@@ -96,9 +96,9 @@ implements
 
   get id (): string { return this.peer.id }
   get subprotocol (): string | null { return this.peer.subprotocol }
-  get group (): Endpoint { return this.#endpoint }
-  get limits (): ConnectionLimits { return this.#endpoint.limits }
-  get sharing (): WriteSharing { return this.#endpoint.sharing }
+  get group (): RouteContext { return this.#route }
+  get limits (): ConnectionLimits { return this.#route.limits }
+  get sharing (): WriteSharing { return this.#route.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
@@ -114,7 +114,7 @@ implements
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
   }
 
-  get server (): FastifyInstance { return this.#endpoint.server }
+  get server (): FastifyInstance { return this.#route.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
@@ -134,18 +134,18 @@ implements
 
   receiveText (text: string, bytes: number): void {
     this.messagesRead++
-    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
+    this.#mailbox.post(createMessage(this.#route, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
     this.#mailbox.post(
-      createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
+      createMessage(this.#route, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
     )
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#endpoint.handler.handleControl === undefined) return
+    if (this.#route.handler.handleControl === undefined) return
     this.#mailbox.post({
       type: 'control',
       bytes: data.length,
@@ -164,7 +164,7 @@ implements
   }
 
   closed (): void {
-    this.#endpoint.onSocketClosed(this)
+    this.#route.onSocketClosed(this)
     this.#ending.socketClosed()
   }
 
@@ -202,7 +202,7 @@ implements
    * to know.
    */
   announce (news: News): boolean {
-    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) {
+    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[news.type]] === undefined) {
       return false
     }
     this.#news ??= new WaitingNews()
@@ -227,7 +227,7 @@ implements
 
   /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
   closeSoon (code: number, reason: string): void {
-    this.#endpoint.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
+    this.#route.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
   }
 
   // ── what the handler asks for
@@ -240,7 +240,7 @@ implements
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      return queue.sendAside(encodeMessages(messages, this.#endpoint.encode))
+      return queue.sendAside(encodeMessages(messages, this.#route.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -290,11 +290,11 @@ implements
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
 
-  createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
+  createRef (): Ref { return new Ref(this.id, this.#route.topics) }
   createLog (): FastifyBaseLogger {
     return childOf<FastifyBaseLogger>(this.peer.log, {
       websocket: this.id,
-      route: this.#endpoint.url
+      route: this.#route.url
     })
   }
 
@@ -307,7 +307,7 @@ implements
   // ── what the server does
 
   /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#endpoint, () => this.#context.log, mistake) }
+  warn (mistake: Mistake): void { warnOnce(this.#route, () => this.#context.log, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
@@ -330,7 +330,7 @@ implements
   deliver (letter: ConnectionLetter): Promise<void> | void {
     if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
     try {
-      const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
+      const result = callHandler(letter, this.#route, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
@@ -371,7 +371,7 @@ implements
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends =
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
+    const frames = sends ? encodeMessages(messages, this.#route.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
@@ -436,10 +436,10 @@ implements
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
+    return this.#route.handler.terminate?.(reason, this.#state, this.#context)
   }
 
-  leave (): void { this.#endpoint.onGone(this) }
+  leave (): void { this.#route.onGone(this) }
 
   #endWithError (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
@@ -470,7 +470,7 @@ implements
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#endpoint.topics.leave(this)
+    this.#route.topics.leave(this)
     this.#transport.release()
   }
 }

@@ -399,7 +399,7 @@ interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
 }
 
 /**
- * The types of one endpoint, spelled as in Fastify's own generics: `app.get<{ Params, Receive,
+ * The types of one route, spelled as in Fastify's own generics: `app.get<{ Params, Receive,
  * Send, State }>`.
  */
 export interface WebsocketTypes {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
 import { readCompilerOptions, type CompilerOptions } from './compiler-options.ts'
-import { buildEndpoint } from './endpoint.ts'
+import { buildRouteContext } from './route-context.ts'
 import { checkMethods, hasOwnHandler } from './route-methods.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
 import { isFastifyWebsocketRoute, WebsocketRoute, type PluginContext } from './route.ts'
@@ -66,7 +66,7 @@ export class OnRouteHooks {
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
     for (const { instance, declared, route } of this.#declarations.values()) {
-      route.endpoint = buildEndpoint(
+      route.context = buildRouteContext(
         instance,
         declared,
         route,

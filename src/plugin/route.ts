@@ -7,7 +7,7 @@ import type {
   RouteOptions
 } from 'fastify'
 import { Connection } from '../connection/connection.ts'
-import type { Endpoint } from '../connection/endpoint.ts'
+import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
@@ -64,7 +64,7 @@ export class WebsocketRoute {
   readonly #plugin: PluginContext
   readonly #handler: RouteHandlerMethod | undefined
   /** Set before the server is ready, when the schemas are compiled. */
-  endpoint: Endpoint | undefined
+  context: RouteContext | undefined
 
   constructor (name: string, route: RouteOptions, options: ResolvedOptions, plugin: PluginContext) {
     this.name = name
@@ -186,7 +186,7 @@ export class WebsocketRoute {
     { subprotocol, deflate, key }: Agreed
   ): void {
     const { registry, nextId } = this.#plugin
-    const connection = new Connection(this.endpoint as Endpoint, {
+    const connection = new Connection(this.context as RouteContext, {
       id: nextId(),
       log: request.log,
       socket,

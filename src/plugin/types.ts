@@ -251,7 +251,7 @@ export interface WebsocketRouteOptions<
 declare const kContract: unique symbol
 
 /**
- * The types of one endpoint as its client sees them: a plain object type, for
+ * The types of one route as its client sees them: a plain object type, for
  * `connect<ContractOf<typeof chat>>(url)`.
  *
  * The names are the server's, so `Receive` is what the client sends, and `Send` what the client
@@ -383,7 +383,7 @@ declare module 'fastify' {
       RouteGeneric,
       any
     >
-    /** What this endpoint does otherwise than the plugin's options say. */
+    /** What this route does otherwise than the plugin's options say. */
     websocketOptions?: WebsocketOptions
   }
 

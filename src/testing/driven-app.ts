@@ -39,13 +39,13 @@ export class DrivenApp {
 
   /** The URL of the route with this handler, filled in. */
   urlOf (handler: object, params: object, query: object): string {
-    const route = this.#internals.onRoute.routes.find(({ endpoint }) => endpoint?.handler === handler)
-    if (route?.endpoint === undefined) {
+    const route = this.#internals.onRoute.routes.find(({ context }) => context?.handler === handler)
+    if (route?.context === undefined) {
       throw new FST_WEBSOCK_UNEXPECTED(
         'an app that does not have this route: declare it before `drive`'
       )
     }
-    const { address, parameters } = parseAddress(route.endpoint.url)
+    const { address, parameters } = parseAddress(route.context.url)
     const path = parameters.reduce((filled, { name, key, optional }) => {
       const value = (params as Record<string, unknown>)[key]
       if (value === undefined && !optional) {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint } from '../connection/endpoint.ts'
+import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { warnOnce } from '../connection/log.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
@@ -19,13 +19,13 @@ import { buildMessageCompilers } from './schema-compilers.ts'
  * Compiles a route's message schemas into what its connections share. Throws
  * FST_WEBSOCK_INVALID_SCHEMA.
  */
-export function buildEndpoint (
+export function buildRouteContext (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
   { registry, topics, sharing }: Pick<PluginContext, 'registry' | 'topics' | 'sharing'>,
   compilerOptions: CompilerOptions
-): Endpoint {
+): RouteContext {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
@@ -42,7 +42,7 @@ export function buildEndpoint (
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
-  const warned: Endpoint['warned'] = new Set()
+  const warned: RouteContext['warned'] = new Set()
   const receiving: ReceiveOptions = {
     handler,
     codec,

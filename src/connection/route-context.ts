@@ -43,7 +43,7 @@ export interface Topics extends RefTarget {
 export type Mistake = 'info' | 'message' | 'result'
 
 /** What all connections of one route share. */
-export interface Endpoint {
+export interface RouteContext {
   readonly url: string
   /** The instance that the route was declared on. */
   readonly server: FastifyInstance
