@@ -10,7 +10,7 @@ import { SocketTransport, type TransportOwner } from '../transport/socket-transp
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, RouteContext, Mistake, Peer } from './route-context.ts'
+import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
 import { Pulse, type Beating } from './heartbeat.ts'
@@ -54,7 +54,7 @@ implements
     OverflowOwner,
     TasksOwner,
     TransportOwner {
-  readonly peer: Peer
+  readonly options: ConnectionOptions
   readonly pulse = new Pulse()
   /** Whole data messages so far. */
   messagesRead = 0
@@ -77,16 +77,16 @@ implements
   /**
    * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
    */
-  constructor (route: RouteContext, peer: Peer) {
+  constructor (route: RouteContext, options: ConnectionOptions) {
     this.#route = route
-    this.peer = peer
+    this.options = options
     const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this)
-    this.#transport = new SocketTransport(peer.socket, this, peer.windowBits)
+    this.#transport = new SocketTransport(options.socket, this, options.windowBits)
   }
 
   /** `init` is letter number one. */
@@ -94,8 +94,8 @@ implements
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.peer.id }
-  get subprotocol (): string | null { return this.peer.subprotocol }
+  get id (): string { return this.options.id }
+  get subprotocol (): string | null { return this.options.subprotocol }
   get group (): RouteContext { return this.#route }
   get limits (): ConnectionLimits { return this.#route.limits }
   get sharing (): WriteSharing { return this.#route.sharing }
@@ -292,7 +292,7 @@ implements
 
   createRef (): Ref { return new Ref(this.id, this.#route.topics) }
   createLog (): FastifyBaseLogger {
-    return childOf<FastifyBaseLogger>(this.peer.log, {
+    return childOf<FastifyBaseLogger>(this.options.log, {
       websocket: this.id,
       route: this.#route.url
     })

@@ -10,7 +10,7 @@ export interface HeartbeatLimits {
 export interface Beating {
   readonly limits: HeartbeatLimits
   readonly pulse: Pulse
-  readonly peer: { readonly socket: CountingSocket }
+  readonly options: { readonly socket: CountingSocket }
   /** Whole data messages so far. */
   readonly messagesRead: number
   /** We have stopped reading ourselves: silence says nothing about the peer. */
@@ -106,7 +106,7 @@ function isIdle (
 }
 
 function listen (connection: Beating, readAt: number, now: number): void {
-  const { limits, pulse, peer: { socket }, readingHeld } = connection
+  const { limits, pulse, options: { socket }, readingHeld } = connection
   if (limits.heartbeatIntervalMs === 0 || socket.bytesRead === undefined) return
   if (showsLife(socket, pulse)) {
     pulse.heardAt = now

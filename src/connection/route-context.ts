@@ -78,7 +78,7 @@ export interface RouteContext {
 }
 
 /** What is one connection's own. */
-export interface Peer {
+export interface ConnectionOptions {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex

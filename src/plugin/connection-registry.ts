@@ -76,14 +76,14 @@ export class ConnectionRegistry {
   }
 
   add (connection: Connection): void {
-    const { id, key } = connection.peer
+    const { id, key } = connection.options
     this.#connections.set(id, connection)
     this.#open++
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
 
   /** Its place is free for another one. To be called once for each. */
-  socketClosed ({ peer: { key } }: Connection): void {
+  socketClosed ({ options: { key } }: Connection): void {
     this.#open--
     if (key !== undefined) this.#countOut(key)
   }

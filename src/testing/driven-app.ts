@@ -82,7 +82,7 @@ export class DrivenApp {
   /** The connection on that stream. */
   find (stream: Duplex): Connection {
     for (const connection of this.#internals.registry.values()) {
-      if (connection.peer.socket !== stream) continue
+      if (connection.options.socket !== stream) continue
       this.#connections.add(connection)
       return connection
     }
