@@ -13,7 +13,7 @@ import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
-import { Pulse, type Beating } from './heartbeat.ts'
+import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES,
   callbackOf,
@@ -48,14 +48,14 @@ import { Timers, type Timer } from './timers.ts'
  */
 export class Connection
 implements
-    Beating,
+    Monitored,
     EndingOwner,
     MailboxOwner<ConnectionLetter>,
     OverflowOwner,
     TasksOwner,
     TransportOwner {
   readonly options: ConnectionOptions
-  readonly pulse = new Pulse()
+  readonly liveness = new Liveness()
   /** Whole data messages so far. */
   messagesRead = 0
   readonly #route: RouteContext

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
+import { heartbeatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { nameOfTopic } from '../connection/topic.ts'
 import {
@@ -86,7 +86,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     refuseConflict(instance, 1)
     routes.build()
     onRoute.compile()
-    const periodMs = Math.min(...onRoute.routes.map((route) => beatPeriodMs(route.options)))
+    const periodMs = Math.min(...onRoute.routes.map((route) => heartbeatPeriodMs(route.options)))
     if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => registry.values())
     await topics.start()
   })
