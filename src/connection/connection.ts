@@ -12,7 +12,7 @@ import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
+import type { Awaitable, InitArgs, SystemMessage, TerminateReason } from './handler.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES,
@@ -30,7 +30,7 @@ import { childOf, type Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
-import { WaitingNews, type NewsLetter } from './news.ts'
+import { WaitingSystemMessages, type SystemLetter } from './system-message.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
@@ -72,7 +72,7 @@ implements
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
-  #news: WaitingNews | undefined
+  #systemMessages: WaitingSystemMessages | undefined
 
   /**
    * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
@@ -201,18 +201,18 @@ implements
    * Tells the handler what the library has to tell; false when it cannot be told, or does not want
    * to know.
    */
-  announce (news: News): boolean {
-    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[news.type]] === undefined) {
+  notify (message: SystemMessage): boolean {
+    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[message.type]] === undefined) {
       return false
     }
-    this.#news ??= new WaitingNews()
-    const letter = this.#news.add(news)
+    this.#systemMessages ??= new WaitingSystemMessages()
+    const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
-  #takeNews (letter: NewsLetter): void {
-    this.#news?.delete(letter)
-    if (this.#news?.isEmpty === true) this.#news = undefined
+  #takeSystemLetter (letter: SystemLetter): void {
+    this.#systemMessages?.delete(letter)
+    if (this.#systemMessages?.isEmpty === true) this.#systemMessages = undefined
   }
 
   get logOf (): Log { return () => this.#context.log }
@@ -328,7 +328,7 @@ implements
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
-    if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
+    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
     try {
       const result = callHandler(letter, this.#route, this.#state, this.#context)
       if (isThenable(result)) return this.#settle(letter, result)

@@ -111,7 +111,7 @@ export interface PresenceDiff {
  * What the library has to tell: each kind has a callback of its own, so that the route's infos have
  * the types that it gave them.
  */
-export type News =
+export type SystemMessage =
   | { readonly type: 'drain', readonly info: DrainInfo }
   | { readonly type: 'gap', readonly info: GapInfo }
   | { readonly type: 'presence', readonly info: PresenceDiff }

@@ -4,7 +4,7 @@ import type { RouteContext } from './route-context.ts'
 import { warnOnce } from './log.ts'
 import type { InitArgs, InitContext } from './handler.ts'
 import type { Letter } from './mailbox.ts'
-import type { NewsLetter } from './news.ts'
+import type { SystemLetter } from './system-message.ts'
 
 /**
  * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
@@ -36,7 +36,7 @@ export type ConnectionLetter = Letter & (
   | { readonly type: 'info', readonly info: unknown }
   | GuardedMessage
   | Tick
-  | NewsLetter
+  | SystemLetter
 )
 
 /** The callback that each is for. */

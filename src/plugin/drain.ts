@@ -21,7 +21,7 @@ export async function drain (
   const gone = registry.empty().then(() => over.abort())
   const connections = [...registry.values()]
   const told = connections.filter((connection) =>
-    connection.announce({ type: 'drain', info: { timeoutMs } })
+    connection.notify({ type: 'drain', info: { timeoutMs } })
   )
   // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
   if (told.length > 0) await nextTurn()

@@ -243,7 +243,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   presenceChanged (diff: PresenceDiff): void {
     for (const subscribers of this.#subscriptions.of(diff.topic)?.values() ?? []) {
-      for (const subscriber of subscribers) subscriber.announce({ type: 'presence', info: diff })
+      for (const subscriber of subscribers) subscriber.notify({ type: 'presence', info: diff })
     }
     this.#calls.run()
   }

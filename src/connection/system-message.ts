@@ -1,60 +1,60 @@
-import type { DrainInfo, GapInfo, News, PresenceDiff, PresenceEntry } from './handler.ts'
+import type { DrainInfo, GapInfo, SystemMessage, PresenceDiff, PresenceEntry } from './handler.ts'
 import type { Letter } from './mailbox.ts'
 
-/** A letter of the library's own. News that comes while it waits is merged into it. */
-export interface NewsLetter extends Letter {
-  readonly type: News['type']
-  readonly isNews: true
-  readonly info: News['info']
-  merge (info: News['info']): void
+/** A letter of the library's own. A later message of its kind is merged into it. */
+export interface SystemLetter extends Letter {
+  readonly type: SystemMessage['type']
+  readonly isSystem: true
+  readonly info: SystemMessage['info']
+  merge (info: SystemMessage['info']): void
 }
 
 /**
- * The news that waits in one mailbox: at most one drain, one gap, and one presence diff of each
- * topic. So none has to be refused, and their number has a bound.
+ * The system messages that wait in one mailbox: at most one drain, one gap, and one presence diff
+ * of each topic. So their number has a bound, and none is refused.
  */
-export class WaitingNews {
-  readonly #letters = new Map<string, NewsLetter>()
+export class WaitingSystemMessages {
+  readonly #letters = new Map<string, SystemLetter>()
 
   get isEmpty (): boolean { return this.#letters.size === 0 }
 
   /**
-   * Merges news into the letter that waits. Gives a new letter, to be put into the mailbox, when
-   * none waits.
+   * Merges a message into the letter of its kind that waits. Returns a new letter, to be put into
+   * the mailbox, when none waits.
    */
-  add (news: News): NewsLetter | undefined {
-    const key = keyOf(news)
+  add (message: SystemMessage): SystemLetter | undefined {
+    const key = keyOf(message)
     const waiting = this.#letters.get(key)
     if (waiting !== undefined) {
-      waiting.merge(news.info)
+      waiting.merge(message.info)
       return undefined
     }
-    const letter = openLetter(news)
+    const letter = openLetter(message)
     this.#letters.set(key, letter)
     return letter
   }
 
   /** A letter is about to be handled: nothing is merged into it any more. */
-  delete (letter: NewsLetter): void {
-    this.#letters.delete(keyOf(letter as News))
+  delete (letter: SystemLetter): void {
+    this.#letters.delete(keyOf(letter as SystemMessage))
   }
 }
 
-function keyOf (news: News): string {
-  return news.type === 'presence' ? `presence ${news.info.topic}` : news.type
+function keyOf (message: SystemMessage): string {
+  return message.type === 'presence' ? `presence ${message.info.topic}` : message.type
 }
 
-function openLetter (news: News): NewsLetter {
-  switch (news.type) {
-    case 'drain': return new DrainLetter(news.info)
-    case 'gap': return new GapLetter(news.info)
-    case 'presence': return new PresenceLetter(news.info)
+function openLetter (message: SystemMessage): SystemLetter {
+  switch (message.type) {
+    case 'drain': return new DrainLetter(message.info)
+    case 'gap': return new GapLetter(message.info)
+    case 'presence': return new PresenceLetter(message.info)
   }
 }
 
-class DrainLetter implements NewsLetter {
+class DrainLetter implements SystemLetter {
   readonly type = 'drain'
-  readonly isNews = true
+  readonly isSystem = true
   info: DrainInfo
 
   constructor (info: DrainInfo) {
@@ -67,9 +67,9 @@ class DrainLetter implements NewsLetter {
   }
 }
 
-class GapLetter implements NewsLetter {
+class GapLetter implements SystemLetter {
   readonly type = 'gap'
-  readonly isNews = true
+  readonly isSystem = true
   info: GapInfo
   /** When `info` was told, in ms of `performance.now()`. */
   #toldAt = performance.now()
@@ -90,9 +90,9 @@ class GapLetter implements NewsLetter {
 const MAX_PASSING = 16_384
 
 /** Leaves are applied first, so an entry that has left and come again is in both lists. */
-class PresenceLetter implements NewsLetter {
+class PresenceLetter implements SystemLetter {
   readonly type = 'presence'
-  readonly isNews = true
+  readonly isSystem = true
   #diff: PresenceDiff
   /** What several diffs come to, by the id of the entry. Absent as long as there is one diff. */
   #merged:
@@ -112,7 +112,7 @@ class PresenceLetter implements NewsLetter {
     }
   }
 
-  merge (info: News['info']): void {
+  merge (info: SystemMessage['info']): void {
     this.#merged ??= {
       joins: mapOf(this.#diff.joins),
       leaves: mapOf(this.#diff.leaves),
