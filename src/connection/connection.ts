@@ -181,7 +181,7 @@ implements
         error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
         code: closeCodes.abnormal
       },
-      'cut'
+      'destroy'
     )
   }
 
@@ -314,14 +314,14 @@ implements
   timeOut (kind: 'dead' | 'idle'): void {
     this.#end(
       { type: 'timeout' },
-      kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' }
+      kind === 'dead' ? 'destroy' : { code: closeCodes.normal, reason: 'idle' }
     )
   }
 
   /** Ends because the server does. */
   shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
   /** Ends without a close frame, or breaks off waiting for the peer's. */
-  cut (): void { this.#end({ type: 'shutdown' }, 'cut') }
+  destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 
   // ── the mailbox
 
@@ -331,7 +331,7 @@ implements
     if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
     try {
       const result = callHandler(letter, this.#route, this.#state, this.#context)
-      if (isThenable(result)) return this.#settle(letter, result)
+      if (isThenable(result)) return this.#awaitResult(letter, result)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
       }
@@ -341,7 +341,7 @@ implements
     return this.#afterCallback()
   }
 
-  async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
+  async #awaitResult (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
     let passes = false
     try {
@@ -439,7 +439,7 @@ implements
     return this.#route.handler.terminate?.(reason, this.#state, this.#context)
   }
 
-  leave (): void { this.#route.onGone(this) }
+  ended (): void { this.#route.onGone(this) }
 
   #endWithError (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
@@ -449,12 +449,12 @@ implements
    * The one way in which this side ends the connection. The first reason wins; letters that wait
    * are dropped; the close frame goes out at once.
    */
-  #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
+  #end (reason: TerminateReason, close: CloseFrame | 'destroy'): void {
     const first = !this.#ending.begun
     const { busy } = this
     this.#mailbox.close()
     if (first) this.#release()
-    if (close === 'cut') this.#transport.destroy()
+    if (close === 'destroy') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
     if (first) this.#begin(reason, busy)
   }
@@ -470,7 +470,7 @@ implements
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#route.topics.leave(this)
+    this.#route.topics.unsubscribeAll(this)
     this.#transport.release()
   }
 }

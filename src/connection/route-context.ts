@@ -36,7 +36,7 @@ export interface Topics extends RefTarget {
   track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
-  leave (connection: Connection): void
+  unsubscribeAll (connection: Connection): void
 }
 
 /** A mistake of a handler that does no harm but to itself: see `warnOnce`. */

@@ -33,7 +33,7 @@ export async function drain (
   await waitUnless(over.signal)
   clearTimeout(timer)
   const left = [...registry.values()]
-  for (const connection of left) connection.cut()
+  for (const connection of left) connection.destroy()
   await gone
   return left.length
 }

@@ -131,7 +131,7 @@ export class Presence implements ReplicaOwner {
   }
 
   /** Ends all that is tracked for an address. */
-  leave (address: string): void {
+  untrackAll (address: string): void {
     const tracked = this.#byAddress.get(address)
     if (tracked === undefined) return
     this.#byAddress.delete(address)

@@ -95,7 +95,7 @@ export class Subscriptions<Prepared> {
   }
 
   /** Ends all subscriptions of one. */
-  leave (subscriber: Subscriber<Prepared>): void {
+  deleteAll (subscriber: Subscriber<Prepared>): void {
     const topics = this.#bySubscriber.get(subscriber)
     if (topics === undefined) return
     this.#bySubscriber.delete(subscriber)
