@@ -12,7 +12,9 @@ import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import type { Awaitable, InitArgs, SystemMessage, TerminateReason } from './handler.ts'
+import type { InitArgs } from './handler.ts'
+import type { Awaitable, TerminateReason } from './result.ts'
+import type { SystemMessage } from './system-message.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES,

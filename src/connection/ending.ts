@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
-import type { Awaitable, TerminateReason } from './handler.ts'
+import type { Awaitable, TerminateReason } from './result.ts'
 
 export interface EndingOwner {
   readonly limits: {

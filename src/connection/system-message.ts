@@ -1,5 +1,51 @@
-import type { DrainInfo, GapInfo, SystemMessage, PresenceDiff, PresenceEntry } from './handler.ts'
 import type { Letter } from './mailbox.ts'
+
+/** What `handleDrain` is given. */
+export interface DrainInfo {
+  /**
+   * Milliseconds until connections that are left will be cut. This one may be closed at any time
+   * before.
+   */
+  readonly timeoutMs: number
+}
+
+/** What `handleGap` is given: publications of other nodes were lost. */
+export interface GapInfo {
+  /**
+   * For how many milliseconds, at least: since the last proof that all arrives. All topics of this
+   * connection are in force again: what is read from a database now misses nothing.
+   */
+  readonly ms: number
+}
+
+/** Somebody who is tracked. */
+export interface PresenceEntry {
+  /** As whom: several connections may have one key. */
+  readonly key: string
+  /** What `track` was given, as JSON has it. */
+  readonly meta: unknown
+  /** Of its connection, for `app.websock.ref`. */
+  readonly address: string
+}
+
+/**
+ * What `handlePresence` is given: who came to and left a topic. Another meta is a leave and a join
+ * in one.
+ */
+export interface PresenceDiff {
+  readonly topic: string
+  readonly joins: readonly PresenceEntry[]
+  readonly leaves: readonly PresenceEntry[]
+}
+
+/**
+ * What the library has to tell: each kind has a callback of its own, so that the route's infos have
+ * the types that it gave them.
+ */
+export type SystemMessage =
+  | { readonly type: 'drain', readonly info: DrainInfo }
+  | { readonly type: 'gap', readonly info: GapInfo }
+  | { readonly type: 'presence', readonly info: PresenceDiff }
 
 /** A letter of the library's own. A later message of its kind is merged into it. */
 export interface SystemLetter extends Letter {

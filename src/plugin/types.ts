@@ -15,12 +15,9 @@ import type {
   RouteHandlerMethod,
   RouteShorthandOptions
 } from 'fastify'
-import type {
-  NoStateFromInitAbove,
-  PresenceEntry,
-  RawSend,
-  WebsocketHandlerObject
-} from '../connection/handler.ts'
+import type { NoStateFromInitAbove, WebsocketHandlerObject } from '../connection/handler.ts'
+import type { RawSend } from '../connection/handler-context.ts'
+import type { PresenceEntry } from '../connection/system-message.ts'
 import type { Ref } from '../connection/ref.ts'
 import type { Topic } from '../connection/topic.ts'
 import type { TopicListener } from '../pubsub/listener.ts'

@@ -1,4 +1,4 @@
-import type { SystemMessage } from '../connection/handler.ts'
+import type { SystemMessage } from '../connection/system-message.ts'
 
 /**
  * Subscribers that have missed publications and have yet to be told. Each one is told once for an

@@ -1,5 +1,5 @@
 import { AsyncContext } from '../async-context.ts'
-import type { GapInfo, SystemMessage, PresenceDiff } from '../connection/handler.ts'
+import type { GapInfo, SystemMessage, PresenceDiff } from '../connection/system-message.ts'
 import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
 

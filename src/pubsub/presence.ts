@@ -1,4 +1,4 @@
-import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
 import { checkKey, copyMeta } from './meta.ts'
 import { nodeOf } from './envelope.ts'

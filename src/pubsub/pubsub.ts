@@ -1,4 +1,4 @@
-import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
 import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
 import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'

@@ -1,4 +1,4 @@
-import type { SystemMessage } from '../connection/handler.ts'
+import type { SystemMessage } from '../connection/system-message.ts'
 
 /**
  * Those whose messages have the same schema and codec, so that one prepared message serves them

@@ -1,12 +1,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import type {
   DrainInfo,
   GapInfo,
   SystemMessage,
-  PresenceDiff,
-  TerminateReason
-} from '../connection/handler.ts'
+  PresenceDiff
+} from '../connection/system-message.ts'
 import { FST_WEBSOCK_UNEXPECTED } from '../errors.ts'
 import { websock } from '../plugin/plugin.ts'
 import type { ContractOf } from '../plugin/types.ts'

@@ -158,7 +158,7 @@ void t.test('who is tracked is seen at once here, and told to the other nodes', 
     'another meta is a leave and a join; who came and went in one turn is not told of'
   )
   t.same(a.diffs, b.diffs, 'and the same here')
-  a.untrackAll(1)
+  a.leave(1)
   await cluster.pass(1)
   t.same(b.diffs.slice(2), ['one + -ann'])
   t.same(b.presence.of('two'), [])
@@ -257,7 +257,7 @@ void t.test('a netsplit shows each side its own, and its end both', async (t) =>
   await cluster.pass(4)
   t.same([a.keys('one'), b.keys('one')], [['ann'], ['bob']])
   b.track('one', 'ben', 2, null)
-  b.untrackAll(1)
+  b.leave(1)
   await cluster.pass(1)
   cluster.heal()
   await cluster.pass(2)
@@ -454,7 +454,7 @@ async function take (cluster: Cluster, step: Step): Promise<void> {
   switch (step.type) {
     case 'track': return of(step.node)?.track(step.topic, step.key, step.connection, step.meta)
     case 'untrack': return of(step.node)?.untrack(step.topic, step.key, step.connection)
-    case 'leave': return of(step.node)?.untrackAll(step.connection)
+    case 'leave': return of(step.node)?.leave(step.connection)
     case 'deliver': {
       const to = of(step.node)
       if (to !== undefined) cluster.deliver(to, step.count, step.lost)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { SystemMessage } from '../../connection/handler.ts'
+import type { SystemMessage } from '../../connection/system-message.ts'
 import { PubSub } from '../../pubsub/pubsub.ts'
 import type { Subscriber } from '../../pubsub/subscriptions.ts'
 import type { EngineCase, EngineHarness } from './case.ts'
