@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
 import type { Connection } from './connection.ts'
-import type { Context } from './handler.ts'
+import type { Context } from './handler-context.ts'
 import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop, type Result } from './result.ts'

@@ -5,7 +5,7 @@ export interface Letter {
   /** Payload bytes of a frame. Letters from inside have none. */
   readonly bytes?: number
   /** The library's own news, which is always taken. Other letters from inside are infos. */
-  readonly isNews?: true
+  readonly isSystem?: true
 }
 
 export interface MailboxLimits {
@@ -109,7 +109,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
    */
   offer (letter: L): boolean {
     if (this.#closed) return false
-    if (letter.isNews !== true) {
+    if (letter.isSystem !== true) {
       if (this.#infos >= this.#owner.limits.maxMailboxInfos) return false
       this.#infos++
     }
@@ -161,11 +161,11 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#count(letter, 1)
   }
 
-  #count ({ bytes, isNews }: L, by: 1 | -1): void {
+  #count ({ bytes, isSystem }: L, by: 1 | -1): void {
     if (bytes !== undefined) {
       this.#frames += by
       this.#bytes += by * bytes
-    } else if (isNews !== true) this.#infos += by
+    } else if (isSystem !== true) this.#infos += by
   }
 
   #run (first: L): void {
