@@ -329,7 +329,8 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
 }
 
 /** Immediates come and go with the report itself. */
-function steady ({ Immediate, Timeout, ...others }: Record<string, number>): Record<string, number> {
+function steady (resources: Record<string, number>): Record<string, number> {
+  const { Immediate, Timeout, ...others } = resources
   return others
 }
 
