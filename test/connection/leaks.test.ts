@@ -329,8 +329,9 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
 }
 
 /** Immediates come and go with the report itself. */
-function steady (resources: Record<string, number>): Record<string, number> {
-  const { Immediate, Timeout, ...others } = resources
+function steady (
+  { Immediate, Timeout, ...others }: Record<string, number>
+): Record<string, number> {
   return others
 }
 
