@@ -101,7 +101,7 @@ export class RawClient {
    * Waits until `condition` holds after some read. Rejects when TCP ends before, or after
    * `timeoutMs`.
    */
-  async until (condition: (client: RawClient) => boolean, timeoutMs = 5000): Promise<this> {
+  async until (condition: (client: RawClient) => boolean, timeoutMs = 15_000): Promise<this> {
     const signal = AbortSignal.timeout(timeoutMs)
     while (!condition(this)) {
       if (this.socket.readableEnded || this.socket.destroyed) {
