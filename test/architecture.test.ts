@@ -50,7 +50,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/],
+    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/system-message$/],
     others: [NODE, /^secure-json-parse$/]
   },
   asyncapi: {

@@ -10,10 +10,12 @@ import { SocketTransport, type TransportOwner } from '../transport/socket-transp
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
+import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
-import { Pulse, type Beating } from './heartbeat.ts'
+import type { InitArgs } from './handler.ts'
+import type { Awaitable, TerminateReason } from './result.ts'
+import type { SystemMessage } from './system-message.ts'
+import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES,
   callbackOf,
@@ -30,7 +32,7 @@ import { childOf, type Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
-import { WaitingNews, type NewsLetter } from './news.ts'
+import { WaitingSystemMessages, type SystemLetter } from './system-message.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
@@ -48,17 +50,17 @@ import { Timers, type Timer } from './timers.ts'
  */
 export class Connection
 implements
-    Beating,
+    Monitored,
     EndingOwner,
     MailboxOwner<ConnectionLetter>,
     OverflowOwner,
     TasksOwner,
     TransportOwner {
-  readonly peer: Peer
-  readonly pulse = new Pulse()
+  readonly options: ConnectionOptions
+  readonly liveness = new Liveness()
   /** Whole data messages so far. */
   messagesRead = 0
-  readonly #endpoint: Endpoint
+  readonly #route: RouteContext
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
@@ -72,21 +74,21 @@ implements
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
-  #news: WaitingNews | undefined
+  #systemMessages: WaitingSystemMessages | undefined
 
   /**
    * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
    */
-  constructor (endpoint: Endpoint, peer: Peer) {
-    this.#endpoint = endpoint
-    this.peer = peer
-    const { rateLimit } = endpoint.limits
+  constructor (route: RouteContext, options: ConnectionOptions) {
+    this.#route = route
+    this.options = options
+    const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this)
-    this.#transport = new SocketTransport(peer.socket, this, peer.windowBits)
+    this.#transport = new SocketTransport(options.socket, this, options.windowBits)
   }
 
   /** `init` is letter number one. */
@@ -94,11 +96,11 @@ implements
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.peer.id }
-  get subprotocol (): string | null { return this.peer.subprotocol }
-  get group (): Endpoint { return this.#endpoint }
-  get limits (): ConnectionLimits { return this.#endpoint.limits }
-  get sharing (): WriteSharing { return this.#endpoint.sharing }
+  get id (): string { return this.options.id }
+  get subprotocol (): string | null { return this.options.subprotocol }
+  get group (): RouteContext { return this.#route }
+  get limits (): ConnectionLimits { return this.#route.limits }
+  get sharing (): WriteSharing { return this.#route.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
@@ -114,7 +116,7 @@ implements
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
   }
 
-  get server (): FastifyInstance { return this.#endpoint.server }
+  get server (): FastifyInstance { return this.#route.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
 
@@ -134,18 +136,18 @@ implements
 
   receiveText (text: string, bytes: number): void {
     this.messagesRead++
-    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
+    this.#mailbox.post(createMessage(this.#route, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
     this.#mailbox.post(
-      createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
+      createMessage(this.#route, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
     )
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#endpoint.handler.handleControl === undefined) return
+    if (this.#route.handler.handleControl === undefined) return
     this.#mailbox.post({
       type: 'control',
       bytes: data.length,
@@ -164,7 +166,7 @@ implements
   }
 
   closed (): void {
-    this.#endpoint.onSocketClosed(this)
+    this.#route.onSocketClosed(this)
     this.#ending.socketClosed()
   }
 
@@ -181,7 +183,7 @@ implements
         error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
         code: closeCodes.abnormal
       },
-      'cut'
+      'destroy'
     )
   }
 
@@ -201,18 +203,18 @@ implements
    * Tells the handler what the library has to tell; false when it cannot be told, or does not want
    * to know.
    */
-  announce (news: News): boolean {
-    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) {
+  notify (message: SystemMessage): boolean {
+    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[message.type]] === undefined) {
       return false
     }
-    this.#news ??= new WaitingNews()
-    const letter = this.#news.add(news)
+    this.#systemMessages ??= new WaitingSystemMessages()
+    const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
-  #takeNews (letter: NewsLetter): void {
-    this.#news?.delete(letter)
-    if (this.#news?.isEmpty === true) this.#news = undefined
+  #takeSystemLetter (letter: SystemLetter): void {
+    this.#systemMessages?.delete(letter)
+    if (this.#systemMessages?.isEmpty === true) this.#systemMessages = undefined
   }
 
   get logOf (): Log { return () => this.#context.log }
@@ -227,7 +229,7 @@ implements
 
   /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
   closeSoon (code: number, reason: string): void {
-    this.#endpoint.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
+    this.#route.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
   }
 
   // ── what the handler asks for
@@ -240,7 +242,7 @@ implements
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      return queue.sendAside(encodeMessages(messages, this.#endpoint.encode))
+      return queue.sendAside(encodeMessages(messages, this.#route.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -290,11 +292,11 @@ implements
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
 
-  createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
+  createRef (): Ref { return new Ref(this.id, this.#route.topics) }
   createLog (): FastifyBaseLogger {
-    return childOf<FastifyBaseLogger>(this.peer.log, {
+    return childOf<FastifyBaseLogger>(this.options.log, {
       websocket: this.id,
-      route: this.#endpoint.url
+      route: this.#route.url
     })
   }
 
@@ -307,31 +309,31 @@ implements
   // ── what the server does
 
   /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#endpoint, () => this.#context.log, mistake) }
+  warn (mistake: Mistake): void { warnOnce(this.#route, () => this.#context.log, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
     this.#end(
       { type: 'timeout' },
-      kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' }
+      kind === 'dead' ? 'destroy' : { code: closeCodes.normal, reason: 'idle' }
     )
   }
 
   /** Ends because the server does. */
   shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
   /** Ends without a close frame, or breaks off waiting for the peer's. */
-  cut (): void { this.#end({ type: 'shutdown' }, 'cut') }
+  destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 
   // ── the mailbox
 
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
-    if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
+    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
     try {
-      const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
-      if (isThenable(result)) return this.#settle(letter, result)
+      const result = callHandler(letter, this.#route, this.#state, this.#context)
+      if (isThenable(result)) return this.#awaitResult(letter, result)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
       }
@@ -341,7 +343,7 @@ implements
     return this.#afterCallback()
   }
 
-  async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
+  async #awaitResult (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
     let passes = false
     try {
@@ -364,14 +366,14 @@ implements
    * impossible. True for a result that sends nothing and ends nothing.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
-    this.#context.callbackEnded(value)
     const result = checkResult(value)
+    this.#context.callbackEnded(result)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends =
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
+    const frames = sends ? encodeMessages(messages, this.#route.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
@@ -436,10 +438,10 @@ implements
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
+    return this.#route.handler.terminate?.(reason, this.#state, this.#context)
   }
 
-  leave (): void { this.#endpoint.onGone(this) }
+  ended (): void { this.#route.onGone(this) }
 
   #endWithError (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
@@ -449,12 +451,12 @@ implements
    * The one way in which this side ends the connection. The first reason wins; letters that wait
    * are dropped; the close frame goes out at once.
    */
-  #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
+  #end (reason: TerminateReason, close: CloseFrame | 'destroy'): void {
     const first = !this.#ending.begun
     const { busy } = this
     this.#mailbox.close()
     if (first) this.#release()
-    if (close === 'cut') this.#transport.destroy()
+    if (close === 'destroy') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
     if (first) this.#begin(reason, busy)
   }
@@ -470,7 +472,7 @@ implements
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#endpoint.topics.leave(this)
+    this.#route.topics.unsubscribeAll(this)
     this.#transport.release()
   }
 }

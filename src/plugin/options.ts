@@ -5,7 +5,7 @@ import type { RateLimit } from '../connection/rate-limit.ts'
 import type { SlowPeerPolicy } from '../transport/send-queue.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
 import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
-import type { ConnectionKey } from './residents.ts'
+import type { ConnectionKey } from './connection-registry.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
 export interface WebsocketOptions {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint } from '../connection/endpoint.ts'
+import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { warnOnce } from '../connection/log.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
@@ -11,7 +11,7 @@ import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive, buildReceiveGuarded, type ReceiveOptions } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
-import type { Host, WebsocketRoute } from './route.ts'
+import type { PluginContext, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
@@ -19,13 +19,13 @@ import { buildMessageCompilers } from './schema-compilers.ts'
  * Compiles a route's message schemas into what its connections share. Throws
  * FST_WEBSOCK_INVALID_SCHEMA.
  */
-export function buildEndpoint (
+export function buildRouteContext (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>,
+  { registry, topics, sharing }: Pick<PluginContext, 'registry' | 'topics' | 'sharing'>,
   compilerOptions: CompilerOptions
-): Endpoint {
+): RouteContext {
   const { name, options } = route
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
@@ -42,7 +42,7 @@ export function buildEndpoint (
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
-  const warned: Endpoint['warned'] = new Set()
+  const warned: RouteContext['warned'] = new Set()
   const receiving: ReceiveOptions = {
     handler,
     codec,
@@ -62,8 +62,8 @@ export function buildEndpoint (
     checkInfo,
     topics,
     sharing,
-    onSocketClosed: (connection) => residents.socketClosed(connection),
-    onGone: (connection) => residents.moveOut(connection)
+    onSocketClosed: (connection) => registry.socketClosed(connection),
+    onGone: (connection) => registry.delete(connection)
   }
 }
 
