@@ -58,6 +58,6 @@ export async function answerForEach (
     const message = other === game || other.display === false ? undefined : answerFor(other)
     if (message === undefined) continue
     if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return
-    ws.send(message)
+    if (!ws.send(message)) return
   }
 }

@@ -1,28 +1,14 @@
-// Which games are online, on any node.
 import { setTimeout as pause } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
+import { bytesOf, Entry, type Known, type OnlineGame } from './entry.ts'
 import type { NetworkOptions } from './network.ts'
 import { MAX_FRAME_BYTES } from './payloads.ts'
 import { topics } from './topics.ts'
-import { isWord, merge, type Known, type OnlineGame, type Sighting, type Word } from './word.ts'
+import { isWord, type Sighting, type Word } from './word.ts'
 
 /** Of the players of all games, as JSON. */
 const MAX_PLAYERS_BYTES = 16 * 1024 * 1024
 /** A new node is told of all games at this rate, which a broker keeps up with. */
 const BYTES_PER_MS = 16 * 1024
-
-/** What is known of one game. */
-class Entry {
-  /** By node. */
-  readonly words = new Map<string, Known>()
-  players: readonly string[] = []
-  playersBytes = bytesOf([])
-  edition = -1
-  sockets = 0
-  /** Undefined: offline. Another object for each change. */
-  online: OnlineGame | undefined
-  gone: NodeJS.Timeout | undefined
-}
 
 /**
  * Each node publishes its word about a game at each sign of life, and keeps the words of all nodes,
@@ -111,8 +97,7 @@ export class Directory {
     }
     entry.words.set(word.node, known)
     if (word.edition > entry.edition && this.#hasRoom(word.players, entry)) {
-      entry.edition = word.edition
-      this.#setPlayers(word.players, entry)
+      this.#playersBytes += entry.setPlayers(word.players, word.edition)
     }
     this.#update(word.game, entry)
   }
@@ -132,20 +117,15 @@ export class Directory {
   }
 
   #update (game: string, entry: Entry): void {
-    const words = [...entry.words.values()]
-    const online = words.filter(({ isOnline }) => isOnline)
-    if (online.length === 0) this.#setPlayers([], entry)
-    const merged = online.length === 0 ? undefined : merge(online, entry.players)
-    if (!isDeepStrictEqual(merged, entry.online)) entry.online = merged
-    const sockets = words.reduce((sum, word) => sum + word.sockets, 0)
-    if (sockets > 0) clearTimeout(entry.gone)
-    else if (entry.sockets > 0) {
+    const hadSockets = entry.sockets > 0
+    this.#playersBytes += entry.update()
+    if (entry.sockets > 0) clearTimeout(entry.gone)
+    else if (hadSockets) {
       entry.gone = setTimeout(() => {
         if (entry.words.size === 0) this.#entries.delete(game)
         this.#onGone(game)
       }, this.#network.onlineForMs).unref()
     }
-    entry.sockets = sockets
   }
 
   #hasRoom (players: readonly string[], { playersBytes } = new Entry()): boolean {
@@ -154,16 +134,10 @@ export class Directory {
     return bytes <= playersBytes || (bytes <= MAX_FRAME_BYTES && sum <= MAX_PLAYERS_BYTES)
   }
 
-  #setPlayers (players: readonly string[], entry: Entry): void {
-    const bytes = bytesOf(players)
-    this.#playersBytes += bytes - entry.playersBytes
-    Object.assign(entry, { players, playersBytes: bytes })
-  }
-
   /** Publishes all of this node's words once more. */
   async #repeat (): Promise<void> {
     let bytes = 0
-    for (const [, { words, playersBytes }] of this.#entries) {
+    for (const { words, playersBytes } of this.#entries.values()) {
       const own = words.get(this.#node)
       if (own === undefined) continue
       this.#publish(this.#wordOf(own))
@@ -173,8 +147,4 @@ export class Directory {
       bytes = 0
     }
   }
-}
-
-function bytesOf (players: readonly string[]): number {
-  return Buffer.byteLength(JSON.stringify(players))
 }

@@ -2,9 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Websock } from 'fastify-websock'
 import type { Achievement } from './achievement.ts'
 import { Directory } from './directory.ts'
+import type { OnlineGame } from './entry.ts'
 import type { KnownGame, KnownGames } from './known-games.ts'
 import type { Session } from './session.ts'
-import type { OnlineGame, Sighting } from './word.ts'
+import type { Sighting } from './word.ts'
 
 export interface NetworkOptions {
   readonly websock: Websock

@@ -1,9 +1,9 @@
 import { Type, type FastifyPluginAsyncTypebox, type Static } from '@fastify/type-provider-typebox'
+import type { OnlineGame } from './entry.ts'
 import type { KnownGame } from './known-games.ts'
 import type { Network } from './network.ts'
 import { Names, Talk as OnChannel } from './payloads.ts'
 import { topics } from './topics.ts'
-import type { OnlineGame } from './word.ts'
 
 const LOOK_EVERY_MS = 1000
 

@@ -21,31 +21,3 @@ export type Word = Static<typeof WordSchema>
 export type Sighting = Pick<Word, 'game' | 'sockets' | 'supports' | 'channels' | 'userAgent'>
 
 export const isWord = Compile(WordSchema)
-
-/** A game that has been seen within the last 60 s. */
-export interface OnlineGame {
-  readonly supports: readonly string[]
-  readonly channels: readonly string[]
-  readonly players: readonly string[]
-  readonly userAgent: string
-}
-
-/** A word as it is kept. */
-export interface Known extends Word {
-  isOnline: boolean
-  readonly seenAt: number
-  readonly expiry: NodeJS.Timeout
-}
-
-/** Of nodes where the game has sockets the flags and channels count, or else of all. */
-export function merge (words: readonly Known[], players: readonly string[]): OnlineGame {
-  const withSockets = words.filter(({ sockets }) => sockets > 0)
-  const counted = withSockets.length > 0 ? withSockets : words
-  const newest = counted.reduce((a, b) => (b.edition > a.edition ? b : a))
-  return {
-    supports: [...new Set(counted.flatMap(({ supports }) => supports))],
-    channels: [...new Set(counted.flatMap(({ channels }) => channels))],
-    userAgent: newest.userAgent,
-    players
-  }
-}
