@@ -102,10 +102,10 @@ export class Directory {
     this.#update(word.game, entry)
   }
 
-  /** A game that has sockets here, but gives no sign of life, is offline. */
+  /** A game that has sockets, but gives no sign of life, is offline, and not gone. */
   #expire (word: Known, entry: Entry): void {
     word.isOnline = false
-    if (word.node !== this.#node || word.sockets === 0) entry.words.delete(word.node)
+    if (word.sockets === 0) entry.words.delete(word.node)
     this.#update(word.game, entry)
   }
 
