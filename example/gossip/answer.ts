@@ -8,6 +8,9 @@ import type { Session, Ws } from './session.ts'
 /** The error of a request whose payload is wrong, or that there is no room for. */
 export const TRY_AGAIN = 'an error occurred, try again'
 
+/** Milliseconds of work, at most. */
+const GAMES_PER_TURN = 250
+
 interface Asked { readonly event: RequestEvent, readonly ref?: unknown }
 
 /** Section 2: answers a request that has a `ref`, whatever it is, or whose game debugs. */
@@ -46,15 +49,16 @@ export function goodbye (ws: Ws, error: string): Stop<Session> {
 
 /**
  * Sends an answer about each other game that shows itself. Those are many frames: other sockets
- * are served between two of these lists, and a slow reader is waited for.
+ * are served in between, and a slow reader is waited for.
  */
 export async function answerForEach (
   { network, game }: Session,
   ws: Ws,
   answerFor: (other: KnownGame) => ToGame | undefined
 ): Promise<void> {
-  await network.nextTurn()
+  let count = 0
   for (const other of network.games) {
+    if (count++ % GAMES_PER_TURN === 0) await network.nextTurn()
     const message = other === game || other.display === false ? undefined : answerFor(other)
     if (message === undefined) continue
     if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return
