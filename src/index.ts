@@ -52,9 +52,9 @@ export type {
   WebsocketRoute,
   WebsocketRouteHandler,
   WebsocketRouteOptions,
-  WebsocketShorthandOptions,
-  Websock
+  WebsocketShorthandOptions
 } from './plugin/types.ts'
+export type { Websock } from './plugin/websock.ts'
 export type { Engine, EngineListener } from './pubsub/engine.ts'
 export type { TopicListener } from './pubsub/listener.ts'
 export type { BinaryCodec, Codec, TextCodec } from './wire/codec.ts'

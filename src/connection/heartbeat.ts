@@ -85,7 +85,11 @@ export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
  * `readAt`: what had come by then is read, so a silence is known to have lasted until then only;
  * `now` may be later, if somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
  */
-export function checkConnections (readAt: number, now: number, connections: Iterable<Monitored>): void {
+export function checkConnections (
+  readAt: number,
+  now: number,
+  connections: Iterable<Monitored>
+): void {
   for (const connection of connections) {
     if (connection.ending) continue
     if (!isIdle(connection, readAt, now)) checkLiveness(connection, readAt, now)

@@ -173,11 +173,13 @@ interface Rule {
   readonly fits: (value: unknown) => boolean
 }
 
+const BOOLEAN: Rule = { words: 'a boolean', fits: (value) => typeof value === 'boolean' }
+
 const RATE_LIMIT_RULES: { readonly [K in keyof Required<RateLimit>]: Rule } = {
   messages: integer(1, 16_777_216),
   bytes: integer(1, 4096 * MIB),
   intervalMs: integer(1, HOUR),
-  over: { words: '"close" or "wait"', fits: (value) => value === 'close' || value === 'wait' }
+  over: oneOf('close', 'wait')
 }
 
 const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
@@ -192,31 +194,28 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
       'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"',
     fits: isCheckOrigin
   },
-  subprotocols: { words: 'a list of tokens (RFC 9110 §5.6.2)', fits: isTokenList },
-  requireSubprotocol: { words: 'a boolean', fits: isBoolean },
+  subprotocols: {
+    words: 'a list of tokens (RFC 9110 §5.6.2)',
+    fits: (value) => isListOf(value, isToken)
+  },
+  requireSubprotocol: BOOLEAN,
   codec: {
     words:
       'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType',
     fits: isCodec
   },
   maxMessageBytes: integer(1, 1024 * MIB),
-  compress: { words: 'a boolean', fits: isBoolean },
+  compress: BOOLEAN,
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
   maxMailboxInfos: integer(1, 16_777_216),
-  infoOverflow: {
-    words: '"close" or "drop"',
-    fits: (value) => value === 'close' || value === 'drop'
-  },
+  infoOverflow: oneOf('close', 'drop'),
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
-  slowPeer: {
-    words: '"close", "drop" or "wait"',
-    fits: (value) => value === 'close' || value === 'drop' || value === 'wait'
-  },
+  slowPeer: oneOf('close', 'drop', 'wait'),
   rateLimit: {
     words:
       '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
@@ -279,10 +278,8 @@ export function resolveDrainOptions (
   given: DrainOptions,
   plugin: ResolvedOptions
 ): Required<DrainOptions> {
-  return {
-    ...plugin.drain,
-    ...check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain').drain
-  }
+  const { drain } = check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain')
+  return { ...plugin.drain, ...drain }
 }
 
 /** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
@@ -292,11 +289,8 @@ export function resolveRouteOptions (
   route: string
 ): ResolvedOptions {
   if (given !== undefined && !isRecord(given)) {
-    throw new FST_WEBSOCK_INVALID_OPTION(
-      `\`websocketOptions\` of ${route}`,
-      'an object',
-      show(given)
-    )
+    const name = `\`websocketOptions\` of ${route}`
+    throw new FST_WEBSOCK_INVALID_OPTION(name, 'an object', show(given))
   }
   const options: ResolvedOptions = {
     ...plugin,
@@ -304,11 +298,8 @@ export function resolveRouteOptions (
   }
   // It would refuse everybody.
   if (options.requireSubprotocol && options.subprotocols.length === 0) {
-    throw new FST_WEBSOCK_INVALID_OPTION(
-      `\`requireSubprotocol\` of ${route}`,
-      'false where `subprotocols` is empty',
-      'true'
-    )
+    const name = `\`requireSubprotocol\` of ${route}`
+    throw new FST_WEBSOCK_INVALID_OPTION(name, 'false where `subprotocols` is empty', 'true')
   }
   return options
 }
@@ -338,6 +329,15 @@ function integer (min: number, max: number): Rule {
   }
 }
 
+/** `"a", "b" or "c"`. */
+function oneOf (...values: readonly string[]): Rule {
+  const quoted = values.map((value) => `"${value}"`)
+  return {
+    words: `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`,
+    fits: (value) => values.some((known) => known === value)
+  }
+}
+
 function eachFits (given: object, rules: Readonly<Record<string, Rule>>): boolean {
   return Object.entries(given).every(
     ([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true
@@ -348,32 +348,22 @@ function isRecord (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isBoolean (value: unknown): boolean {
-  return typeof value === 'boolean'
-}
-
 function isCheckOrigin (value: unknown): boolean {
-  return (
-    typeof value === 'boolean' ||
-    typeof value === 'function' ||
-    (Array.isArray(value) &&
-      value.every((origin) => typeof origin === 'string' && isOriginEntry(origin)))
-  )
+  const isFixed = typeof value === 'boolean' || typeof value === 'function'
+  return isFixed || isListOf(value, isOriginEntry)
 }
 
-function isTokenList (value: unknown): boolean {
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (token) => typeof token === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token)
-    )
-  )
+function isToken (text: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text)
+}
+
+function isListOf (value: unknown, fits: (item: string) => boolean): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' && fits(item))
 }
 
 function isCodec (value: unknown): boolean {
-  const { opcode, contentType, decode, encode } = (value ?? {}) as Partial<
-    Record<keyof TextCodec, unknown>
-  >
+  const codec = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
+  const { opcode, contentType, decode, encode } = codec
   return (
     (opcode === 'text' || opcode === 'binary') &&
     typeof decode === 'function' &&
@@ -401,13 +391,7 @@ function isPerKey (value: unknown): boolean {
 }
 
 function isShutdownCode (value: unknown): boolean {
-  return (
-    value === 1000 ||
-    value === 1001 ||
-    value === 1012 ||
-    value === 1013 ||
-    integer(3000, 4999).fits(value)
-  )
+  return [1000, 1001, 1012, 1013].some((code) => code === value) || integer(3000, 4999).fits(value)
 }
 
 function show (value: unknown): string {

@@ -1,5 +1,6 @@
 import { parse } from 'secure-json-parse'
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 
 /** What one node tells another. */
 export interface Envelope {
@@ -88,6 +89,18 @@ export function isAddress (value: string): boolean {
 /** The node that an address is on. */
 export function nodeOf (address: string): string {
   return address.slice(0, address.indexOf('.'))
+}
+
+/** Tells whether the body of a `close` is a close code and a reason that may be sent. */
+export function isCloseFrame (body: unknown): body is [code: number, reason: string] {
+  if (!Array.isArray(body)) return false
+  const [code, reason] = body as unknown[]
+  return (
+    typeof code === 'number' &&
+    isSendableCode(code) &&
+    typeof reason === 'string' &&
+    Buffer.byteLength(reason) <= MAX_REASON_BYTES
+  )
 }
 
 /** As the other nodes will read it. Throws for what they would refuse. */

@@ -1,13 +1,13 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
-import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
-import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import {
   decodeEnvelope,
   encodeEnvelope,
   isAddress,
+  isCloseFrame,
   nodeOf,
   type Envelope,
   type Kind
@@ -24,6 +24,7 @@ import {
   type Subscriber,
   type SubscriptionsOwner
 } from './subscriptions.ts'
+import { checkTopicName } from './topic-name.ts'
 
 export interface PubSubOptions<Prepared> {
   /** What stands before the dot in this node's addresses. */
@@ -38,8 +39,6 @@ export interface PublishOptions {
   /** The address of the one that is not told. */
   readonly except?: string | undefined
 }
-
-export const MAX_TOPIC_LENGTH = 1024
 
 /** What the engine calls a topic: one of the users', one node's own, presence. */
 const TOPIC = 't:'
@@ -95,12 +94,12 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
   subscribe (topic: string, subscriber: Subscriber<Prepared>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#subscriptions.add(topic, subscriber)
   }
 
   unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#subscriptions.delete(topic, subscriber)
     this.#ended(subscriber, topic)
   }
@@ -111,7 +110,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * is given. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   async subscriptionReady (topic: string, subscriber?: Subscriber<Prepared>): Promise<boolean> {
-    checkTopic(topic)
+    checkTopicName(topic)
     const isSubscribed =
       subscriber === undefined
         ? this.#subscriptions.of(topic) !== undefined
@@ -123,7 +122,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   /** The same for one that is no connection. */
   listen (topic: string, listener: TopicListener<never>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     let known = this.#listeners.get(listener)
     if (known === undefined) {
       this.#listeners.set(listener, (known = new Listener(listener, this.#calls, this.#log)))
@@ -133,7 +132,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   unlisten (topic: string, listener: TopicListener<never>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const known = this.#listeners.get(listener)
     if (known === undefined) return
     known.topics.delete(topic)
@@ -150,7 +149,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     address = `${this.node}.0`,
     maxBytes = Infinity
   ): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#presence.track(topic, key, meta, address, maxBytes)
   }
 
@@ -159,7 +158,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   presence (topic: string): PresenceEntry[] {
-    checkTopic(topic)
+    checkTopicName(topic)
     return this.#presence.of(topic)
   }
 
@@ -175,7 +174,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * to the other nodes.
    */
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const envelope = this.#encode('publish', info, except)
     this.#publishHere(topic, info, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
@@ -187,7 +186,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * sent, where a group here cannot send it, or as above.
    */
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const envelope = this.#encode('broadcast', message, except)
     this.#broadcastHere(topic, message, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
@@ -198,14 +197,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * node. Throws as above.
    */
   post (address: string, info: unknown): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
-      return this.#find(address)?.offer(info, '') ?? false
-    }
-    return this.#bridge.send(
-      NODE + nodeOf(address),
-      this.#encode('post', info, address) as Buffer,
-      false
-    )
+    if (!this.#isElsewhere(address)) return this.#find(address)?.offer(info, '') ?? false
+    return this.#sendToNode(address, 'post', info)
   }
 
   /**
@@ -213,16 +206,10 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * been checked.
    */
   close (address: string, code: number, reason: string): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
-      const connection = this.#find(address)
-      connection?.closeSoon(code, reason)
-      return connection !== undefined
-    }
-    return this.#bridge.send(
-      NODE + nodeOf(address),
-      this.#encode('close', [code, reason], address) as Buffer,
-      false
-    )
+    if (this.#isElsewhere(address)) return this.#sendToNode(address, 'close', [code, reason])
+    const connection = this.#find(address)
+    connection?.closeSoon(code, reason)
+    return connection !== undefined
   }
 
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
@@ -334,6 +321,16 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return true
   }
 
+  #isElsewhere (address: string): boolean {
+    return this.#bridge !== undefined && nodeOf(address) !== this.node && isAddress(address)
+  }
+
+  #sendToNode (address: string, kind: 'post' | 'close', body: unknown): boolean {
+    const envelope = this.#encode(kind, body, address)
+    const topic = NODE + nodeOf(address)
+    return envelope !== undefined && this.#bridge?.send(topic, envelope, false) === true
+  }
+
   #publishHere (topic: string, info: unknown, except: string): void {
     const left = this.#find(except)
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
@@ -385,12 +382,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true
-    writeLog(
-      this.#log,
-      'warn',
-      { err: why },
-      `${what} from the broker was dropped; there will be no more such lines`
-    )
+    const text = `${what} from the broker was dropped; there will be no more such lines`
+    writeLog(this.#log, 'warn', { err: why }, text)
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {
@@ -404,39 +397,4 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     }
     return envelope
   }
-}
-
-/** What another node may ask for. */
-function isCloseFrame (body: unknown): body is [code: number, reason: string] {
-  if (!Array.isArray(body)) return false
-  const [code, reason] = body as unknown[]
-  return (
-    typeof code === 'number' &&
-    isSendableCode(code) &&
-    typeof reason === 'string' &&
-    Buffer.byteLength(reason) <= MAX_REASON_BYTES
-  )
-}
-
-/** Throws FST_WEBSOCK_INVALID_TOPIC. */
-function checkTopic (topic: unknown): void {
-  if (
-    typeof topic !== 'string' ||
-    topic === '' ||
-    topic.length > MAX_TOPIC_LENGTH ||
-    !isWellFormed(topic)
-  ) {
-    throw new FST_WEBSOCK_INVALID_TOPIC(
-      MAX_TOPIC_LENGTH,
-      typeof topic === 'string'
-        ? `one of ${topic.length}${topic.length > MAX_TOPIC_LENGTH || topic === '' ? '' : ' with half of a surrogate pair'}`
-        : typeof topic
-    )
-  }
-}
-
-/** Half of a surrogate pair does not survive UTF-8: two topics would be one at the broker. */
-function isWellFormed (topic: string): boolean {
-  // In Node 20 and ES2024, not in our lib.
-  return (topic as string & { isWellFormed (): boolean }).isWellFormed()
 }
