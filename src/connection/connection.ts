@@ -366,8 +366,8 @@ implements
    * impossible. True for a result that sends nothing and ends nothing.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
-    this.#context.callbackEnded(value)
     const result = checkResult(value)
+    this.#context.callbackEnded(result)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages

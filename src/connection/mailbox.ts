@@ -127,7 +127,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (staged === undefined) return
     if (this.#letters === undefined) this.#letters = staged
     else for (const letter of staged) this.#letters.push(letter)
-    if (!this.#busy) this.enter(this.#runNext, this, undefined)
+    if (!this.#busy) this.#runNext()
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
@@ -173,7 +173,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     for (let letter: L | undefined = first; letter !== undefined; letter = this.#shift()) {
       const running = this.#owner.deliver(letter)
       if (running !== undefined) {
-        void running.then(() => this.enter(this.#runNext, this, undefined))
+        void running.then(() => this.#runNext())
         return
       }
     }
@@ -183,7 +183,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #runNext (): void {
     const letter = this.#shift()
     if (letter === undefined) this.#busy = false
-    else this.#run(letter)
+    else this.enter(this.#run, this, letter)
   }
 
   #shift (): L | undefined {
