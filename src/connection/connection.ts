@@ -1,8 +1,6 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import {
-  FST_WEBSOCK_CALLBACK_TIMEOUT,
-  FST_WEBSOCK_RATE_LIMITED,
-  FST_WEBSOCK_SLOW_PEER
+  FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER
 } from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
@@ -10,52 +8,38 @@ import { SocketTransport, type TransportOwner } from '../transport/socket-transp
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
+import type { ConnectionLimits, ConnectionOptions, Mistake, RouteContext } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { InitArgs } from './handler.ts'
-import type { Awaitable, TerminateReason } from './result.ts'
-import type { SystemMessage } from './system-message.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
-  CALLBACK_NAMES,
-  callbackOf,
-  callHandler,
-  copyOfSmall,
-  createMessage,
-  encodeMessages,
-  isFromPeer,
-  passGuard,
-  type ConnectionLetter,
-  type Tick
+  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer,
+  passGuard, type ConnectionLetter
 } from './letter.ts'
-import { childOf, type Log } from '../log.ts'
+import type { Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
-import { WaitingSystemMessages, type SystemLetter } from './system-message.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
-import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
+import {
+  checkResult, resolveStop, stop, type Awaitable, type CloseFrame, type TerminateReason
+} from './result.ts'
+import { WaitingSystemMessages, type SystemLetter, type SystemMessage } from './system-message.ts'
 import { Tasks, type Task, type TasksOwner } from './tasks.ts'
-import { Timers, type Timer } from './timers.ts'
+import { Timers, type TimersOwner } from './timers.ts'
 
 /**
  * One live connection: turns letters into calls of the handler, and their results into frames and
  * a state.
  *
- * A failure of the handler ends this connection and nothing else; nothing here throws or rejects
- * into its caller. Its parts know it as their owner, and it has no closures: there may be a hundred
- * thousand.
+ * A failure of the handler ends only this connection. No method throws or rejects. It has no
+ * closures, to save memory; its parts know it as their owner.
  */
 export class Connection
-implements
-    Monitored,
-    EndingOwner,
-    MailboxOwner<ConnectionLetter>,
-    OverflowOwner,
-    TasksOwner,
-    TransportOwner {
+implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
+  TimersOwner, TransportOwner {
   readonly options: ConnectionOptions
   readonly liveness = new Liveness()
   /** Whole data messages so far. */
@@ -76,9 +60,7 @@ implements
   #waitsForPeer = false
   #systemMessages: WaitingSystemMessages | undefined
 
-  /**
-   * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
-   */
+  /** To be called in the tick of the 101, as `start` is, so that no byte is lost. */
   constructor (route: RouteContext, options: ConnectionOptions) {
     this.#route = route
     this.options = options
@@ -116,6 +98,7 @@ implements
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
   }
 
+  get logOf (): Log { return () => this.#context.log }
   get server (): FastifyInstance { return this.#route.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
@@ -128,10 +111,8 @@ implements
 
   count (frames: number, bytes: number): void {
     const verdict = this.#limiter?.judge(frames, bytes)
-    if (verdict === 'wait') this.#transport.hold('rateLimit', true)
-    else if (verdict === 'close') {
-      this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
-    }
+    if (verdict === 'close') this.failed(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
+    else if (verdict === 'wait') this.#transport.hold('rateLimit', true)
   }
 
   receiveText (text: string, bytes: number): void {
@@ -141,21 +122,15 @@ implements
 
   receiveBinary (data: Buffer): void {
     this.messagesRead++
-    this.#mailbox.post(
-      createMessage(this.#route, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
-    )
+    const kept = this.#mailbox.busy ? copyOfSmall(data) : data
+    this.#mailbox.post(createMessage(this.#route, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
     if (this.#route.handler.handleControl === undefined) return
-    this.#mailbox.post({
-      type: 'control',
-      bytes: data.length,
-      frame: { opcode, data: copyOfSmall(data) }
-    })
+    const frame = { opcode, data: copyOfSmall(data) }
+    this.#mailbox.post({ type: 'control', bytes: data.length, frame })
   }
-
-  failed (error: Error, code: number): void { this.#endWithError(error, code) }
 
   /** What the peer sent before is still handled, and then `terminate`. */
   peerEnded (code: number, reason: string): void {
@@ -171,57 +146,41 @@ implements
   }
 
   slowPeer (bufferedBytes: number): void {
-    this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
+    this.failed(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  messageRefused (): void { this.#refuse('messages') }
+  messageRefused (): void { this.#openOverflow.refuse('messages') }
 
   pongsUnread (): void {
-    this.#end(
-      {
-        type: 'error',
-        error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
-        code: closeCodes.abnormal
-      },
-      'destroy'
-    )
+    const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
+    this.#end({ type: 'error', error, code: closeCodes.abnormal }, 'destroy')
   }
 
   // ── what comes from inside
 
   /** Puts an info into the mailbox; false when it was not taken. */
-  offer (info: unknown): boolean { return this.#offer({ type: 'info', info }) }
-
-  #offer (letter: ConnectionLetter): boolean {
+  offer (info: unknown): boolean { return this.offerLetter({ type: 'info', info }) }
+  offerLetter (letter: ConnectionLetter): boolean {
     if (this.#ending.begun) return false
     if (this.#mailbox.offer(letter)) return true
-    this.#refuse('infos')
+    this.#openOverflow.refuse('infos')
     return false
   }
 
-  /**
-   * Tells the handler what the library has to tell; false when it cannot be told, or does not want
-   * to know.
-   */
+  /** Puts a message of the library into the mailbox; false when no callback will get it. */
   notify (message: SystemMessage): boolean {
-    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[message.type]] === undefined) {
-      return false
-    }
+    const callback = this.#route.handler[CALLBACK_NAMES[message.type]]
+    if (this.#ending.begun || callback === undefined) return false
     this.#systemMessages ??= new WaitingSystemMessages()
     const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
   #takeSystemLetter (letter: SystemLetter): void {
-    this.#systemMessages?.delete(letter)
-    if (this.#systemMessages?.isEmpty === true) this.#systemMessages = undefined
+    if (this.#systemMessages?.delete(letter) === true) this.#systemMessages = undefined
   }
 
-  get logOf (): Log { return () => this.#context.log }
-
-  #refuse (what: 'infos' | 'messages'): void {
-    ;(this.#overflow ??= new Overflow(this)).refuse(what)
-  }
+  get #openOverflow (): Overflow { return (this.#overflow ??= new Overflow(this)) }
 
   broadcast (message: PreparedMessage, topic: string): void {
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
@@ -234,10 +193,7 @@ implements
 
   // ── what the handler asks for
 
-  /**
-   * Sends at once. True: sent or queued. What cannot be sent ends the connection, as a callback's
-   * failure does.
-   */
+  /** True: sent or queued. What cannot be sent ends the connection as a callback's failure does. */
   send (messages: unknown): boolean {
     const { queue } = this.#transport
     if (!queue.open) return false
@@ -273,51 +229,26 @@ implements
 
   #failAside (error: unknown, by: string): void {
     this.report(error, by)
-    this.#endWithError(error, closeCodes.internalError)
-  }
-
-  postAfter (info: unknown, ms: number): Timer {
-    return this.#openTimers().after(ms, () => this.offer(info))
-  }
-
-  postInterval (info: unknown, ms: number): Timer {
-    const tick: Tick = { type: 'tick', info, waiting: false }
-    return this.#openTimers().every(ms, () => {
-      if (!tick.waiting) tick.waiting = this.#offer(tick)
-    })
+    this.failed(error, closeCodes.internalError)
   }
 
   pause (): void { this.#transport.hold('handler', true) }
   resume (): void { this.#transport.hold('handler', false) }
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
-
+  get timers (): Timers { return (this.#timers ??= new Timers(this)) }
   createRef (): Ref { return new Ref(this.id, this.#route.topics) }
-  createLog (): FastifyBaseLogger {
-    return childOf<FastifyBaseLogger>(this.options.log, {
-      websocket: this.id,
-      route: this.#route.url
-    })
-  }
-
-  #openTimers (): Timers {
-    this.#timers ??= new Timers(this.sharing.loop.clock)
-    if (this.#ending.begun) this.#timers.endAll()
-    return this.#timers
-  }
 
   // ── what the server does
 
   /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#route, () => this.#context.log, mistake) }
+  warn (mistake: Mistake): void { warnOnce(this.#route, this.logOf, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
-    this.#end(
-      { type: 'timeout' },
-      kind === 'dead' ? 'destroy' : { code: closeCodes.normal, reason: 'idle' }
-    )
+    const idle = { code: closeCodes.normal, reason: 'idle' }
+    this.#end({ type: 'timeout' }, kind === 'dead' ? 'destroy' : idle)
   }
 
   /** Ends because the server does. */
@@ -383,7 +314,7 @@ implements
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') {
-      writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+      writeStop(this.logOf, stopped.reason.error, stopped.frame.code)
     }
     return false
   }
@@ -400,9 +331,8 @@ implements
 
   /** `terminate` may run when nothing else of this connection does. */
   #endWork (): void {
-    if (this.#ending.begun && this.#tasks?.running !== true && this.#mailbox.length === 0) {
-      this.#ending.workEnded()
-    }
+    const isDone = this.#tasks?.running !== true && this.#mailbox.length === 0
+    if (this.#ending.begun && isDone) this.#ending.workEnded()
   }
 
   async #waitForPeer (): Promise<void> {
@@ -412,9 +342,7 @@ implements
     await this.#afterCallback()
   }
 
-  report (error: unknown, callback: string): void {
-    writeFailure(() => this.#context.log, error, callback)
-  }
+  report (error: unknown, callback: string): void { writeFailure(this.logOf, error, callback) }
 
   // ── the end
 
@@ -422,11 +350,8 @@ implements
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
 
   get running (): string | undefined {
-    return this.callbackRuns
-      ? 'the running callback'
-      : this.#tasks?.running === true
-        ? 'a task of ws.run'
-        : undefined
+    if (this.callbackRuns) return 'the running callback'
+    return this.#tasks?.running === true ? 'a task of ws.run' : undefined
   }
 
   dropLetters (): void { this.#mailbox.close() }
@@ -443,14 +368,11 @@ implements
 
   ended (): void { this.#route.onGone(this) }
 
-  #endWithError (error: unknown, code: number): void {
+  failed (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
   }
 
-  /**
-   * The one way in which this side ends the connection. The first reason wins; letters that wait
-   * are dropped; the close frame goes out at once.
-   */
+  /** Ends the connection from this side. Drops waiting letters; the first reason counts. */
   #end (reason: TerminateReason, close: CloseFrame | 'destroy'): void {
     const first = !this.#ending.begun
     const { busy } = this

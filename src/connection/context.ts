@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
+import { childOf } from '../log.ts'
 import type { Connection } from './connection.ts'
 import type { Context } from './handler-context.ts'
 import type { Membership } from './membership.ts'
@@ -38,7 +39,7 @@ export class ConnectionContext implements AnyContext {
 
   get id (): string { return this.#connection.id }
   get server (): FastifyInstance { return this.#connection.server }
-  get log (): FastifyBaseLogger { return (this.#made.log ??= this.#connection.createLog()) }
+  get log (): FastifyBaseLogger { return (this.#made.log ??= this.#createLog()) }
   get ref (): Ref { return (this.#made.ref ??= this.#connection.createRef()) }
   get signal (): AbortSignal { return this.#connection.signal }
   get subprotocol (): string | null { return this.#connection.subprotocol }
@@ -79,11 +80,11 @@ export class ConnectionContext implements AnyContext {
   }
 
   get postAfter (): (info: unknown, ms: number) => Timer {
-    return (this.#made.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
+    return (this.#made.postAfter ??= (info, ms) => this.#connection.timers.postAfter(info, ms))
   }
 
   get postInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#made.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
+    return (this.#made.postInterval ??= (info, ms) => this.#connection.timers.postInterval(info, ms))
   }
 
   get subscribe (): (topic: string | Topic) => void {
@@ -137,6 +138,11 @@ export class ConnectionContext implements AnyContext {
     const isReturnable = this.#connection.callbackRuns
     if (!isReturnable || this.#results > 0) this.#connection.warn('result')
     if (isReturnable) this.#results++
+  }
+
+  #createLog (): FastifyBaseLogger {
+    const { id, options, group } = this.#connection
+    return childOf<FastifyBaseLogger>(options.log, { websocket: id, route: group.url })
   }
 
   get #topics (): Membership { return this.#connection.membership }

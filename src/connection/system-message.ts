@@ -62,8 +62,6 @@ export interface SystemLetter extends Letter {
 export class WaitingSystemMessages {
   readonly #letters = new Map<string, SystemLetter>()
 
-  get isEmpty (): boolean { return this.#letters.size === 0 }
-
   /**
    * Merges a message into the letter of its kind that waits. Returns a new letter, to be put into
    * the mailbox, when none waits.
@@ -80,9 +78,10 @@ export class WaitingSystemMessages {
     return letter
   }
 
-  /** A letter is about to be handled: nothing is merged into it any more. */
-  delete (letter: SystemLetter): void {
+  /** A letter is about to be handled: nothing is merged into it any more. True: none is left. */
+  delete (letter: SystemLetter): boolean {
     this.#letters.delete(keyOf(letter as SystemMessage))
+    return this.#letters.size === 0
   }
 }
 
