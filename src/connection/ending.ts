@@ -5,14 +5,13 @@ import type { Awaitable, TerminateReason } from './result.ts'
 export interface EndingOwner {
   readonly limits: {
     /**
-     * How long the running callback, and then `terminate`, may take before nobody waits for them
-     * any more, in ms.
+     * How long the connection waits for the running callback, and then for `terminate`, in ms.
      */
     readonly terminateTimeoutMs: number
   }
   /** The callback or task that is running: what a log line calls it. */
   readonly running: string | undefined
-  /** Letters that wait are not to be handled any more. */
+  /** Drops the letters that wait. */
   dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
@@ -21,11 +20,10 @@ export interface EndingOwner {
 }
 
 /**
- * How one connection ends: the signal, the wait for the running callback and tasks, `terminate`
- * exactly once, and gone.
+ * The end of one connection: aborts the signal, waits for the running callback and tasks, calls
+ * `terminate` exactly once, and reports that the connection has ended.
  *
- * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init`
- * failed.
+ * `terminate` needs a state, so it is called only after `init` has returned.
  */
 export class Ending {
   readonly #owner: EndingOwner
@@ -53,14 +51,14 @@ export class Ending {
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
-      // One for each wait of a handler: many are no leak.
+      // A handler may add a listener for each wait, so many listeners are not a leak.
       setMaxListeners(0, this.#abort.signal)
       if (this.begun) this.#abort.abort()
     }
     return this.#abort.signal
   }
 
-  /** There is a state from now on. */
+  /** `init` has returned: there is a state. */
   initReturned (): void {
     this.#initReturned = true
   }
@@ -79,7 +77,7 @@ export class Ending {
           running
         )
       }
-      // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
+      // Without a state `terminate` cannot run. It runs when `init` returns, but is not awaited.
       if (this.#initReturned) this.#terminate()
       else this.#settle()
     }, this.#owner.limits.terminateTimeoutMs)

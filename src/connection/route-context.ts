@@ -21,33 +21,33 @@ export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, Transp
   readonly terminateTimeoutMs: number
 }
 
-/** Who wants to be told of what, and who is where. */
+/** Subscriptions, publications and presence, as connections use them. */
 export interface Topics extends RefTarget {
   subscribe (topic: string, connection: Connection): void
   unsubscribe (topic: string, connection: Connection): void
   subscriptionReady (topic: string, connection: Connection): Promise<boolean>
   /**
-   * An info for everybody on the topic but the connection of that address; throws when it cannot
-   * travel.
+   * Posts an info to all subscribers of the topic except the connection of that address. Throws
+   * when the engine cannot carry it.
    */
   publish (topic: string, info: unknown, options: { readonly except: string }): void
-  /** A message for the clients of the same. */
+  /** Sends a message to the clients of the same subscribers. */
   broadcast (topic: string, message: unknown, options: { readonly except: string }): void
   track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
-  /** Ends all subscriptions of one, and all that is tracked for it. */
+  /** Ends all subscriptions of a connection, and removes its presence entries. */
   unsubscribeAll (connection: Connection): void
 }
 
-/** A mistake of a handler that does no harm but to itself: see `warnOnce`. */
+/** A mistake in a handler that is logged once for its route: see `warnOnce`. */
 export type Mistake = 'info' | 'message' | 'result'
 
-/** What all connections of one route share. */
+/** What all connections of a route share. */
 export interface RouteContext {
   readonly url: string
   /** The instance that the route was declared on. */
   readonly server: FastifyInstance
-  /** What has been warned of, once for the route. */
+  /** Mistakes that have been logged for this route. */
   readonly warned: Set<Mistake>
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
@@ -61,15 +61,15 @@ export interface RouteContext {
     ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
-  /** The same for one that many get. */
+  /** Encodes a message for many connections. */
   readonly prepare: (message: unknown) => PreparedMessage
   /**
-   * Gives an info from another node as it is to be handed on; throws when it does not match the
-   * schema.
+   * Validates an info from another node and returns what to post. Throws when it does not match
+   * the schema.
    */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
   readonly topics: Topics
-  /** What the connections of the app share to write. */
+  /** The write batcher and the event loop tasks, which all connections of the app share. */
   readonly sharing: WriteSharing
   /** Called once for each, when its socket is closed. */
   readonly onSocketClosed: (connection: Connection) => void
@@ -77,7 +77,7 @@ export interface RouteContext {
   readonly onGone: (connection: Connection) => void
 }
 
-/** What is one connection's own. */
+/** What is specific to one connection. */
 export interface ConnectionOptions {
   readonly id: string
   readonly log: FastifyBaseLogger
@@ -85,6 +85,6 @@ export interface ConnectionOptions {
   readonly subprotocol: string | null
   /** Where permessage-deflate was agreed on: the window that we compress with. */
   readonly windowBits: number | undefined
-  /** What it is counted by, if by anything. */
+  /** The key that `maxConnectionsPerKey` counts it under, where that option is set. */
   readonly key: string | undefined
 }

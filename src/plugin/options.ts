@@ -117,7 +117,7 @@ export interface DrainOptions {
   readonly batchSize?: number
   /** Between two batches, in ms: 0 to 1 hour. Default 2 000. */
   readonly batchIntervalMs?: number
-  /** After it, those that are left are cut, in ms: 1 to 1 day. Default 30 000. */
+  /** After it, those that are left are destroyed, in ms: 1 to 1 day. Default 30 000. */
   readonly timeoutMs?: number
 }
 
@@ -134,7 +134,7 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const MIB = 1024 * 1024
 
-/** What news of presence may need. */
+/** The largest message of presence. */
 const MIN_PAYLOAD_BYTES = 256 * 1024
 
 const DEFAULTS = {
@@ -296,7 +296,7 @@ export function resolveRouteOptions (
     ...plugin,
     ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
   }
-  // It would refuse everybody.
+  // Every client would be refused.
   if (options.requireSubprotocol && options.subprotocols.length === 0) {
     const name = `\`requireSubprotocol\` of ${route}`
     throw new FST_WEBSOCK_INVALID_OPTION(name, 'false where `subprotocols` is empty', 'true')

@@ -76,9 +76,9 @@ export interface Websock {
     options?: PublishOptions
   ) => void
   /**
-   * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left
-   * out is the plugin's `drain`. Resolves with the number of connections that had to be cut when
-   * `timeoutMs` was over; 0 is a clean drain.
+   * Ends all connections in batches and refuses upgrades with 503 from now on. Options that are
+   * left out are those of the plugin's `drain`. Resolves with the number of connections that had to
+   * be cut when `timeoutMs` was over; 0 is a clean drain.
    */
   readonly drain: (options?: DrainOptions) => Promise<number>
   /**
@@ -91,6 +91,6 @@ export interface Websock {
 }
 
 export interface PublishOptions {
-  /** Who is not told, by its ref or the address of that. */
+  /** The connection to leave out, by its ref or address. */
   readonly except?: Ref<never> | string
 }

@@ -27,7 +27,7 @@ import {
 import { checkTopicName } from './topic-name.ts'
 
 export interface PubSubOptions<Prepared> {
-  /** What stands before the dot in this node's addresses. */
+  /** The name of this node: the part before the dot in its addresses. */
   readonly node: string
   /** The connection of an address of this node. */
   readonly find: (address: string) => Addressee<Prepared> | undefined
@@ -36,18 +36,18 @@ export interface PubSubOptions<Prepared> {
 }
 
 export interface PublishOptions {
-  /** The address of the one that is not told. */
+  /** The address of the subscriber to leave out. */
   readonly except?: string | undefined
 }
 
-/** What the engine calls a topic: one of the users', one node's own, presence. */
+/** Prefixes of engine topics: topics of the application, of one node, and the presence topic. */
 const TOPIC = 't:'
 const NODE = 'n:'
 const PRESENCE = 'p'
 
 /**
- * Topics: what is published here reaches the subscribers of this node at once, and those of the
- * others through the engine.
+ * Topics: publications reach the subscribers of this node at once, and those of other nodes through
+ * the engine.
  */
 export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
@@ -86,13 +86,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     await this.#bridge?.stop()
   }
 
-  /** Tells whether publications reach the other nodes, and theirs this one. */
+  /** True without an engine, and when it is connected and all subscriptions are in force. */
   get ready (): boolean { return this.#bridge?.ready ?? true }
 
   /** Publications that did not reach the broker. */
   get lost (): number { return this.#bridge?.lost ?? 0 }
 
-  /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
+  /** Idempotent. Throws FST_WEBSOCK_INVALID_TOPIC. */
   subscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopicName(topic)
     this.#subscriptions.add(topic, subscriber)
@@ -120,7 +120,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return this.#readiness.wait(topic, subscriber)
   }
 
-  /** The same for one that is no connection. */
+  /** Subscribes a listener, which has no connection. Idempotent. */
   listen (topic: string, listener: TopicListener<never>): void {
     checkTopicName(topic)
     let known = this.#listeners.get(listener)
@@ -162,7 +162,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return this.#presence.of(topic)
   }
 
-  /** Ends all subscriptions of one, and all that is tracked for it. */
+  /** Ends all subscriptions of a subscriber, and removes its presence entries. */
   unsubscribeAll (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.deleteAll(subscriber)
     this.#ended(subscriber)
@@ -340,7 +340,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   #broadcastHere (topic: string, message: unknown, except: string): void {
     const left = this.#find(except)
-    // First: one of the groups may be unable to send it, and then nobody is sent anything.
+    // Before anything is sent: a message that one group cannot send is sent to none.
     const prepared = Array.from(
       this.#subscriptions.of(topic) ?? [],
       ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
@@ -378,7 +378,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     }
   }
 
-  /** One line, whoever floods the broker. */
+  /** Logs the first refusal only, because a flood of messages may come from the broker. */
   #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true

@@ -11,10 +11,10 @@ export interface TransportLimits extends SendQueueLimits {
   readonly closeTimeoutMs: number
 }
 
-/** Who may hold the socket from being read. */
+/** Reasons to stop reading, as bits. */
 const HOLDERS = { mailbox: 1, handler: 2, rateLimit: 4 } as const
 
-/** Who is told what comes over a transport. None of these throws. */
+/** Receives what comes over a transport. No method throws. */
 export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
   /** There is a rate limit: `count` is to be called. */
@@ -91,10 +91,10 @@ export class SocketTransport implements FrameSink {
   get inflates (): boolean { return this.queue.windowBits !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
-  /** Somebody holds the socket from being read. */
+  /** True while there is a reason not to read. */
   get held (): boolean { return this.#holds !== 0 && !this.#released }
 
-  /** Holds the socket from being read, or lets go of it. It is read as long as nobody holds it. */
+  /** Adds or removes a reason to stop reading. The socket is read while there is none. */
   hold (by: keyof typeof HOLDERS, on: boolean): void {
     const before = this.#holds
     this.#holds = on ? before | HOLDERS[by] : before & ~HOLDERS[by]
@@ -105,7 +105,7 @@ export class SocketTransport implements FrameSink {
   }
 
   /**
-   * Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen.
+   * Reads from now on whatever the reasons not to: at the end the peer's close frame and FIN count.
    */
   release (): void {
     this.#released = true
