@@ -78,7 +78,7 @@ export interface Websock {
   /**
    * Ends all connections in batches and refuses upgrades with 503 from now on. Options that are
    * left out are those of the plugin's `drain`. Resolves with the number of connections that had to
-   * be cut when `timeoutMs` was over; 0 is a clean drain.
+   * be destroyed when `timeoutMs` was over; 0 is a clean drain.
    */
   readonly drain: (options?: DrainOptions) => Promise<number>
   /**
