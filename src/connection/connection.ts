@@ -141,7 +141,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
   }
 
   closed (): void {
-    this.#route.onSocketClosed(this)
+    this.#route.onSocketClosed(this.options)
     this.#ending.socketClosed()
   }
 
@@ -366,7 +366,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     return this.#route.handler.terminate?.(reason, this.#state, this.#context)
   }
 
-  ended (): void { this.#route.onGone(this) }
+  ended (): void { this.#route.onGone(this.options) }
 
   failed (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })

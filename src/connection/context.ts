@@ -1,18 +1,34 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
 import { childOf } from '../log.ts'
-import type { Connection } from './connection.ts'
-import type { Context } from './handler-context.ts'
+import type { AnyContext } from './handler-context.ts'
 import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop, type Result } from './result.ts'
-import type { Timer } from './timers.ts'
+import type { ConnectionOptions, Mistake, RouteContext } from './route-context.ts'
+import type { Timer, Timers } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
-type AnyContext = Context<unknown, unknown, unknown>
 type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' |
   'subscribe' | 'unsubscribe' | 'subscriptionReady' | 'broadcast' | 'publish' |
   'track' | 'untrack' | 'pause' | 'resume'
+
+/** The connection, as its context uses it. */
+export interface ContextOwner extends Pick<AnyContext, 'id' | 'server' | 'signal' | 'subprotocol' |
+  'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
+  readonly options: Pick<ConnectionOptions, 'log'>
+  readonly group: Pick<RouteContext, 'url'>
+  readonly membership: Membership
+  readonly timers: Timers
+  /** A callback is running. */
+  readonly callbackRuns: boolean
+  createRef (): Ref
+  send (messages: unknown): boolean
+  drained (): Promise<boolean>
+  close (code: number, reason: string): void
+  offer (info: unknown): boolean
+  warn (mistake: Mistake): void
+}
 
 /** Made when they are asked for. */
 type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
@@ -26,14 +42,14 @@ type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
  * it.
  */
 export class ConnectionContext implements AnyContext {
-  readonly #connection: Connection
+  readonly #connection: ContextOwner
   #parts: Parts | undefined
   /** Apart: most callbacks ask for it. */
   #push: AnyContext['push'] | undefined
   /** Pushes and stops that the running callback has made. A number, as it has no write barrier. */
   #results = 0
 
-  constructor (connection: Connection) {
+  constructor (connection: ContextOwner) {
     this.#connection = connection
   }
 

@@ -165,3 +165,6 @@ export interface Context<in Send, in Info, in out State> extends BaseContext<Sen
     state?: State
   ) => Stop<State>
 }
+
+/** The context of a callback once its types have done their work. */
+export type AnyContext = Context<unknown, unknown, unknown>

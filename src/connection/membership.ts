@@ -1,6 +1,15 @@
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { SendQueue } from '../transport/send-queue.ts'
-import type { Connection } from './connection.ts'
+import type { ConnectionLimits, TopicMember } from './route-context.ts'
+
+export interface MembershipOwner extends TopicMember {
+  readonly limits: ConnectionLimits
+  /** A callback is running. */
+  readonly callbackRuns: boolean
+  /** The connection has begun to end. */
+  readonly ending: boolean
+  slowPeer (bufferedBytes: number): void
+}
 
 /** Broadcasts that wait for the result of the running callback. */
 interface Held {
@@ -18,10 +27,10 @@ interface Held {
  * its result have been sent, so that a snapshot in the result comes first.
  */
 export class Membership {
-  readonly #connection: Connection
+  readonly #connection: MembershipOwner
   #held: Held | undefined
 
-  constructor (connection: Connection) {
+  constructor (connection: MembershipOwner) {
     this.#connection = connection
   }
 

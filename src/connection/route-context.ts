@@ -4,14 +4,13 @@ import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue.ts'
 import type { TransportLimits } from '../transport/socket-transport.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
-import type { Connection } from './connection.ts'
-import type { ConnectionContext } from './context.ts'
+import type { AnyContext } from './handler-context.ts'
 import type { AnyHandler } from './handler.ts'
 import type { HeartbeatLimits } from './heartbeat.ts'
-import type { GuardedMessage } from './letter.ts'
-import type { MailboxLimits } from './mailbox.ts'
+import type { Letter, MailboxLimits } from './mailbox.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { RefTarget } from './ref.ts'
+import type { SystemMessage } from './system-message.ts'
 
 export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
@@ -21,11 +20,20 @@ export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, Transp
   readonly terminateTimeoutMs: number
 }
 
+/** A connection, as topics see it. */
+export interface TopicMember {
+  readonly id: string
+  readonly group: RouteContext
+  offer (info: unknown): boolean
+  broadcast (message: PreparedMessage, topic: string): void
+  notify (message: SystemMessage): boolean
+}
+
 /** Subscriptions, publications and presence, as connections use them. */
 export interface Topics extends RefTarget {
-  subscribe (topic: string, connection: Connection): void
-  unsubscribe (topic: string, connection: Connection): void
-  subscriptionReady (topic: string, connection: Connection): Promise<boolean>
+  subscribe (topic: string, connection: TopicMember): void
+  unsubscribe (topic: string, connection: TopicMember): void
+  subscriptionReady (topic: string, connection: TopicMember): Promise<boolean>
   /**
    * Posts an info to all subscribers of the topic except the connection of that address. Throws
    * when the engine cannot carry it.
@@ -36,11 +44,24 @@ export interface Topics extends RefTarget {
   track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of a connection, and removes its presence entries. */
-  unsubscribeAll (connection: Connection): void
+  unsubscribeAll (connection: TopicMember): void
 }
 
 /** A mistake in a handler that is logged once for its route: see `warnOnce`. */
 export type Mistake = 'info' | 'message' | 'result'
+
+/**
+ * A data message on a route with a `guard`. One letter for the guard and the callback of the
+ * message, so that nothing runs between them: it is delivered again when the guard lets it pass.
+ */
+export interface GuardedMessage extends Letter {
+  readonly type: 'guarded'
+  readonly data: string | Buffer
+  /** `read`: to be decoded; `guard`: its guard runs; `callback`: it has passed. */
+  step: 'read' | 'guard' | 'callback'
+  /** Decoded and validated. */
+  message: unknown
+}
 
 /** What all connections of a route share. */
 export interface RouteContext {
@@ -52,13 +73,13 @@ export interface RouteContext {
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
   /** Decodes and validates one data message and calls the callback that it is for. */
-  readonly receive: (data: string | Buffer, state: unknown, ws: ConnectionContext) => unknown
+  readonly receive: (data: string | Buffer, state: unknown, ws: AnyContext) => unknown
   /**
    * In place of `receive` on a route with a `guard`: first decodes, validates and calls the guard,
    * then, for a message that passed, the callback.
    */
   readonly receiveGuarded:
-    ((letter: GuardedMessage, state: unknown, ws: ConnectionContext) => unknown) | undefined
+    ((letter: GuardedMessage, state: unknown, ws: AnyContext) => unknown) | undefined
   /** Turns a message into its frame; throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** Encodes a message for many connections. */
@@ -72,9 +93,9 @@ export interface RouteContext {
   /** The write batcher and the event loop tasks, which all connections of the app share. */
   readonly sharing: WriteSharing
   /** Called once for each, when its socket is closed. */
-  readonly onSocketClosed: (connection: Connection) => void
+  readonly onSocketClosed: (connection: ConnectionOptions) => void
   /** Called once for each, when its `terminate` has settled and its socket is closed. */
-  readonly onGone: (connection: Connection) => void
+  readonly onGone: (connection: ConnectionOptions) => void
 }
 
 /** What is specific to one connection. */

@@ -1,6 +1,6 @@
 import { FST_WEBSOCK_INVALID_DELAY } from '../errors.ts'
 import type { Alarm, Clock } from '../event-loop.ts'
-import type { Tick } from './letter.ts'
+import type { Letter } from './mailbox.ts'
 
 export interface Timer {
   /** Nothing happens when it is over already. An info that waits in the mailbox still arrives. */
@@ -9,6 +9,15 @@ export interface Timer {
 
 // Node fires a longer one after 1 ms, with a warning.
 const MAX_DELAY_MS = 2_147_483_647
+
+/**
+ * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
+ */
+export interface Tick extends Letter {
+  readonly type: 'tick'
+  readonly info: unknown
+  waiting: boolean
+}
 
 export interface TimersOwner {
   readonly sharing: { readonly loop: { readonly clock: Clock } }

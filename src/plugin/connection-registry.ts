@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
+import type { ConnectionOptions } from '../connection/route-context.ts'
 import {
   FST_WEBSOCK_DRAINING,
   FST_WEBSOCK_INVALID_KEY,
@@ -83,14 +84,14 @@ export class ConnectionRegistry {
   }
 
   /** The connection does not count towards the limits any more. To be called once for each. */
-  socketClosed ({ options: { key } }: Connection): void {
+  socketClosed ({ key }: ConnectionOptions): void {
     this.#open--
     if (key !== undefined) this.#countOut(key)
   }
 
   /** To be called once for each. */
-  delete (connection: Connection): void {
-    this.#connections.delete(connection.id)
+  delete ({ id }: ConnectionOptions): void {
+    this.#connections.delete(id)
     if (this.#connections.size === 0) this.#emptied?.()
   }
 
