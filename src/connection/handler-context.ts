@@ -91,7 +91,8 @@ interface BaseContext<in Send, in Info> {
   readonly postAfter: (info: Info, ms: number) => Timer
   /**
    * The same each `ms` (1 to 2 147 483 647) milliseconds. Of each interval at most one tick waits
-   * in the mailbox: while it does, no other is put there.
+   * in the mailbox: while it does, no other is put there. As with Node's `setInterval`, delays of
+   * single ticks add up.
    */
   readonly postInterval: (info: Info, ms: number) => Timer
   /**
