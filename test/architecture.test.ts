@@ -25,6 +25,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   errors: { ours: [], others: [/^@fastify\/error$/] },
   'foreign-value': { ours: [], others: [] },
   log: { ours: [/^foreign-value$/], others: [] },
+  telemetry: {
+    ours: [/^errors$/, /^log$/, /^foreign-value$/, /^connection\/handler$/],
+    others: [/^node:diagnostics_channel$/, /^type:node:http$/, /^type:fastify$/]
+  },
   'event-loop': { ours: [], others: [] },
   'async-context': { ours: [], others: [/^node:async_hooks$/] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
@@ -40,7 +44,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^log$/,
       /^foreign-value$/,
       /^event-loop$/,
-      /^async-context$/
+      /^async-context$/,
+      /^telemetry\//
     ],
     others: [NODE, /^type:fastify$/]
   },
@@ -50,7 +55,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/handler$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^log$/,
+      /^async-context$/,
+      /^connection\/handler$/,
+      /^telemetry\/(channels|stats)$/
+    ],
     others: [NODE, /^secure-json-parse$/]
   },
   asyncapi: {
@@ -80,7 +92,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^transport\//,
       /^connection\//,
       /^messages\//,
-      /^pubsub\//
+      /^pubsub\//,
+      /^telemetry\//
     ],
     others: [
       NODE,

@@ -5,10 +5,14 @@ import {
   FST_WEBSOCK_SLOW_PEER
 } from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
+import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
+import { callbackChannel, traceCallback, type ReadHolder } from '../telemetry/channels.ts'
+import type { CallbackMeter } from '../telemetry/callback-meter.ts'
+import type { ObservedConnection } from '../telemetry/observed.ts'
+import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import { ConnectionContext } from './context.ts'
 import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
 import { Ending, type EndingOwner } from './ending.ts'
@@ -22,6 +26,7 @@ import {
   createMessage,
   encodeMessages,
   isFromPeer,
+  nextCallbackOf,
   passGuard,
   type ConnectionLetter,
   type Tick
@@ -38,6 +43,8 @@ import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
 import { Tasks, type Task, type TasksOwner } from './tasks.ts'
 import { Timers, type Timer } from './timers.ts'
 
+const NO_CLOSE_FRAME: CloseFrame = { code: closeCodes.abnormal, reason: '' }
+
 /**
  * One live connection: turns letters into calls of the handler, and their results into frames and
  * a state.
@@ -51,6 +58,7 @@ implements
     Beating,
     EndingOwner,
     MailboxOwner<ConnectionLetter>,
+    ObservedConnection,
     OverflowOwner,
     TasksOwner,
     TransportOwner {
@@ -58,6 +66,9 @@ implements
   readonly pulse = new Pulse()
   /** Whole data messages so far. */
   messagesRead = 0
+  // Whole ms: V8 keeps a fraction in an object of its own.
+  readonly openedAt = Math.floor(performance.now())
+  closeFrame: CloseFrame = NO_CLOSE_FRAME
   readonly #endpoint: Endpoint
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
@@ -97,6 +108,7 @@ implements
   get id (): string { return this.peer.id }
   get subprotocol (): string | null { return this.peer.subprotocol }
   get group (): Endpoint { return this.#endpoint }
+  get traffic (): RouteTelemetry { return this.#endpoint.telemetry }
   get limits (): ConnectionLimits { return this.#endpoint.limits }
   get sharing (): WriteSharing { return this.#endpoint.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
@@ -117,6 +129,10 @@ implements
   get server (): FastifyInstance { return this.#endpoint.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
+  get hasState (): boolean { return this.#ending.hasState }
+  get messagesSent (): number { return this.#transport.queue.messagesSent }
+  get bytesSent (): number { return this.#transport.queue.bytesSent }
+  get bytesRead (): number { return this.#transport.bytesRead }
 
   // ── what comes over the transport
 
@@ -133,12 +149,12 @@ implements
   }
 
   receiveText (text: string, bytes: number): void {
-    this.messagesRead++
+    this.#countMessage()
     this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
-    this.messagesRead++
+    this.#countMessage()
     this.#mailbox.post(
       createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
     )
@@ -153,6 +169,11 @@ implements
     })
   }
 
+  #countMessage (): void {
+    this.messagesRead++
+    this.#endpoint.telemetry.messagesReceived++
+  }
+
   failed (error: Error, code: number): void { this.#endWithError(error, code) }
 
   /** What the peer sent before is still handled, and then `terminate`. */
@@ -160,7 +181,7 @@ implements
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#begin({ type: 'remote', code, reason }, this.busy)
+    this.#begin({ type: 'remote', code, reason }, this.busy, { code, reason })
   }
 
   closed (): void {
@@ -173,6 +194,13 @@ implements
   }
 
   messageRefused (): void { this.#refuse('messages') }
+
+  peerIsSlow (): void { this.#endpoint.telemetry.peerIsSlow(this) }
+  peerHasCaughtUp (): void { this.#endpoint.telemetry.peerHasCaughtUp(this) }
+  readingPaused (by: ReadHolder): void { this.#endpoint.telemetry.readerHeld(this, by) }
+  readingResumed (by: ReadHolder | 'end'): void {
+    this.#endpoint.telemetry.readerReleased(this, by)
+  }
 
   pongsUnread (): void {
     this.#end(
@@ -312,6 +340,7 @@ implements
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
+    this.#endpoint.telemetry.timeouts[kind]++
     this.#end(
       { type: 'timeout' },
       kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' }
@@ -326,27 +355,60 @@ implements
   // ── the mailbox
 
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
+  mailboxIsLong (isLong: boolean): void {
+    this.#endpoint.telemetry.mailboxIsLong(this, isLong)
+  }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
     if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
+    const callback = nextCallbackOf(letter)
+    const meter = this.#endpoint.telemetry.callbacks[callback]
+    let startedAt = meter.started()
     try {
-      const result = callHandler(letter, this.#endpoint, this.#state, this.#context)
-      if (isThenable(result)) return this.#settle(letter, result)
+      const result = callbackChannel.hasSubscribers
+        ? this.#callTraced(callback, letter)
+        : this.#call(letter)
+      if (isThenable(result)) return this.#settle(letter, result, meter, startedAt)
+      startedAt = meter.ended(startedAt)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
       }
     } catch (error) {
+      meter.ended(startedAt)
       this.#fail(letter, error)
     }
     return this.#afterCallback()
   }
 
-  async #settle (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
+  #call (letter: ConnectionLetter): unknown {
+    return callHandler(letter, this.#endpoint, this.#state, this.#context)
+  }
+
+  /** Apart from `deliver`: a function with a closure costs memory each time, made or not. */
+  #callTraced (callback: string, letter: ConnectionLetter): unknown {
+    return this.#trace(callback, () => this.#call(letter))
+  }
+
+  #trace (callback: string, call: () => unknown): unknown {
+    const { id, server, group: { url: route } } = this
+    return traceCallback({ id, route, server, callback }, call)
+  }
+
+  async #settle (
+    letter: ConnectionLetter,
+    running: PromiseLike<unknown>,
+    meter: CallbackMeter,
+    startedAt: number
+  ): Promise<void> {
     if (letter.type === 'init') this.#limitInit()
     let passes = false
+    let timed = startedAt
     try {
-      passes = this.#apply(letter, await result) && passGuard(letter, this.#mailbox.dropped)
+      const result = await running
+      timed = meter.ended(timed)
+      passes = this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)
     } catch (error) {
+      meter.ended(timed)
       this.#fail(letter, error)
     }
     clearTimeout(this.#initTimer)
@@ -373,7 +435,7 @@ implements
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
     const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
-    if (letter.type === 'init') this.#ending.initReturned()
+    if (letter.type === 'init') this.#initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
     else if (frames !== undefined) queue.send(frames)
     this.#membership?.sendHeld(queue)
@@ -384,6 +446,11 @@ implements
       writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
     }
     return false
+  }
+
+  #initReturned (): void {
+    this.#ending.initReturned()
+    if (!this.#ending.begun) this.#endpoint.telemetry.connectionOpened(this)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
@@ -411,6 +478,7 @@ implements
   }
 
   report (error: unknown, callback: string): void {
+    this.#endpoint.telemetry.callbackFailed(callback, error, this)
     writeFailure(() => this.#context.log, error, callback)
   }
 
@@ -436,10 +504,18 @@ implements
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    return this.#endpoint.handler.terminate?.(reason, this.#state, this.#context)
+    const { handler, telemetry } = this.#endpoint
+    if (handler.terminate === undefined) return
+    const call = (): Awaitable<void> => handler.terminate?.(reason, this.#state, this.#context)
+    return telemetry.callbacks.terminate.measure(() => callbackChannel.hasSubscribers
+      ? this.#trace('terminate', call) as Awaitable<void>
+      : call())
   }
 
-  leave (): void { this.#endpoint.onGone(this) }
+  leave (): void {
+    this.#endpoint.telemetry.connectionGone(this)
+    this.#endpoint.onGone(this)
+  }
 
   #endWithError (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
@@ -456,11 +532,13 @@ implements
     if (first) this.#release()
     if (close === 'cut') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#begin(reason, busy)
+    if (first) this.#begin(reason, busy, close === 'cut' ? NO_CLOSE_FRAME : close)
   }
 
   /** In the async context of the connection: listeners of the signal are called. */
-  #begin (reason: TerminateReason, busy: boolean): void {
+  #begin (reason: TerminateReason, busy: boolean, closeFrame: CloseFrame): void {
+    this.closeFrame = closeFrame
+    this.#endpoint.telemetry.connectionEnds(this)
     this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 

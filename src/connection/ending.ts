@@ -50,6 +50,11 @@ export class Ending {
     return this.#reason
   }
 
+  /** `init` has returned. */
+  get hasState (): boolean {
+    return this.#initReturned
+  }
+
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()

@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
+import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { TransportLimits } from '../transport/socket-transport.ts'
+import type { ConnectionLogOptions } from '../telemetry/connection-log.ts'
+import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionContext } from './context.ts'
@@ -13,7 +15,8 @@ import type { MailboxLimits } from './mailbox.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { RefTarget } from './ref.ts'
 
-export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
+export interface ConnectionLimits
+  extends ConnectionLogOptions, HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
   readonly initTimeoutMs: number
   readonly maxPresenceBytes: number
@@ -71,6 +74,7 @@ export interface Endpoint {
   readonly topics: Topics
   /** What the connections of the app share to write. */
   readonly sharing: WriteSharing
+  readonly telemetry: RouteTelemetry
   /** Called once for each, when its socket is closed. */
   readonly onSocketClosed: (connection: Connection) => void
   /** Called once for each, when its `terminate` has settled and its socket is closed. */

@@ -23,10 +23,11 @@ export function buildEndpoint (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  { residents, topics, sharing }: Pick<Host, 'residents' | 'topics' | 'sharing'>,
+  host: Pick<Host, 'residents' | 'topics' | 'sharing' | 'telemetry'>,
   compilerOptions: CompilerOptions
 ): Endpoint {
   const { name, options } = route
+  const { residents, topics, sharing } = host
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared, compilerOptions)
@@ -43,11 +44,13 @@ export function buildEndpoint (
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   const warned: Endpoint['warned'] = new Set()
+  const telemetry = host.telemetry.routeOf(declared.url)
   const receiving: ReceiveOptions = {
     handler,
     codec,
     check,
-    unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message')
+    unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message'),
+    refused: (kind, ws) => telemetry.messageRefused(kind, ws)
   }
   return {
     url: declared.url,
@@ -62,6 +65,7 @@ export function buildEndpoint (
     checkInfo,
     topics,
     sharing,
+    telemetry,
     onSocketClosed: (connection) => residents.socketClosed(connection),
     onGone: (connection) => residents.moveOut(connection)
   }

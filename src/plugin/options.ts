@@ -2,8 +2,13 @@ import { inspect } from 'node:util'
 import type { Engine } from '../pubsub/engine.ts'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 import type { RateLimit } from '../connection/rate-limit.ts'
-import type { SlowPeerPolicy } from '../transport/send-queue.ts'
+import type { SlowPeerPolicy } from '../transport/send-queue-owner.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
+import {
+  CONNECTION_LOG_FIELDS,
+  CONNECTION_LOG_LEVELS,
+  type ConnectionLogField
+} from '../telemetry/connection-log.ts'
 import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
 import type { ConnectionKey } from './residents.ts'
 
@@ -90,6 +95,13 @@ export interface WebsocketOptions {
    * Default 5 000.
    */
   readonly terminateTimeoutMs?: number
+  /**
+   * The level of the log line at the end of a connection: `silent` for none, also at its beginning.
+   * Default `info`.
+   */
+  readonly connectionLogLevel?: (typeof CONNECTION_LOG_LEVELS)[number]
+  /** What that line has: see docs/observing.md. Default all. */
+  readonly connectionLogFields?: readonly ConnectionLogField[]
 }
 
 /** The options of `app.register(websock, options)`. */
@@ -157,6 +169,7 @@ const DEFAULTS = {
   initTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   terminateTimeoutMs: 5_000,
+  connectionLogLevel: 'info',
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
@@ -228,7 +241,16 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   upgradeTimeoutMs: integer(1, HOUR),
   initTimeoutMs: integer(1, HOUR),
   closeTimeoutMs: integer(1, HOUR),
-  terminateTimeoutMs: integer(1, HOUR)
+  terminateTimeoutMs: integer(1, HOUR),
+  connectionLogLevel: {
+    words: `one of ${CONNECTION_LOG_LEVELS.join(', ')}`,
+    fits: (value) => CONNECTION_LOG_LEVELS.some((level) => level === value)
+  },
+  connectionLogFields: {
+    words: `a list of ${CONNECTION_LOG_FIELDS.join(', ')}`,
+    fits: (value) => Array.isArray(value) &&
+      value.every((field) => CONNECTION_LOG_FIELDS.some((known) => known === field))
+  }
 }
 
 const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
@@ -268,6 +290,7 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
     maxConnections: undefined,
     maxConnectionsPerKey: undefined,
     engine: undefined,
+    connectionLogFields: undefined,
     ...DEFAULTS,
     ...checked,
     drain: { ...DRAIN_DEFAULTS, ...drain }

@@ -16,6 +16,8 @@ import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
+import { buildStats } from '../telemetry/stats.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
 import { Gate } from '../upgrade/gate.ts'
@@ -58,8 +60,13 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const residents = new Residents(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, guardRoutes(instance))
-  const gate = new Gate(instance.server, options, loop, (request) =>
-    routes.isWebsocketRoute(request)
+  const telemetry = new Telemetry()
+  const gate = new Gate(
+    instance.server,
+    options,
+    loop,
+    (request) => routes.isWebsocketRoute(request),
+    telemetry
   )
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
@@ -70,7 +77,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     log: instance.log
   })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
-  const host: Host = { gate, residents, topics, sharing, nextId: countFrom(node) }
+  const host: Host = { gate, residents, topics, sharing, telemetry, nextId: countFrom(node) }
   decorate(instance, options, host)
   const mounts = new RouteMounts(options, host)
   servers.set(instance.server, { loop, residents, mounts })
@@ -101,7 +108,7 @@ export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside
 function decorate (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, residents, topics }: Host
+  { gate, residents, topics, telemetry }: Host
 ): void {
   instance.decorate('websock', {
     ref (address) {
@@ -116,6 +123,7 @@ function decorate (
     untrack: (topic, key) => topics.untrack(nameOfTopic(topic), key),
     presence: (topic) => topics.presence(nameOfTopic(topic)),
     ready: () => topics.ready,
+    stats: () => buildStats(telemetry, gate.pending, topics.stats()),
     get lostPublications () {
       return topics.lost
     },
@@ -157,7 +165,7 @@ function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
     const upgrade = gate.find(request.raw)
     const own = findRoute(request)?.options
     if (upgrade === undefined) gate.answering(request.raw.socket, reply.raw)
-    else if (own !== undefined) upgrade.setTimeouts(own)
+    else if (own !== undefined) upgrade.setRoute(request.routeOptions.url ?? '', own)
     done()
   })
   // Before its own hook of that name, which looks at this flag.

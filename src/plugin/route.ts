@@ -13,13 +13,14 @@ import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../erro
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
+import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { Gate } from '../upgrade/gate.ts'
 import { hasOwnHandler } from './guard.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Residents } from './residents.ts'
 import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switching-protocols.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
@@ -28,6 +29,7 @@ export interface Host {
   readonly residents: Residents
   readonly topics: PubSub<PreparedMessage>
   readonly sharing: WriteSharing
+  readonly telemetry: Telemetry
   readonly nextId: () => string
 }
 
@@ -87,8 +89,8 @@ export class WebsocketRoute {
     keepLast(route, 'onSend', upgrade)
     // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
     // onSend hooks.
-    route.onError = [...listOf(route.onError), (request, reply, _error, done) => {
-      this.#host.gate.find(request.raw)?.withdraw(reply)
+    route.onError = [...listOf(route.onError), (request, reply, error, done) => {
+      this.#host.gate.find(request.raw)?.withdraw(reply, error)
       done()
     }]
     route.config = { ...route.config, [kRoute]: this } as NonNullable<RouteOptions['config']>
@@ -182,7 +184,8 @@ export class WebsocketRoute {
     { subprotocol, deflate, key }: Agreed
   ): void {
     const { residents, nextId } = this.#host
-    const connection = new Connection(this.endpoint as Endpoint, {
+    const endpoint = this.endpoint as Endpoint
+    const connection = new Connection(endpoint, {
       id: nextId(),
       log: request.log,
       socket,
@@ -191,6 +194,7 @@ export class WebsocketRoute {
       key
     })
     residents.moveIn(connection)
+    endpoint.telemetry.connectionAccepted(connection, request)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }

@@ -2,6 +2,7 @@ import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
 import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
+import type { TopicStats } from '../telemetry/stats.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -89,6 +90,15 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   /** Tells whether publications reach the other nodes, and theirs this one. */
   get ready (): boolean { return this.#bridge?.ready ?? true }
+
+  stats (): TopicStats {
+    return {
+      topics: this.#subscriptions.topics,
+      subscriptions: this.#subscriptions.count,
+      presence: this.#presence.stats(),
+      engine: this.#bridge?.stats()
+    }
+  }
 
   /** Publications that did not reach the broker. */
   get lost (): number { return this.#bridge?.lost ?? 0 }

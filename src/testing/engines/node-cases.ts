@@ -149,7 +149,13 @@ async function withTopics (
   try {
     for (const node of NODES) {
       const ear = new Ear(`${node}.1`)
-      const log = { info: () => {}, warn: () => {}, error: () => {} }
+      const log = {
+        error: () => {},
+        warn: () => {},
+        info: () => {},
+        debug: () => {},
+        trace: () => {}
+      }
       const topics = new PubSub<never>({
         node,
         find: () => undefined,

@@ -1,0 +1,53 @@
+import { writeLog, type LogLevel } from '../log.ts'
+import type { ConnectionSummary } from './channels.ts'
+import type { ObservedConnection } from './observed.ts'
+
+export const CONNECTION_LOG_LEVELS = ['silent', 'trace', 'debug', 'info', 'warn', 'error'] as const
+
+/** What the line at the end of a connection may have, in this order. */
+export const CONNECTION_LOG_FIELDS = [
+  'websocket',
+  'route',
+  'durationMs',
+  'messagesReceived',
+  'messagesSent',
+  'bytesReceived',
+  'bytesSent',
+  'type',
+  'code',
+  'reason',
+  'error'
+] as const
+
+export type ConnectionLogField = (typeof CONNECTION_LOG_FIELDS)[number]
+
+export interface ConnectionLogOptions {
+  readonly connectionLogLevel: 'silent' | LogLevel
+  /** Undefined: all. */
+  readonly connectionLogFields: readonly ConnectionLogField[] | undefined
+}
+
+/*
+ * Both lines are written by the logger of the upgrade's request, which adds the request's id. They
+ * have nothing else of the request: no URL, no header.
+ */
+
+/** One line at `debug` when a connection begins. */
+export function logOpening ({ id, group, peer, limits }: ObservedConnection): void {
+  if (limits.connectionLogLevel === 'silent') return
+  writeLog(() => peer.log, 'debug', { websocket: id, route: group.url }, 'websocket opened')
+}
+
+/** One line when it has ended. */
+export function logEnd (
+  { id, group, peer, limits }: ObservedConnection,
+  summary: ConnectionSummary
+): void {
+  const { connectionLogLevel: level, connectionLogFields: chosen } = limits
+  if (level === 'silent') return
+  const all = { websocket: id, route: group.url, ...summary }
+  const fields = chosen === undefined
+    ? all
+    : Object.fromEntries(chosen.map((name) => [name, all[name]]))
+  writeLog(() => peer.log, level, fields, 'websocket closed')
+}
