@@ -103,7 +103,11 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/
     ]
   },
-  index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },
+  metrics: {
+    ours: [/^errors$/, /^telemetry\/stats$/],
+    others: [/^type:fastify$/, /^fastify-plugin$/, /^prom-client$/]
+  },
+  index: { ours: [/^(?!asyncapi\/|client\/|metrics\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
@@ -132,7 +136,7 @@ void t.test('no file but the entries only hands on what others export', async (t
   t.same(
     barrels.filter(
       (file) =>
-        !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
+        !/^(index|asyncapi\/index|client\/index|metrics\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
           file
         )
     ),

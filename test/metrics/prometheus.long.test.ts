@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { skipWithout } from '../helpers/browser.ts'
+import { startRedis } from '../helpers/brokers.ts'
+import { connect, refused } from '../helpers/client.ts'
+import { startExample } from '../helpers/example.ts'
+import { startPrometheus, untilAnswered } from '../helpers/prometheus.ts'
+
+const skip = skipWithout('prometheus') || skipWithout('redis-server')
+const docs = readFileSync(join(__dirname, '../../docs/observing.md'), 'utf8')
+
+void t.test('the queries of docs/observing.md answer the five questions', { skip }, async (t) => {
+  const redis = await startRedis(t)
+  const server = await startExample(t, 0, { REDIS_URL: `redis://127.0.0.1:${redis.port}` })
+  const prometheus = await startPrometheus(t, server.port)
+  const up = async (query: string, wanted: (value: number) => boolean): Promise<void> => {
+    const [series] = await untilAnswered(prometheus, query, ([first]) =>
+      first !== undefined && wanted(first.value))
+    t.ok(series, `${query} is ${series?.value}`)
+  }
+  await up('websocket_engine_ready', (value) => value === 1)
+
+  // Load: six who chat and echo all the time, one who leaves each time, one who never comes in.
+  const chatters = await Promise.all(Array.from({ length: 3 }, (_, n) =>
+    connect(t, server.ws(`/ws/chat/lobby?nick=n${n}`))))
+  const echoes = await Promise.all(Array.from({ length: 3 }, () => connect(t, server.ws('/ws/echo'))))
+  let round = 0
+  const load = setInterval(() => {
+    for (const chatter of chatters) chatter.send({ event: 'say', text: `round ${round}` })
+    for (const echo of echoes) echo.send('hello')
+    void connect(t, server.ws('/ws/echo')).then((client) => client.close(4000 + (round % 2)))
+    void refused(server.ws('/ws/echo'), { origin: 'https://elsewhere.example' })
+    round++
+  }, 100)
+  t.teardown(() => clearInterval(load))
+
+  // Each query with what its answer must have, besides not being empty.
+  const answers: Readonly<Record<string, RegExp>> = {
+    'sum by (route, state) (websocket_connections)': /"state":"open".*"value":3/,
+    websocket_connections_accepted_total: /"route":"\/ws\/echo"/,
+    'websocket_connections_closed_total[5m]': /"code":"4000"/,
+    websocket_upgrades_refused_total: /FST_WEBSOCK_ORIGIN_REFUSED/,
+    'topk(5,': /"callback":"handleIn"/
+  }
+  const queries = [...docs.matchAll(/```promql\n([^]*?)```/g)].map(([, query]) => query ?? '')
+  t.ok(queries.length > 12)
+  for (const query of queries) {
+    const [, wanted = /./] = Object.entries(answers).find(([part]) => query.includes(part)) ?? []
+    const isWanted = (series: unknown): boolean => wanted.test(JSON.stringify(series).slice(1, -1))
+    const series = await untilAnswered(prometheus, query, isWanted)
+    t.ok(series.every(({ value }) => Number.isFinite(value)), query)
+  }
+
+  await redis.kill()
+  await up('websocket_engine_ready', (value) => value === 0)
+  await up('sum by (engine) (increase(websocket_engine_outages_total[5m]))', (value) => value > 0)
+})
