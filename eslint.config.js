@@ -14,7 +14,11 @@ module.exports = [
       'no-void': ['error', { allowAsStatement: true }],
       // A text stays on one line, so that a search finds it.
       'max-len': ['error', {
-        code: 100, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true
+        code: 100,
+        ignoreStrings: true,
+        ignoreTemplateLiterals: true,
+        ignoreRegExpLiterals: true,
+        ignoreUrls: true
       }]
     }
   },
@@ -28,6 +32,16 @@ module.exports = [
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }]
+    }
+  },
+  {
+    // Names of fields in Gossip's messages.
+    files: ['example/gossip/**/*.ts', 'test/**/gossip*.ts'],
+    rules: {
+      camelcase: ['error', {
+        properties: 'never',
+        allow: ['^client_id$', '^client_secret$', '^sent_at$']
+      }]
     }
   },
   {

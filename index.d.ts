@@ -177,7 +177,11 @@ declare namespace websock {
   }
 }
 
-/** The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or unknown option. */
+/**
+ * The Fastify plugin: `await app.register(websock, options)`.
+ *
+ * Throws a coded error for a wrong or unknown option.
+ */
 declare function websock (instance: FastifyInstance, options: WebsockOptions): Promise<void>
 
 export = websock

@@ -1,7 +1,7 @@
 'use strict'
 
 // Written by scripts/write-entry.js from the exports of src/index.ts.
-// Each name stands here by itself so that Node finds it for `import { … }` too.
+// Node finds the names for `import { … }` only where each is assigned by itself.
 const lib = require('./dist/index.js')
 
 module.exports = lib.websock

@@ -1,7 +1,7 @@
 'use strict'
 
-// The page of fastify-websock/asyncapi is no TypeScript: `npm run build` copies it. Another folder of
-// built files than dist may be named: `node scripts/copy-page.js FOLDER`.
+// Copies the page of fastify-websock/asyncapi, which is plain JavaScript, to `dist`, or to another
+// folder: `node scripts/copy-page.js FOLDER`. `npm run build` runs it.
 const { cpSync, rmSync } = require('node:fs')
 const { join, resolve } = require('node:path')
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// Prints one line for each artefact that a browser loads: its bytes, and gzipped, and what it may have.
+// Prints one line for each artefact that a browser loads: its size, its size gzipped and the limit.
 const { readdirSync, readFileSync } = require('node:fs')
 const { join } = require('node:path')
 const { gzipSync } = require('node:zlib')
@@ -11,7 +11,8 @@ const ARTEFACTS = [
 ]
 
 for (const { name, folder, maxGzipped } of ARTEFACTS) {
-  const files = readdirSync(join(root, folder)).map((file) => readFileSync(join(root, folder, file)))
+  const files = readdirSync(join(root, folder))
+    .map((file) => readFileSync(join(root, folder, file)))
   const sum = (numbers) => numbers.reduce((total, number) => total + number, 0)
   const bytes = sum(files.map((file) => file.length))
   // Each file by itself, as it travels.

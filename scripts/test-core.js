@@ -1,8 +1,9 @@
 'use strict'
 
-// Runs the tests that depend most on the version of Node, on the Node that runs this script: `npm run test:node -- 26`
-// fetches that version from the npm registry. The test runner does not start on every Node, so each file is bundled,
-// and Node runs the bundle. One line for each file, and the whole output of one that fails.
+// Runs the tests that depend most on the version of Node, with the Node that runs this script.
+// `npm run test:node -- 26` fetches that version from the npm registry. The test runner does not
+// start on every Node, so each file is bundled and Node runs the bundle. Prints one line for each
+// file, and the whole output of a file that fails.
 const { execFile } = require('node:child_process')
 const { readdirSync, rmSync } = require('node:fs')
 const { basename, dirname, join } = require('node:path')
@@ -21,7 +22,9 @@ async function main () {
   const queue = findFiles()
   const counts = []
   const work = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) counts.push(await run(file))
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      counts.push(await run(file))
+    }
   }
   await Promise.all([work(), work()])
   const sum = (name) => counts.reduce((total, count) => total + count[name], 0)

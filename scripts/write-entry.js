@@ -1,9 +1,11 @@
 'use strict'
 
-// Writes index.js and index.d.ts from the exports of src/index.ts: `npm run build` runs it behind the compiler.
+// Writes index.js and index.d.ts from the exports of src/index.ts. `npm run build` runs it after the
+// compiler.
 //
-// The package gives the plugin itself (`require('fastify-websock')`), with everything else as its properties, as
-// Fastify's own plugins do. That takes `export =`, which TypeScript cannot make of an ES module.
+// `require('fastify-websock')` returns the plugin itself, with all other exports as its properties,
+// as Fastify's own plugins do. That needs `export =`, which TypeScript does not emit for an ES
+// module.
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 const ts = require('typescript')
@@ -25,18 +27,27 @@ function write (name, text) {
 function readExports (path) {
   const values = []
   const types = []
-  for (const node of ts.createSourceFile(path, ts.sys.readFile(path), ts.ScriptTarget.ES2022).statements) {
+  const source = ts.createSourceFile(path, ts.sys.readFile(path), ts.ScriptTarget.ES2022)
+  for (const node of source.statements) {
     if (ts.isImportDeclaration(node)) continue
-    if (!ts.isExportDeclaration(node) || node.exportClause === undefined) throw new Error('src/index.ts has imports and lists of exports only')
-    for (const { name, isTypeOnly } of node.exportClause.elements) (node.isTypeOnly || isTypeOnly ? types : values).push(name.text)
+    if (!ts.isExportDeclaration(node) || node.exportClause === undefined) {
+      throw new Error('src/index.ts may contain only imports and lists of exports')
+    }
+    for (const { name, isTypeOnly } of node.exportClause.elements) {
+      const names = node.isTypeOnly || isTypeOnly ? types : values
+      names.push(name.text)
+    }
   }
-  return { values: values.filter((name) => name !== 'websock' && name !== 'default').sort(), types: types.sort() }
+  return {
+    values: values.filter((name) => name !== 'websock' && name !== 'default').sort(),
+    types: types.sort()
+  }
 }
 
 function buildScript (values) {
   return `'use strict'
 
-${HEADER}// Each name stands here by itself so that Node finds it for \`import { … }\` too.
+${HEADER}// Node finds the names for \`import { … }\` only where each is assigned by itself.
 const lib = require('./dist/index.js')
 
 module.exports = lib.websock
@@ -65,7 +76,11 @@ declare namespace websock {
   }
 }
 
-/** The Fastify plugin: \`await app.register(websock, options)\`. Throws a coded error for a wrong or unknown option. */
+/**
+ * The Fastify plugin: \`await app.register(websock, options)\`.
+ *
+ * Throws a coded error for a wrong or unknown option.
+ */
 declare function websock (instance: FastifyInstance, options: WebsockOptions): Promise<void>
 
 export = websock

@@ -8,25 +8,31 @@ export { pingFrame } from './wire/frame.ts'
 export { typed } from './messages/typed.ts'
 
 export type {
-  CallbackResult,
-  CloseDetail,
-  Context as WebsocketContext,
-  DrainInfo,
-  GapInfo,
   InitArgs,
-  InitContext as WebsocketInitContext,
   InvalidMessage,
-  Messages,
   NoStateFromInitAbove,
-  PresenceDiff,
-  PresenceEntry,
-  RawSend,
-  StopReason,
-  TerminateReason,
   WebsocketHandler,
   WebsocketHandlerObject,
   WebsocketTypes
 } from './connection/handler.ts'
+export type {
+  Context as WebsocketContext,
+  InitContext as WebsocketInitContext,
+  Messages,
+  RawSend
+} from './connection/handler-context.ts'
+export type {
+  CallbackResult,
+  CloseDetail,
+  StopReason,
+  TerminateReason
+} from './connection/result.ts'
+export type {
+  DrainInfo,
+  GapInfo,
+  PresenceDiff,
+  PresenceEntry
+} from './connection/system-message.ts'
 export type { Ref as WebsocketRef } from './connection/ref.ts'
 export type { Task as WebsocketTask } from './connection/tasks.ts'
 export type { WebsocketConnection, WebsocketConnections } from './plugin/connections.ts'
@@ -36,7 +42,7 @@ export type { Timer as WebsocketTimer } from './connection/timers.ts'
 export type { TypeToken } from './messages/typed.ts'
 export type { WebsocketOptions, WebsockOptions } from './plugin/options.ts'
 export type { CheckOrigin } from './upgrade/origin.ts'
-export type { ConnectionKey } from './plugin/residents.ts'
+export type { ConnectionKey } from './plugin/connection-registry.ts'
 export type {
   ContractOf,
   DefinedWebsocketRoute,

@@ -26,7 +26,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'foreign-value': { ours: [], others: [] },
   log: { ours: [/^foreign-value$/], others: [] },
   telemetry: {
-    ours: [/^errors$/, /^log$/, /^foreign-value$/, /^connection\/handler$/],
+    ours: [/^errors$/, /^log$/, /^foreign-value$/, /^connection\/(handler|result)$/],
     others: [/^node:diagnostics_channel$/, /^type:node:http$/, /^type:fastify$/]
   },
   'event-loop': { ours: [], others: [] },
@@ -60,7 +60,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^errors$/,
       /^log$/,
       /^async-context$/,
-      /^connection\/handler$/,
+      /^connection\/system-message$/,
       /^telemetry\/(channels|stats)$/
     ],
     others: [NODE, /^secure-json-parse$/]

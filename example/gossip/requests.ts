@@ -52,7 +52,11 @@ export function receive (message: FromGame, socket: Socket, network: Network): R
 }
 
 /** A frame that is none: the server answers, and goes on. */
-export function refuse ({ kind, message }: InvalidMessage, socket: Socket, network: Network): Reply {
+export function refuse (
+  { kind, message }: InvalidMessage,
+  socket: Socket,
+  network: Network
+): Reply {
   if (kind !== 'mismatch') return UNKNOWN
   const over = overflow(socket, network)
   if (over !== undefined) return over

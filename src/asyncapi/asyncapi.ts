@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { findInside } from '../plugin/plugin.ts'
+import { findInternals } from '../plugin/plugin.ts'
 import type { DeclaredRoute } from './channel.ts'
 import { buildDocument } from './document.ts'
 import { checkOptions, type AsyncApiOptions } from './options.ts'
@@ -37,7 +37,7 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
  * after it.
  */
 function findRoutes (context: FastifyInstance): DeclaredRoute[] {
-  const declarations = findInside(context)?.mounts.declarations ?? []
+  const declarations = findInternals(context)?.onRoute.declarations ?? []
   return (
     declarations
       // Fastify makes the context of a child from its parent by Object.create.

@@ -2,6 +2,7 @@ const AMBIGUOUS = /^(?:true|false|null|yes|no|on|off|y|n)$/i
 const PLAIN = /^[A-Za-z/][A-Za-z0-9_./{}()'+-]*(?: [A-Za-z0-9_./{}()'+-]+)*$/
 
 const UNPRINTABLE =
+  // eslint-disable-next-line no-control-regex -- control characters have to be escaped
   /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028\u2029\uD800-\uDFFF\uFEFF\uFFFE\uFFFF]/g
 /** YAML 1.2.2 §7.4.2: an implicit key has at most 1 024 characters. */
 const MAX_KEY_LENGTH = 1000

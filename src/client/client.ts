@@ -1,7 +1,7 @@
 import type { Codec } from '../wire/codec.ts'
 import { BoundedQueue, type Sized } from './bounded-queue.ts'
 import { ClientError, type ClientErrorCode } from './client-error.ts'
-import { createGuard, type Guard } from './guard.ts'
+import { createSafeCall, type SafeCall } from './safe-call.ts'
 import { Link } from './link.ts'
 import type {
   Client,
@@ -55,13 +55,13 @@ const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.str
 export function connect<
   C extends ClientContract = ClientSide, F extends string = 'event', R extends string = 'ref'
 > (url: Url | UrlFunction, options: ClientOptions<C, F, R> = {}): Client<C, F, R> {
-  // Inside, a message is unknown; the types of a contract hold outside.
+  // Internals, a message is unknown; the types of a contract hold outside.
   return new WebsocketClient(url, options as unknown as Options) as unknown as Client<C, F, R>
 }
 
 class WebsocketClient {
   readonly #options: Options
-  readonly #guard: Guard
+  readonly #safeCall: SafeCall
   readonly #link: Link
   readonly #queue: BoundedQueue<Letter>
   readonly #listeners = new Map<unknown, Set<Listener>>()
@@ -75,7 +75,7 @@ class WebsocketClient {
   constructor (url: Url | UrlFunction, options: Options) {
     const { onError, onOpen, queue, ping } = options
     this.#options = options
-    this.#guard = createGuard(onError)
+    this.#safeCall = createSafeCall(onError)
     this.#queue = new BoundedQueue(queue)
     this.#link = new Link(
       url,
@@ -87,12 +87,12 @@ class WebsocketClient {
         send:
           ping &&
           (() => {
-            this.#guard(() => this.#link.open?.send(this.#encode(ping.message())))
+            this.#safeCall(() => this.#link.open?.send(this.#encode(ping.message())))
           })
       },
       {
         opened: () => {
-          if (onOpen) this.#guard(onOpen)
+          if (onOpen) this.#safeCall(onOpen)
           for (let socket, letter; (socket = this.#link.open) && (letter = this.#queue.shift());) {
             write(letter, socket)
           }
@@ -100,7 +100,7 @@ class WebsocketClient {
         received: (data) => this.#receive(data as string | ArrayBuffer),
         changed: () => this.#tell()
       },
-      this.#guard
+      this.#safeCall
     )
     this.#link.start()
   }
@@ -108,7 +108,7 @@ class WebsocketClient {
   readonly getSnapshot = (): ClientState => this.#link.state
 
   readonly subscribe = (subscriber: (state: ClientState) => void): (() => void) => {
-    this.#guard(() => subscriber(this.getSnapshot()))
+    this.#safeCall(() => subscriber(this.getSnapshot()))
     return add(this.#subscribers, subscriber)
   }
 
@@ -119,7 +119,7 @@ class WebsocketClient {
   }
 
   readonly send = (message: unknown): SendResult => this.#post(
-    this.#letter(message, () => { this.#guard(() => this.#options.onDrop?.(message)) })
+    this.#letter(message, () => { this.#safeCall(() => this.#options.onDrop?.(message)) })
   )
 
   readonly request = (message: Fields, options: RequestOptions = {}): Promise<unknown> =>
@@ -204,15 +204,15 @@ class WebsocketClient {
       message = codec.decode(data as never)
     } catch (cause) {
       // What a server sends must not end a process that does not care.
-      if (onError) this.#guard(() => { throw new ClientError('undecodable', false, { cause }) })
+      if (onError) this.#safeCall(() => { throw new ClientError('undecodable', false, { cause }) })
       return
     }
     const fields = message as Fields | null | undefined
     this.#pending.get(fields?.[ref])?.resolve(message)
     for (const reader of this.#readers) reader({ message, size: sizeOf(data) })
-    if (onMessage) this.#guard(() => onMessage(message))
+    if (onMessage) this.#safeCall(() => onMessage(message))
     for (const listener of [...(this.#listeners.get(fields?.[field]) ?? [])]) {
-      this.#guard(() => listener(message))
+      this.#safeCall(() => listener(message))
     }
   }
 
@@ -227,7 +227,7 @@ class WebsocketClient {
       for (const reader of this.#readers) reader()
     }
     for (const subscriber of [...this.#subscribers]) {
-      this.#guard(() => subscriber(this.getSnapshot()))
+      this.#safeCall(() => subscriber(this.getSnapshot()))
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Guard } from './guard.ts'
+import type { SafeCall } from './safe-call.ts'
 import { Liveness, type Ping } from './liveness.ts'
 import { ABNORMAL, NORMAL, drawWaitMs, isHopeless, isRetryable } from './retry.ts'
 import type {
@@ -42,7 +42,7 @@ export class Link {
   readonly #url: Url | UrlFunction
   readonly #options: LinkOptions & { readonly WebSocket: WebSocketConstructor }
   readonly #events: LinkEvents
-  readonly #guard: Guard
+  readonly #safeCall: SafeCall
   readonly #liveness: Liveness
   /** Aborted when the client is closed: takes its listeners away. */
   readonly #life = new AbortController()
@@ -57,14 +57,18 @@ export class Link {
   #openedAt = 0
 
   constructor (
-    url: Url | UrlFunction, options: LinkOptions, ping: Ping, events: LinkEvents, guard: Guard
+    url: Url | UrlFunction,
+    options: LinkOptions,
+    ping: Ping,
+    events: LinkEvents,
+    safeCall: SafeCall
   ) {
     const { WebSocket = environment.WebSocket } = options
     if (!WebSocket) throw new TypeError('No WebSocket: pass one')
     this.#url = url
     this.#options = { ...options, WebSocket }
     this.#events = events
-    this.#guard = guard
+    this.#safeCall = safeCall
     this.#liveness = new Liveness(ping, this.#fail)
   }
 
@@ -162,8 +166,8 @@ export class Link {
     const failure = {
       ...end, attempts: this.#failures, elapsedMs: now - this.#failedAt, opened: this.#openedAt > 0
     }
-    if (final || !this.#guard(() => shouldReconnect(end))) return this.#finish(end)
-    if (this.#guard(() => isHopeless(failure, giveUp))) {
+    if (final || !this.#safeCall(() => shouldReconnect(end))) return this.#finish(end)
+    if (this.#safeCall(() => isHopeless(failure, giveUp))) {
       return this.#finish({
         ...end,
         reason: `gave up after ${this.#failures} attempts: ${end.reason}`

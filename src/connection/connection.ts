@@ -14,10 +14,12 @@ import type { CallbackMeter } from '../telemetry/callback-meter.ts'
 import type { ObservedConnection } from '../telemetry/observed.ts'
 import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, Endpoint, Mistake, Peer } from './endpoint.ts'
+import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
-import type { Awaitable, InitArgs, News, TerminateReason } from './handler.ts'
-import { Pulse, type Beating } from './heartbeat.ts'
+import type { InitArgs } from './handler.ts'
+import type { Awaitable, TerminateReason } from './result.ts'
+import type { SystemMessage } from './system-message.ts'
+import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES,
   callbackOf,
@@ -35,7 +37,7 @@ import { childOf, type Log } from '../log.ts'
 import { warnOnce, writeFailure, writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
-import { WaitingNews, type NewsLetter } from './news.ts'
+import { WaitingSystemMessages, type SystemLetter } from './system-message.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Ref } from './ref.ts'
@@ -55,21 +57,21 @@ const NO_CLOSE_FRAME: CloseFrame = { code: closeCodes.abnormal, reason: '' }
  */
 export class Connection
 implements
-    Beating,
+    Monitored,
     EndingOwner,
     MailboxOwner<ConnectionLetter>,
     ObservedConnection,
     OverflowOwner,
     TasksOwner,
     TransportOwner {
-  readonly peer: Peer
-  readonly pulse = new Pulse()
+  readonly options: ConnectionOptions
+  readonly liveness = new Liveness()
   /** Whole data messages so far. */
   messagesRead = 0
   // Whole ms: V8 keeps a fraction in an object of its own.
   readonly openedAt = Math.floor(performance.now())
   closeFrame: CloseFrame = NO_CLOSE_FRAME
-  readonly #endpoint: Endpoint
+  readonly #route: RouteContext
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
@@ -83,21 +85,21 @@ implements
   #state: unknown
   /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
-  #news: WaitingNews | undefined
+  #systemMessages: WaitingSystemMessages | undefined
 
   /**
    * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
    */
-  constructor (endpoint: Endpoint, peer: Peer) {
-    this.#endpoint = endpoint
-    this.peer = peer
-    const { rateLimit } = endpoint.limits
+  constructor (route: RouteContext, options: ConnectionOptions) {
+    this.#route = route
+    this.options = options
+    const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this)
-    this.#transport = new SocketTransport(peer.socket, this, peer.windowBits)
+    this.#transport = new SocketTransport(options.socket, this, options.windowBits)
   }
 
   /** `init` is letter number one. */
@@ -105,12 +107,12 @@ implements
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.peer.id }
-  get subprotocol (): string | null { return this.peer.subprotocol }
-  get group (): Endpoint { return this.#endpoint }
-  get traffic (): RouteTelemetry { return this.#endpoint.telemetry }
-  get limits (): ConnectionLimits { return this.#endpoint.limits }
-  get sharing (): WriteSharing { return this.#endpoint.sharing }
+  get id (): string { return this.options.id }
+  get subprotocol (): string | null { return this.options.subprotocol }
+  get group (): RouteContext { return this.#route }
+  get traffic (): RouteTelemetry { return this.#route.telemetry }
+  get limits (): ConnectionLimits { return this.#route.limits }
+  get sharing (): WriteSharing { return this.#route.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
@@ -126,7 +128,7 @@ implements
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
   }
 
-  get server (): FastifyInstance { return this.#endpoint.server }
+  get server (): FastifyInstance { return this.#route.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
   get hasState (): boolean { return this.#ending.hasState }
@@ -150,18 +152,18 @@ implements
 
   receiveText (text: string, bytes: number): void {
     this.#countMessage()
-    this.#mailbox.post(createMessage(this.#endpoint, text, bytes))
+    this.#mailbox.post(createMessage(this.#route, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
     this.#countMessage()
     this.#mailbox.post(
-      createMessage(this.#endpoint, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
+      createMessage(this.#route, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
     )
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#endpoint.handler.handleControl === undefined) return
+    if (this.#route.handler.handleControl === undefined) return
     this.#mailbox.post({
       type: 'control',
       bytes: data.length,
@@ -171,7 +173,7 @@ implements
 
   #countMessage (): void {
     this.messagesRead++
-    this.#endpoint.telemetry.messagesReceived++
+    this.#route.telemetry.messagesReceived++
   }
 
   failed (error: Error, code: number): void { this.#endWithError(error, code) }
@@ -185,7 +187,7 @@ implements
   }
 
   closed (): void {
-    this.#endpoint.onSocketClosed(this)
+    this.#route.onSocketClosed(this)
     this.#ending.socketClosed()
   }
 
@@ -195,11 +197,11 @@ implements
 
   messageRefused (): void { this.#refuse('messages') }
 
-  peerIsSlow (): void { this.#endpoint.telemetry.peerIsSlow(this) }
-  peerHasCaughtUp (): void { this.#endpoint.telemetry.peerHasCaughtUp(this) }
-  readingPaused (by: ReadHolder): void { this.#endpoint.telemetry.readerHeld(this, by) }
+  peerIsSlow (): void { this.#route.telemetry.peerIsSlow(this) }
+  peerHasCaughtUp (): void { this.#route.telemetry.peerHasCaughtUp(this) }
+  readingPaused (by: ReadHolder): void { this.#route.telemetry.readerHeld(this, by) }
   readingResumed (by: ReadHolder | 'end'): void {
-    this.#endpoint.telemetry.readerReleased(this, by)
+    this.#route.telemetry.readerReleased(this, by)
   }
 
   pongsUnread (): void {
@@ -209,7 +211,7 @@ implements
         error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
         code: closeCodes.abnormal
       },
-      'cut'
+      'destroy'
     )
   }
 
@@ -229,18 +231,18 @@ implements
    * Tells the handler what the library has to tell; false when it cannot be told, or does not want
    * to know.
    */
-  announce (news: News): boolean {
-    if (this.#ending.begun || this.#endpoint.handler[CALLBACK_NAMES[news.type]] === undefined) {
+  notify (message: SystemMessage): boolean {
+    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[message.type]] === undefined) {
       return false
     }
-    this.#news ??= new WaitingNews()
-    const letter = this.#news.add(news)
+    this.#systemMessages ??= new WaitingSystemMessages()
+    const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
-  #takeNews (letter: NewsLetter): void {
-    this.#news?.delete(letter)
-    if (this.#news?.isEmpty === true) this.#news = undefined
+  #takeSystemLetter (letter: SystemLetter): void {
+    this.#systemMessages?.delete(letter)
+    if (this.#systemMessages?.isEmpty === true) this.#systemMessages = undefined
   }
 
   get logOf (): Log { return () => this.#context.log }
@@ -255,7 +257,7 @@ implements
 
   /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
   closeSoon (code: number, reason: string): void {
-    this.#endpoint.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
+    this.#route.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
   }
 
   // ── what the handler asks for
@@ -268,7 +270,7 @@ implements
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      return queue.sendAside(encodeMessages(messages, this.#endpoint.encode))
+      return queue.sendAside(encodeMessages(messages, this.#route.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -318,11 +320,11 @@ implements
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
 
-  createRef (): Ref { return new Ref(this.id, this.#endpoint.topics) }
+  createRef (): Ref { return new Ref(this.id, this.#route.topics) }
   createLog (): FastifyBaseLogger {
-    return childOf<FastifyBaseLogger>(this.peer.log, {
+    return childOf<FastifyBaseLogger>(this.options.log, {
       websocket: this.id,
-      route: this.#endpoint.url
+      route: this.#route.url
     })
   }
 
@@ -335,40 +337,40 @@ implements
   // ── what the server does
 
   /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#endpoint, () => this.#context.log, mistake) }
+  warn (mistake: Mistake): void { warnOnce(this.#route, () => this.#context.log, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
-    this.#endpoint.telemetry.timeouts[kind]++
+    this.#route.telemetry.timeouts[kind]++
     this.#end(
       { type: 'timeout' },
-      kind === 'dead' ? 'cut' : { code: closeCodes.normal, reason: 'idle' }
+      kind === 'dead' ? 'destroy' : { code: closeCodes.normal, reason: 'idle' }
     )
   }
 
   /** Ends because the server does. */
   shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
   /** Ends without a close frame, or breaks off waiting for the peer's. */
-  cut (): void { this.#end({ type: 'shutdown' }, 'cut') }
+  destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 
   // ── the mailbox
 
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
   mailboxIsLong (isLong: boolean): void {
-    this.#endpoint.telemetry.mailboxIsLong(this, isLong)
+    this.#route.telemetry.mailboxIsLong(this, isLong)
   }
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
-    if (letter.isNews === true) this.#takeNews(letter as NewsLetter)
+    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
     const callback = nextCallbackOf(letter)
-    const meter = this.#endpoint.telemetry.callbacks[callback]
+    const meter = this.#route.telemetry.callbacks[callback]
     let startedAt = meter.started()
     try {
       const result = callbackChannel.hasSubscribers
         ? this.#callTraced(callback, letter)
         : this.#call(letter)
-      if (isThenable(result)) return this.#settle(letter, result, meter, startedAt)
+      if (isThenable(result)) return this.#awaitResult(letter, result, meter, startedAt)
       startedAt = meter.ended(startedAt)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
@@ -381,7 +383,7 @@ implements
   }
 
   #call (letter: ConnectionLetter): unknown {
-    return callHandler(letter, this.#endpoint, this.#state, this.#context)
+    return callHandler(letter, this.#route, this.#state, this.#context)
   }
 
   /** Apart from `deliver`: a function with a closure costs memory each time, made or not. */
@@ -394,7 +396,7 @@ implements
     return traceCallback({ id, route, server, callback }, call)
   }
 
-  async #settle (
+  async #awaitResult (
     letter: ConnectionLetter,
     running: PromiseLike<unknown>,
     meter: CallbackMeter,
@@ -426,14 +428,14 @@ implements
    * impossible. True for a result that sends nothing and ends nothing.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
-    this.#context.callbackEnded(value)
     const result = checkResult(value)
+    this.#context.callbackEnded(result)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends =
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.#endpoint.encode) : undefined
+    const frames = sends ? encodeMessages(messages, this.#route.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
@@ -450,7 +452,7 @@ implements
 
   #initReturned (): void {
     this.#ending.initReturned()
-    if (!this.#ending.begun) this.#endpoint.telemetry.connectionOpened(this)
+    if (!this.#ending.begun) this.#route.telemetry.connectionOpened(this)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
@@ -478,7 +480,7 @@ implements
   }
 
   report (error: unknown, callback: string): void {
-    this.#endpoint.telemetry.callbackFailed(callback, error, this)
+    this.#route.telemetry.callbackFailed(callback, error, this)
     writeFailure(() => this.#context.log, error, callback)
   }
 
@@ -504,7 +506,7 @@ implements
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    const { handler, telemetry } = this.#endpoint
+    const { handler, telemetry } = this.#route
     if (handler.terminate === undefined) return
     const call = (): Awaitable<void> => handler.terminate?.(reason, this.#state, this.#context)
     return telemetry.callbacks.terminate.measure(() => callbackChannel.hasSubscribers
@@ -512,9 +514,9 @@ implements
       : call())
   }
 
-  leave (): void {
-    this.#endpoint.telemetry.connectionGone(this)
-    this.#endpoint.onGone(this)
+  ended (): void {
+    this.#route.telemetry.connectionGone(this)
+    this.#route.onGone(this)
   }
 
   #endWithError (error: unknown, code: number): void {
@@ -525,20 +527,20 @@ implements
    * The one way in which this side ends the connection. The first reason wins; letters that wait
    * are dropped; the close frame goes out at once.
    */
-  #end (reason: TerminateReason, close: CloseFrame | 'cut'): void {
+  #end (reason: TerminateReason, close: CloseFrame | 'destroy'): void {
     const first = !this.#ending.begun
     const { busy } = this
     this.#mailbox.close()
     if (first) this.#release()
-    if (close === 'cut') this.#transport.destroy()
+    if (close === 'destroy') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#begin(reason, busy, close === 'cut' ? NO_CLOSE_FRAME : close)
+    if (first) this.#begin(reason, busy, close === 'destroy' ? NO_CLOSE_FRAME : close)
   }
 
   /** In the async context of the connection: listeners of the signal are called. */
   #begin (reason: TerminateReason, busy: boolean, closeFrame: CloseFrame): void {
     this.closeFrame = closeFrame
-    this.#endpoint.telemetry.connectionEnds(this)
+    this.#route.telemetry.connectionEnds(this)
     this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
@@ -548,7 +550,7 @@ implements
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#endpoint.topics.leave(this)
+    this.#route.topics.unsubscribeAll(this)
     this.#transport.release()
   }
 }

@@ -1,10 +1,10 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
 import type { Connection } from './connection.ts'
-import type { Context } from './handler.ts'
+import type { Context } from './handler-context.ts'
 import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
-import { ok, push, stop, type Push, type Stop } from './result.ts'
+import { ok, push, stop, type Result } from './result.ts'
 import type { Timer } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
@@ -29,8 +29,8 @@ export class ConnectionContext implements AnyContext {
   #parts: Parts | undefined
   /** Apart: most callbacks ask for it. */
   #push: AnyContext['push'] | undefined
-  /** The last push or stop that the running callback has made. */
-  #unreturned: Push<unknown> | Stop<unknown> | undefined
+  /** Pushes and stops that the running callback has made. A number, as it has no write barrier. */
+  #results = 0
 
   constructor (connection: Connection) {
     this.#connection = connection
@@ -48,12 +48,17 @@ export class ConnectionContext implements AnyContext {
 
   get ok (): AnyContext['ok'] { return ok }
   get push (): AnyContext['push'] {
-    return (this.#push ??= (messages, state) => this.#note(push(messages, state)))
+    return (this.#push ??= (messages, state) => {
+      this.#countResult()
+      return push(messages, state)
+    })
   }
 
   get stop (): AnyContext['stop'] {
-    return (this.#made.stop ??= (reason, detail, messages, state) =>
-      this.#note(stop(reason, detail, messages, state)))
+    return (this.#made.stop ??= (reason, detail, messages, state) => {
+      this.#countResult()
+      return stop(reason, detail, messages, state)
+    })
   }
 
   get send (): AnyContext['send'] {
@@ -115,31 +120,23 @@ export class ConnectionContext implements AnyContext {
   get pause (): () => void { return (this.#made.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#made.resume ??= () => this.#connection.resume()) }
 
-  /**
-   * A callback has ended with this value. Warns when it had made another push or stop, which did
-   * nothing.
-   */
-  callbackEnded (value: unknown): void {
-    const made = this.#unreturned
-    if (made === undefined) return
-    this.#unreturned = undefined
-    if (made !== value) this.#connection.warn('result')
+  /** A callback has ended. Warns when it has made a push or a stop and not returned one. */
+  callbackEnded (result: Result<unknown> | undefined): void {
+    if (this.#results === 0) return
+    this.#results = 0
+    if (result === undefined || result.type === 'ok') this.#connection.warn('result')
   }
 
   /** A callback has failed, and returns nothing. */
   callbackFailed (): void {
-    this.#unreturned = undefined
+    this.#results = 0
   }
 
-  /**
-   * Keeps what the running callback is to return. One that is made while none runs, or before
-   * another one, is not returned.
-   */
-  #note<Made extends Push<unknown> | Stop<unknown>> (made: Made): Made {
-    const isLost = !this.#connection.callbackRuns
-    if (isLost || this.#unreturned !== undefined) this.#connection.warn('result')
-    if (!isLost) this.#unreturned = made
-    return made
+  /** Warns of a result that nothing returns: made while no callback runs, or a second one. */
+  #countResult (): void {
+    const isReturnable = this.#connection.callbackRuns
+    if (!isReturnable || this.#results > 0) this.#connection.warn('result')
+    if (isReturnable) this.#results++
   }
 
   get #topics (): Membership { return this.#connection.membership }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
-import type { Awaitable, TerminateReason } from './handler.ts'
+import type { Awaitable, TerminateReason } from './result.ts'
 
 export interface EndingOwner {
   readonly limits: {
@@ -17,7 +17,7 @@ export interface EndingOwner {
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
   /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
-  leave (): void
+  ended (): void
 }
 
 /**
@@ -33,10 +33,10 @@ export class Ending {
   #abort: AbortController | undefined
   #initReturned = false
   #terminated = false
-  #settled = false
+  #terminateSettled = false
   #socketClosed = false
-  #gone = false
-  #patience: NodeJS.Timeout | undefined
+  #ended = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor (owner: EndingOwner) {
     this.#owner = owner
@@ -75,7 +75,7 @@ export class Ending {
     this.#reason = reason
     this.#abort?.abort()
     if (!busy) return this.#terminate()
-    this.#patience = setTimeout(() => {
+    this.#timer = setTimeout(() => {
       this.#owner.dropLetters()
       const { running, limits } = this.#owner
       if (running !== undefined) {
@@ -92,15 +92,15 @@ export class Ending {
 
   /** What ran and waited when the connection began to end has been handled. */
   workEnded (): void {
-    // Too late: the patience is for `terminate` now.
+    // Too late: the timer is that of `terminate` now.
     if (this.#terminated) return
-    clearTimeout(this.#patience)
+    clearTimeout(this.#timer)
     this.#terminate()
   }
 
   socketClosed (): void {
     this.#socketClosed = true
-    this.#leave()
+    this.#endWhenDone()
   }
 
   #terminate (): void {
@@ -118,7 +118,7 @@ export class Ending {
   }
 
   #wait (running: PromiseLike<void>): void {
-    this.#patience = setTimeout(() => {
+    this.#timer = setTimeout(() => {
       this.#owner.report(
         new FST_WEBSOCK_CALLBACK_TIMEOUT('terminate', this.#owner.limits.terminateTimeoutMs),
         'terminate'
@@ -131,14 +131,14 @@ export class Ending {
   }
 
   #settle (): void {
-    clearTimeout(this.#patience)
-    this.#settled = true
-    this.#leave()
+    clearTimeout(this.#timer)
+    this.#terminateSettled = true
+    this.#endWhenDone()
   }
 
-  #leave (): void {
-    if (!this.#settled || !this.#socketClosed || this.#gone) return
-    this.#gone = true
-    this.#owner.leave()
+  #endWhenDone (): void {
+    if (!this.#terminateSettled || !this.#socketClosed || this.#ended) return
+    this.#ended = true
+    this.#owner.ended()
   }
 }

@@ -7,10 +7,10 @@ export interface HeartbeatLimits {
   readonly idleTimeoutMs: number
 }
 
-export interface Beating {
+export interface Monitored {
   readonly limits: HeartbeatLimits
-  readonly pulse: Pulse
-  readonly peer: { readonly socket: CountingSocket }
+  readonly liveness: Liveness
+  readonly options: { readonly socket: CountingSocket }
   /** Whole data messages so far. */
   readonly messagesRead: number
   /** We have stopped reading ourselves: silence says nothing about the peer. */
@@ -31,7 +31,7 @@ interface CountingSocket {
 }
 
 /** What was last heard of one peer, and asked. */
-export class Pulse {
+export class Liveness {
   bytes = -1
   /** Bytes that the peer has taken off us, while others wait for it. -1: none wait. */
   taken = -1
@@ -49,13 +49,16 @@ export class Pulse {
  * however long, the bytes that came meanwhile are read first, and no peer is judged by a silence
  * that was ours, nor by one that nobody has looked at.
  */
-export function startHeartbeat (periodMs: number, connections: () => Iterable<Beating>): () => void {
+export function startHeartbeat (
+  periodMs: number,
+  connections: () => Iterable<Monitored>
+): () => void {
   let due: NodeJS.Immediate | undefined
   const timer = setInterval(() => {
     // Whole ms, because V8 keeps a fraction in an object of its own, two for each connection;
     // rounded so that no silence is longer than it was.
     const readAt = Math.floor(performance.now())
-    due = setImmediate(() => beat(readAt, Math.ceil(performance.now()), connections()))
+    due = setImmediate(() => checkConnections(readAt, Math.ceil(performance.now()), connections()))
   }, periodMs).unref()
   return () => {
     clearInterval(timer)
@@ -67,7 +70,7 @@ export function startHeartbeat (periodMs: number, connections: () => Iterable<Be
  * How often to look, so that a limit is overstepped by a tenth of itself at most: 5 ms to 1 s.
  * Infinity: never.
  */
-export function beatPeriodMs (limits: HeartbeatLimits): number {
+export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
   const shortest = Math.min(
     ...[limits.heartbeatIntervalMs, limits.heartbeatTimeoutMs, limits.idleTimeoutMs].filter(
       (ms) => ms > 0
@@ -82,45 +85,45 @@ export function beatPeriodMs (limits: HeartbeatLimits): number {
  * `readAt`: what had come by then is read, so a silence is known to have lasted until then only;
  * `now` may be later, if somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
  */
-export function beat (readAt: number, now: number, connections: Iterable<Beating>): void {
+export function checkConnections (readAt: number, now: number, connections: Iterable<Monitored>): void {
   for (const connection of connections) {
     if (connection.ending) continue
-    if (!isIdle(connection, readAt, now)) listen(connection, readAt, now)
+    if (!isIdle(connection, readAt, now)) checkLiveness(connection, readAt, now)
     else connection.timeOut('idle')
   }
 }
 
 function isIdle (
-  { limits, pulse, messagesRead, readingHeld, busy }: Beating,
+  { limits, liveness, messagesRead, readingHeld, busy }: Monitored,
   readAt: number,
   now: number
 ): boolean {
-  if (readingHeld || busy || messagesRead !== pulse.messages) {
-    pulse.messages = messagesRead
-    pulse.messageAt = now
+  if (readingHeld || busy || messagesRead !== liveness.messages) {
+    liveness.messages = messagesRead
+    liveness.messageAt = now
   }
-  return limits.idleTimeoutMs > 0 && readAt - pulse.messageAt >= limits.idleTimeoutMs
+  return limits.idleTimeoutMs > 0 && readAt - liveness.messageAt >= limits.idleTimeoutMs
 }
 
-function listen (connection: Beating, readAt: number, now: number): void {
-  const { limits, pulse, peer: { socket }, readingHeld } = connection
+function checkLiveness (connection: Monitored, readAt: number, now: number): void {
+  const { limits, liveness, options: { socket }, readingHeld } = connection
   if (limits.heartbeatIntervalMs === 0 || socket.bytesRead === undefined) return
-  if (showsLife(socket, pulse)) {
-    pulse.heardAt = now
-    pulse.pingedAt = -1
-  } else if (pulse.pingedAt === -1) {
-    if (readAt - pulse.heardAt >= limits.heartbeatIntervalMs) {
-      pulse.pingedAt = now
+  if (showsLife(socket, liveness)) {
+    liveness.heardAt = now
+    liveness.pingedAt = -1
+  } else if (liveness.pingedAt === -1) {
+    if (readAt - liveness.heardAt >= limits.heartbeatIntervalMs) {
+      liveness.pingedAt = now
       connection.ping()
     }
-  } else if (readingHeld && pulse.taken === -1) {
+  } else if (readingHeld && liveness.taken === -1) {
     // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by
     // what comes when we listen.
-    pulse.heardAt = now
-    pulse.pingedAt = -1
+    liveness.heardAt = now
+    liveness.pingedAt = -1
   } else if (
     limits.heartbeatTimeoutMs > 0 &&
-    readAt - pulse.pingedAt >= limits.heartbeatTimeoutMs
+    readAt - liveness.pingedAt >= limits.heartbeatTimeoutMs
   ) {
     connection.timeOut('dead')
   }
@@ -129,11 +132,11 @@ function listen (connection: Beating, readAt: number, now: number): void {
 /** The peer has sent something, or has taken something off us while it was behind. */
 function showsLife (
   { bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket,
-  pulse: Pulse
+  liveness: Liveness
 ): boolean {
   const taken = writableLength === 0 ? -1 : bytesWritten - writableLength
-  const alive = bytesRead !== pulse.bytes || (pulse.taken !== -1 && taken !== pulse.taken)
-  pulse.bytes = bytesRead
-  pulse.taken = taken
+  const alive = bytesRead !== liveness.bytes || (liveness.taken !== -1 && taken !== liveness.taken)
+  liveness.bytes = bytesRead
+  liveness.taken = taken
   return alive
 }

@@ -1,10 +1,11 @@
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import type { ConnectionContext } from './context.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { RouteContext } from './route-context.ts'
 import { warnOnce } from './log.ts'
-import type { InitArgs, InitContext } from './handler.ts'
+import type { InitArgs } from './handler.ts'
+import type { InitContext } from './handler-context.ts'
 import type { Letter } from './mailbox.ts'
-import type { NewsLetter } from './news.ts'
+import type { SystemLetter } from './system-message.ts'
 
 /**
  * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
@@ -36,7 +37,7 @@ export type ConnectionLetter = Letter & (
   | { readonly type: 'info', readonly info: unknown }
   | GuardedMessage
   | Tick
-  | NewsLetter
+  | SystemLetter
 )
 
 /** The callback that each is for. */
@@ -53,7 +54,7 @@ export const CALLBACK_NAMES = {
 } as const
 
 export function createMessage (
-  { receiveGuarded }: Endpoint, data: string | Buffer, bytes: number
+  { receiveGuarded }: RouteContext, data: string | Buffer, bytes: number
 ): ConnectionLetter {
   return receiveGuarded === undefined
     ? { type: 'message', bytes, data }
@@ -95,19 +96,19 @@ export function isFromPeer ({ type }: ConnectionLetter): boolean {
 
 /** Calls it, and gives what it returns. */
 export function callHandler (
-  letter: ConnectionLetter, endpoint: Endpoint, state: unknown, context: ConnectionContext
+  letter: ConnectionLetter, route: RouteContext, state: unknown, context: ConnectionContext
 ): unknown {
-  const { handler, receive, receiveGuarded } = endpoint
+  const { handler, receive, receiveGuarded } = route
   switch (letter.type) {
     case 'message':
       return receive(letter.data, state, context)
     case 'guarded':
       return receiveGuarded?.(letter, state, context)
     case 'info':
-      return callHandleInfo(letter.info, endpoint, state, context)
+      return callHandleInfo(letter.info, route, state, context)
     case 'tick':
       letter.waiting = false
-      return callHandleInfo(letter.info, endpoint, state, context)
+      return callHandleInfo(letter.info, route, state, context)
     case 'drain':
     case 'gap':
     case 'presence':
@@ -121,13 +122,13 @@ export function callHandler (
 
 function callHandleInfo (
   info: unknown,
-  endpoint: Endpoint,
+  route: RouteContext,
   state: unknown,
   context: ConnectionContext
 ): unknown {
-  const { handler } = endpoint
+  const { handler } = route
   if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)
-  warnOnce(endpoint, () => context.log, 'info')
+  warnOnce(route, () => context.log, 'info')
 }
 
 /**
@@ -144,7 +145,7 @@ export function copyOfSmall (data: Buffer): Buffer {
 /** Encodes one message, or a list. Throws before anything is sent when one of them cannot be. */
 export function encodeMessages (
   messages: unknown,
-  encode: Endpoint['encode']
+  encode: RouteContext['encode']
 ): OutgoingFrame | OutgoingFrame[] {
   if (!Array.isArray(messages)) return encode(messages)
   // Not map, which passes over holes: they would be found when half of the list is sent.

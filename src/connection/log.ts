@@ -1,6 +1,6 @@
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { writeLog, type Log } from '../log.ts'
-import type { Endpoint, Mistake } from './endpoint.ts'
+import type { RouteContext, Mistake } from './route-context.ts'
 
 /** A callback's failure. */
 export function writeFailure (log: Log, error: unknown, callback: string): void {
@@ -27,7 +27,7 @@ const MISTAKES: Readonly<Record<Mistake, string>> = {
 }
 
 /** Warns of a mistake once for each route. */
-export function warnOnce ({ warned }: Pick<Endpoint, 'warned'>, log: Log, mistake: Mistake): void {
+export function warnOnce ({ warned }: Pick<RouteContext, 'warned'>, log: Log, mistake: Mistake): void {
   if (warned.has(mistake)) return
   warned.add(mistake)
   writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (told once for each route)`)

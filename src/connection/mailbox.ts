@@ -5,7 +5,7 @@ export interface Letter {
   /** Payload bytes of a frame. Letters from inside have none. */
   readonly bytes?: number
   /** The library's own news, which is always taken. Other letters from inside are infos. */
-  readonly isNews?: true
+  readonly isSystem?: true
 }
 
 export interface MailboxLimits {
@@ -116,7 +116,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
    */
   offer (letter: L): boolean {
     if (this.#closed) return false
-    if (letter.isNews !== true) {
+    if (letter.isSystem !== true) {
       if (this.#infos >= this.#owner.limits.maxMailboxInfos) return false
       this.#infos++
     }
@@ -134,7 +134,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (staged === undefined) return
     if (this.#letters === undefined) this.#letters = staged
     else for (const letter of staged) this.#letters.push(letter)
-    if (!this.#busy) this.enter(this.#runNext, this, undefined)
+    if (!this.#busy) this.#runNext()
     this.#watch()
   }
 
@@ -183,11 +183,11 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#count(letter, 1)
   }
 
-  #count ({ bytes, isNews }: L, by: 1 | -1): void {
+  #count ({ bytes, isSystem }: L, by: 1 | -1): void {
     if (bytes !== undefined) {
       this.#frames += by
       this.#bytes += by * bytes
-    } else if (isNews !== true) this.#infos += by
+    } else if (isSystem !== true) this.#infos += by
   }
 
   #run (first: L): void {
@@ -195,7 +195,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     for (let letter: L | undefined = first; letter !== undefined; letter = this.#shift()) {
       const running = this.#owner.deliver(letter)
       if (running !== undefined) {
-        void running.then(() => this.enter(this.#runNext, this, undefined))
+        void running.then(() => this.#runNext())
         return
       }
     }
@@ -205,7 +205,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #runNext (): void {
     const letter = this.#shift()
     if (letter === undefined) this.#busy = false
-    else this.#run(letter)
+    else this.enter(this.#run, this, letter)
   }
 
   #shift (): L | undefined {

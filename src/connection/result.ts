@@ -2,7 +2,25 @@ import { isNativeError } from 'node:util/types'
 import { FST_WEBSOCK_INVALID_RESULT, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { textOf } from '../foreign-value.ts'
 import { closeCodes, isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
-import type { CloseDetail, StopReason, TerminateReason } from './handler.ts'
+
+export type Awaitable<T> = T | PromiseLike<T>
+
+/** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */
+export type StopReason = 'normal' | 'restart' | Error
+
+/** A close code (1000–1003, 1007–1014, 3000–4999), or that and a reason of at most 123 bytes. */
+export type CloseDetail = number | readonly [code: number, reason: string]
+
+/**
+ * Why a connection ended. `code` is the close code that went, or came, over the wire (1005 none,
+ * 1006 no close frame).
+ */
+export type TerminateReason =
+  | { readonly type: 'normal' }
+  | { readonly type: 'remote', readonly code: number, readonly reason: string }
+  | { readonly type: 'shutdown' }
+  | { readonly type: 'timeout' }
+  | { readonly type: 'error', readonly error: unknown, readonly code: number }
 
 /** Go on, perhaps with a new state. Made by `ws.ok()`. */
 export class Ok<out State> {
@@ -32,6 +50,12 @@ export class Stop<out State> {
 
 export type Result<State> = Ok<State> | Push<State> | Stop<State>
 
+/**
+ * What each callback but `terminate` may return: nothing (state unchanged, nothing sent) or a
+ * result.
+ */
+export type CallbackResult<State> = Awaitable<Result<State> | void>
+
 export function ok<State> (state?: State): Ok<State> {
   return new Ok(state)
 }
@@ -54,9 +78,8 @@ export function stop<State> (
  * nothing to do.
  */
 export function checkResult (value: unknown): Result<unknown> | undefined {
-  if (value === undefined || value instanceof Ok || value instanceof Push || value instanceof Stop) {
-    return value
-  }
+  if (value === undefined || value instanceof Ok) return value
+  if (value instanceof Push || value instanceof Stop) return value
   throw new FST_WEBSOCK_INVALID_RESULT(describe(value))
 }
 

@@ -74,7 +74,10 @@ export function findIoredis (given: unknown, isSharded: boolean): RedisServers |
   return { kind: 'one', find: async () => [server] }
 }
 
-async function findMasters (template: Cluster, isSharded: boolean): Promise<readonly RedisServer[]> {
+async function findMasters (
+  template: Cluster,
+  isSharded: boolean
+): Promise<readonly RedisServer[]> {
   const cluster = template.duplicate([], CLUSTER_OVERRIDE)
   let reason: unknown
   cluster.on('error', ((error: unknown) => { reason = error }) as () => void)

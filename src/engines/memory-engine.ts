@@ -21,7 +21,7 @@ export class MemoryNetwork {
           if (this.#isUp) engine.connect()
         })
       },
-      leave: (engine) => {
+      disconnect: (engine) => {
         this.#engines.delete(engine)
       },
       carry: (topic, payload) => {
@@ -68,7 +68,7 @@ export class MemoryNetwork {
 
 interface Network {
   join (engine: MemoryEngine): void
-  leave (engine: MemoryEngine): void
+  disconnect (engine: MemoryEngine): void
   carry (topic: string, payload: Uint8Array): void
   confirm (): Promise<void>
 }
@@ -113,7 +113,7 @@ class MemoryEngine implements Engine {
 
   async stop (): Promise<void> {
     this.#link.stop()
-    this.#network.leave(this)
+    this.#network.disconnect(this)
   }
 
   connect (): void {

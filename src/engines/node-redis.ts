@@ -113,7 +113,10 @@ function findMasters (template: Cluster, isSharded: boolean): Promise<readonly R
   )
 }
 
-async function findMaster (template: Sentinel, isSharded: boolean): Promise<readonly RedisServer[]> {
+async function findMaster (
+  template: Sentinel,
+  isSharded: boolean
+): Promise<readonly RedisServer[]> {
   if (!hasMethods(template, '_execute')) throw new Error(UNKNOWN_VERSION)
   return whileConnected(
     template.duplicate({ clientSideCache: undefined, reserveClient: false }),

@@ -75,7 +75,10 @@ function toRawFrame (message: unknown): OutgoingFrame {
   )
 }
 
-function buildSerialize (schema: object, compilers: MessageCompilers): (message: unknown) => string {
+function buildSerialize (
+  schema: object,
+  compilers: MessageCompilers
+): (message: unknown) => string {
   const union = findDiscriminatedUnion(schema)
   if (union === undefined) return buildCheckedSerialize(schema, compilers)
   const { field } = union

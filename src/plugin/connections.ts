@@ -1,5 +1,5 @@
 import type { Ref } from '../connection/ref.ts'
-import type { Residents } from './residents.ts'
+import type { ConnectionRegistry } from './connection-registry.ts'
 
 /** One open connection, as others see it: its state is its own. */
 export interface WebsocketConnection {
@@ -15,16 +15,16 @@ export interface WebsocketConnection {
  * `ref.post` reaches them.
  */
 export class WebsocketConnections implements Iterable<WebsocketConnection> {
-  readonly #residents: Residents
+  readonly #registry: ConnectionRegistry
 
-  constructor (residents: Residents) {
-    this.#residents = residents
+  constructor (registry: ConnectionRegistry) {
+    this.#registry = registry
   }
 
   /** The number of connections. Walks all of them. */
   get size (): number {
     let size = 0
-    for (const { ending } of this.#residents.values()) if (!ending) size++
+    for (const { ending } of this.#registry.values()) if (!ending) size++
     return size
   }
 
@@ -37,7 +37,7 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
     for (const {
       ending,
       group: { url }
-    } of this.#residents.values()) {
+    } of this.#registry.values()) {
       if (!ending) counts[url] = (counts[url] ?? 0) + 1
     }
     return counts
@@ -45,7 +45,7 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
 
   /** In the order in which they came. Connections may come and end meanwhile. */
   * [Symbol.iterator] (): Generator<WebsocketConnection, void, undefined> {
-    for (const connection of this.#residents.values()) {
+    for (const connection of this.#registry.values()) {
       if (!connection.ending) {
         yield { id: connection.id, route: connection.group.url, ref: connection.createRef() }
       }

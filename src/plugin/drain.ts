@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as later } from 'node:timers/promises'
 import type { DrainOptions } from './options.ts'
-import type { Residents } from './residents.ts'
+import type { ConnectionRegistry } from './connection-registry.ts'
 
 /**
  * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and
@@ -11,17 +11,17 @@ import type { Residents } from './residents.ts'
  * twice).
  */
 export async function drain (
-  residents: Residents,
+  registry: ConnectionRegistry,
   { batchSize, batchIntervalMs, timeoutMs }: Required<DrainOptions>,
   code: number
 ): Promise<number> {
-  residents.startDraining()
+  registry.startDraining()
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), timeoutMs)
-  const gone = residents.empty().then(() => over.abort())
-  const connections = [...residents.values()]
+  const gone = registry.empty().then(() => over.abort())
+  const connections = [...registry.values()]
   const told = connections.filter((connection) =>
-    connection.announce({ type: 'drain', info: { timeoutMs } })
+    connection.notify({ type: 'drain', info: { timeoutMs } })
   )
   // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
   if (told.length > 0) await nextTurn()
@@ -32,8 +32,8 @@ export async function drain (
   }
   await waitUnless(over.signal)
   clearTimeout(timer)
-  const left = [...residents.values()]
-  for (const connection of left) connection.cut()
+  const left = [...registry.values()]
+  for (const connection of left) connection.destroy()
   await gone
   return left.length
 }

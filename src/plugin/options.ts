@@ -10,7 +10,7 @@ import {
   type ConnectionLogField
 } from '../telemetry/connection-log.ts'
 import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
-import type { ConnectionKey } from './residents.ts'
+import type { ConnectionKey } from './connection-registry.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
 export interface WebsocketOptions {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { beatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
+import { heartbeatPeriodMs, startHeartbeat } from '../connection/heartbeat.ts'
 import { Ref } from '../connection/ref.ts'
 import { nameOfTopic } from '../connection/topic.ts'
 import {
@@ -11,7 +11,7 @@ import {
   FST_WEBSOCK_FOREIGN_PLUGIN,
   FST_WEBSOCK_INVALID_ADDRESS
 } from '../errors.ts'
-import { guardRegister, refuseForeign } from './foreign.ts'
+import { refuseConflict, refuseInRegister } from './conflicts.ts'
 import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
@@ -20,29 +20,29 @@ import { buildStats } from '../telemetry/stats.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
-import { Gate } from '../upgrade/gate.ts'
-import { guardRoutes } from './guard.ts'
+import { UpgradeGate } from '../upgrade/upgrade-gate.ts'
+import { wrapRouteMethods } from './route-methods.ts'
 import { checkHandshake } from '../upgrade/handshake.ts'
-import { RouteMounts, warnOfAnyOrigin } from './mounts.ts'
+import { OnRouteHooks, warnOfAnyOrigin } from './on-route.ts'
 import {
   resolveDrainOptions,
   resolvePluginOptions,
   type ResolvedOptions,
   type WebsockOptions
 } from './options.ts'
-import { Residents } from './residents.ts'
+import { ConnectionRegistry } from './connection-registry.ts'
 import { RouteTable } from './route-table.ts'
-import { admissionRefusal, findRoute, type Host } from './route.ts'
+import { admissionRefusal, findRoute, type PluginContext } from './route.ts'
 import type {} from './types.ts'
 
-/** What the other entries look at. */
-export interface Inside {
+/** What the entries `asyncapi` and `testing` read of the plugin. */
+export interface Internals {
   readonly loop: EventLoop
-  readonly residents: Residents
-  readonly mounts: RouteMounts
+  readonly registry: ConnectionRegistry
+  readonly onRoute: OnRouteHooks
 }
 
-const servers = new WeakMap<object, Inside>()
+const servers = new WeakMap<object, Internals>()
 
 /**
  * The Fastify plugin: `await app.register(websock, options)`. Throws a coded error for a wrong or
@@ -53,15 +53,15 @@ export const websock = fp(register, { fastify: '5.x', name: 'fastify-websock' })
 async function register (instance: FastifyInstance, given: WebsockOptions): Promise<void> {
   if (servers.has(instance.server)) throw new FST_WEBSOCK_ALREADY_REGISTERED()
   if (instance.hasDecorator('websocketServer')) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
-  refuseForeign(instance, 0)
+  refuseConflict(instance, 0)
   const options = resolvePluginOptions(given)
   if (options.checkOrigin === false) warnOfAnyOrigin(instance, 'all websocket routes')
 
-  const residents = new Residents(options)
+  const registry = new ConnectionRegistry(options)
   const loop = new EventLoop()
-  const routes = new RouteTable(instance, guardRoutes(instance))
+  const routes = new RouteTable(instance, wrapRouteMethods(instance))
   const telemetry = new Telemetry()
-  const gate = new Gate(
+  const gate = new UpgradeGate(
     instance.server,
     options,
     loop,
@@ -72,50 +72,51 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<PreparedMessage>({
     node,
-    find: (address) => residents.get(address),
+    find: (address) => registry.get(address),
     engine: options.engine,
     log: instance.log
   })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
-  const host: Host = { gate, residents, topics, sharing, telemetry, nextId: countFrom(node) }
-  decorate(instance, options, host)
-  const mounts = new RouteMounts(options, host)
-  servers.set(instance.server, { loop, residents, mounts })
+  const nextId = countFrom(node)
+  const plugin: PluginContext = { gate, registry, topics, sharing, telemetry, nextId }
+  decorate(instance, options, plugin)
+  const onRoute = new OnRouteHooks(options, plugin)
+  servers.set(instance.server, { loop, registry, onRoute })
   // Before the register below: @fastify/websocket wraps each handler in its own onRoute hook, and
   // hooks run in the order they were added.
-  instance.addHook('onRoute', function (route) { mounts.before(this, route) })
+  instance.addHook('onRoute', function (route) { onRoute.before(this, route) })
   takeOverHangUp(instance, gate)
-  await registerWebsocketPlugin(instance, options, host)
-  guardRegister(instance)
-  instance.addHook('onRoute', (route) => mounts.after(route))
+  await registerWebsocketPlugin(instance, options, plugin)
+  refuseInRegister(instance)
+  instance.addHook('onRoute', (route) => onRoute.after(route))
   let stopHeartbeat = (): void => {}
   instance.addHook('onReady', async () => {
-    refuseForeign(instance, 1)
+    refuseConflict(instance, 1)
     routes.build()
-    mounts.compile()
-    const periodMs = Math.min(...mounts.routes.map((route) => beatPeriodMs(route.options)))
-    if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => residents.values())
+    onRoute.compile()
+    const periodMs = Math.min(...onRoute.routes.map((route) => heartbeatPeriodMs(route.options)))
+    if (periodMs < Infinity) stopHeartbeat = startHeartbeat(periodMs, () => registry.values())
     await topics.start()
   })
   instance.addHook('onClose', async () => stopHeartbeat())
 }
 
 /** Undefined when the plugin is not registered there. */
-export function findInside ({ server }: Pick<FastifyInstance, 'server'>): Inside | undefined {
+export function findInternals ({ server }: Pick<FastifyInstance, 'server'>): Internals | undefined {
   return servers.get(server)
 }
 
 function decorate (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, residents, topics, telemetry }: Host
+  { gate, registry, topics, telemetry }: PluginContext
 ): void {
   instance.decorate('websock', {
     ref (address) {
       if (typeof address !== 'string') throw new FST_WEBSOCK_INVALID_ADDRESS(typeof address)
       return new Ref(address, topics)
     },
-    connections: new WebsocketConnections(residents),
+    connections: new WebsocketConnections(registry),
     subscribe: (topic, listener) => topics.listen(nameOfTopic(topic), listener),
     unsubscribe: (topic, listener) => topics.unlisten(nameOfTopic(topic), listener),
     subscriptionReady: (topic) => topics.subscriptionReady(nameOfTopic(topic)),
@@ -132,13 +133,13 @@ function decorate (
     broadcast: (topic, message, { except } = {}) =>
       topics.broadcast(nameOfTopic(topic), message, { except: idOf(except) }),
     drain: (given = {}) =>
-      drain(residents, resolveDrainOptions(given, options), options.shutdownCode),
+      drain(registry, resolveDrainOptions(given, options), options.shutdownCode),
     async validateUpgrade (request) {
       const own = findRoute(request)?.options ?? options
       const headers = gate.headersOf(request.raw)
       return (
         (await checkHandshake(request, headers, own)) ??
-        admissionRefusal(request, headers, own, residents) ??
+        admissionRefusal(request, headers, own, registry) ??
         null
       )
     }
@@ -151,7 +152,7 @@ function decorate (
  * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an
  * upgrade, also without a route.
  */
-function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
+function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
   const route = instance.routing.bind(instance)
   // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see
   //   it for each request,
@@ -179,18 +180,18 @@ function takeOverHangUp (instance: FastifyInstance, gate: Gate): void {
 async function registerWebsocketPlugin (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  host: Host
+  plugin: PluginContext
 ): Promise<void> {
   await instance.register(fastifyWebsocket, {
     options: {
-      server: host.gate.door as never,
+      server: plugin.gate.upgrades as never,
       maxPayload: options.maxMessageBytes,
       ...{ closeTimeout: options.closeTimeoutMs }
     },
-    preClose: () => shutDown(instance, options, host)
+    preClose: () => shutDown(instance, options, plugin)
   })
   instance.websocketServer.on('connection', (_websocket, request) =>
-    host.gate.find(request)?.accept()
+    plugin.gate.find(request)?.accept()
   )
 }
 
@@ -200,13 +201,13 @@ async function registerWebsocketPlugin (
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, residents, topics }: Host
+  { gate, registry, topics }: PluginContext
 ): Promise<void> {
   const { shutdownCode } = options
-  residents.startDraining()
+  registry.startDraining()
   gate.close()
   for (const websocket of instance.websocketServer.clients) websocket.close(shutdownCode)
-  await drain(residents, options.drain, shutdownCode)
+  await drain(registry, options.drain, shutdownCode)
   await topics.stop()
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import findMyWay, { type Handler, type HTTPVersion } from 'find-my-way'
-import type { DeclaredRoute } from './guard.ts'
+import type { DeclaredRoute } from './route-methods.ts'
 import { isWebsocketRoute } from './route.ts'
 
 type Version = HTTPVersion.V1

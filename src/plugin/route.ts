@@ -7,26 +7,26 @@ import type {
   RouteOptions
 } from 'fastify'
 import { Connection } from '../connection/connection.ts'
-import type { Endpoint } from '../connection/endpoint.ts'
+import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue-owner.ts'
-import type { Gate } from '../upgrade/gate.ts'
-import { hasOwnHandler } from './guard.ts'
+import type { UpgradeGate } from '../upgrade/upgrade-gate.ts'
+import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { Residents } from './residents.ts'
+import type { ConnectionRegistry } from './connection-registry.ts'
 import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switching-protocols.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
-export interface Host {
-  readonly gate: Gate
-  readonly residents: Residents
+export interface PluginContext {
+  readonly gate: UpgradeGate
+  readonly registry: ConnectionRegistry
   readonly topics: PubSub<PreparedMessage>
   readonly sharing: WriteSharing
   readonly telemetry: Telemetry
@@ -63,18 +63,18 @@ export class WebsocketRoute {
   readonly options: ResolvedOptions
   /** The application hides the route from documents. */
   readonly hidden: boolean
-  readonly #host: Host
+  readonly #plugin: PluginContext
   readonly #handler: RouteHandlerMethod | undefined
   /** Set before the server is ready, when the schemas are compiled. */
-  endpoint: Endpoint | undefined
+  context: RouteContext | undefined
 
-  constructor (name: string, route: RouteOptions, options: ResolvedOptions, host: Host) {
+  constructor (name: string, route: RouteOptions, options: ResolvedOptions, plugin: PluginContext) {
     this.name = name
-    if (isForeign(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
+    if (isFastifyWebsocketRoute(route)) throw new FST_WEBSOCK_ROUTE_CONFLICT(name)
     checkHandler(route.websocketHandler, name)
     this.options = options
     this.hidden = (route.schema as { hide?: unknown } | undefined)?.hide === true
-    this.#host = host
+    this.#plugin = plugin
     this.#handler = hasOwnHandler(route) ? route.handler : undefined
   }
 
@@ -90,7 +90,7 @@ export class WebsocketRoute {
     // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
     // onSend hooks.
     route.onError = [...listOf(route.onError), (request, reply, error, done) => {
-      this.#host.gate.find(request.raw)?.withdraw(reply, error)
+      this.#plugin.gate.find(request.raw)?.withdraw(reply, error)
       done()
     }]
     route.config = { ...route.config, [kRoute]: this } as NonNullable<RouteOptions['config']>
@@ -102,13 +102,13 @@ export class WebsocketRoute {
     // The handler's own `this` is the Fastify instance.
     const websocket = this
     return function (request, reply) {
-      const upgrade = websocket.#host.gate.find(request.raw)
+      const upgrade = websocket.#plugin.gate.find(request.raw)
       if (upgrade === undefined) return websocket.#handler?.call(this, request, reply)
       const refusal = admissionRefusal(
         request,
         upgrade.headers,
         websocket.options,
-        websocket.#host.residents
+        websocket.#plugin.registry
       )
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
       // `attachValidation` leaves it to the handler.
@@ -122,8 +122,12 @@ export class WebsocketRoute {
     }
   }
 
-  #check (request: FastifyRequest, reply: FastifyReply, done: (error?: FastifyError) => void): void {
-    const upgrade = this.#host.gate.find(request.raw)
+  #check (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: (error?: FastifyError) => void
+  ): void {
+    const upgrade = this.#plugin.gate.find(request.raw)
     if (upgrade === undefined) {
       if (this.#handler !== undefined) done()
       else done(withHeaders(reply, upgradeRequired(request.raw)))
@@ -142,7 +146,7 @@ export class WebsocketRoute {
     payload: unknown,
     done: (error?: Error | null, payload?: unknown) => void
   ): void {
-    const upgrade = this.#host.gate.find(request.raw)
+    const upgrade = this.#plugin.gate.find(request.raw)
     if (upgrade?.takeAdmission(reply) !== true) return done(null, payload)
     // The client has gone, or was told that it took too long, or a hook has begun an answer by
     // itself and goes on with it.
@@ -154,7 +158,7 @@ export class WebsocketRoute {
     try {
       // Once more: onSend hooks may have taken their time.
       refusal =
-        admissionRefusal(request, upgrade.headers, this.options, this.#host.residents) ??
+        admissionRefusal(request, upgrade.headers, this.options, this.#plugin.registry) ??
         this.#switch(upgrade, request, reply)
     } catch (error) {
       return done(error as Error)
@@ -169,7 +173,7 @@ export class WebsocketRoute {
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
     const headerLines = toHeaderLines(reply)
-    const key = this.#host.residents.keyOf(request)
+    const key = this.#plugin.registry.keyOf(request)
     const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
     const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
     if (deflate instanceof Error) return deflate
@@ -183,9 +187,9 @@ export class WebsocketRoute {
     request: FastifyRequest,
     { subprotocol, deflate, key }: Agreed
   ): void {
-    const { residents, nextId } = this.#host
-    const endpoint = this.endpoint as Endpoint
-    const connection = new Connection(endpoint, {
+    const { registry, nextId } = this.#plugin
+    const context = this.context as RouteContext
+    const connection = new Connection(context, {
       id: nextId(),
       log: request.log,
       socket,
@@ -193,15 +197,15 @@ export class WebsocketRoute {
       windowBits: deflate?.windowBits,
       key
     })
-    residents.moveIn(connection)
-    endpoint.telemetry.connectionAccepted(connection, request)
+    registry.add(connection)
+    context.telemetry.connectionAccepted(connection, request)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }
 }
 
 /** A route of @fastify/websocket's own kind. */
-export function isForeign (route: {
+export function isFastifyWebsocketRoute (route: {
   readonly websocket?: unknown
   readonly wsHandler?: unknown
 }): boolean {
@@ -210,7 +214,7 @@ export function isForeign (route: {
 
 /** A route that upgrades: ours, or one of @fastify/websocket's. */
 export function isWebsocketRoute (route: RouteOptions): boolean {
-  return route.websocketHandler !== undefined || isForeign(route)
+  return route.websocketHandler !== undefined || isFastifyWebsocketRoute(route)
 }
 
 /** The websocket route that a request is for, or undefined. */
@@ -230,9 +234,9 @@ export function admissionRefusal (
   request: FastifyRequest,
   headers: IncomingHttpHeaders,
   options: ResolvedOptions,
-  residents: Residents
+  registry: ConnectionRegistry
 ): FastifyError | undefined {
-  const refusal = residents.refusal(request)
+  const refusal = registry.refusal(request)
   if (refusal !== undefined) return refusal
   const agreed = agreeOnSubprotocol(headers, options)
   return agreed instanceof Error ? agreed : undefined

@@ -15,12 +15,9 @@ import type {
   RouteHandlerMethod,
   RouteShorthandOptions
 } from 'fastify'
-import type {
-  NoStateFromInitAbove,
-  PresenceEntry,
-  RawSend,
-  WebsocketHandlerObject
-} from '../connection/handler.ts'
+import type { NoStateFromInitAbove, WebsocketHandlerObject } from '../connection/handler.ts'
+import type { RawSend } from '../connection/handler-context.ts'
+import type { PresenceEntry } from '../connection/system-message.ts'
 import type { Ref } from '../connection/ref.ts'
 import type { Topic } from '../connection/topic.ts'
 import type { TopicListener } from '../pubsub/listener.ts'
@@ -257,7 +254,7 @@ export interface WebsocketRouteOptions<
 declare const kContract: unique symbol
 
 /**
- * The types of one endpoint as its client sees them: a plain object type, for
+ * The types of one route as its client sees them: a plain object type, for
  * `connect<ContractOf<typeof chat>>(url)`.
  *
  * The names are the server's, so `Receive` is what the client sends, and `Send` what the client
@@ -389,7 +386,7 @@ declare module 'fastify' {
       RouteGeneric,
       any
     >
-    /** What this endpoint does otherwise than the plugin's options say. */
+    /** What this route does otherwise than the plugin's options say. */
     websocketOptions?: WebsocketOptions
   }
 

@@ -165,15 +165,15 @@ export class Bridge implements EngineListener {
   }
 
   /**
-   * False when it is lost for certain. `isNews`: of the library's own, each second; it is not
+   * False when it is lost for certain. `isPresence`: of the library's own, each second; it is not
    * counted as lost.
    */
-  send (topic: string, payload: Uint8Array, isNews: boolean): boolean {
+  send (topic: string, payload: Uint8Array, isPresence: boolean): boolean {
     if (!this.#isUp || this.#bytesUnderWay + payload.length > MAX_BYTES_UNDER_WAY) {
-      if (!isNews) this.lost++
+      if (!isPresence) this.lost++
       return false
     }
-    void this.#publish(topic, payload, isNews)
+    void this.#publish(topic, payload, isPresence)
     return true
   }
 
@@ -313,16 +313,16 @@ export class Bridge implements EngineListener {
     })
   }
 
-  async #publish (topic: string, payload: Uint8Array, isNews: boolean): Promise<void> {
+  async #publish (topic: string, payload: Uint8Array, isPresence: boolean): Promise<void> {
     const era = this.#era
     this.#bytesUnderWay += payload.length
     try {
       await this.#engine.publish(topic, payload)
-      if (isNews && era === this.#era) this.#arePublicationsRefused = false
+      if (isPresence && era === this.#era) this.#arePublicationsRefused = false
     } catch (error) {
-      if (!isNews) this.lost++
+      if (!isPresence) this.lost++
       if (era !== this.#era || this.#stopped) return
-      if (isNews) this.#arePublicationsRefused = true
+      if (isPresence) this.#arePublicationsRefused = true
       this.#tellNow(
         'error',
         { err: reasonOf(error), topic, lost: this.lost },

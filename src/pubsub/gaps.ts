@@ -1,10 +1,10 @@
-import type { News } from '../connection/handler.ts'
+import type { SystemMessage } from '../connection/system-message.ts'
 
 /**
  * Subscribers that have missed publications and have yet to be told. Each one is told once for an
  * outage, when all its topics are in force: what it reads from a database then misses nothing.
  */
-export class Gaps<S extends { announce (news: News): unknown }> {
+export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
   readonly #since = new Map<S, number>()
   readonly #isBehind: (subscriber: S) => boolean
   #isScheduled = false
@@ -33,7 +33,7 @@ export class Gaps<S extends { announce (news: News): unknown }> {
     for (const [subscriber, since] of this.#since) {
       if (this.#isBehind(subscriber)) continue
       this.#since.delete(subscriber)
-      subscriber.announce({ type: 'gap', info: { ms: Math.ceil(now - since) } })
+      subscriber.notify({ type: 'gap', info: { ms: Math.ceil(now - since) } })
     }
   }
 

@@ -1,5 +1,5 @@
 import { AsyncContext } from '../async-context.ts'
-import type { GapInfo, News, PresenceDiff } from '../connection/handler.ts'
+import type { GapInfo, SystemMessage, PresenceDiff } from '../connection/system-message.ts'
 import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
 
@@ -70,7 +70,7 @@ export class Listener extends AsyncContext implements Subscriber<unknown> {
 
   broadcast (): void {}
 
-  announce ({ type, info }: News): void {
+  notify ({ type, info }: SystemMessage): void {
     if (type === 'gap') {
       this.#calls.add(() => {
         if (this.topics.size > 0) this.#call(() => this.#listener.handleGap?.(info))

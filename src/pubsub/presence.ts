@@ -1,4 +1,4 @@
-import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
 import { FST_WEBSOCK_UNTRACKABLE } from '../errors.ts'
 import { checkKey, copyMeta } from './meta.ts'
 import { nodeOf } from './envelope.ts'
@@ -132,7 +132,7 @@ export class Presence implements ReplicaOwner {
   }
 
   /** Ends all that is tracked for an address. */
-  leave (address: string): void {
+  untrackAll (address: string): void {
     const tracked = this.#byAddress.get(address)
     if (tracked === undefined) return
     this.#byAddress.delete(address)

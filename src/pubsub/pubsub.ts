@@ -1,4 +1,4 @@
-import type { PresenceDiff, PresenceEntry } from '../connection/handler.ts'
+import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
 import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
 import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
@@ -174,10 +174,10 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   /** Ends all subscriptions of one, and all that is tracked for it. */
-  leave (subscriber: Subscriber<Prepared>): void {
-    this.#subscriptions.leave(subscriber)
+  unsubscribeAll (subscriber: Subscriber<Prepared>): void {
+    this.#subscriptions.deleteAll(subscriber)
     this.#ended(subscriber)
-    this.#presence.leave(subscriber.id)
+    this.#presence.untrackAll(subscriber.id)
   }
 
   /**
@@ -238,7 +238,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
   topicClosed (topic: string): void {
     this.#bridge?.drop(TOPIC + topic)
-    this.#readiness.settle(topic, false)
+    this.#readiness.resolve(topic, false)
   }
 
   tellNodes (message: PresenceMessage): void {
@@ -253,7 +253,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   presenceChanged (diff: PresenceDiff): void {
     for (const subscribers of this.#subscriptions.of(diff.topic)?.values() ?? []) {
-      for (const subscriber of subscribers) subscriber.announce({ type: 'presence', info: diff })
+      for (const subscriber of subscribers) subscriber.notify({ type: 'presence', info: diff })
     }
     this.#calls.run()
   }
@@ -274,7 +274,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   up (): void { this.#presence.greet() }
 
   subscribed (topic: string): void {
-    if (topic.startsWith(TOPIC)) this.#readiness.settle(topic.slice(TOPIC.length), true)
+    if (topic.startsWith(TOPIC)) this.#readiness.resolve(topic.slice(TOPIC.length), true)
   }
 
   restored (topics: ReadonlyMap<string, number>): void {
@@ -292,7 +292,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * One of a subscriber's topics, or all, have ended: there may be nothing left that it waits for.
    */
   #ended (subscriber: Subscriber<Prepared>, topic?: string): void {
-    this.#readiness.leave(subscriber, topic)
+    this.#readiness.cancel(subscriber, topic)
     if (!this.#subscriptions.isSubscribed(subscriber)) this.#gaps.delete(subscriber)
     else if (this.#gaps.has(subscriber)) this.#gaps.tellSoon()
   }

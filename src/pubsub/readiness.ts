@@ -12,8 +12,8 @@ export class Readiness<S> {
   #isStopped = false
 
   /**
-   * Resolves with what `settle` is given, or with false when the subscriber leaves or all is
-   * stopped.
+   * Resolves with what `resolve` is given, or with false when the subscription ends or `stop` is
+   * called.
    */
   wait (topic: string, subscriber: S): Promise<boolean> {
     if (this.#isStopped) return Promise.resolve(false)
@@ -24,20 +24,20 @@ export class Readiness<S> {
     })
   }
 
-  settle (topic: string, isReady: boolean): void {
+  resolve (topic: string, isReady: boolean): void {
     for (const waiting of this.#byTopic.get(topic) ?? []) this.#end(waiting, topic, isReady)
   }
 
-  /** The subscriber has left one topic, or all. */
-  leave (subscriber: S, left?: string): void {
+  /** Resolves the waits of a subscriber with false: those for one topic, or all. */
+  cancel (subscriber: S, only?: string): void {
     for (const [waiting, topic] of this.#bySubscriber.get(subscriber) ?? []) {
-      if (left === undefined || left === topic) this.#end(waiting, topic, false)
+      if (only === undefined || only === topic) this.#end(waiting, topic, false)
     }
   }
 
   stop (): void {
     this.#isStopped = true
-    for (const topic of this.#byTopic.keys()) this.settle(topic, false)
+    for (const topic of this.#byTopic.keys()) this.resolve(topic, false)
   }
 
   #end (waiting: Waiting<S>, topic: string, isReady: boolean): void {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { PresenceEntry } from '../connection/handler.ts'
+import type { PresenceEntry } from '../connection/system-message.ts'
 import type { WireEntry } from './presence-message.ts'
 import { getOrAdd } from './subscriptions.ts'
 

@@ -1,4 +1,4 @@
-import type { News } from '../connection/handler.ts'
+import type { SystemMessage } from '../connection/system-message.ts'
 
 /**
  * Those whose messages have the same schema and codec, so that one prepared message serves them
@@ -23,7 +23,7 @@ export interface Subscriber<Prepared> {
   /** Into its send queue. Runs nobody's code within the call. */
   broadcast (message: Prepared, topic: string): void
   /** What the library itself has to tell. */
-  announce (news: News): unknown
+  notify (message: SystemMessage): unknown
 }
 
 /** A subscriber that has an address. */
@@ -101,7 +101,7 @@ export class Subscriptions<Prepared> {
   }
 
   /** Ends all subscriptions of one. */
-  leave (subscriber: Subscriber<Prepared>): void {
+  deleteAll (subscriber: Subscriber<Prepared>): void {
     const topics = this.#bySubscriber.get(subscriber)
     if (topics === undefined) return
     this.#bySubscriber.delete(subscriber)

@@ -1,7 +1,8 @@
 import { channel, tracingChannel, type Channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { InvalidMessage, TerminateReason } from '../connection/handler.ts'
+import type { InvalidMessage } from '../connection/handler.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import { isThenable } from '../foreign-value.ts'
 
 /*

@@ -33,14 +33,14 @@ export interface ConnectionLogOptions {
  */
 
 /** One line at `debug` when a connection begins. */
-export function logOpening ({ id, group, peer, limits }: ObservedConnection): void {
+export function logOpening ({ id, group, options, limits }: ObservedConnection): void {
   if (limits.connectionLogLevel === 'silent') return
-  writeLog(() => peer.log, 'debug', { websocket: id, route: group.url }, 'websocket opened')
+  writeLog(() => options.log, 'debug', { websocket: id, route: group.url }, 'websocket opened')
 }
 
 /** One line when it has ended. */
 export function logEnd (
-  { id, group, peer, limits }: ObservedConnection,
+  { id, group, options, limits }: ObservedConnection,
   summary: ConnectionSummary
 ): void {
   const { connectionLogLevel: level, connectionLogFields: chosen } = limits
@@ -49,5 +49,5 @@ export function logEnd (
   const fields = chosen === undefined
     ? all
     : Object.fromEntries(chosen.map((name) => [name, all[name]]))
-  writeLog(() => peer.log, level, fields, 'websocket closed')
+  writeLog(() => options.log, level, fields, 'websocket closed')
 }

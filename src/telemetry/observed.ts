@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TerminateReason } from '../connection/handler.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import type { LogTarget } from '../log.ts'
 import type { ConnectionLogOptions } from './connection-log.ts'
 
@@ -8,7 +8,7 @@ export interface ObservedConnection {
   readonly id: string
   readonly group: { readonly url: string }
   readonly server: FastifyInstance
-  readonly peer: { readonly log: LogTarget }
+  readonly options: { readonly log: LogTarget }
   readonly limits: ConnectionLogOptions & { readonly slowPeer: 'close' | 'drop' | 'wait' }
   /** `init` has returned. */
   readonly hasState: boolean

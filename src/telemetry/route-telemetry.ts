@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import type { InvalidMessage, TerminateReason } from '../connection/handler.ts'
+import type { InvalidMessage } from '../connection/handler.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
 import { textOf } from '../foreign-value.ts'
 import { BoundedCounts } from './bounded-counts.ts'

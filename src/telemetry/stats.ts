@@ -1,4 +1,5 @@
-import type { InvalidMessage, TerminateReason } from '../connection/handler.ts'
+import type { InvalidMessage } from '../connection/handler.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import type { CallbackMeter } from './callback-meter.ts'
 import type { ObservedConnection } from './observed.ts'
 import type { Metered, RouteTelemetry } from './route-telemetry.ts'
@@ -136,7 +137,7 @@ export interface EngineStats {
 
 const MAX_WATCHED = 10
 
-/** Costs as much as there are routes and watched connections, however many connections there are. */
+/** Takes as long as there are routes and watched connections, not as there are connections. */
 export function buildStats (
   { routes, lists, unrouted }: Telemetry,
   upgradesPending: number,

@@ -1,12 +1,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
+import type { TerminateReason } from '../connection/result.ts'
 import type {
   DrainInfo,
   GapInfo,
-  News,
-  PresenceDiff,
-  TerminateReason
-} from '../connection/handler.ts'
+  SystemMessage,
+  PresenceDiff
+} from '../connection/system-message.ts'
 import { FST_WEBSOCK_UNEXPECTED } from '../errors.ts'
 import { websock } from '../plugin/plugin.ts'
 import type { ContractOf } from '../plugin/types.ts'
@@ -136,15 +136,15 @@ export class Driven<R> implements AsyncDisposable {
 
   /** Somebody came to or left a topic. Rejects without a `handlePresence`; so do the next two. */
   async presence (diff: PresenceDiff): Promise<Array<Received<R>>> {
-    return this.#announce({ type: 'presence', info: diff }, this.presence)
+    return this.#notify({ type: 'presence', info: diff }, this.presence)
   }
 
   async gap (info: GapInfo): Promise<Array<Received<R>>> {
-    return this.#announce({ type: 'gap', info }, this.gap)
+    return this.#notify({ type: 'gap', info }, this.gap)
   }
 
   async drain (info: DrainInfo): Promise<Array<Received<R>>> {
-    return this.#announce({ type: 'drain', info }, this.drain)
+    return this.#notify({ type: 'drain', info }, this.drain)
   }
 
   /**
@@ -185,11 +185,14 @@ export class Driven<R> implements AsyncDisposable {
     if (ownsApp) await app.close()
   }
 
-  async #announce (news: News, from: (...args: never[]) => unknown): Promise<Array<Received<R>>> {
+  async #notify (
+    message: SystemMessage,
+    from: (...args: never[]) => unknown
+  ): Promise<Array<Received<R>>> {
     return this.#step(from, ({ connection }) =>
-      connection.announce(news)
+      connection.notify(message)
         ? undefined
-        : `no handler for the ${news.type}, or no connection any more`
+        : `no handler for the ${message.type}, or no connection any more`
     )
   }
 

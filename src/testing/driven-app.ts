@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { parseAddress } from '../asyncapi/address.ts'
 import type { Connection } from '../connection/connection.ts'
 import { FST_WEBSOCK_UNEXPECTED } from '../errors.ts'
-import { findInside, type Inside } from '../plugin/plugin.ts'
+import { findInternals, type Internals } from '../plugin/plugin.ts'
 import { HandClock } from './hand-clock.ts'
 import { now, turn } from './real-time.ts'
 
@@ -17,35 +17,35 @@ const driven = new WeakMap<object, DrivenApp>()
 export class DrivenApp {
   readonly clock = new HandClock()
   readonly #app: FastifyInstance
-  readonly #inside: Inside
+  readonly #internals: Internals
   readonly #connections = new Set<Connection>()
 
-  private constructor (app: FastifyInstance, inside: Inside) {
+  private constructor (app: FastifyInstance, internals: Internals) {
     this.#app = app
-    this.#inside = inside
-    inside.loop.clock = this.clock
+    this.#internals = internals
+    internals.loop.clock = this.clock
   }
 
   /** The same for each call with one app. */
   static of (app: FastifyInstance): DrivenApp {
-    const inside = findInside(app)
-    if (inside === undefined) {
+    const internals = findInternals(app)
+    if (internals === undefined) {
       throw new FST_WEBSOCK_UNEXPECTED('an app without fastify-websock: register it first')
     }
-    const found = driven.get(app.server) ?? new DrivenApp(app, inside)
+    const found = driven.get(app.server) ?? new DrivenApp(app, internals)
     driven.set(app.server, found)
     return found
   }
 
   /** The URL of the route with this handler, filled in. */
   urlOf (handler: object, params: object, query: object): string {
-    const route = this.#inside.mounts.routes.find(({ endpoint }) => endpoint?.handler === handler)
-    if (route?.endpoint === undefined) {
+    const route = this.#internals.onRoute.routes.find(({ context }) => context?.handler === handler)
+    if (route?.context === undefined) {
       throw new FST_WEBSOCK_UNEXPECTED(
         'an app that does not have this route: declare it before `drive`'
       )
     }
-    const { address, parameters } = parseAddress(route.endpoint.url)
+    const { address, parameters } = parseAddress(route.context.url)
     const path = parameters.reduce((filled, { name, key, optional }) => {
       const value = (params as Record<string, unknown>)[key]
       if (value === undefined && !optional) {
@@ -81,8 +81,8 @@ export class DrivenApp {
 
   /** The connection on that stream. */
   find (stream: Duplex): Connection {
-    for (const connection of this.#inside.residents.values()) {
-      if (connection.peer.socket !== stream) continue
+    for (const connection of this.#internals.registry.values()) {
+      if (connection.options.socket !== stream) continue
       this.#connections.add(connection)
       return connection
     }

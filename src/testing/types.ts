@@ -16,7 +16,7 @@ export type Sent<R> = Outgoing<Contract<R>>
 
 export type InfoOf<R> = ContractOf<R> extends { readonly Info: infer I } ? I : unknown
 
-/* eslint-disable @typescript-eslint/no-unused-vars -- what is inferred and not used has a name all the same */
+/* eslint-disable @typescript-eslint/no-unused-vars -- "infer" needs a name */
 export type StateOf<R> =
   R extends WebsocketRoute<
     infer _TP extends FastifyTypeProvider,

@@ -161,6 +161,9 @@ function hasToken (header: string | undefined, token: string): boolean {
   )
 }
 
-function withHeaders (error: FastifyError, headers: Readonly<Record<string, string>>): FastifyError {
+function withHeaders (
+  error: FastifyError,
+  headers: Readonly<Record<string, string>>
+): FastifyError {
   return Object.assign(error, { headers })
 }

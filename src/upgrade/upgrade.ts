@@ -61,7 +61,7 @@ export class Upgrade implements TurnTask {
   #over = false
   #ended = false
   /** What @fastify/websocket listens to errors with, which it leaves there. */
-  #guests: ReadonlyArray<() => void> = []
+  #foreignErrorListeners: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
   constructor (
@@ -116,7 +116,7 @@ export class Upgrade implements TurnTask {
   /** The response that hooks and handlers answer with, while there is no 101. */
   answerWith (response: ServerResponse): void {
     this.#response = response
-    this.#guests = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
+    this.#foreignErrorListeners = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
     response.shouldKeepAlive = false
     // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of
     // this one.
@@ -153,15 +153,16 @@ export class Upgrade implements TurnTask {
   setRoute (url: string, timeouts: UpgradeTimeouts): void {
     this.#route = url
     if (this.#over) return
-    if (this.#timer !== undefined && timeouts.upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
-      this.#restart(this.#timeOut, timeouts.upgradeTimeoutMs)
+    const { upgradeTimeoutMs } = timeouts
+    if (this.#timer !== undefined && upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
+      this.#restart(this.#timeOut, upgradeTimeoutMs)
     }
     this.#timeouts = timeouts
   }
 
   /** The 101 is on the wire: the socket is somebody else's from now on. */
   accept (): void {
-    for (const listener of [destroy, ...this.#guests]) this.socket.off('error', listener)
+    for (const listener of [destroy, ...this.#foreignErrorListeners]) this.socket.off('error', listener)
     if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)
     this.#response?.detachSocket(this.socket as never)
     this.#end()

@@ -118,6 +118,7 @@ async function openRunner (t: Teardown): Promise<Run> {
   const source = converse.toString()
   return (plan) => page.evaluate(async ({ source, plan }) => {
     const lib: unknown = await import(String('/client.js'))
+    // eslint-disable-next-line no-new-func -- runs in the page
     const run = new Function(`return ${source}`)() as (
       lib: unknown,
       plan: Plan

@@ -4,10 +4,10 @@ import { setImmediate as turn, setTimeout as work } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import {
-  beat,
-  beatPeriodMs,
-  Pulse,
-  type Beating,
+  checkConnections,
+  heartbeatPeriodMs,
+  Liveness,
+  type Monitored,
   type HeartbeatLimits
 } from '../../src/connection/heartbeat.ts'
 import { connect } from '../helpers/client.ts'
@@ -23,18 +23,18 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
   let now = 1_000_000
   const peer = {
     limits: { ...LIMITS, ...limits },
-    pulse: new Pulse(),
-    peer: { socket: { bytesRead: 0 as number | undefined, bytesWritten: 0, writableLength: 0 } },
+    liveness: new Liveness(),
+    options: { socket: { bytesRead: 0 as number | undefined, bytesWritten: 0, writableLength: 0 } },
     messagesRead: 0,
     readingHeld: false as boolean,
     busy: false as boolean,
     ending: false as boolean,
     ping: () => { told.push(`ping at ${at()}`) },
     timeOut: (kind: string) => { told.push(`${kind} at ${at()}`) }
-  } satisfies Beating
+  } satisfies Monitored
   const start = now
   const at = (): number => (now - start) / 1000
-  beat(now, now, [peer])
+  checkConnections(now, now, [peer])
   return {
     peer,
     told,
@@ -46,7 +46,7 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
       for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
         now += 1000
         each()
-        beat(now, now, [peer])
+        checkConnections(now, now, [peer])
       }
     },
     /**
@@ -54,8 +54,8 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
      */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
-      peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + bytes
-      beat(now, now, [peer])
+      peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + bytes
+      checkConnections(now, now, [peer])
     },
     /**
      * What there is has been read; then the event loop does nothing for so long, and the beat comes
@@ -64,7 +64,7 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
     stallAfterReading (seconds: number): void {
       const readAt = now
       now += seconds * 1000
-      beat(readAt, now, [peer])
+      checkConnections(readAt, now, [peer])
     }
   }
 }
@@ -82,7 +82,7 @@ void t.test(
 
 void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
   const { peer, told, pass } = watch()
-  const hear = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 1 }
+  const hear = (): void => { peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 1 }
   pass(29)
   hear()
   pass(30)
@@ -139,7 +139,7 @@ void t.test('a stall between reading and looking counts for nothing either', asy
 
   const idle = watch({ idleTimeoutMs: 40_000 })
   idle.pass(39, () => {
-    idle.peer.peer.socket.bytesRead = (idle.peer.peer.socket.bytesRead ?? 0) + 1
+    idle.peer.options.socket.bytesRead = (idle.peer.options.socket.bytesRead ?? 0) + 1
   })
   idle.stallAfterReading(60)
   t.same(idle.told, [])
@@ -218,7 +218,7 @@ void t.test('a client that has gone is noticed while nothing is read from it', a
 
 void t.test('only data messages keep a peer from being idle', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
-  const pong = (): void => { peer.peer.socket.bytesRead = (peer.peer.socket.bytesRead ?? 0) + 2 }
+  const pong = (): void => { peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 2 }
   pass(59, pong)
   peer.messagesRead++
   pass(60, pong)
@@ -235,14 +235,14 @@ void t.test('0 turns each off', async (t) => {
   patient.pass(10_000)
   t.same(patient.told, ['ping at 30'], 'a ping, and no death')
   t.equal(
-    beatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }),
+    heartbeatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }),
     Infinity
   )
 })
 
 void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
-  peer.peer.socket.bytesRead = undefined
+  peer.options.socket.bytesRead = undefined
   pass(1000)
   t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
 })

@@ -342,7 +342,9 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
 }
 
 /** Immediates come and go with the report itself. */
-function steady ({ Immediate, Timeout, ...others }: Record<string, number>): Record<string, number> {
+function steady (
+  { Immediate, Timeout, ...others }: Record<string, number>
+): Record<string, number> {
   return others
 }
 

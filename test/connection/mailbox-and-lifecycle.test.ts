@@ -43,7 +43,7 @@ interface Subject {
 }
 
 const isFrame = (letter: Scripted): letter is Frame => letter.bytes !== undefined
-const isInfo = (letter: Scripted): boolean => !isFrame(letter) && letter.isNews !== true
+const isInfo = (letter: Scripted): boolean => !isFrame(letter) && letter.isSystem !== true
 
 /** What the mailbox promises, with a plain array and no care for speed. */
 class MailboxModel implements Subject {
@@ -143,10 +143,10 @@ function actInside (subject: Subject, log: string[], { n, inside }: Scripted): v
 
 function letterOf (
   coming: Coming,
-  { n, async, inside }: Omit<Scripted, 'bytes' | 'isNews'>
+  { n, async, inside }: Omit<Scripted, 'bytes' | 'isSystem'>
 ): Scripted {
   if (coming.type === 'frame') return { n, async, inside, bytes: coming.bytes }
-  return coming.type === 'news' ? { n, async, inside, isNews: true } : { n, async, inside }
+  return coming.type === 'news' ? { n, async, inside, isSystem: true } : { n, async, inside }
 }
 
 /** The real one, with the same log. */

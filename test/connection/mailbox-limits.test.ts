@@ -72,7 +72,7 @@ void t.test(
     t.same(marks, [[true, 4]], 'reading stops, for frames alone')
     t.equal(mailbox.offer({ n: 4 }), true, 'frames that wait do not count')
     t.equal(mailbox.offer({ n: 5 }), false)
-    t.equal(mailbox.offer({ n: 6, isNews: true }), true, 'news is always taken')
+    t.equal(mailbox.offer({ n: 6, isSystem: true }), true, 'system messages are always taken')
     t.equal(mailbox.offer({ n: 7 }), false)
     await next()
     t.equal(mailbox.offer({ n: 8 }), true, 'and does not count')

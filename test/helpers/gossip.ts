@@ -92,7 +92,7 @@ export async function startGossip (
 
 /** What a game says first. */
 export function authentication (game: Game, payload: object = {}): object {
-  const { client_id, client_secret } = game // eslint-disable-line camelcase
+  const { client_id, client_secret } = game
   return {
     event: 'authenticate',
     payload: { client_id, client_secret, supports: ['channels'], ...payload }

@@ -68,7 +68,7 @@ export function startGossiphaus (
   { client_id, client_secret }: Game,
   more: object = {}
 ): Gossiphaus {
-  const config = { url, client_id, client_secret, ...more } // eslint-disable-line camelcase
+  const config = { url, client_id, client_secret, ...more }
   const child = fork(
     resolve(__dirname, '../fixtures/gossiphaus-client.js'),
     [JSON.stringify(config)],

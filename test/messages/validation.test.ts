@@ -14,7 +14,11 @@ import {
 const Say = Type.Object({ event: Type.Literal('say'), text: Type.String() })
 
 /** A route at `/` that tells what it was given, as it was given. */
-function startEcho (t: Teardown, receive: object, options: ServerOptions = {}): Promise<TestServer> {
+function startEcho (
+  t: Teardown,
+  receive: object,
+  options: ServerOptions = {}
+): Promise<TestServer> {
   return startServer(t, (app) => {
     app.get('/', {
       schema: { websocket: { receive: receive as typeof Say } },

@@ -288,11 +288,11 @@ void t.test('an instance that is older than the library has it from register on'
 void t.test('a second copy of the library in the process changes nothing', async (t) => {
   // What a test runner does that loads modules anew, or a dependency with its own version of this
   // one.
-  const name = require.resolve('../../src/plugin/guard.ts')
+  const name = require.resolve('../../src/plugin/route-methods.ts')
   const loaded = require.cache[name]
   Reflect.deleteProperty(require.cache, name)
   t.teardown(() => { require.cache[name] = loaded })
-  t.not(require('../../src/plugin/guard.ts'), loaded?.exports)
+  t.not(require('../../src/plugin/route-methods.ts'), loaded?.exports)
   const server = await startServer(t, (app) => { app.get('/ws', { ...echo }) })
   t.equal(await ask(t, server.url('/ws'), 'hi'), 'hi')
   t.equal((await fetch(server.http('/ws'))).status, 426)

@@ -113,7 +113,7 @@ class Node {
 
   leave (connection: number): void {
     const address = `${this.name}.${connection}`
-    this.presence.leave(address)
+    this.presence.untrackAll(address)
     for (const [id, entry] of this.tracked) if (entry.address === address) this.tracked.delete(id)
   }
 
@@ -498,7 +498,7 @@ void t.test(
     presence.untrack('r', 'b', 'n.1')
     presence.untrack('r', 'b', 'n.1')
     track('c', 400)
-    presence.leave('n.1')
+    presence.untrackAll('n.1')
     track('d', 900)
     for (let n = 0; n < 1_500; n++) {
       presence.track('r', `key ${n}`, 'x'.repeat(8_000), `n.${n + 10}`)

@@ -17,7 +17,10 @@ const schema = {
     ])
   }
 } as const
-const route = withTypeProvider<TypeBoxTypeProvider>().defineWebsocketRoute({ schema, websocketHandler: { handleIn: () => {} } })
+const route = withTypeProvider<TypeBoxTypeProvider>().defineWebsocketRoute({
+  schema,
+  websocketHandler: { handleIn: () => {} }
+})
 interface Said { event: 'said', text: string }
 interface Nicks { event: 'nicks', ref: string, nicks: string[] }
 

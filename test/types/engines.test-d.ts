@@ -1,4 +1,5 @@
-// The engines name structural types; these are the clients that must fit them, as their packages type them.
+// The engines declare structural types of their own for clients. The types of each client package
+// must be assignable to them.
 import type { NatsConnection } from '@nats-io/transport-node'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'

@@ -6,7 +6,15 @@ import { Type, type FastifyPluginAsyncTypebox, type TypeBoxTypeProvider } from '
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import websock, {
-  pingFrame, typed, type ControlFrame, type InvalidMessage, type RawMessage, type TerminateReason, type Websock, type WebsocketRef, type WebsocketTimer
+  pingFrame,
+  typed,
+  type ControlFrame,
+  type InvalidMessage,
+  type RawMessage,
+  type TerminateReason,
+  type Websock,
+  type WebsocketRef,
+  type WebsocketTimer
 } from '../../src/index.ts'
 import { expectType, same } from './expect.ts'
 
@@ -121,7 +129,16 @@ jsonSchema.get('/:id', {
       expectType<{ since?: number }>()(query)
       return ws.ok({ id: params.id })
     },
-    on: { event: { say (message, state, ws) { expectType<string>()(message.text); expectType<string>()(state.id); return ws.push({ count: 1 }) }, leave () {} } },
+    on: {
+      event: {
+        say (message, state, ws) {
+          expectType<string>()(message.text)
+          expectType<string>()(state.id)
+          return ws.push({ count: 1 })
+        },
+        leave () {}
+      }
+    },
     handleInfo (info, _state, ws) {
       expectType<Tick>()(info)
       // @ts-expect-error -- `count` is an integer
@@ -142,7 +159,15 @@ zod.get('/:id', {
   },
   websocketHandler: {
     init: ({ params }, ws) => ws.ok(params),
-    on: { event: { say (message, state, ws) { expectType<Say>()(message); expectType<{ id: number }>()(state); return ws.push({ count: state.id }) } } },
+    on: {
+      event: {
+        say (message, state, ws) {
+          expectType<Say>()(message)
+          expectType<{ id: number }>()(state)
+          return ws.push({ count: state.id })
+        }
+      }
+    },
     handleIn (message, _state, ws) {
       expectType<Say | Leave>()(message)
       // @ts-expect-error -- `count` is a number
@@ -171,13 +196,21 @@ plain.get('/raw', {
 plain.get('/typed', {
   schema: { websocket: { receive: typed<Say | Leave>(), send: typed<Say>(), info: typed<Tick>() } },
   websocketHandler: {
-    on: { event: { say: (message, _state, ws) => ws.push(message), leave: (_message, _state, ws) => ws.stop() } },
+    on: {
+      event: {
+        say: (message, _state, ws) => ws.push(message),
+        leave: (_message, _state, ws) => ws.stop()
+      }
+    },
     handleInfo (info) { expectType<Tick>()(info) }
   }
 })
 // In one bag with Fastify's own, or without any of those.
 plain.get<{ Receive: Say, Send: Say, State: { n: number } }>('/generics', {
-  websocketHandler: { init: (_args, ws) => ws.ok({ n: 1 }), on: { event: { say: (message, state, ws) => ws.push(message, { n: state.n + 1 }) } } }
+  websocketHandler: {
+    init: (_args, ws) => ws.ok({ n: 1 }),
+    on: { event: { say: (message, state, ws) => ws.push(message, { n: state.n + 1 }) } }
+  }
 })
 plain.get<{ Params: { id: string }, Querystring: { q: number }, Receive: Say | Leave, Send: Say, Info: Tick, State: { n: number } }>('/generics/:id', {
   websocketHandler: {
@@ -186,7 +219,12 @@ plain.get<{ Params: { id: string }, Querystring: { q: number }, Receive: Say | L
       expectType<{ q: number }>()(query)
       return ws.ok({ n: 1 })
     },
-    on: { event: { say: (message, _state, ws) => ws.push(message), leave: (_message, _state, ws) => ws.stop() } },
+    on: {
+      event: {
+        say: (message, _state, ws) => ws.push(message),
+        leave: (_message, _state, ws) => ws.stop()
+      }
+    },
     handleInfo (info, state) { expectType<Tick>()(info); expectType<{ n: number }>()(state) }
   }
 })
@@ -196,7 +234,10 @@ const inTypebox: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/inner', {
     schema: { querystring: Type.Object({ n: Type.Integer() }) },
     handler (request) { expectType<number>()(request.query.n) },
-    websocketHandler: { init: ({ query }, ws) => ws.ok(query.n), terminate (_reason, state) { expectType<number>()(state) } }
+    websocketHandler: {
+      init: ({ query }, ws) => ws.ok(query.n),
+      terminate (_reason, state) { expectType<number>()(state) }
+    }
   })
 }
 const inPlain: FastifyPluginAsync = async (app) => {

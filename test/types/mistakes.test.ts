@@ -62,7 +62,10 @@ function pathOf (name: string): string {
 function errorsOf (program: ts.Program, name: string): string {
   const file = program.getSourceFile(pathOf(name))
   if (file === undefined) throw new Error(`${name} is not in the program`)
-  const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+  const diagnostics = [
+    ...program.getSyntacticDiagnostics(file),
+    ...program.getSemanticDiagnostics(file)
+  ]
   return diagnostics.map(({ start = 0, messageText }) => {
     const { line, character } = file.getLineAndCharacterOfPosition(start)
     return `${line + 1}:${character + 1} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`

@@ -87,7 +87,15 @@ define({ schema: {}, websocketOptions: { heartbeat: 1 }, websocketHandler: {} })
 define({ schema: {}, websocketHandler: { onMessage () {} } })
 
 // No provider, JSON Schema, zod.
-const raw = defineWebsocketRoute({ schema: {}, websocketHandler: { handleIn (message, _state, ws) { expectType<RawMessage>()(message); return ws.push(message) } } })
+const raw = defineWebsocketRoute({
+  schema: {},
+  websocketHandler: {
+    handleIn (message, _state, ws) {
+      expectType<RawMessage>()(message)
+      return ws.push(message)
+    }
+  }
+})
 Fastify().get('/raw', raw)
 withTypeProvider<JsonSchemaToTsProvider>().defineWebsocketRoute({
   schema: { websocket: { receive: { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'], additionalProperties: false } } },
@@ -99,7 +107,12 @@ export const zodRoute = withTypeProvider<ZodTypeProvider>().defineWebsocketRoute
     querystring: z.object({ page: z.coerce.number<string>() }),
     websocket: {
       receive: z.object({ a: z.string().transform(Number) }),
-      send: z.object({ at: z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() }) })
+      send: z.object({
+        at: z.codec(z.iso.datetime(), z.date(), {
+          decode: (text) => new Date(text),
+          encode: (date) => date.toISOString()
+        })
+      })
     }
   },
   websocketHandler: {

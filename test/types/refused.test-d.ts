@@ -112,7 +112,12 @@ void app.register(websock, { maxMessageByte: 1 })
 void app.register(websock, { checkOrigin: 'https://example.com' })
 
 // ── a handler by its types
-type Chat = WebsocketHandler<{ Params: { id: string }, Receive: string, Send: number, State: { n: number } }>
+type Chat = WebsocketHandler<{
+  Params: { id: string }
+  Receive: string
+  Send: number
+  State: { n: number }
+}>
 // @ts-expect-error -- it pushes numbers
 export const chat: Chat = { handleIn: (_message, _state, ws) => ws.push('1') }
 declare const ready: Chat

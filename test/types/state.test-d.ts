@@ -9,7 +9,10 @@ const Msg = Type.Object({ event: Type.Literal('m'), list: Type.Array(Type.String
 type Message = Static<typeof Msg>
 interface N { n: number }
 interface Phased { phase: 'lobby' | 'game', user: string | null }
-const schema = { params: Type.Object({ id: Type.String() }), websocket: { receive: Msg, send: Msg } }
+const schema = {
+  params: Type.Object({ id: Type.String() }),
+  websocket: { receive: Msg, send: Msg }
+}
 
 // 1 sync, async, arrow, method, function expression
 app.get('/1a', { schema, websocketHandler: { init: (_a, { ok }) => ok({ n: 1 }), terminate (_r, s) { same<typeof s, { n: number }>(true) } } })
@@ -39,8 +42,16 @@ class Game {
 app.get('/5', { schema, websocketHandler: { init: (_a, ws) => ws.ok(new Game()), handleIn (_m, s) { s.add(1) }, terminate (_r, s) { same<typeof s, Game>(true) } } })
 
 // 6 callbacks by reference
-function onMessage (m: Message, s: N, ws: WebsocketContext<Message, unknown, N>): Result<N> { return ws.push(m, s) }
-function onAnyMessage<S extends N> (m: Message, s: S, ws: WebsocketContext<Message, unknown, S>): Result<S> { return ws.push(m, { ...s, n: s.n + 1 }) }
+function onMessage (m: Message, s: N, ws: WebsocketContext<Message, unknown, N>): Result<N> {
+  return ws.push(m, s)
+}
+function onAnyMessage<S extends N> (
+  m: Message,
+  s: S,
+  ws: WebsocketContext<Message, unknown, S>
+): Result<S> {
+  return ws.push(m, { ...s, n: s.n + 1 })
+}
 app.get('/6a', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), handleIn: onMessage } })
 app.get('/6b', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1, extra: 2 }), handleIn: (m, s, ws) => onAnyMessage(m, s, ws), terminate (_r, s) { same<typeof s, { n: number, extra: number }>(true) } } })
 
@@ -85,10 +96,24 @@ app.get('/all', {
   schema,
   websocketHandler: {
     init: (_a, ws) => ws.ok({ n: 1 }),
-    on: { event: { m (m, s, ws) { same<typeof s, { n: number }>(true); same<typeof m, Message>(true); return ws.ok({ n: s.n + 1 }) } } },
-    handleInvalid (problem, s, ws) { same<typeof s, { n: number }>(true); return ws.stop(problem.error, problem.code, undefined, { n: 0 }) },
+    on: {
+      event: {
+        m (m, s, ws) {
+          same<typeof s, { n: number }>(true)
+          same<typeof m, Message>(true)
+          return ws.ok({ n: s.n + 1 })
+        }
+      }
+    },
+    handleInvalid (problem, s, ws) {
+      same<typeof s, { n: number }>(true)
+      return ws.stop(problem.error, problem.code, undefined, { n: 0 })
+    },
     handleInfo: async (_info, s, ws) => ws.push([], s),
-    terminate (_r, s, ws) { same<typeof s, { n: number }>(true); same<typeof ws, WebsocketContext<Message, unknown, { n: number }>>(true) }
+    terminate (_r, s, ws) {
+      same<typeof s, { n: number }>(true)
+      same<typeof ws, WebsocketContext<Message, unknown, { n: number }>>(true)
+    }
   }
 })
 

@@ -1,4 +1,5 @@
-// @fastify/swagger and fastify-websock/asyncapi both widen FastifySchema: in one program they must agree.
+// @fastify/swagger and fastify-websock/asyncapi both extend FastifySchema. Their declarations must
+// agree in one program.
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifySchema } from 'fastify'
 import { asyncapi } from '../../src/asyncapi/index.ts'

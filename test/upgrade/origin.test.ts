@@ -285,6 +285,7 @@ void t.test(
       [
         'throws nothing',
         () => {
+          // eslint-disable-next-line no-throw-literal -- this case
           throw undefined
         },
         403

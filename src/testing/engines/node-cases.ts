@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { News } from '../../connection/handler.ts'
+import type { SystemMessage } from '../../connection/system-message.ts'
 import { PubSub } from '../../pubsub/pubsub.ts'
 import type { Subscriber } from '../../pubsub/subscriptions.ts'
 import type { EngineCase, EngineHarness } from './case.ts'
@@ -20,7 +20,7 @@ class Ear implements Subscriber<never> {
     return true
   }
 
-  announce ({ type }: News): void {
+  notify ({ type }: SystemMessage): void {
     this.news.push(type)
     this.#look()
   }

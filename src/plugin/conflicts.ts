@@ -9,7 +9,7 @@ const kMeta = Symbol.for('plugin-meta')
  * it in a context beside this one: each would take every upgrade of the server, and the first
  * answer is not always that of the right one.
  */
-export function refuseForeign (instance: FastifyInstance, own: 0 | 1): void {
+export function refuseConflict (instance: FastifyInstance, own: 0 | 1): void {
   // The one public view of contexts that are not above this one.
   const lines = instance
     .printPlugins()
@@ -22,7 +22,7 @@ export function refuseForeign (instance: FastifyInstance, own: 0 | 1): void {
  * From now on `register` refuses it here and below: it would fail on its first line, where nobody
  * catches it, and end the process.
  */
-export function guardRegister (instance: FastifyInstance): void {
+export function refuseInRegister (instance: FastifyInstance): void {
   const original = instance.register as (this: FastifyInstance, ...args: unknown[]) => unknown
   instance.register = function (this: FastifyInstance, ...args: unknown[]) {
     if (nameOf(args[0]) === NAME) throw new FST_WEBSOCK_FOREIGN_PLUGIN()

@@ -1,12 +1,12 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_INVALID_HANDLER } from '../errors.ts'
 import { readCompilerOptions, type CompilerOptions } from './compiler-options.ts'
-import { buildEndpoint } from './endpoint.ts'
-import { checkMethods, hasOwnHandler } from './guard.ts'
+import { buildRouteContext } from './route-context.ts'
+import { checkMethods, hasOwnHandler } from './route-methods.ts'
 import { resolveRouteOptions, type ResolvedOptions } from './options.ts'
-import { isForeign, WebsocketRoute, type Host } from './route.ts'
+import { isFastifyWebsocketRoute, WebsocketRoute, type PluginContext } from './route.ts'
 
-interface Mount {
+interface Declaration {
   readonly instance: FastifyInstance
   readonly declared: RouteOptions
   readonly route: WebsocketRoute
@@ -16,25 +16,25 @@ interface Mount {
  * What happens to each route as it is declared: once before @fastify/websocket's onRoute hook, once
  * after it.
  */
-export class RouteMounts {
+export class OnRouteHooks {
   readonly #options: ResolvedOptions
-  readonly #host: Host
-  readonly #mounts = new Map<RouteOptions, Mount>()
+  readonly #plugin: PluginContext
+  readonly #declarations = new Map<RouteOptions, Declaration>()
   #compilerOptions: CompilerOptions | undefined
   readonly #handlers = new WeakMap<RouteOptions, RouteOptions['handler']>()
 
-  constructor (options: ResolvedOptions, host: Host) {
+  constructor (options: ResolvedOptions, plugin: PluginContext) {
     this.#options = options
-    this.#host = host
+    this.#plugin = plugin
   }
 
   get routes (): WebsocketRoute[] {
-    return [...this.#mounts.values()].map(({ route }) => route)
+    return [...this.#declarations.values()].map(({ route }) => route)
   }
 
   /** In the order of their declaration, each with the context that it was declared in. */
-  get declarations (): ReadonlyArray<Pick<Mount, 'instance' | 'declared'>> {
-    return [...this.#mounts.values()]
+  get declarations (): ReadonlyArray<Pick<Declaration, 'instance' | 'declared'>> {
+    return [...this.#declarations.values()]
   }
 
   before (instance: FastifyInstance, declared: RouteOptions): void {
@@ -47,7 +47,7 @@ export class RouteMounts {
     }
     if (declared.websocketHandler !== undefined) {
       // Fastify makes a HEAD route of each GET route: nothing can be upgraded there.
-      if (declared.method !== 'HEAD') this.#mount(instance, declared)
+      if (declared.method !== 'HEAD') this.#declare(instance, declared)
       if (!hasOwnHandler(declared)) hideFromDocuments(declared)
     }
     this.#handlers.set(declared, declared.handler)
@@ -60,23 +60,23 @@ export class RouteMounts {
    */
   after (declared: RouteOptions): void {
     const handler = this.#handlers.get(declared)
-    if (handler !== undefined && !isForeign(declared)) declared.handler = handler
+    if (handler !== undefined && !isFastifyWebsocketRoute(declared)) declared.handler = handler
   }
 
   /** Compiles the message schemas of all routes. Throws FST_WEBSOCK_INVALID_SCHEMA. */
   compile (): void {
-    for (const { instance, declared, route } of this.#mounts.values()) {
-      route.endpoint = buildEndpoint(
+    for (const { instance, declared, route } of this.#declarations.values()) {
+      route.context = buildRouteContext(
         instance,
         declared,
         route,
-        this.#host,
+        this.#plugin,
         this.#compilerOptions ?? {}
       )
     }
   }
 
-  #mount (instance: FastifyInstance, declared: RouteOptions): void {
+  #declare (instance: FastifyInstance, declared: RouteOptions): void {
     const name = `${String(declared.method)}:${declared.url}`
     // Once more, for a method that was added after the guard: `addHttpMethod`.
     checkMethods([declared.method].flat(), name)
@@ -85,13 +85,13 @@ export class RouteMounts {
       name,
       declared,
       resolveRouteOptions(declared.websocketOptions, this.#options, name),
-      this.#host
+      this.#plugin
     )
     route.mount(declared)
     if (declared.schema?.websocket !== undefined) {
       this.#compilerOptions ??= readCompilerOptions(instance)
     }
-    this.#mounts.set(declared, { instance, declared, route })
+    this.#declarations.set(declared, { instance, declared, route })
   }
 }
 

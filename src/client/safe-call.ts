@@ -1,11 +1,11 @@
 /** Calls a function of the application's; what it throws or rejects with is reported. */
-export type Guard = <T>(call: () => T) => T | undefined
+export type SafeCall = <T>(call: () => T) => T | undefined
 
 /**
  * `onError` is given each error once, after what runs now. Without it the error is an unhandled
  * rejection, and so is what `onError` throws itself.
  */
-export function createGuard (onError: ((error: unknown) => void) | undefined): Guard {
+export function createSafeCall (onError: ((error: unknown) => void) | undefined): SafeCall {
   const report = (promise: Promise<unknown>): void => { void promise.catch(onError) }
   return (call) => {
     try {

@@ -14,7 +14,7 @@ export interface ConnectionKey {
   readonly key: (request: FastifyRequest) => string
 }
 
-export interface ResidentsOptions {
+export interface RegistryOptions {
   readonly maxConnections: number | undefined
   readonly maxConnectionsPerKey: number | ConnectionKey | undefined
 }
@@ -23,8 +23,8 @@ export interface ResidentsOptions {
  * Every connection from its 101 until its `terminate` has settled and its socket is closed. What
  * `maxConnections` and `maxConnectionsPerKey` count ends with the socket.
  */
-export class Residents {
-  readonly #options: ResidentsOptions
+export class ConnectionRegistry {
+  readonly #options: RegistryOptions
   readonly #connections = new Map<string, Connection>()
   #open = 0
   readonly #keys = new Map<string, number>()
@@ -32,7 +32,7 @@ export class Residents {
   #empty: Promise<void> | undefined
   #emptied: (() => void) | undefined
 
-  constructor (options: ResidentsOptions) {
+  constructor (options: RegistryOptions) {
     this.#options = options
   }
 
@@ -75,21 +75,21 @@ export class Residents {
     return key
   }
 
-  moveIn (connection: Connection): void {
-    const { id, key } = connection.peer
+  add (connection: Connection): void {
+    const { id, key } = connection.options
     this.#connections.set(id, connection)
     this.#open++
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
 
   /** Its place is free for another one. To be called once for each. */
-  socketClosed ({ peer: { key } }: Connection): void {
+  socketClosed ({ options: { key } }: Connection): void {
     this.#open--
     if (key !== undefined) this.#countOut(key)
   }
 
   /** To be called once for each. */
-  moveOut (connection: Connection): void {
+  delete (connection: Connection): void {
     this.#connections.delete(connection.id)
     if (this.#connections.size === 0) this.#emptied?.()
   }

@@ -3,7 +3,7 @@ import type { FastifyInstance, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.ts'
 import { upgradeRequired } from '../upgrade/handshake.ts'
 
-const kGuarded = Symbol('fastify-websock.guarded')
+const kWrapped = Symbol('fastify-websock.wrapped')
 // In the global registry, because a process may hold this module twice (two versions of it, a test
 // runner that loads it anew), and then each copy guards every instance.
 const kNoHandler = Symbol.for('fastify-websock.noHandler')
@@ -29,7 +29,7 @@ type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
 subscribe('fastify.initialization', (message) => {
   const { fastify } = message as { fastify: FastifyInstance }
   // Other versions of Fastify in this process publish here too.
-  if (Array.isArray(fastify.supportedMethods)) guardRoutes(fastify)
+  if (Array.isArray(fastify.supportedMethods)) wrapRouteMethods(fastify)
 })
 
 /**
@@ -37,11 +37,11 @@ subscribe('fastify.initialization', (message) => {
  * the list in which each GET route of theirs is written down from now on: where the first call was
  * before this one, that call's.
  */
-export function guardRoutes (instance: FastifyInstance): readonly DeclaredRoute[] {
-  const guarded = instance as FastifyInstance & { readonly [kGuarded]?: readonly DeclaredRoute[] }
-  if (guarded[kGuarded] !== undefined) return guarded[kGuarded]
+export function wrapRouteMethods (instance: FastifyInstance): readonly DeclaredRoute[] {
+  const wrapped = instance as FastifyInstance & { readonly [kWrapped]?: readonly DeclaredRoute[] }
+  if (wrapped[kWrapped] !== undefined) return wrapped[kWrapped]
   const routes: DeclaredRoute[] = []
-  Object.defineProperty(instance, kGuarded, { value: routes })
+  Object.defineProperty(instance, kWrapped, { value: routes })
   instance.addHook('onRoute', (route) => {
     if ([route.method].flat().includes('GET')) routes.push({ url: route.url, route })
   })

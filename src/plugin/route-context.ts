@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Endpoint } from '../connection/endpoint.ts'
+import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { warnOnce } from '../connection/log.ts'
 import { FST_WEBSOCK_INVALID_SCHEMA, FST_WEBSOCK_UNHANDLED } from '../errors.ts'
@@ -11,7 +11,8 @@ import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive, buildReceiveGuarded, type ReceiveOptions } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
-import type { Host, WebsocketRoute } from './route.ts'
+import type { TextCodec } from '../wire/codec.ts'
+import type { PluginContext, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
@@ -19,23 +20,19 @@ import { buildMessageCompilers } from './schema-compilers.ts'
  * Compiles a route's message schemas into what its connections share. Throws
  * FST_WEBSOCK_INVALID_SCHEMA.
  */
-export function buildEndpoint (
+export function buildRouteContext (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  host: Pick<Host, 'residents' | 'topics' | 'sharing' | 'telemetry'>,
+  plugin: Pick<PluginContext, 'registry' | 'topics' | 'sharing' | 'telemetry'>,
   compilerOptions: CompilerOptions
-): Endpoint {
+): RouteContext {
   const { name, options } = route
-  const { residents, topics, sharing } = host
   const handler = declared.websocketHandler as AnyHandler
   const { receive, send, info } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared, compilerOptions)
   const json = options.codec === undefined
-  const codec = options.codec ?? buildJsonCodec({
-    protoAction: instance.initialConfig.onProtoPoisoning ?? 'error',
-    constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
-  })
+  const codec = options.codec ?? buildJsonCodecOf(instance)
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
   const checkInfo = named(name, 'info', () =>
     buildInfoCheck(buildReceiveCheck(info, compilers.validator))
@@ -43,8 +40,8 @@ export function buildEndpoint (
   const encode = named(name, 'send', () => buildEncode({ schema: send, codec, json, compilers }))
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
-  const warned: Endpoint['warned'] = new Set()
-  const telemetry = host.telemetry.routeOf(declared.url)
+  const warned: RouteContext['warned'] = new Set()
+  const telemetry = plugin.telemetry.routeOf(declared.url)
   const receiving: ReceiveOptions = {
     handler,
     codec,
@@ -63,12 +60,20 @@ export function buildEndpoint (
     encode,
     prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,
-    topics,
-    sharing,
+    topics: plugin.topics,
+    sharing: plugin.sharing,
     telemetry,
-    onSocketClosed: (connection) => residents.socketClosed(connection),
-    onGone: (connection) => residents.moveOut(connection)
+    onSocketClosed: (connection) => plugin.registry.socketClosed(connection),
+    onGone: (connection) => plugin.registry.delete(connection)
   }
+}
+
+/** With the instance's guard against poisoned prototypes. */
+function buildJsonCodecOf ({ initialConfig }: FastifyInstance): TextCodec {
+  return buildJsonCodec({
+    protoAction: initialConfig.onProtoPoisoning ?? 'error',
+    constructorAction: initialConfig.onConstructorPoisoning ?? 'error'
+  })
 }
 
 function readSchemas (

@@ -18,13 +18,13 @@ import {
  * routes them; the others to the other 'upgrade' listeners of the server or, without any, back to
  * HTTP. Each has its time limit.
  */
-export class Gate {
+export class UpgradeGate {
   /**
    * What @fastify/websocket listens to in place of the server (its `server` option): it routes what
    * is let through, and serves its own `websocket: true` routes as ever. Its `injectWS` comes in
    * here too.
    */
-  readonly door = new EventEmitter()
+  readonly upgrades = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
   readonly #loop: EventLoop
@@ -32,7 +32,7 @@ export class Gate {
   readonly #others: OtherListeners
   readonly #observer: UpgradeObserver
   readonly #open = new Set<Upgrade>()
-  readonly #upgrades = new WeakMap<IncomingMessage, Upgrade>()
+  readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
   /** Sockets of upgrades that wait for such an answer, each with its time limit. */
@@ -58,7 +58,7 @@ export class Gate {
     this.#others = new OtherListeners(server, timeouts, (request, socket, head) => {
       this.#afterAnswer(socket, () => this.#enter(request, socket, head))
     })
-    this.door.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    this.upgrades.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#enterInjected(request, socket, head)
     )
   }
@@ -67,7 +67,7 @@ export class Gate {
   get pending (): number { return this.#open.size }
 
   find (request: IncomingMessage): Upgrade | undefined {
-    return this.#upgrades.get(request)
+    return this.#byRequest.get(request)
   }
 
   /** The headers of a request as they came. */
@@ -135,10 +135,10 @@ export class Gate {
     // Fastify answers by itself while it closes, without hooks and without Retry-After.
     else if (this.#closing) refuseDraining(upgrade)
     else {
-      this.door.emit('upgrade', request, socket, head)
+      this.upgrades.emit('upgrade', request, socket, head)
       // An answer that no hook has told us of (to a malformed URL, say) has the socket until the
       // end of this turn.
-      if (!upgrade.routed) setImmediate(() => this.door.emit('upgrade', request, socket, head))
+      if (!upgrade.routed) setImmediate(() => this.upgrades.emit('upgrade', request, socket, head))
     }
     upgrade.watch()
   }
@@ -161,7 +161,7 @@ export class Gate {
       this.#observer,
       () => this.#open.delete(upgrade)
     )
-    this.#upgrades.set(request, upgrade)
+    this.#byRequest.set(request, upgrade)
     this.#open.add(upgrade)
     return upgrade
   }

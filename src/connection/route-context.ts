@@ -39,14 +39,14 @@ export interface Topics extends RefTarget {
   track (topic: string, key: string, meta: unknown, address: string, maxBytes: number): void
   untrack (topic: string, key: string, address: string): void
   /** Ends all subscriptions of one, and all that is tracked for it. */
-  leave (connection: Connection): void
+  unsubscribeAll (connection: Connection): void
 }
 
 /** A mistake of a handler that does no harm but to itself: see `warnOnce`. */
 export type Mistake = 'info' | 'message' | 'result'
 
 /** What all connections of one route share. */
-export interface Endpoint {
+export interface RouteContext {
   readonly url: string
   /** The instance that the route was declared on. */
   readonly server: FastifyInstance
@@ -82,7 +82,7 @@ export interface Endpoint {
 }
 
 /** What is one connection's own. */
-export interface Peer {
+export interface ConnectionOptions {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
