@@ -134,7 +134,9 @@ export class RouteTelemetry {
     this.#lists.slow.add(connection)
     if (!channels.peerSlow.hasSubscribers) return
     const { bufferedBytes, limits: { slowPeer } } = connection
-    channels.peerSlow.publish({ ...this.#of(connection), bufferedBytes, slowPeer })
+    const message = { ...this.#of(connection), bufferedBytes, slowPeer }
+    // Later: a broadcast may be being handed out, and nobody's code runs meanwhile.
+    queueMicrotask(() => channels.peerSlow.publish(message))
   }
 
   peerHasCaughtUp (connection: ObservedConnection): void { this.#lists.slow.delete(connection) }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { skipWithout } from '../helpers/browser.ts'
 import { startRedis } from '../helpers/brokers.ts'
@@ -25,15 +26,19 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
   const chatters = await Promise.all(Array.from({ length: 3 }, (_, n) =>
     connect(t, server.ws(`/ws/chat/lobby?nick=n${n}`))))
   const echoes = await Promise.all(Array.from({ length: 3 }, () => connect(t, server.ws('/ws/echo'))))
-  let round = 0
-  const load = setInterval(() => {
-    for (const chatter of chatters) chatter.send({ event: 'say', text: `round ${round}` })
-    for (const echo of echoes) echo.send('hello')
-    void connect(t, server.ws('/ws/echo')).then((client) => client.close(4000 + (round % 2)))
-    void refused(server.ws('/ws/echo'), { origin: 'https://elsewhere.example' })
-    round++
-  }, 100)
-  t.teardown(() => clearInterval(load))
+  let isOver = false
+  const load = async (): Promise<void> => {
+    for (let round = 0; !isOver; round++) {
+      for (const chatter of chatters) chatter.send({ event: 'say', text: `round ${round}` })
+      for (const echo of echoes) echo.send('hello')
+      const leaver = await connect(t, server.ws('/ws/echo'))
+      leaver.close(4000 + (round % 2))
+      await leaver.closed
+      await refused(server.ws('/ws/echo'), { origin: 'https://elsewhere.example' })
+      await wait(50)
+    }
+  }
+  const underLoad = load()
 
   // Each query with what its answer must have, besides not being empty.
   const answers: Readonly<Record<string, RegExp>> = {
@@ -51,6 +56,8 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
     const series = await untilAnswered(prometheus, query, isWanted)
     t.ok(series.every(({ value }) => Number.isFinite(value)), query)
   }
+  isOver = true
+  await underLoad
 
   await redis.kill()
   await up('websocket_engine_ready', (value) => value === 0)
