@@ -52,8 +52,7 @@ export type {
   WebsocketRoute,
   WebsocketRouteHandler,
   WebsocketRouteOptions,
-  WebsocketShorthandOptions,
-  Websock
+  WebsocketShorthandOptions
 } from './plugin/types.ts'
 export type {
   CallbackFailedMessage,
@@ -70,7 +69,7 @@ export type {
   UpgradeAcceptedMessage,
   UpgradeRefusedMessage
 } from './telemetry/channels.ts'
-export type { ConnectionLogField } from './telemetry/connection-log.ts'
+export type { ConnectionLogField } from './telemetry/connection-log-options.ts'
 export type {
   CallbackStats,
   EngineStats,
@@ -80,6 +79,7 @@ export type {
   WatchedStats,
   WebsockStats
 } from './telemetry/stats.ts'
+export type { Websock } from './plugin/websock.ts'
 export type { Engine, EngineListener } from './pubsub/engine.ts'
 export type { TopicListener } from './pubsub/listener.ts'
 export type { BinaryCodec, Codec, TextCodec } from './wire/codec.ts'

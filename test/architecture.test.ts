@@ -50,7 +50,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     others: [NODE, /^type:fastify$/]
   },
   messages: {
-    ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^foreign-value$/,
+      /^connection\/(handler|route-context|result)$/
+    ],
     others: [/^node:util\/types$/, /^secure-json-parse$/]
   },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
@@ -129,6 +134,14 @@ void t.test('each layer imports only what it may', async (t) => {
 
 void t.test('nothing is imported in a circle at run time', async (t) => {
   t.same(findCircle(imports.filter(({ typeOnly }) => !typeOnly)), [])
+})
+
+void t.test('in connection nothing is imported in a circle, types included', async (t) => {
+  const lines = imports.filter(({ from, to }) =>
+    [from, to].every((name) => name.startsWith('connection/'))
+  )
+  t.ok(lines.length > 30, 'the import lines are found')
+  t.same(findCircle(lines), [])
 })
 
 void t.test('no file but the entries only hands on what others export', async (t) => {

@@ -26,8 +26,13 @@ export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
   }
 }
 
+/** False under `node --frozen-intrinsics`, where errors keep their stack traces. */
+const canLimitStackTraces =
+  Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+
 /** Its error has no stack trace: a hostile client makes many. That guard does the same. */
 function parsePlain (text: string): unknown {
+  if (!canLimitStackTraces) return JSON.parse(text)
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {

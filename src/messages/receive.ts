@@ -1,5 +1,5 @@
 import type { AnyHandler, InvalidMessage } from '../connection/handler.ts'
-import type { GuardedMessage } from '../connection/letter.ts'
+import type { GuardedMessage } from '../connection/route-context.ts'
 import { stop } from '../connection/result.ts'
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'

@@ -126,7 +126,7 @@ function decorate (
     ready: () => topics.ready,
     stats: () => buildStats(telemetry, gate.pending, topics.stats()),
     get lostPublications () {
-      return topics.lost
+      return topics.stats().engine?.lostPublications ?? 0
     },
     publish: (topic, info, { except } = {}) =>
       topics.publish(nameOfTopic(topic), info, { except: idOf(except) }),
@@ -147,16 +147,15 @@ function decorate (
 }
 
 /**
- * @fastify/websocket destroys the socket as soon as it has written an answer, which can cost the
- *   client the end of it, and
- * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an
- * upgrade, also without a route.
+ * Closes the socket of each refused upgrade after its answer, for all routes and for unknown ones.
+ *
+ * @fastify/websocket does so only for routes that have its hooks, and destroys the socket as soon
+ * as it has written the answer, so that the client may lose the end of it.
  */
 function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
   const route = instance.routing.bind(instance)
-  // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see
-  //   it for each request,
-  // also where no hook runs (a malformed URL, a route outside of this context).
+  // @fastify/websocket creates the response and passes it to `routing`. This is the only place that
+  // sees each response, also where no hook runs: a malformed URL, a route outside of this context.
   instance.routing = (request: IncomingMessage, response: ServerResponse) => {
     gate.find(request)?.answerWith(response)
     route(request, response)
@@ -195,9 +194,7 @@ async function registerWebsocketPlugin (
   )
 }
 
-/**
- * Ends everything that `server.close()` would wait for. Each end has its time limit, so this has.
- */
+/** Ends everything that `server.close()` would wait for, each within its time limit. */
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,

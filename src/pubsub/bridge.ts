@@ -24,7 +24,7 @@ export interface BridgeOwner {
 interface Wish {
   readonly topic: string
   wanted: boolean
-  /** Undefined when nobody knows: the broker has been away. */
+  /** Undefined while unknown, after the broker was disconnected. */
   subscribed: boolean | undefined
   /** A call is under way. */
   busy: boolean
@@ -39,7 +39,7 @@ const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024
 const RETRY_MS = 1_000
 const STOP_TIMEOUT_MS = 5_000
 const START_NOTICE_MS = 5_000
-/** Between two log lines of one kind, however often it happens. */
+/** Least time between two log lines of one kind. */
 const LOG_INTERVAL_MS = 60_000
 
 /**
@@ -69,7 +69,7 @@ export class Bridge implements EngineListener {
   #wentAt: number | undefined
   /** Of the wanted topics, how many are not subscribed. */
   #missing = 0
-  /** Topics that are subscribed again, and whose subscribers have yet to be told. */
+  /** Topics that are subscribed again and whose subscribers have not been notified yet. */
   #restored = new Map<string, number>()
   #isRestoring = false
   #refusedTopics = 0
@@ -128,7 +128,7 @@ export class Bridge implements EngineListener {
 
   get maxPayloadBytes (): number { return this.#engine.maxPayloadBytes }
 
-  /** Tells whether publications on this topic arrive. */
+  /** True when publications on this topic arrive. */
   isSubscribed (topic: string): boolean {
     const wish = this.#wishes.get(topic)
     return wish?.wanted === true && wish.subscribed === true

@@ -3,7 +3,7 @@ import type { PresenceEntry } from '../connection/system-message.ts'
 import type { WireEntry } from './presence-message.ts'
 import { getOrAdd } from './subscriptions.ts'
 
-/** What a replica tells its owner. */
+/** Receives the changes of a replica. */
 export interface ReplicaOwner {
   /** An entry came, went or changed: with what was there before. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void
@@ -13,7 +13,7 @@ export interface ReplicaOwner {
   topicClosed (replica: Replica, topic: string): void
 }
 
-/** Bytes that several replicas may take together. */
+/** A limit for the bytes of several replicas together. */
 export class Budget {
   readonly #max: number
   used = 0
@@ -43,7 +43,7 @@ interface Kept {
 /** What an entry takes beside its JSON: the objects, and its places in maps. */
 const OVERHEAD_BYTES = 128
 
-/** The entries of one node: what that node has told, or for this node what is tracked here. */
+/** The presence entries of one node: a copy for other nodes, the original for this one. */
 export class Replica {
   version = 0
   /** Ticks since it was last heard of. */
@@ -177,7 +177,7 @@ export class Replica {
     this.#replace([])
   }
 
-  /** As if nothing had been told. */
+  /** Removes all entries and forgets the version. */
   reset (): void {
     this.version = 0
     this.clear()

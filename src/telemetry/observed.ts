@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { TerminateReason } from '../connection/result.ts'
 import type { LogTarget } from '../log.ts'
-import type { ConnectionLogOptions } from './connection-log.ts'
+import type { ConnectionLogOptions } from './connection-log-options.ts'
 
 /** Of a connection, what is counted, told and logged. */
 export interface ObservedConnection {

@@ -115,8 +115,8 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * Sends a message that many get. Nobody's code runs within this call, so that a broadcast is
-   * handed out to everybody before anything else happens.
+   * Sends a message that many connections get. Calls no code of the application, so that a
+   * broadcast reaches all subscribers before anything else happens.
    */
   broadcast (message: PreparedMessage): void {
     if (!this.#open) return
@@ -350,7 +350,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#held = sent < held.length ? held.slice(sent) : undefined
   }
 
-  /** Sees to it that somebody tells when what waits has left. */
+  /** Asks the socket for a call when the waiting bytes have been sent. */
   #awaitWrite (): void {
     // An empty write behind the one that is on its way, which has no callback.
     if (this.#waitingWrites === 0) this.socket.write('', this.#countWrite(true))

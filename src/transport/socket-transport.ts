@@ -12,7 +12,7 @@ export interface TransportLimits extends SendQueueLimits {
   readonly closeTimeoutMs: number
 }
 
-/** Who may hold the socket from being read. */
+/** Reasons to stop reading, as bits. */
 const HOLDERS = { mailbox: 1, handler: 2, rateLimit: 4 } as const
 type Holder = keyof typeof HOLDERS
 
@@ -22,7 +22,7 @@ export interface TransportTraffic extends Traffic {
   readonly timeouts: { close: number }
 }
 
-/** Who is told what comes over a transport. None of these throws. */
+/** Receives what comes over a transport. No method throws. */
 export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
   readonly traffic: TransportTraffic
@@ -105,10 +105,10 @@ export class SocketTransport implements FrameSink {
   get inflates (): boolean { return this.queue.windowBits !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
-  /** Somebody holds the socket from being read. */
+  /** True while there is a reason not to read. */
   get held (): boolean { return this.#holds !== 0 && !this.#released }
 
-  /** Holds the socket from being read, or lets go of it. It is read as long as nobody holds it. */
+  /** Adds or removes a reason to stop reading. The socket is read while there is none. */
   hold (by: Holder, on: boolean): void {
     const before = this.#holds
     this.#holds = on ? before | HOLDERS[by] : before & ~HOLDERS[by]
@@ -121,7 +121,7 @@ export class SocketTransport implements FrameSink {
   }
 
   /**
-   * Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen.
+   * Reads from now on whatever the reasons not to: at the end the peer's close frame and FIN count.
    */
   release (): void {
     const isHeld = this.held

@@ -75,7 +75,7 @@ export class UpgradeGate {
     return this.find(request)?.headers ?? request.headers
   }
 
-  /** To be told of each HTTP request and its answer, until that is finished. */
+  /** Called for each HTTP request; `answered` is called when its response has been sent. */
   answering (socket: Duplex, response: ServerResponse): void {
     this.#answers.set(socket, response)
   }

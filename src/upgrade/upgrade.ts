@@ -103,7 +103,7 @@ export class Upgrade implements TurnTask {
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
-  /** Answered by us, upgraded, or the client has gone: whatever hooks still do is for nobody. */
+  /** Answered by us, upgraded, or closed by the client: hooks cannot answer any more. */
   get over (): boolean {
     return this.#over
   }
@@ -160,7 +160,7 @@ export class Upgrade implements TurnTask {
     this.#timeouts = timeouts
   }
 
-  /** The 101 is on the wire: the socket is somebody else's from now on. */
+  /** The 101 has been written: removes all listeners from the socket. */
   accept (): void {
     for (const listener of [destroy, ...this.#foreignErrorListeners]) this.socket.off('error', listener)
     if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)

@@ -2,9 +2,10 @@ import t from 'tap'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { TerminateReason } from '../../src/index.ts'
 import { closeFrame, connectRaw, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
+import { LONG } from '../helpers/scale.ts'
 import { startServer } from '../helpers/server.ts'
 
-const SEEDS = 300
+const SEEDS = LONG ? 600 : 120
 
 /** mulberry32: small, seeded, good enough to shuffle with. */
 function randomFrom (seed: number): (below: number) => number {

@@ -124,7 +124,7 @@ void t.test(
     const from = performance.now()
     await endings.app.close()
     const ms = performance.now() - from
-    t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
+    t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
     t.same(wire(raw), ['close 1012 '])
     t.same(endings.ends, [])
     t.match(endings.logs, [TIMED_OUT])
@@ -159,7 +159,7 @@ void t.test(
     raw.socket.destroy()
     await endings.until('ends')
     const ms = performance.now() - from
-    t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
+    t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
     t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 }, state: 'before' }])
     await endings.app.close()
     t.equal(endings.ends.length, 1)
@@ -174,7 +174,7 @@ void t.test('a terminate that never ends is given up after terminateTimeoutMs', 
   const from = performance.now()
   await endings.app.close()
   const ms = performance.now() - from
-  t.ok(ms >= 95 && ms < 1500, `${ms} ms`)
+  t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
   t.equal(endings.ends.length, 1)
   t.match(endings.logs, [{ ...TIMED_OUT, callback: 'terminate' }])
   t.equal(endings.logs.length, 1)

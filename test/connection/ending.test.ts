@@ -260,7 +260,7 @@ void t.test('a peer that never answers the close frame is cut after closeTimeout
   )
   await raw.ended
   const ms = performance.now() - from
-  t.ok(ms > 150 && ms < 1500, `cut after ${ms} ms`)
+  t.ok(ms > 150 && ms < 4500, `cut after ${ms} ms`)
 })
 
 void t.test(

@@ -8,8 +8,8 @@ import { startServerProcess } from '../helpers/server-process.ts'
 /** Odd, for a median. */
 const ROUNDS = 3
 /** Connections of one round. */
-const CONNECTIONS = LONG ? 16_700 : 1200
-const WARM_UP = 2000
+const CONNECTIONS = LONG ? 16_700 : 700
+const WARM_UP = LONG ? 2000 : 1000
 /**
  * What the connections of one round may add to the heap after a collection, for each of them. In
  * the long run it is less than one forgotten entry of a Map or Set costs (about 100). In the short
@@ -19,19 +19,14 @@ const WARM_UP = 2000
  */
 const MOST_BYTES_EACH = LONG ? 42 : 400
 /**
- * What all rounds together may add, with the code compiled late: 0.7 MiB was measured after 50 000
- * connections.
- */
-const MOST_HEAP_GROWTH = 2 * 1024 * 1024
-/**
  * Of sockets, requests, signals and timers, after either churn: the listener, the pipe to the
  * parent and Node's own few (3 were measured).
  */
 const MOST_OBJECTS = 8
 /** They stay for as long as the others come and go. */
-const CROWD = 500
+const CROWD = LONG ? 500 : 200
 /** Each opens its next connection when its last one has ended. */
-const LANES = 500
+const LANES = LONG ? 500 : 200
 
 /**
  * One way for a connection to begin, be used and end. `sees`: the status, what was echoed, the
@@ -284,7 +279,7 @@ void t.test(
       )
     }
     t.same(wrong, {}, 'every connection saw what it must')
-    t.ok(after.peak >= CROWD + 1, 'at least 500 were there at once')
+    t.ok(after.peak >= CROWD + 1, `at least ${CROWD} were there at once`)
     t.equal(after.connections, 0, 'no socket is left')
     t.ok(after.inits > (ROUNDS * CONNECTIONS) / 2, 'more than half of them had a state')
     t.equal(after.terminates, after.inits, 'terminate ran for each of them')
@@ -305,14 +300,6 @@ void t.test(
         `the median round added ${mib(median)} MiB to ${kind}`
       )
     }
-    t.ok(
-      after.heapUsed - before.heapUsed < MOST_HEAP_GROWTH,
-      `the heap has grown by ${mib(after.heapUsed - before.heapUsed)} MiB`
-    )
-    t.ok(
-      after.external - before.external < MOST_HEAP_GROWTH,
-      `memory outside of the heap by ${mib(after.external - before.external)} MiB`
-    )
     const ms = await server.ask<number>('close')
     t.comment(`app.close() took ${Math.round(ms)} ms`)
     t.equal(await server.exited, 0, 'nothing keeps the process alive')

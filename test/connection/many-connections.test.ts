@@ -6,10 +6,13 @@ import { connectRaw, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { LONG } from '../helpers/scale.ts'
 import { startServer } from '../helpers/server.ts'
 
+const CONNECTIONS = LONG ? 1000 : 300
+/** Those whose callbacks throw, 200 at a time. */
+const CHAOTIC = LONG ? 6000 : 600
+
 void t.test(
-  '1 000 connections with a slow init lose no frame, from the packet of the handshake on',
+  `${CONNECTIONS} connections with a slow init lose no frame, from the packet of the handshake on`,
   async (t) => {
-    const CONNECTIONS = 1000
     const server = await startServer(t, (app) => {
       app.get('/count/:id', {
         websocketHandler: {
@@ -52,10 +55,9 @@ void t.test(
 )
 
 void t.test(
-  '200 connections whose callbacks throw at random end in order and leave nothing behind',
+  `${CHAOTIC} connections whose callbacks throw at random end in order and leave nothing behind`,
   { timeout: 90_000 },
   async (t) => {
-    const until = performance.now() + (LONG ? 20_000 : 4000)
     const calls = new Map<string, { initReturned: boolean, terminated: number }>()
     const failMaybe = async (): Promise<void> => {
       if (Math.random() < 0.1) throw new Error('at random, at once')
@@ -105,7 +107,7 @@ void t.test(
 
     let opened = 0
     const run = async (): Promise<void> => {
-      while (performance.now() < until) {
+      while (opened < CHAOTIC) {
         const socket = new WebSocket(server.url('/chaos'))
         socket.on('error', () => {})
         socket.on('open', () => {
@@ -130,7 +132,6 @@ void t.test(
     t.comment(
       `${opened} connections, ${all.filter((call) => !call.initReturned).length} of them failed in init`
     )
-    t.ok(opened > (LONG ? 1000 : 300), 'many connections came and went')
     t.equal(
       all.filter((call) => call.initReturned && call.terminated !== 1).length,
       0,

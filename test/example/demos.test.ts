@@ -79,14 +79,15 @@ void t.test('the echo sends back each message as it came', async (t) => {
       maxPayload: 32 * 1024 * 1024
     })
     t.equal(client.socket.extensions, perMessageDeflate ? 'permessage-deflate' : '')
-    const largest = randomBytes(16 * 1024 * 1024)
+    // Compressing the largest takes seconds.
+    const large = randomBytes((perMessageDeflate ? 1 : 16) * 1024 * 1024)
     for (const message of [
       '',
       'héllo',
       Buffer.alloc(0),
       Buffer.from([0, 255]),
       'x'.repeat(100_000),
-      largest
+      large
     ]) {
       client.send(message)
       const echoed = await client.next(20_000)
@@ -101,13 +102,13 @@ void t.test('the echo sends back each message as it came', async (t) => {
   }
 })
 
-void t.test('the echo takes a message of 4 MiB in fragments of 64 bytes', async (t) => {
+void t.test('the echo takes a message of 1 MiB in fragments of 64 bytes', async (t) => {
   const server = await example
   const client = await connect(t, server.ws('/ws/echo'), {
     perMessageDeflate: false,
     maxPayload: 32 * 1024 * 1024
   })
-  const message = randomBytes(4 * 1024 * 1024)
+  const message = randomBytes(1024 * 1024)
   for (let at = 0; at < message.length; at += 64) {
     client.socket.send(message.subarray(at, at + 64), {
       binary: true,

@@ -50,12 +50,20 @@ export function handshake (
   return [line, ...lines, '', ''].join('\r\n')
 }
 
+export interface ServerFrame {
+  readonly opcode: number
+  readonly payload: Buffer
+}
+
 /** A bare TCP client that keeps all bytes it got. */
 export class RawClient {
   readonly socket: Socket
   /** How many bytes have come: cheaper to look at than what they are. */
   size = 0
   #chunks: Buffer[] = []
+  /** Those found so far, and where the next one begins; 0: the end of the head is not found. */
+  #frames: ServerFrame[] = []
+  #at = 0
   readonly ended: Promise<void>
 
   constructor (socket: Socket) {
@@ -77,6 +85,8 @@ export class RawClient {
   /** To look only at what comes from now on. */
   set bytes (bytes: Buffer) {
     this.#chunks = [bytes]
+    this.#frames = []
+    this.#at = 0
   }
 
   get text (): string {
@@ -84,14 +94,14 @@ export class RawClient {
   }
 
   get status (): number {
-    return Number(/^HTTP\/1\.1 (\d+)/.exec(this.text)?.[1])
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(this.bytes.toString('latin1', 0, 16))?.[1])
   }
 
   /**
    * Waits until `condition` holds after some read. Rejects when TCP ends before, or after
    * `timeoutMs`.
    */
-  async until (condition: (client: RawClient) => boolean, timeoutMs = 5000): Promise<this> {
+  async until (condition: (client: RawClient) => boolean, timeoutMs = 15_000): Promise<this> {
     const signal = AbortSignal.timeout(timeoutMs)
     while (!condition(this)) {
       if (this.socket.readableEnded || this.socket.destroyed) {
@@ -108,28 +118,31 @@ export class RawClient {
   }
 
   /** Server frames after the 101: opcode and payload of each whole one. */
-  frames (): Array<{ opcode: number, payload: Buffer }> {
-    const frames: Array<{ opcode: number, payload: Buffer }> = []
+  frames (): ServerFrame[] {
     const bytes = this.bytes
-    let at = bytes.indexOf('\r\n\r\n') + 4
-    while (at >= 4 && at + 2 <= bytes.length) {
+    if (this.#at === 0) this.#at = bytes.indexOf('\r\n\r\n') + 4
+    if (this.#at < 4) this.#at = 0
+    while (this.#at > 0 && this.#at + 2 <= bytes.length) {
+      const at = this.#at
       let length = (bytes[at + 1] as number) & 0x7f
       let head = 2
       if (length === 126) {
+        if (at + 4 > bytes.length) break
         length = bytes.readUInt16BE(at + 2)
         head = 4
       } else if (length === 127) {
+        if (at + 10 > bytes.length) break
         length = Number(bytes.readBigUInt64BE(at + 2))
         head = 10
       }
       if (at + head + length > bytes.length) break
-      frames.push({
+      this.#frames.push({
         opcode: (bytes[at] as number) & 0x0f,
         payload: bytes.subarray(at + head, at + head + length)
       })
-      at += head + length
+      this.#at += head + length
     }
-    return frames
+    return [...this.#frames]
   }
 }
 

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { setTimeout as later } from 'node:timers/promises'
 import { Redis as Ioredis } from 'ioredis'
 import { Redis as Ioredis5 } from 'ioredis5'
 import { createClient } from 'redis'
@@ -107,6 +108,7 @@ export class RedisAdmin {
       if (Date.now() > end) {
         throw new Error(`still ${JSON.stringify(answer)} after ${deadlineMs} ms`)
       }
+      await later(10)
     }
   }
 }

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import ts from 'typescript'
 
 const execute = promisify(execFile)
 const root = resolve(__dirname, '../..')
@@ -12,6 +14,14 @@ const fixtures = join(__dirname, 'consumers')
 // What a consumer has beside what the package brings; the rest must be in its `dependencies`.
 // `ws` is for the client on Node 20, `prom-client` for the metrics.
 const CONSUMER = ['fastify', '@types/node', 'ws', '@types/ws', 'prom-client']
+
+const { ModuleKind, ModuleResolutionKind } = ts
+const RESOLUTIONS: Record<string, ts.CompilerOptions> = {
+  node10: { module: ModuleKind.CommonJS, moduleResolution: ModuleResolutionKind.Node10 },
+  node16: { module: ModuleKind.Node16, moduleResolution: ModuleResolutionKind.Node16 },
+  nodenext: { module: ModuleKind.NodeNext, moduleResolution: ModuleResolutionKind.NodeNext },
+  bundler: { module: ModuleKind.ESNext, moduleResolution: ModuleResolutionKind.Bundler }
+}
 
 interface Target {
   types?: string
@@ -69,34 +79,17 @@ void t.test('the package', async (t) => {
 
   await t.test('gives the types of each entry under every moduleResolution', async (t) => {
     await cp(join(fixtures, 'every-entry.cts'), join(dir, 'every-entry.cts'))
-    for (const [module, resolution] of [
-      ['commonjs', 'node10'],
-      ['node16', 'node16'],
-      ['nodenext', 'nodenext'],
-      ['esnext', 'bundler']
-    ] as const) {
-      const compiler = [
-        join(modules, 'typescript/bin/tsc'),
-        '--ignoreConfig',
-        '--ignoreDeprecations',
-        '6.0',
-        '--noEmit',
-        '--strict',
-        '--skipLibCheck',
-        '--target',
-        'es2022',
-        '--types',
-        'node'
-      ]
-      const { stdout } = await run(process.execPath, [
-        ...compiler,
-        '--module',
-        module,
-        '--moduleResolution',
-        resolution,
-        join(dir, 'every-entry.cts')
-      ]).catch((error: { stdout: string }) => error)
-      t.equal(stdout, '', resolution)
+    for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
+      const problems = typeCheck([join(dir, 'every-entry.cts')], {
+        ...options,
+        ignoreDeprecations: '6.0',
+        noEmit: true,
+        strict: true,
+        skipLibCheck: true,
+        target: ts.ScriptTarget.ES2022,
+        types: ['node']
+      })
+      t.equal(problems, '', resolution)
     }
     const { exports, typesVersions } = manifest
     const entries = Object.entries(exports).flatMap(([name, target]) =>
@@ -113,12 +106,11 @@ void t.test('the package', async (t) => {
     'type-checks in every import style, also its own declarations, and runs',
     async (t) => {
       await cp(fixtures, dir, { recursive: true })
-      const { stdout } = await run(process.execPath, [
-        join(modules, 'typescript/bin/tsc'),
-        '-p',
-        dir
-      ]).catch((error: { stdout: string }) => error)
-      t.equal(stdout, '')
+      const config = ts.getParsedCommandLineOfConfigFile(join(dir, 'tsconfig.json'), undefined, {
+        ...ts.sys,
+        onUnRecoverableConfigFileDiagnostic: (problem) => t.fail(textOf([problem]))
+      })
+      t.equal(typeCheck(config?.fileNames ?? [], config?.options ?? {}), '')
       const styles = (await readdir(fixtures))
         .filter((name) => /^(esm|cjs)-/.test(name))
         .map((name) => name.replace(/ts$/, 'js'))
@@ -177,6 +169,23 @@ void t.test(
   }
 )
 
+/**
+ * What tsc prints for these files; it writes JavaScript unless told otherwise. In this process,
+ * because each one of tsc's own would take seconds to compile tsc itself.
+ */
+function typeCheck (files: readonly string[], options: ts.CompilerOptions): string {
+  const program = ts.createProgram(files, options)
+  return textOf([...ts.getPreEmitDiagnostics(program), ...program.emit().diagnostics])
+}
+
+function textOf (problems: readonly ts.Diagnostic[]): string {
+  return ts.formatDiagnostics(problems, {
+    getCanonicalFileName: (name) => name,
+    getCurrentDirectory: () => root,
+    getNewLine: () => '\n'
+  })
+}
+
 function run (
   command: string,
   args: readonly string[],
@@ -191,8 +200,8 @@ function run (
 }
 
 /**
- * Builds and packs from a copy, so that neither an old file in dist nor another test that builds
- * gets in.
+ * Packs a copy of what `npm run build` has made, without old files and what others have built into
+ * dist.
  */
 async function pack (dir: string, { files }: Manifest): Promise<string> {
   const stage = join(dir, 'stage')
@@ -206,18 +215,7 @@ async function pack (dir: string, { files }: Manifest): Promise<string> {
   for (const name of copied.filter((name) => top.includes(name))) {
     await cp(join(root, name), join(stage, name))
   }
-  await run(process.execPath, [
-    join(modules, 'typescript/bin/tsc'),
-    '-p',
-    join(root, 'tsconfig.build.json'),
-    '--outDir',
-    join(stage, 'dist')
-  ])
-  await run(join(modules, '.bin/esbuild'), [
-    ...(await clientBuild()),
-    `--outfile=${join(stage, 'dist/client/index.mjs')}`
-  ])
-  await run(process.execPath, [join(root, 'scripts/copy-page.js'), join(stage, 'dist')])
+  await cp(join(root, 'dist'), join(stage, 'dist'), { recursive: true, filter: hasSource })
   const { stdout } = await run(
     'npm',
     ['pack', '--json', '--ignore-scripts', '--pack-destination', dir],
@@ -227,14 +225,10 @@ async function pack (dir: string, { files }: Manifest): Promise<string> {
   return join(dir, filename)
 }
 
-/** What `npm run build:client` gives to esbuild, but for where it puts the file. */
-async function clientBuild (): Promise<string[]> {
-  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
-    scripts: Record<string, string>
-  }
-  const [command, ...args] = (scripts['build:client'] ?? '').split(' ')
-  if (command !== 'esbuild') throw new Error(`not esbuild: ${command}`)
-  return args.filter((arg) => !arg.startsWith('--outfile='))
+/** Whether a file or folder of dist is built from one of src: compiled, bundled or copied. */
+function hasSource (path: string): boolean {
+  const source = join(root, 'src', relative(join(root, 'dist'), path))
+  return existsSync(source) || existsSync(source.replace(/(\.d\.ts|\.m?js)$/, '.ts'))
 }
 
 /**

@@ -57,7 +57,7 @@ void t.test('drain tells every handler first, closes everybody, and lets nobody 
 })
 
 void t.test('batches close one after the other', async (t) => {
-  const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 100 } })
+  const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 400 } })
   const clients = await server.open(5)
   const from = performance.now()
   const at = clients.map(async (client) => {
@@ -66,8 +66,8 @@ void t.test('batches close one after the other', async (t) => {
   })
   t.equal(await server.app.websock.drain(), 0)
   const times = await Promise.all(at)
-  t.ok(times[1] as number < 90, `the first two at once: ${times.join(' ')}`)
-  t.ok(times[2] as number >= 95 && times[4] as number >= 195, 'the others in their turn')
+  t.ok(times[1] as number < 390, `the first two at once: ${times.join(' ')}`)
+  t.ok(times[2] as number >= 395 && times[4] as number >= 795, 'the others in their turn')
 })
 
 void t.test('when the time is up the rest is cut, and counted', async (t) => {
@@ -80,7 +80,7 @@ void t.test('when the time is up the rest is cut, and counted', async (t) => {
   const [polite] = await server.open(1)
   const from = performance.now()
   t.equal(await server.app.websock.drain(), 3)
-  t.ok(performance.now() - from < 1000)
+  t.ok(performance.now() - from < 10_000)
   t.equal((await polite?.closed)?.code, 1012)
   await Promise.all(silent.map((raw) => raw.ended))
   t.same(server.ends, Array.from({ length: 4 }, () => ({ type: 'shutdown' })))

@@ -190,7 +190,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   connectionLogLevel: {
     taken: ['silent', 'trace', 'debug', 'info', 'warn', 'error'],
     refused: [null, '', 'fatal', 'INFO', 30, ['info']],
-    words: /^one of silent, trace, debug, info, warn, error$/
+    words: /^"silent", "trace", "debug", "info", "warn" or "error"$/
   },
   connectionLogFields: {
     taken: [[], ['route', 'code'], ['websocket', 'durationMs', 'error']],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { CONNECTION_LOG_FIELDS } from '../../src/telemetry/connection-log.ts'
+import { CONNECTION_LOG_FIELDS } from '../../src/telemetry/connection-log-options.ts'
 import { connect } from '../helpers/client.ts'
 import { until } from '../helpers/differential.ts'
 import { startServer, type LogLine } from '../helpers/server.ts'

@@ -10,6 +10,7 @@ import {
   type Script
 } from '../helpers/differential.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
+import { LONG } from '../helpers/scale.ts'
 
 /*
  * Random streams in random pieces, sent to a server of this library and to one of ws. Both answer
@@ -25,7 +26,7 @@ import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
  */
 
 // `FUZZ_TRIAL=1234` repeats the one that failed, `DIFFERENTIAL_TRIALS=10000` makes more of them.
-const TRIALS = Number(process.env.DIFFERENTIAL_TRIALS ?? 600)
+const TRIALS = Number(process.env.DIFFERENTIAL_TRIALS ?? (LONG ? 2000 : 300))
 const ONLY = process.env.FUZZ_TRIAL
 const AT_ONCE = 32
 
