@@ -100,7 +100,8 @@ export class ConnectionContext implements AnyContext {
   }
 
   get postInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#made.postInterval ??= (info, ms) => this.#connection.timers.postInterval(info, ms))
+    return (this.#made.postInterval ??= (info, ms) =>
+      this.#connection.timers.postInterval(info, ms))
   }
 
   get subscribe (): (topic: string | Topic) => void {
