@@ -25,6 +25,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   errors: { ours: [], others: [/^@fastify\/error$/] },
   'foreign-value': { ours: [], others: [] },
   log: { ours: [/^foreign-value$/], others: [] },
+  telemetry: {
+    ours: [/^errors$/, /^log$/, /^foreign-value$/, /^connection\/(handler|result)$/],
+    others: [/^node:diagnostics_channel$/, /^type:node:http$/, /^type:fastify$/]
+  },
   'event-loop': { ours: [], others: [] },
   'async-context': { ours: [], others: [/^node:async_hooks$/] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
@@ -40,7 +44,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^log$/,
       /^foreign-value$/,
       /^event-loop$/,
-      /^async-context$/
+      /^async-context$/,
+      /^telemetry\//
     ],
     others: [NODE, /^type:fastify$/]
   },
@@ -55,7 +60,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/system-message$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^log$/,
+      /^async-context$/,
+      /^connection\/system-message$/,
+      /^telemetry\/(channels|stats)$/
+    ],
     others: [NODE, /^secure-json-parse$/]
   },
   asyncapi: {
@@ -85,7 +97,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^transport\//,
       /^connection\//,
       /^messages\//,
-      /^pubsub\//
+      /^pubsub\//,
+      /^telemetry\//
     ],
     others: [
       NODE,
@@ -95,7 +108,11 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/
     ]
   },
-  index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },
+  metrics: {
+    ours: [/^errors$/, /^telemetry\/stats$/],
+    others: [/^type:fastify$/, /^fastify-plugin$/, /^prom-client$/]
+  },
+  index: { ours: [/^(?!asyncapi\/|client\/|metrics\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
@@ -132,7 +149,7 @@ void t.test('no file but the entries only hands on what others export', async (t
   t.same(
     barrels.filter(
       (file) =>
-        !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
+        !/^(index|asyncapi\/index|client\/index|metrics\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
           file
         )
     ),

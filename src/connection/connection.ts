@@ -1,31 +1,29 @@
-import type { FastifyInstance } from 'fastify'
-import {
-  FST_WEBSOCK_CALLBACK_TIMEOUT, FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER
-} from '../errors.ts'
+import { FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
+import type { CallbackMeter } from '../telemetry/callback-meter.ts'
+import { callbackChannel } from '../telemetry/channels.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, ConnectionOptions, Mistake, RouteContext } from './route-context.ts'
+import type { ConnectionOptions, RouteContext } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { InitArgs } from './handler.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer,
-  passGuard, type ConnectionLetter
+  nextCallbackOf, passGuard, type ConnectionLetter
 } from './letter.ts'
 import type { Log } from '../log.ts'
-import { warnOnce, writeFailure, writeStop } from './log.ts'
+import { writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
-import { Ref } from './ref.ts'
 import {
   checkResult, resolveStop, stop, type Awaitable, type CloseFrame, type TerminateReason
 } from './result.ts'
+import { NO_CLOSE_FRAME, RouteConnection } from './route-connection.ts'
 import { WaitingSystemMessages, type SystemLetter, type SystemMessage } from './system-message.ts'
 import { Tasks, type Task, type TasksOwner } from './tasks.ts'
 import { Timers, type TimersOwner } from './timers.ts'
@@ -37,21 +35,16 @@ import { Timers, type TimersOwner } from './timers.ts'
  * A failure of the handler ends only this connection. No method throws or rejects. It has no
  * closures, to save memory; its parts know it as their owner.
  */
-export class Connection
+export class Connection extends RouteConnection
 implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
   TimersOwner, TransportOwner {
-  readonly options: ConnectionOptions
   readonly liveness = new Liveness()
-  /** Whole data messages so far. */
-  messagesRead = 0
-  readonly #route: RouteContext
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #ending: Ending
   readonly #limiter: RateLimiter | undefined
   #timers: Timers | undefined
-  #initTimer: NodeJS.Timeout | undefined
   #membership: Membership | undefined
   #overflow: Overflow | undefined
   #tasks: Tasks | undefined
@@ -62,8 +55,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
 
   /** To be called in the tick of the 101, as `start` is, so that no byte is lost. */
   constructor (route: RouteContext, options: ConnectionOptions) {
-    this.#route = route
-    this.options = options
+    super(route, options)
     const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
@@ -78,11 +70,6 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.options.id }
-  get subprotocol (): string | null { return this.options.subprotocol }
-  get group (): RouteContext { return this.#route }
-  get limits (): ConnectionLimits { return this.#route.limits }
-  get sharing (): WriteSharing { return this.#route.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
@@ -99,9 +86,12 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
   }
 
   get logOf (): Log { return () => this.#context.log }
-  get server (): FastifyInstance { return this.#route.server }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
+  get hasState (): boolean { return this.#ending.hasState }
+  get messagesSent (): number { return this.#transport.queue.messagesSent }
+  get bytesSent (): number { return this.#transport.queue.bytesSent }
+  get bytesRead (): number { return this.#transport.bytesRead }
 
   // ── what comes over the transport
 
@@ -116,18 +106,18 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
   }
 
   receiveText (text: string, bytes: number): void {
-    this.messagesRead++
-    this.#mailbox.post(createMessage(this.#route, text, bytes))
+    this.countMessage()
+    this.#mailbox.post(createMessage(this.group, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
-    this.messagesRead++
+    this.countMessage()
     const kept = this.#mailbox.busy ? copyOfSmall(data) : data
-    this.#mailbox.post(createMessage(this.#route, kept, data.length))
+    this.#mailbox.post(createMessage(this.group, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#route.handler.handleControl === undefined) return
+    if (this.group.handler.handleControl === undefined) return
     const frame = { opcode, data: copyOfSmall(data) }
     this.#mailbox.post({ type: 'control', bytes: data.length, frame })
   }
@@ -137,11 +127,11 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#begin({ type: 'remote', code, reason }, this.busy)
+    this.#begin({ type: 'remote', code, reason }, this.busy, { code, reason })
   }
 
   closed (): void {
-    this.#route.onSocketClosed(this.options)
+    this.group.onSocketClosed(this.options)
     this.#ending.socketClosed()
   }
 
@@ -169,7 +159,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
 
   /** Puts a message of the library into the mailbox; false when no callback will get it. */
   notify (message: SystemMessage): boolean {
-    const callback = this.#route.handler[CALLBACK_NAMES[message.type]]
+    const callback = this.group.handler[CALLBACK_NAMES[message.type]]
     if (this.#ending.begun || callback === undefined) return false
     this.#systemMessages ??= new WaitingSystemMessages()
     const letter = this.#systemMessages.add(message)
@@ -186,11 +176,6 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
   }
 
-  /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
-  closeSoon (code: number, reason: string): void {
-    this.#route.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
-  }
-
   // ── what the handler asks for
 
   /** True: sent or queued. What cannot be sent ends the connection as a callback's failure does. */
@@ -198,7 +183,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      return queue.sendAside(encodeMessages(messages, this.#route.encode))
+      return queue.sendAside(encodeMessages(messages, this.group.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -237,16 +222,13 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
   get timers (): Timers { return (this.#timers ??= new Timers(this)) }
-  createRef (): Ref { return new Ref(this.id, this.#route.topics) }
 
   // ── what the server does
-
-  /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#route, this.logOf, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
+    this.traffic.timeouts[kind]++
     const idle = { code: closeCodes.normal, reason: 'idle' }
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'destroy' : idle)
   }
@@ -262,34 +244,45 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
     if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
+    const callback = nextCallbackOf(letter)
+    const meter = this.traffic.callbacks[callback]
+    let startedAt = meter.started()
     try {
-      const result = callHandler(letter, this.#route, this.#state, this.#context)
-      if (isThenable(result)) return this.#awaitResult(letter, result)
+      const result = callbackChannel.hasSubscribers
+        ? this.#callTraced(callback, letter)
+        : callHandler(letter, this.group, this.#state, this.#context)
+      if (isThenable(result)) return this.#awaitResult(letter, result, meter, startedAt)
+      startedAt = meter.ended(startedAt)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
       }
     } catch (error) {
+      meter.ended(startedAt)
       this.#fail(letter, error)
     }
     return this.#afterCallback()
   }
 
-  async #awaitResult (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
-    if (letter.type === 'init') this.#limitInit()
-    let passes = false
-    try {
-      passes = this.#apply(letter, await result) && passGuard(letter, this.#mailbox.dropped)
-    } catch (error) {
-      this.#fail(letter, error)
-    }
-    clearTimeout(this.#initTimer)
-    await (passes ? this.deliver(letter) : this.#afterCallback())
+  /** Apart from `deliver`, where a closure would cost memory in each call, made or not. */
+  #callTraced (callback: string, letter: ConnectionLetter): unknown {
+    return this.trace(callback, () => callHandler(letter, this.group, this.#state, this.#context))
   }
 
-  #limitInit (): void {
-    const { initTimeoutMs } = this.limits
-    const error = (): Error => new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
-    this.#initTimer = setTimeout(() => this.#failAside(error(), 'init'), initTimeoutMs)
+  async #awaitResult (
+    letter: ConnectionLetter, running: PromiseLike<unknown>, meter: CallbackMeter, startedAt: number
+  ): Promise<void> {
+    if (letter.type === 'init') this.#ending.awaitInit()
+    let passes = false
+    try {
+      const result = await running
+      startedAt = meter.ended(startedAt)
+      passes = this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)
+    } catch (error) {
+      meter.ended(startedAt)
+      this.#fail(letter, error)
+    }
+    if (letter.type === 'init') this.#ending.initSettled()
+    await (passes ? this.deliver(letter) : this.#afterCallback())
   }
 
   /**
@@ -304,7 +297,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends =
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.#route.encode) : undefined
+    const frames = sends ? encodeMessages(messages, this.group.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
@@ -342,8 +335,6 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     await this.#afterCallback()
   }
 
-  report (error: unknown, callback: string): void { writeFailure(this.logOf, error, callback) }
-
   // ── the end
 
   /** A callback runs, and not just the wait for the peer. */
@@ -363,10 +354,16 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    return this.#route.handler.terminate?.(reason, this.#state, this.#context)
+    const { handler, telemetry } = this.group
+    const call = (): unknown => handler.terminate?.(reason, this.#state, this.#context)
+    if (handler.terminate === undefined) return
+    return telemetry.callbacks.terminate.measure(() => this.trace('terminate', call)) as Awaitable<void>
   }
 
-  ended (): void { this.#route.onGone(this.options) }
+  ended (): void {
+    this.traffic.connectionGone(this)
+    this.group.onGone(this.options)
+  }
 
   failed (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
@@ -380,11 +377,12 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     if (first) this.#release()
     if (close === 'destroy') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#begin(reason, busy)
+    if (first) this.#begin(reason, busy, close === 'destroy' ? NO_CLOSE_FRAME : close)
   }
 
   /** In the async context of the connection: listeners of the signal are called. */
-  #begin (reason: TerminateReason, busy: boolean): void {
+  #begin (reason: TerminateReason, busy: boolean, closeFrame: CloseFrame): void {
+    this.closeFrame = closeFrame
     this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
@@ -394,7 +392,7 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#route.topics.unsubscribeAll(this)
+    this.group.topics.unsubscribeAll(this)
     this.#transport.release()
   }
 }

@@ -1,9 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
+import { closeCodes } from '../wire/close-codes.ts'
 import type { Awaitable, TerminateReason } from './result.ts'
 
 export interface EndingOwner {
   readonly limits: {
+    /** For an async `init`, in ms. */
+    readonly initTimeoutMs: number
     /**
      * How long the connection waits for the running callback, and then for `terminate`, in ms.
      */
@@ -15,6 +18,12 @@ export interface EndingOwner {
   dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
+  /** Ends the connection with an error. */
+  failed (error: unknown, code: number): void
+  /** `init` has returned, and the connection does not end. */
+  opened (): void
+  /** The connection begins to end. Called once. */
+  ends (): void
   /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
   ended (): void
 }
@@ -35,6 +44,7 @@ export class Ending {
   #socketClosed = false
   #ended = false
   #timer: NodeJS.Timeout | undefined
+  #initTimer: NodeJS.Timeout | undefined
 
   constructor (owner: EndingOwner) {
     this.#owner = owner
@@ -48,6 +58,11 @@ export class Ending {
     return this.#reason
   }
 
+  /** `init` has returned. */
+  get hasState (): boolean {
+    return this.#initReturned
+  }
+
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
@@ -58,14 +73,28 @@ export class Ending {
     return this.#abort.signal
   }
 
+  /** `init` gave a promise: it has `initTimeoutMs` to settle. */
+  awaitInit (): void {
+    const { initTimeoutMs } = this.#owner.limits
+    this.#initTimer = setTimeout(() => {
+      const error = new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
+      this.#owner.report(error, 'init')
+      this.#owner.failed(error, closeCodes.internalError)
+    }, initTimeoutMs)
+  }
+
+  initSettled (): void { clearTimeout(this.#initTimer) }
+
   /** `init` has returned: there is a state. */
   initReturned (): void {
     this.#initReturned = true
+    if (!this.begun) this.#owner.opened()
   }
 
   /** `busy`: `terminate` waits for `workEnded`, for as long as it may. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
+    this.#owner.ends()
     this.#abort?.abort()
     if (!busy) return this.#terminate()
     this.#timer = setTimeout(() => {

@@ -39,6 +39,15 @@ export function createMessage (
     : { type: 'guarded', bytes, data, step: 'read', message: undefined }
 }
 
+/** The callback that is called next for it. */
+export function nextCallbackOf (
+  letter: ConnectionLetter
+): (typeof CALLBACK_NAMES)[ConnectionLetter['type']] | 'guard' {
+  return letter.type === 'guarded' && letter.step !== 'callback'
+    ? 'guard'
+    : CALLBACK_NAMES[letter.type]
+}
+
 /** The callback that runs, for the log. */
 export function callbackOf (letter: ConnectionLetter): string {
   return letter.type === 'guarded' && letter.step === 'guard'

@@ -91,7 +91,7 @@ export class Membership {
     this.#held = undefined
     for (const message of held.messages) queue.broadcast(message)
     if (held.refused === 0) return
-    if (this.#connection.limits.slowPeer === 'drop') queue.droppedMessages += held.refused
+    if (this.#connection.limits.slowPeer === 'drop') queue.drop(held.refused)
     else this.#connection.slowPeer(held.bytes)
   }
 

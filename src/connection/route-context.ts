@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
+import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { TransportLimits } from '../transport/socket-transport.ts'
+import type { ConnectionLogOptions } from '../telemetry/connection-log-options.ts'
+import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { AnyContext } from './handler-context.ts'
 import type { AnyHandler } from './handler.ts'
@@ -12,7 +14,8 @@ import type { RateLimit } from './rate-limit.ts'
 import type { RefTarget } from './ref.ts'
 import type { SystemMessage } from './system-message.ts'
 
-export interface ConnectionLimits extends HeartbeatLimits, MailboxLimits, TransportLimits {
+export interface ConnectionLimits
+  extends ConnectionLogOptions, HeartbeatLimits, MailboxLimits, TransportLimits {
   readonly infoOverflow: 'close' | 'drop'
   readonly initTimeoutMs: number
   readonly maxPresenceBytes: number
@@ -92,6 +95,7 @@ export interface RouteContext {
   readonly topics: Topics
   /** The write batcher and the event loop tasks, which all connections of the app share. */
   readonly sharing: WriteSharing
+  readonly telemetry: RouteTelemetry
   /** Called once for each, when its socket is closed. */
   readonly onSocketClosed: (connection: ConnectionOptions) => void
   /** Called once for each, when its `terminate` has settled and its socket is closed. */

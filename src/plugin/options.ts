@@ -2,10 +2,17 @@ import { inspect } from 'node:util'
 import type { Engine } from '../pubsub/engine.ts'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 import type { RateLimit } from '../connection/rate-limit.ts'
-import type { SlowPeerPolicy } from '../transport/send-queue.ts'
+import type { SlowPeerPolicy } from '../transport/send-queue-owner.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
-import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
+import {
+  CONNECTION_LOG_FIELDS, CONNECTION_LOG_LEVELS, type ConnectionLogField
+} from '../telemetry/connection-log-options.ts'
+import type { CheckOrigin } from '../upgrade/origin.ts'
 import type { ConnectionKey } from './connection-registry.ts'
+import {
+  BOOLEAN, MIN_PAYLOAD_BYTES, eachFits, integer, isCheckOrigin, isCodec, isEngine,
+  isListOf, isPerKey, isRecord, isShutdownCode, isToken, oneOf, type Rule
+} from './option-rules.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
 export interface WebsocketOptions {
@@ -90,6 +97,13 @@ export interface WebsocketOptions {
    * Default 5 000.
    */
   readonly terminateTimeoutMs?: number
+  /**
+   * The level of the log line at the end of a connection: `silent` for none, also at its beginning.
+   * Default `info`.
+   */
+  readonly connectionLogLevel?: (typeof CONNECTION_LOG_LEVELS)[number]
+  /** What that line has: see docs/observing.md. Default all. */
+  readonly connectionLogFields?: readonly ConnectionLogField[]
 }
 
 /** The options of `app.register(websock, options)`. */
@@ -134,9 +148,6 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const MIB = 1024 * 1024
 
-/** The largest message of presence. */
-const MIN_PAYLOAD_BYTES = 256 * 1024
-
 const DEFAULTS = {
   checkOrigin: true,
   subprotocols: [],
@@ -157,6 +168,7 @@ const DEFAULTS = {
   initTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   terminateTimeoutMs: 5_000,
+  connectionLogLevel: 'info',
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
@@ -166,14 +178,6 @@ const DRAIN_DEFAULTS: Required<DrainOptions> = {
   batchIntervalMs: 2_000,
   timeoutMs: 30_000
 }
-
-interface Rule {
-  /** Completes "must be …". */
-  readonly words: string
-  readonly fits: (value: unknown) => boolean
-}
-
-const BOOLEAN: Rule = { words: 'a boolean', fits: (value) => typeof value === 'boolean' }
 
 const RATE_LIMIT_RULES: { readonly [K in keyof Required<RateLimit>]: Rule } = {
   messages: integer(1, 16_777_216),
@@ -227,7 +231,12 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   upgradeTimeoutMs: integer(1, HOUR),
   initTimeoutMs: integer(1, HOUR),
   closeTimeoutMs: integer(1, HOUR),
-  terminateTimeoutMs: integer(1, HOUR)
+  terminateTimeoutMs: integer(1, HOUR),
+  connectionLogLevel: oneOf(...CONNECTION_LOG_LEVELS),
+  connectionLogFields: {
+    words: `a list of ${CONNECTION_LOG_FIELDS.join(', ')}`,
+    fits: (value) => isListOf(value, (item) => CONNECTION_LOG_FIELDS.some((name) => name === item))
+  }
 }
 
 const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
@@ -267,6 +276,7 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
     maxConnections: undefined,
     maxConnectionsPerKey: undefined,
     engine: undefined,
+    connectionLogFields: undefined,
     ...DEFAULTS,
     ...checked,
     drain: { ...DRAIN_DEFAULTS, ...drain }
@@ -320,78 +330,6 @@ function check<O> (
     }
   }
   return Object.fromEntries(set) as O
-}
-
-function integer (min: number, max: number): Rule {
-  return {
-    words: `an integer from ${min} to ${max}`,
-    fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max
-  }
-}
-
-/** `"a", "b" or "c"`. */
-function oneOf (...values: readonly string[]): Rule {
-  const quoted = values.map((value) => `"${value}"`)
-  return {
-    words: `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`,
-    fits: (value) => values.some((known) => known === value)
-  }
-}
-
-function eachFits (given: object, rules: Readonly<Record<string, Rule>>): boolean {
-  return Object.entries(given).every(
-    ([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true
-  )
-}
-
-function isRecord (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isCheckOrigin (value: unknown): boolean {
-  const isFixed = typeof value === 'boolean' || typeof value === 'function'
-  return isFixed || isListOf(value, isOriginEntry)
-}
-
-function isToken (text: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text)
-}
-
-function isListOf (value: unknown, fits: (item: string) => boolean): boolean {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string' && fits(item))
-}
-
-function isCodec (value: unknown): boolean {
-  const codec = (value ?? {}) as Partial<Record<keyof TextCodec, unknown>>
-  const { opcode, contentType, decode, encode } = codec
-  return (
-    (opcode === 'text' || opcode === 'binary') &&
-    typeof decode === 'function' &&
-    typeof encode === 'function' &&
-    (contentType === undefined || typeof contentType === 'string')
-  )
-}
-
-function isEngine (value: unknown): boolean {
-  const engine = (value ?? {}) as { readonly [K in keyof Engine]?: unknown }
-  return (
-    Number.isInteger(engine.maxPayloadBytes) &&
-    (engine.maxPayloadBytes as number) >= MIN_PAYLOAD_BYTES &&
-    (['start', 'subscribe', 'unsubscribe', 'publish', 'stop'] as const).every(
-      (name) => typeof engine[name] === 'function'
-    )
-  )
-}
-
-function isPerKey (value: unknown): boolean {
-  const { max, key } = (
-    typeof value === 'object' && value !== null ? value : { max: value, key: isPerKey }
-  ) as { max?: unknown, key?: unknown }
-  return integer(1, 16_777_216).fits(max) && typeof key === 'function'
-}
-
-function isShutdownCode (value: unknown): boolean {
-  return [1000, 1001, 1012, 1013].some((code) => code === value) || integer(3000, 4999).fits(value)
 }
 
 function show (value: unknown): string {

@@ -9,6 +9,7 @@ import {
   type WireId
 } from './presence-message.ts'
 import { Budget, idOf, Replica, sizeOf, type ReplicaOwner } from './replica.ts'
+import type { PresenceStats } from '../telemetry/stats.ts'
 import { getOrAdd } from './subscriptions.ts'
 
 export interface PresenceOwner {
@@ -149,6 +150,13 @@ export class Presence implements ReplicaOwner {
       if (change.before === undefined) change.seen = this.#find(topic, id) ?? change.seen
     }
     return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
+  }
+
+  /** Entries of this node and of the others, as far as it knows them. */
+  stats (): PresenceStats {
+    let elsewhere = 0
+    for (const { size } of this.#others.values()) elsewhere += size
+    return { here: this.#own.size, elsewhere, nodes: this.#others.size + 1 }
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
+import type { TopicStats } from '../telemetry/stats.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -89,8 +90,11 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   /** True without an engine, and when it is connected and all subscriptions are in force. */
   get ready (): boolean { return this.#bridge?.ready ?? true }
 
-  /** Publications that did not reach the broker. */
-  get lost (): number { return this.#bridge?.lost ?? 0 }
+  stats (): TopicStats {
+    const { topics, count: subscriptions } = this.#subscriptions
+    const engine = this.#bridge?.stats()
+    return { topics, subscriptions, presence: this.#presence.stats(), engine }
+  }
 
   /** Idempotent. Throws FST_WEBSOCK_INVALID_TOPIC. */
   subscribe (topic: string, subscriber: Subscriber<Prepared>): void {
@@ -346,10 +350,9 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
       ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
     )
     for (const [made, subscribers] of prepared) {
-      if (made !== undefined) {
-        for (const subscriber of subscribers) {
-          if (subscriber !== left) subscriber.broadcast(made, topic)
-        }
+      if (made === undefined) continue
+      for (const subscriber of subscribers) {
+        if (subscriber !== left) subscriber.broadcast(made, topic)
       }
     }
   }
@@ -390,11 +393,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     if (this.#bridge === undefined) return undefined
     const envelope = encodeEnvelope({ kind, node: this.node, address, body })
     const max = this.#bridge.maxPayloadBytes
-    if (envelope.length > max) {
-      throw new FST_WEBSOCK_UNSENDABLE(
-        `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
-      )
-    }
-    return envelope
+    if (envelope.length <= max) return envelope
+    const text = `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
+    throw new FST_WEBSOCK_UNSENDABLE(text)
   }
 }

@@ -52,7 +52,8 @@ export class Replica {
   asked = false
   /** Some of its entries found no room. */
   isIncomplete = false
-  /** Of its entries, as JSON. */
+  /** Its entries, and their bytes as JSON. */
+  size = 0
   bytes = 0
   readonly #topics = new Map<string, Map<string, Kept>>()
   readonly #owner: ReplicaOwner
@@ -111,6 +112,7 @@ export class Replica {
     const entries = getOrAdd(this.#topics, topic, () => new Map<string, Kept>())
     if (entries.size === 0) this.#owner.topicOpened(this, topic)
     entries.set(id, { entry: Object.freeze({ key, meta, address }), bytes })
+    if (before === undefined) this.size++
     this.bytes += bytes - (before?.bytes ?? 0)
     this.#owner.changed(this, topic, id, before?.entry)
   }
@@ -120,6 +122,7 @@ export class Replica {
     const before = entries?.get(id)
     if (entries === undefined || before === undefined) return
     entries.delete(id)
+    this.size--
     this.bytes -= before.bytes
     this.#budget.take(-before.bytes - OVERHEAD_BYTES)
     if (entries.size === 0) {

@@ -48,6 +48,8 @@ interface Topic<Prepared> {
  * subscribers of its topic.
  */
 export class Subscriptions<Prepared> {
+  /** Of all subscribers. */
+  count = 0
   readonly #owner: SubscriptionsOwner
   readonly #topics = new Map<string, Topic<Prepared>>()
   /** Not by name: names come with messages, and each subscription would keep its own copy. */
@@ -56,6 +58,8 @@ export class Subscriptions<Prepared> {
   constructor (owner: SubscriptionsOwner) {
     this.#owner = owner
   }
+
+  get topics (): number { return this.#topics.size }
 
   isSubscribed (subscriber: Subscriber<Prepared>): boolean {
     return this.#bySubscriber.has(subscriber)
@@ -79,7 +83,9 @@ export class Subscriptions<Prepared> {
     const known = this.#topics.has(name)
     const topic = getOrAdd(this.#topics, name, (): Topic<Prepared> => ({ name, groups: new Map() }))
     getOrAdd(topic.groups, subscriber.group, () => new Set()).add(subscriber)
-    getOrAdd(this.#bySubscriber, subscriber, () => new Set()).add(topic)
+    const topics = getOrAdd(this.#bySubscriber, subscriber, () => new Set())
+    const before = topics.size
+    this.count += topics.add(topic).size - before
     if (!known) this.#owner.topicOpened(name)
   }
 
@@ -100,6 +106,7 @@ export class Subscriptions<Prepared> {
   }
 
   #remove ({ name, groups }: Topic<Prepared>, subscriber: Subscriber<Prepared>): void {
+    this.count--
     const subscribers = groups.get(subscriber.group)
     subscribers?.delete(subscriber)
     if (subscribers?.size === 0) groups.delete(subscriber.group)
