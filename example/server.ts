@@ -8,6 +8,7 @@ import { echo } from './echo.ts'
 import { openCluster } from './engine.ts'
 import { gossip } from './gossip/gossip.ts'
 import { DEMO_GAMES, readGames } from './gossip/known-games.ts'
+import { metrics } from './metrics.ts'
 import { pages } from './pages.ts'
 import { stream } from './stream.ts'
 
@@ -32,6 +33,7 @@ async function main (): Promise<void> {
     ],
     routePrefix: '/docs'
   })
+  await app.register(metrics)
   await app.register(connectionTimer)
   await app.register(echo)
   await app.register(chat)

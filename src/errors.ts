@@ -103,6 +103,12 @@ export const FST_WEBSOCK_ENGINE_DOWN = createError('FST_WEBSOCK_ENGINE_DOWN',
 export const FST_WEBSOCK_ENGINE_IN_USE = createError('FST_WEBSOCK_ENGINE_IN_USE',
   'The engine `%s` belongs to another app already: create one engine for each app', 500)
 
+// ── metrics
+export const FST_WEBSOCK_METRIC_EXISTS = createError('FST_WEBSOCK_METRIC_EXISTS',
+  'The registry has a metric `%s` already: give each app a registry of its own, or another `prefix`', 500)
+export const FST_WEBSOCK_INVALID_REGISTRY = createError('FST_WEBSOCK_INVALID_REGISTRY',
+  '`registry` must be a Registry of prom-client, got %s', 500, TypeError)
+
 // ── tests of an application
 export const FST_WEBSOCK_UNEXPECTED = createError('FST_WEBSOCK_UNEXPECTED',
   'Unexpected: %s', 500)

@@ -13,7 +13,7 @@ export function isThenable (value: unknown): value is PromiseLike<unknown> {
   )
 }
 
-/** Sees to it that a promise nobody waits for does not end the process when it rejects. */
+/** Handles the rejection of a promise that is not awaited, so that it does not end the process. */
 export function ignoreRejection (promise: PromiseLike<unknown>): void {
   Promise.resolve(promise).catch(() => {})
 }

@@ -52,9 +52,34 @@ export type {
   WebsocketRoute,
   WebsocketRouteHandler,
   WebsocketRouteOptions,
-  WebsocketShorthandOptions,
-  Websock
+  WebsocketShorthandOptions
 } from './plugin/types.ts'
+export type {
+  CallbackFailedMessage,
+  CallbackMessage,
+  ConnectionCloseMessage,
+  ConnectionMessage,
+  ConnectionOpenMessage,
+  ConnectionSummary,
+  EngineGapMessage,
+  EngineMessage,
+  MessageRefusedMessage,
+  PeerSlowMessage,
+  ReadingMessage,
+  UpgradeAcceptedMessage,
+  UpgradeRefusedMessage
+} from './telemetry/channels.ts'
+export type { ConnectionLogField } from './telemetry/connection-log-options.ts'
+export type {
+  CallbackStats,
+  EngineStats,
+  PresenceStats,
+  RouteStats,
+  WatchedConnection,
+  WatchedStats,
+  WebsockStats
+} from './telemetry/stats.ts'
+export type { Websock } from './plugin/websock.ts'
 export type { Engine, EngineListener } from './pubsub/engine.ts'
 export type { TopicListener } from './pubsub/listener.ts'
 export type { BinaryCodec, Codec, TextCodec } from './wire/codec.ts'

@@ -1,6 +1,6 @@
 import { ignoreRejection, isThenable, textOf } from './foreign-value.ts'
 
-export type LogLevel = 'error' | 'warn' | 'info'
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 export interface LogFields {
   readonly err?: unknown
@@ -8,10 +8,8 @@ export interface LogFields {
 }
 
 /** Of a logger, what the library's own lines need. */
-export interface LogTarget {
-  error (fields: object, text: string): unknown
-  warn (fields: object, text: string): unknown
-  info (fields: object, text: string): unknown
+export type LogTarget = {
+  [Level in LogLevel]: (fields: object, text: string) => unknown
 }
 
 /** Gives the logger. A function, because making a child logger may throw. */

@@ -25,6 +25,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   errors: { ours: [], others: [/^@fastify\/error$/] },
   'foreign-value': { ours: [], others: [] },
   log: { ours: [/^foreign-value$/], others: [] },
+  telemetry: {
+    ours: [/^errors$/, /^log$/, /^foreign-value$/, /^connection\/(handler|result)$/],
+    others: [/^node:diagnostics_channel$/, /^type:node:http$/, /^type:fastify$/]
+  },
   'event-loop': { ours: [], others: [] },
   'async-context': { ours: [], others: [/^node:async_hooks$/] },
   protocol: { ours: [/^wire\//], others: [/^node:(buffer|zlib)$/] },
@@ -40,17 +44,30 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^log$/,
       /^foreign-value$/,
       /^event-loop$/,
-      /^async-context$/
+      /^async-context$/,
+      /^telemetry\//
     ],
     others: [NODE, /^type:fastify$/]
   },
   messages: {
-    ours: [/^wire\//, /^errors$/, /^foreign-value$/, /^connection\/(handler|letter|result)$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^foreign-value$/,
+      /^connection\/(handler|route-context|result)$/
+    ],
     others: [/^node:util\/types$/, /^secure-json-parse$/]
   },
   engines: { ours: [/^errors$/, /^pubsub\/engine$/], others: [NODE] },
   pubsub: {
-    ours: [/^wire\//, /^errors$/, /^log$/, /^async-context$/, /^connection\/system-message$/],
+    ours: [
+      /^wire\//,
+      /^errors$/,
+      /^log$/,
+      /^async-context$/,
+      /^connection\/system-message$/,
+      /^telemetry\/(channels|stats)$/
+    ],
     others: [NODE, /^secure-json-parse$/]
   },
   asyncapi: {
@@ -80,7 +97,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^transport\//,
       /^connection\//,
       /^messages\//,
-      /^pubsub\//
+      /^pubsub\//,
+      /^telemetry\//
     ],
     others: [
       NODE,
@@ -90,7 +108,11 @@ const RULES: Readonly<Record<string, Rule>> = {
       /^@fastify\/(websocket|ajv-compiler|fast-json-stringify-compiler)$/
     ]
   },
-  index: { ours: [/^(?!asyncapi\/|client\/|testing\/|engines\/)/], others: [] },
+  metrics: {
+    ours: [/^errors$/, /^telemetry\/stats$/],
+    others: [/^type:fastify$/, /^fastify-plugin$/, /^prom-client$/]
+  },
+  index: { ours: [/^(?!asyncapi\/|client\/|metrics\/|testing\/|engines\/)/], others: [] },
   testing: { ours: [/./], others: [NODE, /^(type:)?(ws|fastify)$/] }
 }
 
@@ -114,12 +136,20 @@ void t.test('nothing is imported in a circle at run time', async (t) => {
   t.same(findCircle(imports.filter(({ typeOnly }) => !typeOnly)), [])
 })
 
+void t.test('in connection nothing is imported in a circle, types included', async (t) => {
+  const lines = imports.filter(({ from, to }) =>
+    [from, to].every((name) => name.startsWith('connection/'))
+  )
+  t.ok(lines.length > 30, 'the import lines are found')
+  t.same(findCircle(lines), [])
+})
+
 void t.test('no file but the entries only hands on what others export', async (t) => {
   const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
   t.same(
     barrels.filter(
       (file) =>
-        !/^(index|asyncapi\/index|client\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
+        !/^(index|asyncapi\/index|client\/index|metrics\/index|testing\/index|testing\/engines\/index)\.ts$/.test(
           file
         )
     ),

@@ -1,73 +1,50 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import {
-  FST_WEBSOCK_CALLBACK_TIMEOUT,
-  FST_WEBSOCK_RATE_LIMITED,
-  FST_WEBSOCK_SLOW_PEER
-} from '../errors.ts'
+import { FST_WEBSOCK_RATE_LIMITED, FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
 import { SocketTransport, type TransportOwner } from '../transport/socket-transport.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import { isThenable } from '../foreign-value.ts'
+import type { CallbackMeter } from '../telemetry/callback-meter.ts'
+import { callbackChannel } from '../telemetry/channels.ts'
 import { ConnectionContext } from './context.ts'
-import type { ConnectionLimits, RouteContext, Mistake, ConnectionOptions } from './route-context.ts'
+import type { ConnectionOptions, RouteContext } from './route-context.ts'
 import { Ending, type EndingOwner } from './ending.ts'
 import type { InitArgs } from './handler.ts'
-import type { Awaitable, TerminateReason } from './result.ts'
-import type { SystemMessage } from './system-message.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
-  CALLBACK_NAMES,
-  callbackOf,
-  callHandler,
-  copyOfSmall,
-  createMessage,
-  encodeMessages,
-  isFromPeer,
-  passGuard,
-  type ConnectionLetter,
-  type Tick
+  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer,
+  nextCallbackOf, passGuard, type ConnectionLetter
 } from './letter.ts'
-import { childOf, type Log } from '../log.ts'
-import { warnOnce, writeFailure, writeStop } from './log.ts'
+import type { Log } from '../log.ts'
+import { writeStop } from './log.ts'
 import { Mailbox, type MailboxOwner } from './mailbox.ts'
 import { Membership } from './membership.ts'
-import { WaitingSystemMessages, type SystemLetter } from './system-message.ts'
 import { Overflow, type OverflowOwner } from './overflow.ts'
 import { RateLimiter } from './rate-limit.ts'
-import { Ref } from './ref.ts'
-import { checkResult, resolveStop, stop, type CloseFrame } from './result.ts'
+import {
+  checkResult, resolveStop, stop, type Awaitable, type CloseFrame, type TerminateReason
+} from './result.ts'
+import { NO_CLOSE_FRAME, RouteConnection } from './route-connection.ts'
+import { WaitingSystemMessages, type SystemLetter, type SystemMessage } from './system-message.ts'
 import { Tasks, type Task, type TasksOwner } from './tasks.ts'
-import { Timers, type Timer } from './timers.ts'
+import { Timers, type TimersOwner } from './timers.ts'
 
 /**
  * One live connection: turns letters into calls of the handler, and their results into frames and
  * a state.
  *
- * A failure of the handler ends this connection and nothing else; nothing here throws or rejects
- * into its caller. Its parts know it as their owner, and it has no closures: there may be a hundred
- * thousand.
+ * A failure of the handler ends only this connection. No method throws or rejects. It has no
+ * closures, to save memory; its parts know it as their owner.
  */
-export class Connection
-implements
-    Monitored,
-    EndingOwner,
-    MailboxOwner<ConnectionLetter>,
-    OverflowOwner,
-    TasksOwner,
-    TransportOwner {
-  readonly options: ConnectionOptions
+export class Connection extends RouteConnection
+implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
+  TimersOwner, TransportOwner {
   readonly liveness = new Liveness()
-  /** Whole data messages so far. */
-  messagesRead = 0
-  readonly #route: RouteContext
   readonly #transport: SocketTransport
   readonly #context: ConnectionContext
   readonly #mailbox: Mailbox<ConnectionLetter>
   readonly #ending: Ending
   readonly #limiter: RateLimiter | undefined
   #timers: Timers | undefined
-  #initTimer: NodeJS.Timeout | undefined
   #membership: Membership | undefined
   #overflow: Overflow | undefined
   #tasks: Tasks | undefined
@@ -76,12 +53,9 @@ implements
   #waitsForPeer = false
   #systemMessages: WaitingSystemMessages | undefined
 
-  /**
-   * To be called in the tick of the 101, and `start` too: a byte that finds no listener is lost.
-   */
+  /** To be called in the tick of the 101, as `start` is, so that no byte is lost. */
   constructor (route: RouteContext, options: ConnectionOptions) {
-    this.#route = route
-    this.options = options
+    super(route, options)
     const { rateLimit } = route.limits
     this.#limiter =
       rateLimit && new RateLimiter(rateLimit, () => this.#transport.hold('rateLimit', false))
@@ -96,11 +70,6 @@ implements
     this.#mailbox.post({ type: 'init', bytes: 0, args })
   }
 
-  get id (): string { return this.options.id }
-  get subprotocol (): string | null { return this.options.subprotocol }
-  get group (): RouteContext { return this.#route }
-  get limits (): ConnectionLimits { return this.#route.limits }
-  get sharing (): WriteSharing { return this.#route.sharing }
   get metered (): boolean { return this.#limiter !== undefined }
   get readingHeld (): boolean { return this.#transport.held }
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
@@ -116,9 +85,13 @@ implements
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
   }
 
-  get server (): FastifyInstance { return this.#route.server }
+  get logOf (): Log { return () => this.#context.log }
   get droppedInfos (): number { return this.#overflow?.dropped ?? 0 }
   get droppedMessages (): number { return this.#transport.queue.droppedMessages }
+  get hasState (): boolean { return this.#ending.hasState }
+  get messagesSent (): number { return this.#transport.queue.messagesSent }
+  get bytesSent (): number { return this.#transport.queue.bytesSent }
+  get bytesRead (): number { return this.#transport.bytesRead }
 
   // ── what comes over the transport
 
@@ -128,121 +101,89 @@ implements
 
   count (frames: number, bytes: number): void {
     const verdict = this.#limiter?.judge(frames, bytes)
-    if (verdict === 'wait') this.#transport.hold('rateLimit', true)
-    else if (verdict === 'close') {
-      this.#endWithError(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
-    }
+    if (verdict === 'close') this.failed(new FST_WEBSOCK_RATE_LIMITED(), closeCodes.policyViolation)
+    else if (verdict === 'wait') this.#transport.hold('rateLimit', true)
   }
 
   receiveText (text: string, bytes: number): void {
-    this.messagesRead++
-    this.#mailbox.post(createMessage(this.#route, text, bytes))
+    this.countMessage()
+    this.#mailbox.post(createMessage(this.group, text, bytes))
   }
 
   receiveBinary (data: Buffer): void {
-    this.messagesRead++
-    this.#mailbox.post(
-      createMessage(this.#route, this.#mailbox.busy ? copyOfSmall(data) : data, data.length)
-    )
+    this.countMessage()
+    const kept = this.#mailbox.busy ? copyOfSmall(data) : data
+    this.#mailbox.post(createMessage(this.group, kept, data.length))
   }
 
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void {
-    if (this.#route.handler.handleControl === undefined) return
-    this.#mailbox.post({
-      type: 'control',
-      bytes: data.length,
-      frame: { opcode, data: copyOfSmall(data) }
-    })
+    if (this.group.handler.handleControl === undefined) return
+    const frame = { opcode, data: copyOfSmall(data) }
+    this.#mailbox.post({ type: 'control', bytes: data.length, frame })
   }
-
-  failed (error: Error, code: number): void { this.#endWithError(error, code) }
 
   /** What the peer sent before is still handled, and then `terminate`. */
   peerEnded (code: number, reason: string): void {
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
     this.#release()
-    this.#begin({ type: 'remote', code, reason }, this.busy)
+    this.#begin({ type: 'remote', code, reason }, this.busy, { code, reason })
   }
 
   closed (): void {
-    this.#route.onSocketClosed(this)
+    this.group.onSocketClosed(this.options)
     this.#ending.socketClosed()
   }
 
   slowPeer (bufferedBytes: number): void {
-    this.#endWithError(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
+    this.failed(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
   }
 
-  messageRefused (): void { this.#refuse('messages') }
+  messageRefused (): void { this.#openOverflow.refuse('messages') }
 
   pongsUnread (): void {
-    this.#end(
-      {
-        type: 'error',
-        error: new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes),
-        code: closeCodes.abnormal
-      },
-      'destroy'
-    )
+    const error = new FST_WEBSOCK_SLOW_PEER(this.bufferedBytes)
+    this.#end({ type: 'error', error, code: closeCodes.abnormal }, 'destroy')
   }
 
   // ── what comes from inside
 
   /** Puts an info into the mailbox; false when it was not taken. */
-  offer (info: unknown): boolean { return this.#offer({ type: 'info', info }) }
-
-  #offer (letter: ConnectionLetter): boolean {
+  offer (info: unknown): boolean { return this.offerLetter({ type: 'info', info }) }
+  offerLetter (letter: ConnectionLetter): boolean {
     if (this.#ending.begun) return false
     if (this.#mailbox.offer(letter)) return true
-    this.#refuse('infos')
+    this.#openOverflow.refuse('infos')
     return false
   }
 
-  /**
-   * Tells the handler what the library has to tell; false when it cannot be told, or does not want
-   * to know.
-   */
+  /** Puts a message of the library into the mailbox; false when no callback will get it. */
   notify (message: SystemMessage): boolean {
-    if (this.#ending.begun || this.#route.handler[CALLBACK_NAMES[message.type]] === undefined) {
-      return false
-    }
+    const callback = this.group.handler[CALLBACK_NAMES[message.type]]
+    if (this.#ending.begun || callback === undefined) return false
     this.#systemMessages ??= new WaitingSystemMessages()
     const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
   #takeSystemLetter (letter: SystemLetter): void {
-    this.#systemMessages?.delete(letter)
-    if (this.#systemMessages?.isEmpty === true) this.#systemMessages = undefined
+    if (this.#systemMessages?.delete(letter) === true) this.#systemMessages = undefined
   }
 
-  get logOf (): Log { return () => this.#context.log }
-
-  #refuse (what: 'infos' | 'messages'): void {
-    ;(this.#overflow ??= new Overflow(this)).refuse(what)
-  }
+  get #openOverflow (): Overflow { return (this.#overflow ??= new Overflow(this)) }
 
   broadcast (message: PreparedMessage, topic: string): void {
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
   }
 
-  /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
-  closeSoon (code: number, reason: string): void {
-    this.#route.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
-  }
-
   // ── what the handler asks for
 
-  /**
-   * Sends at once. True: sent or queued. What cannot be sent ends the connection, as a callback's
-   * failure does.
-   */
+  /** True: sent or queued. What cannot be sent ends the connection as a callback's failure does. */
   send (messages: unknown): boolean {
     const { queue } = this.#transport
     if (!queue.open) return false
     try {
-      return queue.sendAside(encodeMessages(messages, this.#route.encode))
+      return queue.sendAside(encodeMessages(messages, this.group.encode))
     } catch (error) {
       this.#failAside(error, 'ws.send')
       return false
@@ -273,51 +214,23 @@ implements
 
   #failAside (error: unknown, by: string): void {
     this.report(error, by)
-    this.#endWithError(error, closeCodes.internalError)
-  }
-
-  postAfter (info: unknown, ms: number): Timer {
-    return this.#openTimers().after(ms, () => this.offer(info))
-  }
-
-  postInterval (info: unknown, ms: number): Timer {
-    const tick: Tick = { type: 'tick', info, waiting: false }
-    return this.#openTimers().every(ms, () => {
-      if (!tick.waiting) tick.waiting = this.#offer(tick)
-    })
+    this.failed(error, closeCodes.internalError)
   }
 
   pause (): void { this.#transport.hold('handler', true) }
   resume (): void { this.#transport.hold('handler', false) }
 
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
-
-  createRef (): Ref { return new Ref(this.id, this.#route.topics) }
-  createLog (): FastifyBaseLogger {
-    return childOf<FastifyBaseLogger>(this.options.log, {
-      websocket: this.id,
-      route: this.#route.url
-    })
-  }
-
-  #openTimers (): Timers {
-    this.#timers ??= new Timers(this.sharing.loop.clock)
-    if (this.#ending.begun) this.#timers.endAll()
-    return this.#timers
-  }
+  get timers (): Timers { return (this.#timers ??= new Timers(this)) }
 
   // ── what the server does
-
-  /** Tells the developer of a mistake, once for each route. */
-  warn (mistake: Mistake): void { warnOnce(this.#route, () => this.#context.log, mistake) }
 
   ping (): void { this.#transport.queue.ping() }
 
   timeOut (kind: 'dead' | 'idle'): void {
-    this.#end(
-      { type: 'timeout' },
-      kind === 'dead' ? 'destroy' : { code: closeCodes.normal, reason: 'idle' }
-    )
+    this.traffic.timeouts[kind]++
+    const idle = { code: closeCodes.normal, reason: 'idle' }
+    this.#end({ type: 'timeout' }, kind === 'dead' ? 'destroy' : idle)
   }
 
   /** Ends because the server does. */
@@ -331,34 +244,45 @@ implements
 
   deliver (letter: ConnectionLetter): Promise<void> | void {
     if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
+    const callback = nextCallbackOf(letter)
+    const meter = this.traffic.callbacks[callback]
+    let startedAt = meter.started()
     try {
-      const result = callHandler(letter, this.#route, this.#state, this.#context)
-      if (isThenable(result)) return this.#awaitResult(letter, result)
+      const result = callbackChannel.hasSubscribers
+        ? this.#callTraced(callback, letter)
+        : callHandler(letter, this.group, this.#state, this.#context)
+      if (isThenable(result)) return this.#awaitResult(letter, result, meter, startedAt)
+      startedAt = meter.ended(startedAt)
       if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
         return this.deliver(letter)
       }
     } catch (error) {
+      meter.ended(startedAt)
       this.#fail(letter, error)
     }
     return this.#afterCallback()
   }
 
-  async #awaitResult (letter: ConnectionLetter, result: PromiseLike<unknown>): Promise<void> {
-    if (letter.type === 'init') this.#limitInit()
-    let passes = false
-    try {
-      passes = this.#apply(letter, await result) && passGuard(letter, this.#mailbox.dropped)
-    } catch (error) {
-      this.#fail(letter, error)
-    }
-    clearTimeout(this.#initTimer)
-    await (passes ? this.deliver(letter) : this.#afterCallback())
+  /** Apart from `deliver`, where a closure would cost memory in each call, made or not. */
+  #callTraced (callback: string, letter: ConnectionLetter): unknown {
+    return this.trace(callback, () => callHandler(letter, this.group, this.#state, this.#context))
   }
 
-  #limitInit (): void {
-    const { initTimeoutMs } = this.limits
-    const error = (): Error => new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
-    this.#initTimer = setTimeout(() => this.#failAside(error(), 'init'), initTimeoutMs)
+  async #awaitResult (
+    letter: ConnectionLetter, running: PromiseLike<unknown>, meter: CallbackMeter, startedAt: number
+  ): Promise<void> {
+    if (letter.type === 'init') this.#ending.awaitInit()
+    let passes = false
+    try {
+      const result = await running
+      startedAt = meter.ended(startedAt)
+      passes = this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)
+    } catch (error) {
+      meter.ended(startedAt)
+      this.#fail(letter, error)
+    }
+    if (letter.type === 'init') this.#ending.initSettled()
+    await (passes ? this.deliver(letter) : this.#afterCallback())
   }
 
   /**
@@ -373,7 +297,7 @@ implements
     const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
     const sends =
       queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.#route.encode) : undefined
+    const frames = sends ? encodeMessages(messages, this.group.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
@@ -383,7 +307,7 @@ implements
     const first = !this.#ending.begun
     this.#end(stopped.reason, stopped.frame)
     if (first && stopped.reason.type === 'error') {
-      writeStop(() => this.#context.log, stopped.reason.error, stopped.frame.code)
+      writeStop(this.logOf, stopped.reason.error, stopped.frame.code)
     }
     return false
   }
@@ -400,9 +324,8 @@ implements
 
   /** `terminate` may run when nothing else of this connection does. */
   #endWork (): void {
-    if (this.#ending.begun && this.#tasks?.running !== true && this.#mailbox.length === 0) {
-      this.#ending.workEnded()
-    }
+    const isDone = this.#tasks?.running !== true && this.#mailbox.length === 0
+    if (this.#ending.begun && isDone) this.#ending.workEnded()
   }
 
   async #waitForPeer (): Promise<void> {
@@ -412,21 +335,14 @@ implements
     await this.#afterCallback()
   }
 
-  report (error: unknown, callback: string): void {
-    writeFailure(() => this.#context.log, error, callback)
-  }
-
   // ── the end
 
   /** A callback runs, and not just the wait for the peer. */
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
 
   get running (): string | undefined {
-    return this.callbackRuns
-      ? 'the running callback'
-      : this.#tasks?.running === true
-        ? 'a task of ws.run'
-        : undefined
+    if (this.callbackRuns) return 'the running callback'
+    return this.#tasks?.running === true ? 'a task of ws.run' : undefined
   }
 
   dropLetters (): void { this.#mailbox.close() }
@@ -438,19 +354,22 @@ implements
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    return this.#route.handler.terminate?.(reason, this.#state, this.#context)
+    const { handler, telemetry } = this.group
+    const call = (): unknown => handler.terminate?.(reason, this.#state, this.#context)
+    if (handler.terminate === undefined) return
+    return telemetry.callbacks.terminate.measure(() => this.trace('terminate', call)) as Awaitable<void>
   }
 
-  ended (): void { this.#route.onGone(this) }
+  ended (): void {
+    this.traffic.connectionGone(this)
+    this.group.onGone(this.options)
+  }
 
-  #endWithError (error: unknown, code: number): void {
+  failed (error: unknown, code: number): void {
     this.#end({ type: 'error', error, code }, { code, reason: '' })
   }
 
-  /**
-   * The one way in which this side ends the connection. The first reason wins; letters that wait
-   * are dropped; the close frame goes out at once.
-   */
+  /** Ends the connection from this side. Drops waiting letters; the first reason counts. */
   #end (reason: TerminateReason, close: CloseFrame | 'destroy'): void {
     const first = !this.#ending.begun
     const { busy } = this
@@ -458,11 +377,12 @@ implements
     if (first) this.#release()
     if (close === 'destroy') this.#transport.destroy()
     else this.#transport.close(close.code, close.reason)
-    if (first) this.#begin(reason, busy)
+    if (first) this.#begin(reason, busy, close === 'destroy' ? NO_CLOSE_FRAME : close)
   }
 
   /** In the async context of the connection: listeners of the signal are called. */
-  #begin (reason: TerminateReason, busy: boolean): void {
+  #begin (reason: TerminateReason, busy: boolean, closeFrame: CloseFrame): void {
+    this.closeFrame = closeFrame
     this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
@@ -472,7 +392,7 @@ implements
     this.#limiter?.stop()
     this.#membership?.dropHeld()
     this.#tasks?.cancelAll()
-    this.#route.topics.unsubscribeAll(this)
+    this.group.topics.unsubscribeAll(this)
     this.#transport.release()
   }
 }

@@ -1,17 +1,34 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_NO_SUCH_METHOD } from '../errors.ts'
-import type { Connection } from './connection.ts'
-import type { Context } from './handler-context.ts'
+import { childOf } from '../log.ts'
+import type { AnyContext } from './handler-context.ts'
 import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop, type Result } from './result.ts'
-import type { Timer } from './timers.ts'
+import type { ConnectionOptions, Mistake, RouteContext } from './route-context.ts'
+import type { Timer, Timers } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
-type AnyContext = Context<unknown, unknown, unknown>
 type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter' | 'postInterval' |
   'subscribe' | 'unsubscribe' | 'subscriptionReady' | 'broadcast' | 'publish' |
   'track' | 'untrack' | 'pause' | 'resume'
+
+/** The connection, as its context uses it. */
+export interface ContextOwner extends Pick<AnyContext, 'id' | 'server' | 'signal' | 'subprotocol' |
+  'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
+  readonly options: Pick<ConnectionOptions, 'log'>
+  readonly group: Pick<RouteContext, 'url'>
+  readonly membership: Membership
+  readonly timers: Timers
+  /** A callback is running. */
+  readonly callbackRuns: boolean
+  createRef (): Ref
+  send (messages: unknown): boolean
+  drained (): Promise<boolean>
+  close (code: number, reason: string): void
+  offer (info: unknown): boolean
+  warn (mistake: Mistake): void
+}
 
 /** Made when they are asked for. */
 type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
@@ -25,20 +42,20 @@ type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
  * it.
  */
 export class ConnectionContext implements AnyContext {
-  readonly #connection: Connection
+  readonly #connection: ContextOwner
   #parts: Parts | undefined
   /** Apart: most callbacks ask for it. */
   #push: AnyContext['push'] | undefined
   /** Pushes and stops that the running callback has made. A number, as it has no write barrier. */
   #results = 0
 
-  constructor (connection: Connection) {
+  constructor (connection: ContextOwner) {
     this.#connection = connection
   }
 
   get id (): string { return this.#connection.id }
   get server (): FastifyInstance { return this.#connection.server }
-  get log (): FastifyBaseLogger { return (this.#made.log ??= this.#connection.createLog()) }
+  get log (): FastifyBaseLogger { return (this.#made.log ??= this.#createLog()) }
   get ref (): Ref { return (this.#made.ref ??= this.#connection.createRef()) }
   get signal (): AbortSignal { return this.#connection.signal }
   get subprotocol (): string | null { return this.#connection.subprotocol }
@@ -79,11 +96,12 @@ export class ConnectionContext implements AnyContext {
   }
 
   get postAfter (): (info: unknown, ms: number) => Timer {
-    return (this.#made.postAfter ??= (info, ms) => this.#connection.postAfter(info, ms))
+    return (this.#made.postAfter ??= (info, ms) => this.#connection.timers.postAfter(info, ms))
   }
 
   get postInterval (): (info: unknown, ms: number) => Timer {
-    return (this.#made.postInterval ??= (info, ms) => this.#connection.postInterval(info, ms))
+    return (this.#made.postInterval ??= (info, ms) =>
+      this.#connection.timers.postInterval(info, ms))
   }
 
   get subscribe (): (topic: string | Topic) => void {
@@ -137,6 +155,11 @@ export class ConnectionContext implements AnyContext {
     const isReturnable = this.#connection.callbackRuns
     if (!isReturnable || this.#results > 0) this.#connection.warn('result')
     if (isReturnable) this.#results++
+  }
+
+  #createLog (): FastifyBaseLogger {
+    const { id, options, group } = this.#connection
+    return childOf<FastifyBaseLogger>(options.log, { websocket: id, route: group.url })
   }
 
   get #topics (): Membership { return this.#connection.membership }

@@ -1,31 +1,38 @@
 import { setMaxListeners } from 'node:events'
 import { FST_WEBSOCK_CALLBACK_TIMEOUT } from '../errors.ts'
+import { closeCodes } from '../wire/close-codes.ts'
 import type { Awaitable, TerminateReason } from './result.ts'
 
 export interface EndingOwner {
   readonly limits: {
+    /** For an async `init`, in ms. */
+    readonly initTimeoutMs: number
     /**
-     * How long the running callback, and then `terminate`, may take before nobody waits for them
-     * any more, in ms.
+     * How long the connection waits for the running callback, and then for `terminate`, in ms.
      */
     readonly terminateTimeoutMs: number
   }
   /** The callback or task that is running: what a log line calls it. */
   readonly running: string | undefined
-  /** Letters that wait are not to be handled any more. */
+  /** Drops the letters that wait. */
   dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
+  /** Ends the connection with an error. */
+  failed (error: unknown, code: number): void
+  /** `init` has returned, and the connection does not end. */
+  opened (): void
+  /** The connection begins to end. Called once. */
+  ends (): void
   /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
   ended (): void
 }
 
 /**
- * How one connection ends: the signal, the wait for the running callback and tasks, `terminate`
- * exactly once, and gone.
+ * The end of one connection: aborts the signal, waits for the running callback and tasks, calls
+ * `terminate` exactly once, and reports that the connection has ended.
  *
- * `terminate` needs a state, so it never runs before `init` returned, and never at all when `init`
- * failed.
+ * `terminate` needs a state, so it is called only after `init` has returned.
  */
 export class Ending {
   readonly #owner: EndingOwner
@@ -37,6 +44,7 @@ export class Ending {
   #socketClosed = false
   #ended = false
   #timer: NodeJS.Timeout | undefined
+  #initTimer: NodeJS.Timeout | undefined
 
   constructor (owner: EndingOwner) {
     this.#owner = owner
@@ -50,24 +58,43 @@ export class Ending {
     return this.#reason
   }
 
+  /** `init` has returned. */
+  get hasState (): boolean {
+    return this.#initReturned
+  }
+
   get signal (): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
-      // One for each wait of a handler: many are no leak.
+      // A handler may add a listener for each wait, so many listeners are not a leak.
       setMaxListeners(0, this.#abort.signal)
       if (this.begun) this.#abort.abort()
     }
     return this.#abort.signal
   }
 
-  /** There is a state from now on. */
+  /** `init` gave a promise: it has `initTimeoutMs` to settle. */
+  awaitInit (): void {
+    const { initTimeoutMs } = this.#owner.limits
+    this.#initTimer = setTimeout(() => {
+      const error = new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
+      this.#owner.report(error, 'init')
+      this.#owner.failed(error, closeCodes.internalError)
+    }, initTimeoutMs)
+  }
+
+  initSettled (): void { clearTimeout(this.#initTimer) }
+
+  /** `init` has returned: there is a state. */
   initReturned (): void {
     this.#initReturned = true
+    if (!this.begun) this.#owner.opened()
   }
 
   /** `busy`: `terminate` waits for `workEnded`, for as long as it may. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
+    this.#owner.ends()
     this.#abort?.abort()
     if (!busy) return this.#terminate()
     this.#timer = setTimeout(() => {
@@ -79,7 +106,7 @@ export class Ending {
           running
         )
       }
-      // No state yet: `terminate` runs if `init` returns after all, but nobody waits for it.
+      // Without a state `terminate` cannot run. It runs when `init` returns, but is not awaited.
       if (this.#initReturned) this.#terminate()
       else this.#settle()
     }, this.#owner.limits.terminateTimeoutMs)

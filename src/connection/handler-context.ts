@@ -110,24 +110,25 @@ interface BaseContext<in Send, in Info> {
    */
   readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
   /**
-   * `app.websock.broadcast` to everybody else on that topic: a message straight to their clients.
+   * As `app.websock.broadcast`, to all other subscribers: a message straight to their clients.
    */
   readonly broadcast: <Message>(topic: string | Topic<Message>, message: NoInfer<Message>) => void
-  /** `app.websock.publish` to everybody else on that topic: an info for their `handleInfo`. */
+  /** As `app.websock.publish`, to all other subscribers: an info for their `handleInfo`. */
   readonly publish: <Published>(
     topic: string | Topic<unknown, Published>,
     info: NoInfer<Published>
   ) => void
   /**
    * Makes this connection present on that topic under a key of 1 to 1 024 characters, until it
-   * ends; again is another meta (JSON of up to 8 KiB and 64 levels). Subscribers of the topic are
-   * told, on all nodes. Throws FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
+   * ends. `meta` is JSON of up to 8 KiB and 64 levels; tracking a key again replaces it.
+   * Subscribers of the topic on all nodes are notified. Throws FST_WEBSOCK_UNTRACKABLE,
+   * FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
   readonly untrack: (topic: string | Topic, key: string) => void
   /**
-   * Stops reading the socket (Cowboy's `{active, false}`): what was read already is still
-   * delivered, nothing more, also no close.
+   * Stops reading the socket, as Cowboy's `{active, false}` does. Messages that were read before
+   * are still delivered; nothing else is, not even the peer's close.
    */
   readonly pause: () => void
   readonly resume: () => void
@@ -165,3 +166,6 @@ export interface Context<in Send, in Info, in out State> extends BaseContext<Sen
     state?: State
   ) => Stop<State>
 }
+
+/** The context of a callback once its types have done their work. */
+export type AnyContext = Context<unknown, unknown, unknown>

@@ -150,14 +150,13 @@ interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   readonly handleControl?: Callback<ControlFrame, Send, Info, State>
   /** One info from a timer, a ref or a topic. */
   readonly handleInfo?: Callback<Info, Send, Info, State>
-  /** The server will end the connection soon: last words, or a `stop` of its own. */
+  /** The server will end the connection soon. The handler may send a message, or stop. */
   readonly handleDrain?: Callback<DrainInfo, Send, Info, State>
   /**
-   * Other nodes' publications were lost for a while, and arrive again: what depends on them is to
-   * be read anew.
+   * Publications of other nodes were lost and arrive again. Reload what depends on them.
    */
   readonly handleGap?: Callback<GapInfo, Send, Info, State>
-  /** Who came to and left a topic that this connection is subscribed to, on any node. */
+  /** Presence has changed on a topic that this connection is subscribed to, on any node. */
   readonly handlePresence?: Callback<PresenceDiff, Send, Info, State>
   /** Exactly once for each connection whose `init` returned. Has `terminateTimeoutMs` to settle. */
   readonly terminate?: (

@@ -13,27 +13,27 @@ export interface Monitored {
   readonly options: { readonly socket: CountingSocket }
   /** Whole data messages so far. */
   readonly messagesRead: number
-  /** We have stopped reading ourselves: silence says nothing about the peer. */
+  /** This side has stopped reading, so silence says nothing about the peer. */
   readonly readingHeld: boolean
   /** A callback is running. */
   readonly busy: boolean
-  /** It has its own time limits then. */
+  /** The connection has begun to end. It has other time limits then. */
   readonly ending: boolean
   ping (): void
   timeOut (kind: 'dead' | 'idle'): void
 }
 
-/** A socket that tells how many bytes it has read and written. Without that nothing is judged. */
+/** A socket that counts its bytes. A stream without these counts is not checked. */
 interface CountingSocket {
   readonly bytesRead?: number | undefined
   readonly bytesWritten?: number | undefined
   readonly writableLength: number
 }
 
-/** What was last heard of one peer, and asked. */
+/** When a peer was last heard, and when it was last pinged. Times in ms. */
 export class Liveness {
   bytes = -1
-  /** Bytes that the peer has taken off us, while others wait for it. -1: none wait. */
+  /** Bytes that the peer has read, while more wait to be sent. -1: none wait. */
   taken = -1
   messages = -1
   heardAt = 0
@@ -43,11 +43,11 @@ export class Liveness {
 }
 
 /**
- * Watches all connections with one timer; returns the way to stop.
+ * Checks all connections with one timer. Returns a function that stops it.
  *
- * It looks when the event loop has read what there is, not when the timer fires: after a stall,
- * however long, the bytes that came meanwhile are read first, and no peer is judged by a silence
- * that was ours, nor by one that nobody has looked at.
+ * The check runs after the event loop has read from its sockets, not when the timer fires. So after
+ * a stall of the event loop the bytes that arrived meanwhile are read first, and no peer is closed
+ * because this process was busy.
  */
 export function startHeartbeat (
   periodMs: number,
@@ -67,8 +67,8 @@ export function startHeartbeat (
 }
 
 /**
- * How often to look, so that a limit is overstepped by a tenth of itself at most: 5 ms to 1 s.
- * Infinity: never.
+ * The period of the checks: a tenth of the shortest limit, from 5 ms to 1 s. Infinity: no limit is
+ * set.
  */
 export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
   const shortest = Math.min(
@@ -80,12 +80,16 @@ export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
 }
 
 /**
- * Looks at each connection once: pings the silent, ends the dead and the idle.
+ * Checks each connection once: pings those that are silent, ends those that are dead or idle.
  *
- * `readAt`: what had come by then is read, so a silence is known to have lasted until then only;
- * `now` may be later, if somebody kept the event loop meanwhile. Both in ms, of a monotonic clock.
+ * `readAt`: all bytes that had arrived by then have been read. `now` may be later, when the event
+ * loop was blocked in between. Both in ms, of a monotonic clock.
  */
-export function checkConnections (readAt: number, now: number, connections: Iterable<Monitored>): void {
+export function checkConnections (
+  readAt: number,
+  now: number,
+  connections: Iterable<Monitored>
+): void {
   for (const connection of connections) {
     if (connection.ending) continue
     if (!isIdle(connection, readAt, now)) checkLiveness(connection, readAt, now)
@@ -117,8 +121,8 @@ function checkLiveness (connection: Monitored, readAt: number, now: number): voi
       connection.ping()
     }
   } else if (readingHeld && liveness.taken === -1) {
-    // It cannot be heard, but TCP says when nobody is there to write to. Ask again, and judge by
-    // what comes when we listen.
+    // We do not read, so the pong cannot arrive. TCP reports a peer that is gone. Ping again later,
+    // and judge the peer when reading goes on.
     liveness.heardAt = now
     liveness.pingedAt = -1
   } else if (
@@ -129,7 +133,7 @@ function checkLiveness (connection: Monitored, readAt: number, now: number): voi
   }
 }
 
-/** The peer has sent something, or has taken something off us while it was behind. */
+/** True when the peer has sent bytes, or has read some of those that wait to be sent. */
 function showsLife (
   { bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket,
   liveness: Liveness

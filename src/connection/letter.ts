@@ -1,33 +1,11 @@
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
-import type { ConnectionContext } from './context.ts'
-import type { RouteContext } from './route-context.ts'
+import type { GuardedMessage, RouteContext } from './route-context.ts'
 import { warnOnce } from './log.ts'
 import type { InitArgs } from './handler.ts'
-import type { InitContext } from './handler-context.ts'
+import type { AnyContext, InitContext } from './handler-context.ts'
 import type { Letter } from './mailbox.ts'
 import type { SystemLetter } from './system-message.ts'
-
-/**
- * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
- */
-export interface Tick extends Letter {
-  readonly type: 'tick'
-  readonly info: unknown
-  waiting: boolean
-}
-
-/**
- * A data message on a route with a `guard`. One letter for the guard and the callback of the
- * message, so that nothing runs between them: it is delivered again when the guard lets it pass.
- */
-export interface GuardedMessage extends Letter {
-  readonly type: 'guarded'
-  readonly data: string | Buffer
-  /** `read`: to be decoded; `guard`: its guard runs; `callback`: it has passed. */
-  step: 'read' | 'guard' | 'callback'
-  /** Decoded and validated. */
-  message: unknown
-}
+import type { Tick } from './timers.ts'
 
 /** What a connection's mailbox holds: a frame that has come, or something from inside. */
 export type ConnectionLetter = Letter & (
@@ -61,6 +39,15 @@ export function createMessage (
     : { type: 'guarded', bytes, data, step: 'read', message: undefined }
 }
 
+/** The callback that is called next for it. */
+export function nextCallbackOf (
+  letter: ConnectionLetter
+): (typeof CALLBACK_NAMES)[ConnectionLetter['type']] | 'guard' {
+  return letter.type === 'guarded' && letter.step !== 'callback'
+    ? 'guard'
+    : CALLBACK_NAMES[letter.type]
+}
+
 /** The callback that runs, for the log. */
 export function callbackOf (letter: ConnectionLetter): string {
   return letter.type === 'guarded' && letter.step === 'guard'
@@ -87,7 +74,7 @@ export function isFromPeer ({ type }: ConnectionLetter): boolean {
 
 /** Calls it, and gives what it returns. */
 export function callHandler (
-  letter: ConnectionLetter, route: RouteContext, state: unknown, context: ConnectionContext
+  letter: ConnectionLetter, route: RouteContext, state: unknown, context: AnyContext
 ): unknown {
   const { handler, receive, receiveGuarded } = route
   switch (letter.type) {
@@ -115,7 +102,7 @@ function callHandleInfo (
   info: unknown,
   route: RouteContext,
   state: unknown,
-  context: ConnectionContext
+  context: AnyContext
 ): unknown {
   const { handler } = route
   if (handler.handleInfo !== undefined) return handler.handleInfo(info, state, context)

@@ -27,7 +27,11 @@ const MISTAKES: Readonly<Record<Mistake, string>> = {
 }
 
 /** Warns of a mistake once for each route. */
-export function warnOnce ({ warned }: Pick<RouteContext, 'warned'>, log: Log, mistake: Mistake): void {
+export function warnOnce (
+  { warned }: Pick<RouteContext, 'warned'>,
+  log: Log,
+  mistake: Mistake
+): void {
   if (warned.has(mistake)) return
   warned.add(mistake)
   writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (told once for each route)`)

@@ -29,7 +29,12 @@ export interface MailboxOwner<L extends Letter> {
   deliver (letter: L): Promise<void> | void
   /** True: a mark is reached, stop reading. False: read on. */
   holdReading (full: boolean): void
+  /** True: `LONG_MAILBOX` letters wait. False: later none do. */
+  mailboxIsLong (isLong: boolean): void
 }
+
+/** Letters that wait in a mailbox that is worth a look. */
+export const LONG_MAILBOX = 16
 
 /**
  * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once,
@@ -54,6 +59,8 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #staged: L[] | undefined
   #busy = false
   #full = false
+  /** The owner has been told that it is long. */
+  #long = false
   /** The context has been entered for a read. */
   #inRead = false
   #closed: false | 'retained' | 'dropped' = false
@@ -128,6 +135,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (this.#letters === undefined) this.#letters = staged
     else for (const letter of staged) this.#letters.push(letter)
     if (!this.#busy) this.#runNext()
+    this.#watch()
   }
 
   /** Drops the letters that wait and takes no more. The running callback goes on. */
@@ -144,6 +152,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#letters = undefined
     this.#head = this.#frames = this.#bytes = this.#infos = 0
     for (const letter of letters ?? []) if (isKept(letter)) this.#add(letter)
+    this.#watch()
   }
 
   #enqueue (letter: L): void {
@@ -152,6 +161,19 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (!this.#full && (this.#frames >= maxMailboxLength || this.#bytes >= maxMailboxBytes)) {
       this.#full = true
       this.#owner.holdReading(true)
+    }
+    this.#watch()
+  }
+
+  /** Tells the owner when many letters wait, and when none do any more. */
+  #watch (): void {
+    if (this.#letters === undefined) {
+      if (!this.#long) return
+      this.#long = false
+      this.#owner.mailboxIsLong(false)
+    } else if (!this.#long && this.#letters.length - this.#head >= LONG_MAILBOX) {
+      this.#long = true
+      this.#owner.mailboxIsLong(true)
     }
   }
 
@@ -196,6 +218,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (this.#head === letters.length) {
       this.#letters = undefined
       this.#head = 0
+      this.#watch()
     } else if (this.#head >= 1024 && this.#head * 2 >= letters.length) {
       this.#letters = letters.slice(this.#head)
       this.#head = 0

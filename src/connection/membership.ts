@@ -1,6 +1,15 @@
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { SendQueue } from '../transport/send-queue.ts'
-import type { Connection } from './connection.ts'
+import type { ConnectionLimits, TopicMember } from './route-context.ts'
+
+export interface MembershipOwner extends TopicMember {
+  readonly limits: ConnectionLimits
+  /** A callback is running. */
+  readonly callbackRuns: boolean
+  /** The connection has begun to end. */
+  readonly ending: boolean
+  slowPeer (bufferedBytes: number): void
+}
 
 /** Broadcasts that wait for the result of the running callback. */
 interface Held {
@@ -12,16 +21,16 @@ interface Held {
 }
 
 /**
- * What one connection has to do with topics. Made for those that have.
+ * The use of topics by one connection. Created at its first use of a topic.
  *
  * Broadcasts on a topic that the running callback has subscribed to are held until the messages of
  * its result have been sent, so that a snapshot in the result comes first.
  */
 export class Membership {
-  readonly #connection: Connection
+  readonly #connection: MembershipOwner
   #held: Held | undefined
 
-  constructor (connection: Connection) {
+  constructor (connection: MembershipOwner) {
     this.#connection = connection
   }
 
@@ -44,12 +53,12 @@ export class Membership {
     return this.#connection.group.topics.subscriptionReady(topic, this.#connection)
   }
 
-  /** To everybody else on the topic. */
+  /** To all other subscribers of the topic. */
   publish (topic: string, info: unknown): void {
     this.#connection.group.topics.publish(topic, info, { except: this.#connection.id })
   }
 
-  /** To everybody else on the topic. */
+  /** To the clients of all other subscribers of the topic. */
   broadcast (topic: string, message: unknown): void {
     this.#connection.group.topics.broadcast(topic, message, { except: this.#connection.id })
   }
@@ -63,7 +72,7 @@ export class Membership {
     this.#connection.group.topics.untrack(topic, key, this.#connection.id)
   }
 
-  /** True when this broadcast has to wait. */
+  /** Keeps the broadcast until the running callback has returned. False when it need not wait. */
   hold (message: PreparedMessage, topic: string): boolean {
     const held = this.#held
     if (held?.topics.has(topic) !== true) return false
@@ -82,7 +91,7 @@ export class Membership {
     this.#held = undefined
     for (const message of held.messages) queue.broadcast(message)
     if (held.refused === 0) return
-    if (this.#connection.limits.slowPeer === 'drop') queue.droppedMessages += held.refused
+    if (this.#connection.limits.slowPeer === 'drop') queue.drop(held.refused)
     else this.#connection.slowPeer(held.bytes)
   }
 

@@ -7,6 +7,7 @@ export interface OverflowOwner {
   readonly limits: { readonly infoOverflow: 'close' | 'drop', readonly maxMailboxInfos: number }
   readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTick'> }
   readonly logOf: Log
+  readonly traffic: { infosDropped: number, messagesDropped: number }
   /** It ends already. */
   readonly ending: boolean
   /** `infoOverflow: 'close'`: to be ended with that close code. */
@@ -38,6 +39,7 @@ export class Overflow implements TickTask {
    */
   refuse (what: Refused): void {
     if (this.#owner.limits.infoOverflow === 'drop') {
+      this.#owner.traffic[what === 'infos' ? 'infosDropped' : 'messagesDropped']++
       if (++this.dropped === 1) this.#warn(what, 'infos are dropped')
     } else if (this.#refused === undefined) {
       this.#refused = what

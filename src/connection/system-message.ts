@@ -3,7 +3,7 @@ import type { Letter } from './mailbox.ts'
 /** What `handleDrain` is given. */
 export interface DrainInfo {
   /**
-   * Milliseconds until connections that are left will be cut. This one may be closed at any time
+   * Milliseconds until connections that are left are destroyed. This one may be closed at any time
    * before.
    */
   readonly timeoutMs: number
@@ -18,13 +18,13 @@ export interface GapInfo {
   readonly ms: number
 }
 
-/** Somebody who is tracked. */
+/** An entry of presence. */
 export interface PresenceEntry {
-  /** As whom: several connections may have one key. */
+  /** Several connections may have the same key. */
   readonly key: string
   /** What `track` was given, as JSON has it. */
   readonly meta: unknown
-  /** Of its connection, for `app.websock.ref`. */
+  /** The address of its connection, for `app.websock.ref`. */
   readonly address: string
 }
 
@@ -39,8 +39,8 @@ export interface PresenceDiff {
 }
 
 /**
- * What the library has to tell: each kind has a callback of its own, so that the route's infos have
- * the types that it gave them.
+ * A message of the library to a handler. Each kind has a callback of its own, so that infos have
+ * only the types that the route declares.
  */
 export type SystemMessage =
   | { readonly type: 'drain', readonly info: DrainInfo }
@@ -62,8 +62,6 @@ export interface SystemLetter extends Letter {
 export class WaitingSystemMessages {
   readonly #letters = new Map<string, SystemLetter>()
 
-  get isEmpty (): boolean { return this.#letters.size === 0 }
-
   /**
    * Merges a message into the letter of its kind that waits. Returns a new letter, to be put into
    * the mailbox, when none waits.
@@ -80,9 +78,10 @@ export class WaitingSystemMessages {
     return letter
   }
 
-  /** A letter is about to be handled: nothing is merged into it any more. */
-  delete (letter: SystemLetter): void {
+  /** A letter is about to be handled: nothing is merged into it any more. True: none is left. */
+  delete (letter: SystemLetter): boolean {
     this.#letters.delete(keyOf(letter as SystemMessage))
+    return this.#letters.size === 0
   }
 }
 

@@ -1,5 +1,6 @@
 import { FST_WEBSOCK_INVALID_DELAY } from '../errors.ts'
 import type { Alarm, Clock } from '../event-loop.ts'
+import type { Letter } from './mailbox.ts'
 
 export interface Timer {
   /** Nothing happens when it is over already. An info that waits in the mailbox still arrives. */
@@ -9,35 +10,57 @@ export interface Timer {
 // Node fires a longer one after 1 ms, with a warning.
 const MAX_DELAY_MS = 2_147_483_647
 
-/** Every timer of a connection, ended together. None keeps the process alive. */
+/**
+ * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
+ */
+export interface Tick extends Letter {
+  readonly type: 'tick'
+  readonly info: unknown
+  waiting: boolean
+}
+
+export interface TimersOwner {
+  readonly sharing: { readonly loop: { readonly clock: Clock } }
+  /** True once the connection has begun to end: no timer starts any more. */
+  readonly ending: boolean
+  offer (info: unknown): boolean
+  offerLetter (tick: Tick): boolean
+}
+
+/** The timers of a connection, whose infos go into its mailbox. None keeps the process alive. */
 export class Timers {
+  readonly #owner: TimersOwner
   readonly #clock: Clock
   readonly #running = new Set<Alarm>()
   #ended = false
 
-  constructor (clock: Clock) {
-    this.#clock = clock
+  constructor (owner: TimersOwner) {
+    this.#owner = owner
+    this.#clock = owner.sharing.loop.clock
   }
 
-  /**
-   * Runs `task` once, after `ms` (0 to 2 147 483 647). Throws FST_WEBSOCK_INVALID_DELAY; does
-   * nothing once ended.
-   */
-  after (ms: number, task: () => void): Timer {
+  /** Posts `info` once, after `ms` (0 to 2 147 483 647). Throws FST_WEBSOCK_INVALID_DELAY. */
+  postAfter (info: unknown, ms: number): Timer {
     checkDelay(ms, 0)
     return this.#start(() => {
       const timeout = this.#clock.setTimeout(() => {
         this.#running.delete(timeout)
-        task()
+        this.#owner.offer(info)
       }, ms)
       return timeout
     })
   }
 
-  /** Runs `task` each `ms` (1 to 2 147 483 647). */
-  every (ms: number, task: () => void): Timer {
+  /**
+   * Posts `info` each `ms` (1 to 2 147 483 647), unless the last one still waits in the mailbox.
+   * Throws FST_WEBSOCK_INVALID_DELAY.
+   */
+  postInterval (info: unknown, ms: number): Timer {
     checkDelay(ms, 1)
-    return this.#start(() => this.#clock.setInterval(task, ms))
+    const tick: Tick = { type: 'tick', info, waiting: false }
+    return this.#start(() => this.#clock.setInterval(() => {
+      if (!tick.waiting) tick.waiting = this.#owner.offerLetter(tick)
+    }, ms))
   }
 
   endAll (): void {
@@ -47,7 +70,7 @@ export class Timers {
   }
 
   #start (open: () => Alarm): Timer {
-    if (this.#ended) return { cancel () {} }
+    if (this.#ended || this.#owner.ending) return { cancel () {} }
     const timeout = open()
     timeout.unref()
     this.#running.add(timeout)

@@ -42,9 +42,7 @@ export function topic<T extends TopicTypes = {}> (
   return new Topic(name)
 }
 
-/**
- * The name behind whatever is taken as a topic. What is none goes through, to be refused by name.
- */
+/** The name of a topic, which may be given by its name. Other values are returned unchanged. */
 export function nameOfTopic (topic: string | Topic): string {
   const isTopic = typeof topic === 'object' && topic !== null && kTopic in topic
   return isTopic ? topic.name : topic as string

@@ -34,7 +34,7 @@ export class MemoryNetwork {
     })
   }
 
-  /** Ends the connections of all, or of one alone, as when a cable is cut. Again is as once. */
+  /** Ends the connections of all engines, or of one, as a broken cable does. Idempotent. */
   goDown (engine?: Engine, reason: unknown = new Error('The memory network was taken down')): void {
     if (engine === undefined) {
       this.#isUp = false
@@ -45,7 +45,7 @@ export class MemoryNetwork {
     }
   }
 
-  /** Again is as once. */
+  /** Idempotent. */
   goUp (engine?: Engine): void {
     if (engine === undefined) this.#isUp = true
     if (!this.#isUp) return

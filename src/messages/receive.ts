@@ -1,5 +1,5 @@
 import type { AnyHandler, InvalidMessage } from '../connection/handler.ts'
-import type { GuardedMessage } from '../connection/letter.ts'
+import type { GuardedMessage } from '../connection/route-context.ts'
 import { stop } from '../connection/result.ts'
 import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { closeCodes } from '../wire/close-codes.ts'
@@ -23,19 +23,22 @@ export interface ReceiveOptions {
    * dropped.
    */
   readonly unhandled: (ws: AnyContext) => void
+  /** Told of a message that cannot be taken. */
+  readonly refused: (kind: InvalidMessage['kind'], ws: AnyContext) => void
 }
 
 /**
  * Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws
  * what it throws.
  */
-export function buildReceive ({ handler, codec, check, unhandled }: ReceiveOptions): Receive {
+export function buildReceive (options: ReceiveOptions): Receive {
+  const { handler, codec, check, unhandled } = options
   const dispatch = buildDispatch(handler, unhandled)
   if (check === undefined) return (data, state, ws) => dispatch(toRawMessage(data), state, ws)
   return (data, state, ws) => {
     const message = read(data, codec, check)
     return message instanceof Invalid
-      ? refuse(message, handler, state, ws)
+      ? refuse(message, options, state, ws)
       : dispatch(message, state, ws)
   }
 }
@@ -44,19 +47,15 @@ export function buildReceive ({ handler, codec, check, unhandled }: ReceiveOptio
  * Builds the same for a route with a `guard`; undefined for one without. Called twice for a
  * message: for its guard, and for its callback when the guard let it pass.
  */
-export function buildReceiveGuarded ({
-  handler,
-  codec,
-  check,
-  unhandled
-}: ReceiveOptions): ReceiveGuarded | undefined {
+export function buildReceiveGuarded (options: ReceiveOptions): ReceiveGuarded | undefined {
+  const { handler, codec, check, unhandled } = options
   if (handler.guard === undefined) return undefined
   const dispatch = buildDispatch(handler, unhandled)
   return (letter, state, ws) => {
     if (letter.step === 'callback') return dispatch(letter.message, state, ws)
     const message =
       check === undefined ? toRawMessage(letter.data) : read(letter.data, codec, check)
-    if (message instanceof Invalid) return refuse(message, handler, state, ws)
+    if (message instanceof Invalid) return refuse(message, options, state, ws)
     letter.message = message
     letter.step = 'guard'
     return handler.guard?.(message as never, state, ws)
@@ -125,7 +124,13 @@ function read (data: string | Buffer, codec: Codec, check: Check): unknown {
     : message
 }
 
-function refuse (problem: Invalid, handler: AnyHandler, state: unknown, ws: AnyContext): unknown {
+function refuse (
+  problem: Invalid,
+  { handler, refused }: ReceiveOptions,
+  state: unknown,
+  ws: AnyContext
+): unknown {
+  refused(problem.kind, ws)
   if (handler.handleInvalid !== undefined) return handler.handleInvalid(problem, state, ws)
   return stop(problem.error, [
     problem.code,

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Connection } from '../connection/connection.ts'
+import type { ConnectionOptions } from '../connection/route-context.ts'
 import {
   FST_WEBSOCK_DRAINING,
   FST_WEBSOCK_INVALID_KEY,
@@ -8,7 +9,7 @@ import {
 } from '../errors.ts'
 import { RETRY_AFTER_SECONDS } from '../upgrade/upgrade.ts'
 
-/** How connections are counted together. */
+/** Counts connections with the same key together. */
 export interface ConnectionKey {
   readonly max: number
   readonly key: (request: FastifyRequest) => string
@@ -44,7 +45,7 @@ export class ConnectionRegistry {
     return this.#connections.values()
   }
 
-  /** Why this request may not come in now, or undefined. */
+  /** The error for a request that is to be refused now, or undefined. */
   refusal (request: FastifyRequest): FastifyError | undefined {
     const { maxConnections, maxConnectionsPerKey } = this.#options
     if (this.#draining) return retryLater(new FST_WEBSOCK_DRAINING())
@@ -60,8 +61,8 @@ export class ConnectionRegistry {
   }
 
   /**
-   * What it is counted by, if by anything. Throws FST_WEBSOCK_INVALID_KEY, and what the option's
-   * function throws: to be asked for before the 101.
+   * The key that a connection of this request is counted under, where the option is set. Throws
+   * FST_WEBSOCK_INVALID_KEY, and what the option's function throws: to be asked for before the 101.
    */
   keyOf (request: FastifyRequest): string | undefined {
     const { maxConnectionsPerKey } = this.#options
@@ -82,24 +83,24 @@ export class ConnectionRegistry {
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
 
-  /** Its place is free for another one. To be called once for each. */
-  socketClosed ({ options: { key } }: Connection): void {
+  /** The connection does not count towards the limits any more. To be called once for each. */
+  socketClosed ({ key }: ConnectionOptions): void {
     this.#open--
     if (key !== undefined) this.#countOut(key)
   }
 
   /** To be called once for each. */
-  delete (connection: Connection): void {
-    this.#connections.delete(connection.id)
+  delete ({ id }: ConnectionOptions): void {
+    this.#connections.delete(id)
     if (this.#connections.size === 0) this.#emptied?.()
   }
 
-  /** Lets nobody in any more. */
+  /** From now on `refusal` refuses all requests. */
   startDraining (): void {
     this.#draining = true
   }
 
-  /** Resolves when nobody is left; after `startDraining`. */
+  /** Resolves when there are no connections. To be called after `startDraining`. */
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
     this.#empty ??= new Promise<void>((resolve) => { this.#emptied = resolve })

@@ -3,12 +3,11 @@ import type { DrainOptions } from './options.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
 
 /**
- * Lets nobody in any more, tells every handler, then asks connections to close, batch by batch, and
- * cuts those that are left when the time is up. Model: Phoenix's socket drainer.
+ * Refuses new connections, calls `handleDrain`, closes the connections in batches, and destroys
+ * those that are left after `timeoutMs`. Model: Phoenix's socket drainer.
  *
- * Resolves when everybody is gone, with the number that had to be cut: 0 is a clean drain. Never
- * rejects; takes `timeoutMs` and, after that, as long as `terminate` may (`terminateTimeoutMs`,
- * twice).
+ * Resolves when all have ended, with the number that had to be destroyed: 0 is a clean drain. Never
+ * rejects. Takes at most `timeoutMs` and twice `terminateTimeoutMs`.
  */
 export async function drain (
   registry: ConnectionRegistry,
@@ -23,7 +22,7 @@ export async function drain (
   const told = connections.filter((connection) =>
     connection.notify({ type: 'drain', info: { timeoutMs } })
   )
-  // It is handled at the end of this turn: what `handleDrain` says is said before the close frame.
+  // The callbacks run at the end of this turn: their messages leave before the close frame.
   if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {
     if (from > 0) await waitUnless(over.signal, batchIntervalMs)

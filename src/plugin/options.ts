@@ -2,10 +2,17 @@ import { inspect } from 'node:util'
 import type { Engine } from '../pubsub/engine.ts'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 import type { RateLimit } from '../connection/rate-limit.ts'
-import type { SlowPeerPolicy } from '../transport/send-queue.ts'
+import type { SlowPeerPolicy } from '../transport/send-queue-owner.ts'
 import type { BinaryCodec, TextCodec } from '../wire/codec.ts'
-import { isOriginEntry, type CheckOrigin } from '../upgrade/origin.ts'
+import {
+  CONNECTION_LOG_FIELDS, CONNECTION_LOG_LEVELS, type ConnectionLogField
+} from '../telemetry/connection-log-options.ts'
+import type { CheckOrigin } from '../upgrade/origin.ts'
 import type { ConnectionKey } from './connection-registry.ts'
+import {
+  BOOLEAN, MIN_PAYLOAD_BYTES, eachFits, integer, isCheckOrigin, isCodec, isEngine,
+  isListOf, isPerKey, isRecord, isShutdownCode, isToken, oneOf, type Rule
+} from './option-rules.ts'
 
 /** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
 export interface WebsocketOptions {
@@ -90,6 +97,13 @@ export interface WebsocketOptions {
    * Default 5 000.
    */
   readonly terminateTimeoutMs?: number
+  /**
+   * The level of the log line at the end of a connection: `silent` for none, also at its beginning.
+   * Default `info`.
+   */
+  readonly connectionLogLevel?: (typeof CONNECTION_LOG_LEVELS)[number]
+  /** What that line has: see docs/observing.md. Default all. */
+  readonly connectionLogFields?: readonly ConnectionLogField[]
 }
 
 /** The options of `app.register(websock, options)`. */
@@ -117,7 +131,7 @@ export interface DrainOptions {
   readonly batchSize?: number
   /** Between two batches, in ms: 0 to 1 hour. Default 2 000. */
   readonly batchIntervalMs?: number
-  /** After it, those that are left are cut, in ms: 1 to 1 day. Default 30 000. */
+  /** After it, those that are left are destroyed, in ms: 1 to 1 day. Default 30 000. */
   readonly timeoutMs?: number
 }
 
@@ -133,9 +147,6 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const MIB = 1024 * 1024
-
-/** What news of presence may need. */
-const MIN_PAYLOAD_BYTES = 256 * 1024
 
 const DEFAULTS = {
   checkOrigin: true,
@@ -157,6 +168,7 @@ const DEFAULTS = {
   initTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   terminateTimeoutMs: 5_000,
+  connectionLogLevel: 'info',
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
@@ -167,17 +179,11 @@ const DRAIN_DEFAULTS: Required<DrainOptions> = {
   timeoutMs: 30_000
 }
 
-interface Rule {
-  /** Completes "must be …". */
-  readonly words: string
-  readonly fits: (value: unknown) => boolean
-}
-
 const RATE_LIMIT_RULES: { readonly [K in keyof Required<RateLimit>]: Rule } = {
   messages: integer(1, 16_777_216),
   bytes: integer(1, 4096 * MIB),
   intervalMs: integer(1, HOUR),
-  over: { words: '"close" or "wait"', fits: (value) => value === 'close' || value === 'wait' }
+  over: oneOf('close', 'wait')
 }
 
 const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
@@ -192,31 +198,28 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
       'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"',
     fits: isCheckOrigin
   },
-  subprotocols: { words: 'a list of tokens (RFC 9110 §5.6.2)', fits: isTokenList },
-  requireSubprotocol: { words: 'a boolean', fits: isBoolean },
+  subprotocols: {
+    words: 'a list of tokens (RFC 9110 §5.6.2)',
+    fits: (value) => isListOf(value, isToken)
+  },
+  requireSubprotocol: BOOLEAN,
   codec: {
     words:
       'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType',
     fits: isCodec
   },
   maxMessageBytes: integer(1, 1024 * MIB),
-  compress: { words: 'a boolean', fits: isBoolean },
+  compress: BOOLEAN,
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),
   maxMailboxLength: integer(1, 1_048_576),
   maxMailboxBytes: integer(1, 1024 * MIB),
   maxMailboxInfos: integer(1, 16_777_216),
-  infoOverflow: {
-    words: '"close" or "drop"',
-    fits: (value) => value === 'close' || value === 'drop'
-  },
+  infoOverflow: oneOf('close', 'drop'),
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
-  slowPeer: {
-    words: '"close", "drop" or "wait"',
-    fits: (value) => value === 'close' || value === 'drop' || value === 'wait'
-  },
+  slowPeer: oneOf('close', 'drop', 'wait'),
   rateLimit: {
     words:
       '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
@@ -228,7 +231,12 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   upgradeTimeoutMs: integer(1, HOUR),
   initTimeoutMs: integer(1, HOUR),
   closeTimeoutMs: integer(1, HOUR),
-  terminateTimeoutMs: integer(1, HOUR)
+  terminateTimeoutMs: integer(1, HOUR),
+  connectionLogLevel: oneOf(...CONNECTION_LOG_LEVELS),
+  connectionLogFields: {
+    words: `a list of ${CONNECTION_LOG_FIELDS.join(', ')}`,
+    fits: (value) => isListOf(value, (item) => CONNECTION_LOG_FIELDS.some((name) => name === item))
+  }
 }
 
 const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
@@ -268,6 +276,7 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
     maxConnections: undefined,
     maxConnectionsPerKey: undefined,
     engine: undefined,
+    connectionLogFields: undefined,
     ...DEFAULTS,
     ...checked,
     drain: { ...DRAIN_DEFAULTS, ...drain }
@@ -279,10 +288,8 @@ export function resolveDrainOptions (
   given: DrainOptions,
   plugin: ResolvedOptions
 ): Required<DrainOptions> {
-  return {
-    ...plugin.drain,
-    ...check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain').drain
-  }
+  const { drain } = check<WebsockOptions>({ drain: given }, PLUGIN_RULES, 'of app.websock.drain')
+  return { ...plugin.drain, ...drain }
 }
 
 /** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
@@ -292,23 +299,17 @@ export function resolveRouteOptions (
   route: string
 ): ResolvedOptions {
   if (given !== undefined && !isRecord(given)) {
-    throw new FST_WEBSOCK_INVALID_OPTION(
-      `\`websocketOptions\` of ${route}`,
-      'an object',
-      show(given)
-    )
+    const name = `\`websocketOptions\` of ${route}`
+    throw new FST_WEBSOCK_INVALID_OPTION(name, 'an object', show(given))
   }
   const options: ResolvedOptions = {
     ...plugin,
     ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
   }
-  // It would refuse everybody.
+  // Every client would be refused.
   if (options.requireSubprotocol && options.subprotocols.length === 0) {
-    throw new FST_WEBSOCK_INVALID_OPTION(
-      `\`requireSubprotocol\` of ${route}`,
-      'false where `subprotocols` is empty',
-      'true'
-    )
+    const name = `\`requireSubprotocol\` of ${route}`
+    throw new FST_WEBSOCK_INVALID_OPTION(name, 'false where `subprotocols` is empty', 'true')
   }
   return options
 }
@@ -329,85 +330,6 @@ function check<O> (
     }
   }
   return Object.fromEntries(set) as O
-}
-
-function integer (min: number, max: number): Rule {
-  return {
-    words: `an integer from ${min} to ${max}`,
-    fits: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max
-  }
-}
-
-function eachFits (given: object, rules: Readonly<Record<string, Rule>>): boolean {
-  return Object.entries(given).every(
-    ([name, value]) => Object.hasOwn(rules, name) && rules[name]?.fits(value) === true
-  )
-}
-
-function isRecord (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isBoolean (value: unknown): boolean {
-  return typeof value === 'boolean'
-}
-
-function isCheckOrigin (value: unknown): boolean {
-  return (
-    typeof value === 'boolean' ||
-    typeof value === 'function' ||
-    (Array.isArray(value) &&
-      value.every((origin) => typeof origin === 'string' && isOriginEntry(origin)))
-  )
-}
-
-function isTokenList (value: unknown): boolean {
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (token) => typeof token === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token)
-    )
-  )
-}
-
-function isCodec (value: unknown): boolean {
-  const { opcode, contentType, decode, encode } = (value ?? {}) as Partial<
-    Record<keyof TextCodec, unknown>
-  >
-  return (
-    (opcode === 'text' || opcode === 'binary') &&
-    typeof decode === 'function' &&
-    typeof encode === 'function' &&
-    (contentType === undefined || typeof contentType === 'string')
-  )
-}
-
-function isEngine (value: unknown): boolean {
-  const engine = (value ?? {}) as { readonly [K in keyof Engine]?: unknown }
-  return (
-    Number.isInteger(engine.maxPayloadBytes) &&
-    (engine.maxPayloadBytes as number) >= MIN_PAYLOAD_BYTES &&
-    (['start', 'subscribe', 'unsubscribe', 'publish', 'stop'] as const).every(
-      (name) => typeof engine[name] === 'function'
-    )
-  )
-}
-
-function isPerKey (value: unknown): boolean {
-  const { max, key } = (
-    typeof value === 'object' && value !== null ? value : { max: value, key: isPerKey }
-  ) as { max?: unknown, key?: unknown }
-  return integer(1, 16_777_216).fits(max) && typeof key === 'function'
-}
-
-function isShutdownCode (value: unknown): boolean {
-  return (
-    value === 1000 ||
-    value === 1001 ||
-    value === 1012 ||
-    value === 1013 ||
-    integer(3000, 4999).fits(value)
-  )
 }
 
 function show (value: unknown): string {

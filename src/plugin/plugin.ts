@@ -16,6 +16,8 @@ import { EventLoop } from '../event-loop.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import { WriteBatcher } from '../transport/write-batcher.ts'
 import { PubSub } from '../pubsub/pubsub.ts'
+import { buildStats } from '../telemetry/stats.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
 import { UpgradeGate } from '../upgrade/upgrade-gate.ts'
@@ -58,8 +60,13 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   const registry = new ConnectionRegistry(options)
   const loop = new EventLoop()
   const routes = new RouteTable(instance, wrapRouteMethods(instance))
-  const gate = new UpgradeGate(instance.server, options, loop, (request) =>
-    routes.isWebsocketRoute(request)
+  const telemetry = new Telemetry()
+  const gate = new UpgradeGate(
+    instance.server,
+    options,
+    loop,
+    (request) => routes.isWebsocketRoute(request),
+    telemetry
   )
   // Tells processes apart, because addresses are good in all of them.
   const node = randomBytes(9).toString('base64url')
@@ -70,7 +77,8 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     log: instance.log
   })
   const sharing = { loop, batcher: new WriteBatcher(loop) }
-  const plugin: PluginContext = { gate, registry, topics, sharing, nextId: countFrom(node) }
+  const nextId = countFrom(node)
+  const plugin: PluginContext = { gate, registry, topics, sharing, telemetry, nextId }
   decorate(instance, options, plugin)
   const onRoute = new OnRouteHooks(options, plugin)
   servers.set(instance.server, { loop, registry, onRoute })
@@ -101,7 +109,7 @@ export function findInternals ({ server }: Pick<FastifyInstance, 'server'>): Int
 function decorate (
   instance: FastifyInstance,
   options: ResolvedOptions,
-  { gate, registry, topics }: PluginContext
+  { gate, registry, topics, telemetry }: PluginContext
 ): void {
   instance.decorate('websock', {
     ref (address) {
@@ -116,8 +124,9 @@ function decorate (
     untrack: (topic, key) => topics.untrack(nameOfTopic(topic), key),
     presence: (topic) => topics.presence(nameOfTopic(topic)),
     ready: () => topics.ready,
+    stats: () => buildStats(telemetry, gate.pending, topics.stats()),
     get lostPublications () {
-      return topics.lost
+      return topics.stats().engine?.lostPublications ?? 0
     },
     publish: (topic, info, { except } = {}) =>
       topics.publish(nameOfTopic(topic), info, { except: idOf(except) }),
@@ -138,16 +147,15 @@ function decorate (
 }
 
 /**
- * @fastify/websocket destroys the socket as soon as it has written an answer, which can cost the
- *   client the end of it, and
- * does so only for routes that have its hooks. Here the gate hangs up, for every answer to an
- * upgrade, also without a route.
+ * Closes the socket of each refused upgrade after its answer, for all routes and for unknown ones.
+ *
+ * @fastify/websocket does so only for routes that have its hooks, and destroys the socket as soon
+ * as it has written the answer, so that the client may lose the end of it.
  */
 function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
   const route = instance.routing.bind(instance)
-  // @fastify/websocket makes the response and hands it straight to `routing`: the one place to see
-  //   it for each request,
-  // also where no hook runs (a malformed URL, a route outside of this context).
+  // @fastify/websocket creates the response and passes it to `routing`. This is the only place that
+  // sees each response, also where no hook runs: a malformed URL, a route outside of this context.
   instance.routing = (request: IncomingMessage, response: ServerResponse) => {
     gate.find(request)?.answerWith(response)
     route(request, response)
@@ -157,7 +165,7 @@ function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
     const upgrade = gate.find(request.raw)
     const own = findRoute(request)?.options
     if (upgrade === undefined) gate.answering(request.raw.socket, reply.raw)
-    else if (own !== undefined) upgrade.setTimeouts(own)
+    else if (own !== undefined) upgrade.setRoute(request.routeOptions.url ?? '', own)
     done()
   })
   // Before its own hook of that name, which looks at this flag.
@@ -186,9 +194,7 @@ async function registerWebsocketPlugin (
   )
 }
 
-/**
- * Ends everything that `server.close()` would wait for. Each end has its time limit, so this has.
- */
+/** Ends everything that `server.close()` would wait for, each within its time limit. */
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,

@@ -11,6 +11,7 @@ import { findUnhandled } from '../messages/handled.ts'
 import { buildJsonCodec } from '../messages/json-codec.ts'
 import { buildReceive, buildReceiveGuarded, type ReceiveOptions } from '../messages/receive.ts'
 import { TypeToken } from '../messages/typed.ts'
+import type { TextCodec } from '../wire/codec.ts'
 import type { PluginContext, WebsocketRoute } from './route.ts'
 import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
@@ -23,7 +24,7 @@ export function buildRouteContext (
   instance: FastifyInstance,
   declared: RouteOptions,
   route: Pick<WebsocketRoute, 'name' | 'options'>,
-  { registry, topics, sharing }: Pick<PluginContext, 'registry' | 'topics' | 'sharing'>,
+  plugin: Pick<PluginContext, 'registry' | 'topics' | 'sharing' | 'telemetry'>,
   compilerOptions: CompilerOptions
 ): RouteContext {
   const { name, options } = route
@@ -31,10 +32,7 @@ export function buildRouteContext (
   const { receive, send, info } = readSchemas(declared, name)
   const compilers = buildMessageCompilers(instance, declared, compilerOptions)
   const json = options.codec === undefined
-  const codec = options.codec ?? buildJsonCodec({
-    protoAction: instance.initialConfig.onProtoPoisoning ?? 'error',
-    constructorAction: instance.initialConfig.onConstructorPoisoning ?? 'error'
-  })
+  const codec = options.codec ?? buildJsonCodecOf(instance)
   const check = named(name, 'receive', () => buildReceiveCheck(receive, compilers.validator))
   const checkInfo = named(name, 'info', () =>
     buildInfoCheck(buildReceiveCheck(info, compilers.validator))
@@ -43,11 +41,13 @@ export function buildRouteContext (
   const unhandled = findUnhandled(handler, receive)
   if (unhandled !== undefined) throw new FST_WEBSOCK_UNHANDLED(name, unhandled)
   const warned: RouteContext['warned'] = new Set()
+  const telemetry = plugin.telemetry.routeOf(declared.url)
   const receiving: ReceiveOptions = {
     handler,
     codec,
     check,
-    unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message')
+    unhandled: (ws) => warnOnce({ warned }, () => ws.log, 'message'),
+    refused: (kind, ws) => telemetry.messageRefused(kind, ws)
   }
   return {
     url: declared.url,
@@ -60,11 +60,20 @@ export function buildRouteContext (
     encode,
     prepare: (message) => new PreparedMessage(encode(message)),
     checkInfo,
-    topics,
-    sharing,
-    onSocketClosed: (connection) => registry.socketClosed(connection),
-    onGone: (connection) => registry.delete(connection)
+    topics: plugin.topics,
+    sharing: plugin.sharing,
+    telemetry,
+    onSocketClosed: (connection) => plugin.registry.socketClosed(connection),
+    onGone: (connection) => plugin.registry.delete(connection)
   }
+}
+
+/** With the instance's guard against poisoned prototypes. */
+function buildJsonCodecOf ({ initialConfig }: FastifyInstance): TextCodec {
+  return buildJsonCodec({
+    protoAction: initialConfig.onProtoPoisoning ?? 'error',
+    constructorAction: initialConfig.onConstructorPoisoning ?? 'error'
+  })
 }
 
 function readSchemas (

@@ -13,13 +13,14 @@ import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../erro
 import type { PubSub } from '../pubsub/pubsub.ts'
 import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
-import type { WriteSharing } from '../transport/send-queue.ts'
+import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { UpgradeGate } from '../upgrade/upgrade-gate.ts'
 import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
 import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switching-protocols.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
 /** What the plugin gives to each of its routes. */
@@ -28,6 +29,7 @@ export interface PluginContext {
   readonly registry: ConnectionRegistry
   readonly topics: PubSub<PreparedMessage>
   readonly sharing: WriteSharing
+  readonly telemetry: Telemetry
   readonly nextId: () => string
 }
 
@@ -87,8 +89,8 @@ export class WebsocketRoute {
     keepLast(route, 'onSend', upgrade)
     // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
     // onSend hooks.
-    route.onError = [...listOf(route.onError), (request, reply, _error, done) => {
-      this.#plugin.gate.find(request.raw)?.withdraw(reply)
+    route.onError = [...listOf(route.onError), (request, reply, error, done) => {
+      this.#plugin.gate.find(request.raw)?.withdraw(reply, error)
       done()
     }]
     route.config = { ...route.config, [kRoute]: this } as NonNullable<RouteOptions['config']>
@@ -186,7 +188,8 @@ export class WebsocketRoute {
     { subprotocol, deflate, key }: Agreed
   ): void {
     const { registry, nextId } = this.#plugin
-    const connection = new Connection(this.context as RouteContext, {
+    const context = this.context as RouteContext
+    const connection = new Connection(context, {
       id: nextId(),
       log: request.log,
       socket,
@@ -195,6 +198,7 @@ export class WebsocketRoute {
       key
     })
     registry.add(connection)
+    context.telemetry.connectionAccepted(connection, request)
     const { params, query, headers } = request
     connection.start({ params, query, headers, request })
   }

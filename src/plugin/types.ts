@@ -2,8 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type {
   ContextConfigDefault,
   FastifyBaseLogger,
-  FastifyError,
-  FastifyRequest,
   FastifySchema,
   FastifyTypeProvider,
   FastifyTypeProviderDefault,
@@ -17,103 +15,10 @@ import type {
 } from 'fastify'
 import type { NoStateFromInitAbove, WebsocketHandlerObject } from '../connection/handler.ts'
 import type { RawSend } from '../connection/handler-context.ts'
-import type { PresenceEntry } from '../connection/system-message.ts'
-import type { Ref } from '../connection/ref.ts'
-import type { Topic } from '../connection/topic.ts'
-import type { TopicListener } from '../pubsub/listener.ts'
 import type { TypeToken } from '../messages/typed.ts'
 import type { RawMessage } from '../wire/frame.ts'
-import type { WebsocketConnections } from './connections.ts'
-import type { DrainOptions, WebsocketOptions } from './options.ts'
-
-/** `app.websock` */
-export interface Websock {
-  /**
-   * A ref from an address that `ref.address` gave. Its `post` answers false when that connection
-   * has ended. Throws FST_WEBSOCK_INVALID_ADDRESS.
-   */
-  readonly ref: <Info = unknown>(address: string) => Ref<Info>
-  /**
-   * The open connections of this process: `size`, `countByRoute()`, and `for (const { id, route,
-   * ref } of app.websock.connections)`.
-   */
-  readonly connections: WebsocketConnections
-  /**
-   * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for
-   * publications, at once and in the publisher's own call when that is here, unless that is a
-   * listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws
-   * FST_WEBSOCK_INVALID_TOPIC.
-   */
-  readonly subscribe: <Info = unknown>(
-    topic: string | Topic<unknown, Info>,
-    listener: TopicListener<Info>
-  ) => void
-  readonly unsubscribe: (topic: string | Topic, listener: TopicListener<never>) => void
-  /**
-   * Resolves with true when publications of other nodes on this topic arrive here: at once without
-   * an engine. Resolves with false when nobody here is subscribed, or the last subscription ends
-   * before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
-   */
-  readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
-  /**
-   * Makes this process itself present on a topic, as `ws.track` does a connection. Throws
-   * FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
-   */
-  readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
-  readonly untrack: (topic: string | Topic, key: string) => void
-  /**
-   * Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here
-   * for up to 4 seconds more.
-   */
-  readonly presence: (topic: string | Topic) => PresenceEntry[]
-  /**
-   * Tells whether the engine is connected and subscribed to all that is wanted here. Always true
-   * without an engine.
-   */
-  readonly ready: () => boolean
-  /**
-   * Publications that did not reach the other nodes, because the engine was not connected, or did
-   * not keep up.
-   */
-  readonly lostPublications: number
-  /**
-   * An info for the mailbox of each subscriber of that topic, but for `except`. Throws
-   * FST_WEBSOCK_INVALID_TOPIC.
-   */
-  readonly publish: <Info = unknown>(
-    topic: string | Topic<unknown, Info>,
-    info: NoInfer<Info>,
-    options?: PublishOptions
-  ) => void
-  /**
-   * A message straight to the socket of each subscriber, with no handler in between: encoded once
-   * for each route that they are of, by its `send` schema and codec. Throws
-   * FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
-   */
-  readonly broadcast: <Message = unknown>(
-    topic: string | Topic<Message>,
-    message: NoInfer<Message>,
-    options?: PublishOptions
-  ) => void
-  /**
-   * Ends all connections in batches and lets nobody in from now on: upgrades get 503. What is left
-   * out is the plugin's `drain`. Resolves with the number of connections that had to be cut when
-   * `timeoutMs` was over; 0 is a clean drain.
-   */
-  readonly drain: (options?: DrainOptions) => Promise<number>
-  /**
-   * The verdict that an upgrade of this request would get, without upgrading: handshake, origin,
-   * limits, subprotocol. Resolves with null, or with the error that would be answered:
-   * `statusCode`, and `headers` where it has some. Hooks and schemas have no part in it. On a route
-   * of its own the route's `websocketOptions` count, elsewhere the plugin's.
-   */
-  readonly validateUpgrade: (request: FastifyRequest) => Promise<FastifyError | null>
-}
-
-export interface PublishOptions {
-  /** Who is not told, by its ref or the address of that. */
-  readonly except?: Ref<never> | string
-}
+import type { WebsocketOptions } from './options.ts'
+import type { Websock } from './websock.ts'
 
 // ── from schema to type
 
@@ -186,6 +91,7 @@ export interface WebsocketShorthandOptions<
   SchemaCompiler extends FastifySchema = FastifySchema,
   TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Logger extends FastifyBaseLogger = FastifyBaseLogger,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any state, as below
   State = any
 > extends RouteShorthandOptions<
   RawServer,
@@ -378,6 +284,7 @@ declare module 'fastify' {
       TypeProvider,
       NoInfer<SchemaCompiler>,
       RouteGeneric,
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
       any
     >
     /** What this route does otherwise than the plugin's options say. */

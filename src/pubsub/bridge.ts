@@ -1,8 +1,12 @@
 import { FST_WEBSOCK_ENGINE_IN_USE } from '../errors.ts'
 import { reasonOf, writeLog, type Log } from '../log.ts'
+import { channels } from '../telemetry/channels.ts'
+import type { EngineStats } from '../telemetry/stats.ts'
 import type { Engine, EngineListener } from './engine.ts'
 
 export interface BridgeOwner {
+  /** What stands before the dot in this node's addresses. */
+  readonly node: string
   /** Bytes of anybody, on a topic that was wanted. Does not throw. */
   received (topic: string, payload: Uint8Array): void
   /** The broker is there. */
@@ -20,7 +24,7 @@ export interface BridgeOwner {
 interface Wish {
   readonly topic: string
   wanted: boolean
-  /** Undefined when nobody knows: the broker has been away. */
+  /** Undefined while unknown, after the broker was disconnected. */
   subscribed: boolean | undefined
   /** A call is under way. */
   busy: boolean
@@ -35,7 +39,7 @@ const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024
 const RETRY_MS = 1_000
 const STOP_TIMEOUT_MS = 5_000
 const START_NOTICE_MS = 5_000
-/** Between two log lines of one kind, however often it happens. */
+/** Least time between two log lines of one kind. */
 const LOG_INTERVAL_MS = 60_000
 
 /**
@@ -65,7 +69,7 @@ export class Bridge implements EngineListener {
   #wentAt: number | undefined
   /** Of the wanted topics, how many are not subscribed. */
   #missing = 0
-  /** Topics that are subscribed again, and whose subscribers have yet to be told. */
+  /** Topics that are subscribed again and whose subscribers have not been notified yet. */
   #restored = new Map<string, number>()
   #isRestoring = false
   #refusedTopics = 0
@@ -75,6 +79,9 @@ export class Bridge implements EngineListener {
   #stopped = false
   /** Publications that did not reach the broker. */
   lost = 0
+  /** How often the broker was lost, and how often subscribers were told of a gap. */
+  #outages = 0
+  #gaps = 0
 
   /** Throws FST_WEBSOCK_ENGINE_IN_USE for an engine that has been given to an app before. */
   constructor (engine: Engine, owner: BridgeOwner, log: Log) {
@@ -106,9 +113,22 @@ export class Bridge implements EngineListener {
     return this.#isUp && this.#missing === 0 && !this.#arePublicationsRefused
   }
 
+  stats (): EngineStats {
+    return {
+      name: this.#engine.name,
+      connected: this.#isUp,
+      ready: this.ready,
+      topics: this.#wishes.size,
+      topicsMissing: this.#missing,
+      outages: this.#outages,
+      gaps: this.#gaps,
+      lostPublications: this.lost
+    }
+  }
+
   get maxPayloadBytes (): number { return this.#engine.maxPayloadBytes }
 
-  /** Tells whether publications on this topic arrive. */
+  /** True when publications on this topic arrive. */
   isSubscribed (topic: string): boolean {
     const wish = this.#wishes.get(topic)
     return wish?.wanted === true && wish.subscribed === true
@@ -200,6 +220,7 @@ export class Bridge implements EngineListener {
       { ...(ms !== undefined && { ms, lost: this.lost - this.#lostBefore }) },
       'the engine is connected'
     )
+    if (channels.engineUp.hasSubscribers) channels.engineUp.publish(this.#names())
     for (const topic of this.#wishes.keys()) void this.#sync(topic)
     this.#owner.up()
   }
@@ -210,6 +231,7 @@ export class Bridge implements EngineListener {
     if (this.#isUp) this.#wentAt = since
     this.#isUp = false
     this.#era++
+    this.#outages++
     this.#lostBefore = this.lost
     this.#arePublicationsRefused = false
     for (const wish of this.#wishes.values()) {
@@ -223,6 +245,13 @@ export class Bridge implements EngineListener {
       { ...(reason !== undefined && { err: reasonOf(reason) }) },
       'the engine is not connected: topics stay in this process until it is'
     )
+    if (channels.engineDown.hasSubscribers) {
+      channels.engineDown.publish({ ...this.#names(), reason })
+    }
+  }
+
+  #names (): { engine: string, node: string } {
+    return { engine: this.#engine.name, node: this.#owner.node }
   }
 
   dropped (topic: string, reason?: unknown, silentMs = 0): void {
@@ -328,6 +357,13 @@ export class Bridge implements EngineListener {
     const topics = this.#restored
     if (topics.size === 0 || this.#stopped) return
     this.#restored = new Map()
+    this.#gaps++
+    if (channels.engineGap.hasSubscribers) {
+      let since = Infinity
+      for (const from of topics.values()) since = Math.min(since, from)
+      const ms = Math.ceil(performance.now() - since)
+      channels.engineGap.publish({ ...this.#names(), topics: topics.size, ms })
+    }
     this.#owner.restored(topics)
   }
 

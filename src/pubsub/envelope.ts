@@ -1,16 +1,17 @@
 import { parse } from 'secure-json-parse'
 import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 
-/** What one node tells another. */
+/** A message from one node to another. */
 export interface Envelope {
   /**
-   * An info for the subscribers of a topic; a message for their sockets; an info for one
-   * connection; news of presence; the end of one connection.
+   * `publish`: an info for the subscribers of a topic; `broadcast`: a message for their clients;
+   * `post`: an info for one connection; `presence`; `close`: ends one connection.
    */
   readonly kind: Kind
-  /** Who sent it. */
+  /** The name of the sender. */
   readonly node: string
-  /** `post`, `close`: to whom. Else who is left out, or nobody. */
+  /** `post`, `close`: the receiver. Else the subscriber to leave out, or ''. */
   readonly address: string
   readonly body: unknown
 }
@@ -35,7 +36,7 @@ const ADDRESS = /^[\w-]+\.[\w-]+$/
  */
 export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer {
   const [form, data] = writeBody(body)
-  // An address that is none of ours is nobody's.
+  // A value that is not an address belongs to no connection.
   const known = isAddress(address) ? address : ''
   const head = 5 + node.length + known.length
   const bytes = Buffer.allocUnsafe(head + Buffer.byteLength(data))
@@ -50,8 +51,8 @@ export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer
 }
 
 /**
- * Reads what somebody published, who may be anybody. Undefined when it is no envelope of this
- * version.
+ * Reads a payload from the broker, to which anybody may have published. Undefined when it is not an
+ * envelope of this version.
  */
 export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
@@ -80,7 +81,7 @@ export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   }
 }
 
-/** Tells whether it may be the address of a connection: its node, a dot, its number. */
+/** True for the form of an address: the node, a dot, a number. */
 export function isAddress (value: string): boolean {
   return value.length <= MAX_ADDRESS_LENGTH && ADDRESS.test(value)
 }
@@ -88,6 +89,18 @@ export function isAddress (value: string): boolean {
 /** The node that an address is on. */
 export function nodeOf (address: string): string {
   return address.slice(0, address.indexOf('.'))
+}
+
+/** Tells whether the body of a `close` is a close code and a reason that may be sent. */
+export function isCloseFrame (body: unknown): body is [code: number, reason: string] {
+  if (!Array.isArray(body)) return false
+  const [code, reason] = body as unknown[]
+  return (
+    typeof code === 'number' &&
+    isSendableCode(code) &&
+    typeof reason === 'string' &&
+    Buffer.byteLength(reason) <= MAX_REASON_BYTES
+  )
 }
 
 /** As the other nodes will read it. Throws for what they would refuse. */

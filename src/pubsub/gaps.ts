@@ -27,7 +27,7 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
     this.#since.delete(subscriber)
   }
 
-  /** Tells each one whose topics are all in force. */
+  /** Notifies each subscriber whose topics are all subscribed at the broker. */
   tell (): void {
     const now = performance.now()
     for (const [subscriber, since] of this.#since) {
@@ -37,7 +37,7 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
     }
   }
 
-  /** The same, later in this turn of the event loop, once. */
+  /** Calls `tell` once at the end of this turn of the event loop. */
   tellSoon (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true

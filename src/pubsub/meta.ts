@@ -45,7 +45,7 @@ export function copyMeta (meta: unknown): unknown {
   return copy
 }
 
-/** Whether what another node tells is what this one would let be tracked. */
+/** True when an entry from another node passes the checks of `track`. */
 export function isMeta (meta: unknown): boolean {
   return isShallow(meta) && Buffer.byteLength(JSON.stringify(meta)) <= MAX_META_BYTES
 }

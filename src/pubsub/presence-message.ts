@@ -5,9 +5,9 @@ import { isMeta, MAX_KEY_LENGTH } from './meta.ts'
 export type WireEntry = readonly [topic: string, key: string, address: string, meta: unknown]
 export type WireId = readonly [topic: string, key: string, address: string]
 
-/** What nodes tell each other of who is with them. */
+/** Messages of presence between nodes. */
 export type PresenceMessage =
-  /** I am here, and my entries are at this version; `hello`: and who are you? */
+  /** Heartbeat with the version of the sender's entries. `hello`: the others are to answer. */
   | { readonly type: 'beat', readonly version: number, readonly hello: boolean }
   /** What makes the version before it this one. */
   | {

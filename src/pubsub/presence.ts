@@ -9,36 +9,37 @@ import {
   type WireId
 } from './presence-message.ts'
 import { Budget, idOf, Replica, sizeOf, type ReplicaOwner } from './replica.ts'
+import type { PresenceStats } from '../telemetry/stats.ts'
 import { getOrAdd } from './subscriptions.ts'
 
 export interface PresenceOwner {
   /** This node's name. */
   readonly node: string
-  /** There are other nodes, who are to be told of all entries. */
+  /** True with an engine: changes are sent to other nodes. */
   readonly hasEngine: boolean
-  /** To all other nodes, in this order, or to nobody when the broker is gone. */
+  /** Sends to all other nodes, in order. Dropped while the broker is disconnected. */
   tellNodes (message: PresenceMessage): void
-  /** Somebody came to or left a topic, as seen from here. */
+  /** The entries of a topic have changed, on any node. */
   presenceChanged (diff: PresenceDiff): void
-  /** Entries of other nodes found no room. */
+  /** Entries of other nodes were dropped because of the limit on their total bytes. */
   presenceIncomplete (): void
 }
 
-/** How often a node says that it is there. */
+/** Time between two heartbeats of a node. */
 export const BEAT_MS = 1_000
 /**
- * A node that was silent through more of our ticks than these is gone, and with it all that it
- * told. Ticks, not milliseconds: when we stand still ourselves there are none, and what the others
- * said meanwhile is read before there are four.
+ * A node that sends nothing during more than this number of our ticks counts as dead, and its
+ * entries are removed. Ticks and not milliseconds: while this process is suspended there are no
+ * ticks, and what other nodes have sent meanwhile is read before the next four.
  */
 const SILENT_TICKS = 3
 const MAX_NODES = 1_024
 /**
- * Of all entries of one node, as JSON: a snapshot of them is sent at once, and must fit into what
- * brokers keep for a reader.
+ * Limit for all entries of one node, in bytes of JSON. A snapshot of them is sent at once and must
+ * fit into the output buffer that brokers keep for a subscriber.
  */
 const MAX_BYTES = 8 * 1024 * 1024
-/** Of all that other nodes tell, with what the objects take. */
+/** Limit for the entries of all other nodes, including the overhead of their objects. */
 const MAX_OTHERS_BYTES = 64 * 1024 * 1024
 /** JSON characters of the entries in one message, and then one more entry. */
 const CHUNK_LENGTH = 24 * 1024
@@ -55,18 +56,18 @@ interface Change {
   readonly address: string
   readonly own: boolean
   readonly before: PresenceEntry | undefined
-  /** Who came in this turn, and was seen by somebody who looked. */
+  /** Entries added in this turn that `presence()` has returned already. */
   seen: PresenceEntry | undefined
 }
 
 /**
- * Who is where in the whole cluster, as far as this node can tell.
+ * Presence in the whole cluster: the entries of all nodes.
  *
- * Each node alone says who is with it, and numbers what it says: a version for each batch of
- * changes. The others keep a copy, take the next version, and ask for the whole when they missed
- * one, which a beat each second tells them; after 3 to 4 s of silence they forget all of that node.
- * Nobody hands on what another said, so nothing outlives who said it. This is the reconciliation of
- * Scuttlebutt (van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy
+ * Each node publishes only its own entries, with a version for each batch of changes. Other nodes
+ * keep a replica and apply the next version. A heartbeat each second carries the version; a node
+ * that has missed one asks for a snapshot. After 3 to 4 s without a message a node counts as dead,
+ * and its replica is removed. No node forwards entries of another one. This is the reconciliation
+ * of Scuttlebutt (van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy
  * Protocols", LADIS 2008), with a broadcast in place of gossip.
  */
 export class Presence implements ReplicaOwner {
@@ -78,9 +79,9 @@ export class Presence implements ReplicaOwner {
   readonly #byTopic = new Map<string, Set<Replica>>()
   readonly #byAddress = new Map<string, Tracked>()
   #changes = new Map<string, Map<string, Change>>()
-  /** Since the last tick. All hear a snapshot, so one serves all who ask about then. */
+  /** Since the last tick. All nodes receive a snapshot, so one answers several requests. */
   #sentSnapshot = false
-  /** What is to be done at the end of this turn, once for all who want it. */
+  /** What to send at the end of this turn. */
   #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = {
     beat: false,
     snapshot: false,
@@ -93,15 +94,15 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * A second time with the same key replaces the meta, and costs the difference. `maxBytes` bounds
-   * all entries of the address. Throws FST_WEBSOCK_UNTRACKABLE.
+   * Tracking a key again replaces its meta; only the difference counts towards the limits.
+   * `maxBytes` limits all entries of the address together. Throws FST_WEBSOCK_UNTRACKABLE.
    */
   track (topic: string, key: string, meta: unknown, address: string, maxBytes = Infinity): void {
     checkKey(key)
     const entry: WireEntry = [topic, key, address, copyMeta(meta)]
     const added = sizeOf(entry) - this.#own.bytesOf(topic, idOf(key, address))
     const tracked = this.#byAddress.get(address) ?? { topics: new Map(), bytes: 0 }
-    // What becomes smaller is never too much.
+    // A smaller meta never exceeds a limit.
     if (added > 0 && tracked.bytes + added > maxBytes) {
       throw new FST_WEBSOCK_UNTRACKABLE(
         `the entries of one connection have at most ${maxBytes} bytes of JSON in all (\`maxPresenceBytes\`)`
@@ -141,8 +142,8 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * The entries of a topic, in no order; several may have one key. Costs as many steps as there are
-   * entries.
+   * The entries of a topic, in no particular order; several may have one key. Takes time
+   * proportional to their number.
    */
   of (topic: string): PresenceEntry[] {
     for (const [id, change] of this.#changes.get(topic) ?? []) {
@@ -151,9 +152,16 @@ export class Presence implements ReplicaOwner {
     return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
   }
 
+  /** Entries of this node and of the others, as far as it knows them. */
+  stats (): PresenceStats {
+    let elsewhere = 0
+    for (const { size } of this.#others.values()) elsewhere += size
+    return { here: this.#own.size, elsewhere, nodes: this.#others.size + 1 }
+  }
+
   /**
-   * Tells the others, now and each second, and minds who has fallen silent. Returns the way to
-   * stop, which says goodbye.
+   * Starts the heartbeat and the removal of dead nodes. Returns a function that stops both and
+   * tells the other nodes so.
    */
   start (): () => void {
     const timer = setInterval(() => this.tick(), BEAT_MS).unref()
@@ -164,7 +172,7 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  /** The broker is there (again). */
+  /** The engine has connected. */
   greet (): void {
     this.#flush()
     this.#beat(true)
@@ -181,7 +189,7 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  /** What another node sent. False when it is nothing that a node sends. */
+  /** Takes a message of another node. Returns false when it is malformed. */
   receive (node: string, body: unknown): boolean {
     const message = readPresenceMessage(node, body)
     if (message === undefined) return false
@@ -201,7 +209,7 @@ export class Presence implements ReplicaOwner {
     switch (message.type) {
       case 'beat':
         if (message.hello) this.#soon({ beat: true })
-        // Nobody counts backwards: somebody else has spoken in its name.
+        // A version below the known one means that another node uses this name.
         if (message.version < replica.version) replica.reset()
         if (
           message.version !== replica.version ||
@@ -284,8 +292,8 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * Tells what has changed in this turn, then what was asked for: so versions and snapshots hold
-   * what was told before them.
+   * Sends the changes of this turn, then the heartbeat or snapshot that is due, which therefore
+   * includes those changes.
    */
   #flush (): void {
     this.#due.scheduled = false
@@ -304,7 +312,7 @@ export class Presence implements ReplicaOwner {
     if (replicas?.size === 0) this.#byTopic.delete(topic)
   }
 
-  /** Remembers what was there before the first change of this turn. */
+  /** Keeps the entry as it was before the first change of this turn. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
     this.#soon()
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
@@ -324,8 +332,8 @@ export class Presence implements ReplicaOwner {
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
-      // Who has gone again already, but was seen: told of as well, or who saw them would wait for
-      // their end.
+      // Added and removed in this turn, but `presence()` has returned it in between: a leave is
+      // sent, because a reader would wait for it.
       const seen: PresenceEntry[] = []
       for (const [id, { key, address, own, before, seen: passing }] of changes) {
         const after = this.#find(topic, id)
@@ -344,7 +352,7 @@ export class Presence implements ReplicaOwner {
     }
     for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
     for (const joins of chunksOf(ownJoins)) this.#tellDelta(joins, [])
-    // Last, because those who are told may change more.
+    // Last, because subscribers may track and untrack when they are called.
     for (const diff of diffs) this.#owner.presenceChanged(diff)
   }
 

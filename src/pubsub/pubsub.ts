@@ -1,13 +1,14 @@
 import type { PresenceDiff, PresenceEntry } from '../connection/system-message.ts'
-import { FST_WEBSOCK_INVALID_TOPIC, FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
+import { FST_WEBSOCK_UNSENDABLE } from '../errors.ts'
 import { writeLog, type Log, type LogTarget } from '../log.ts'
-import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
+import type { TopicStats } from '../telemetry/stats.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
 import {
   decodeEnvelope,
   encodeEnvelope,
   isAddress,
+  isCloseFrame,
   nodeOf,
   type Envelope,
   type Kind
@@ -24,9 +25,10 @@ import {
   type Subscriber,
   type SubscriptionsOwner
 } from './subscriptions.ts'
+import { checkTopicName } from './topic-name.ts'
 
 export interface PubSubOptions<Prepared> {
-  /** What stands before the dot in this node's addresses. */
+  /** The name of this node: the part before the dot in its addresses. */
   readonly node: string
   /** The connection of an address of this node. */
   readonly find: (address: string) => Addressee<Prepared> | undefined
@@ -35,20 +37,18 @@ export interface PubSubOptions<Prepared> {
 }
 
 export interface PublishOptions {
-  /** The address of the one that is not told. */
+  /** The address of the subscriber to leave out. */
   readonly except?: string | undefined
 }
 
-export const MAX_TOPIC_LENGTH = 1024
-
-/** What the engine calls a topic: one of the users', one node's own, presence. */
+/** Prefixes of engine topics: topics of the application, of one node, and the presence topic. */
 const TOPIC = 't:'
 const NODE = 'n:'
 const PRESENCE = 'p'
 
 /**
- * Topics: what is published here reaches the subscribers of this node at once, and those of the
- * others through the engine.
+ * Topics: publications reach the subscribers of this node at once, and those of other nodes through
+ * the engine.
  */
 export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
@@ -87,20 +87,23 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     await this.#bridge?.stop()
   }
 
-  /** Tells whether publications reach the other nodes, and theirs this one. */
+  /** True without an engine, and when it is connected and all subscriptions are in force. */
   get ready (): boolean { return this.#bridge?.ready ?? true }
 
-  /** Publications that did not reach the broker. */
-  get lost (): number { return this.#bridge?.lost ?? 0 }
+  stats (): TopicStats {
+    const { topics, count: subscriptions } = this.#subscriptions
+    const engine = this.#bridge?.stats()
+    return { topics, subscriptions, presence: this.#presence.stats(), engine }
+  }
 
-  /** Again is as once. Throws FST_WEBSOCK_INVALID_TOPIC. */
+  /** Idempotent. Throws FST_WEBSOCK_INVALID_TOPIC. */
   subscribe (topic: string, subscriber: Subscriber<Prepared>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#subscriptions.add(topic, subscriber)
   }
 
   unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#subscriptions.delete(topic, subscriber)
     this.#ended(subscriber, topic)
   }
@@ -111,7 +114,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * is given. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   async subscriptionReady (topic: string, subscriber?: Subscriber<Prepared>): Promise<boolean> {
-    checkTopic(topic)
+    checkTopicName(topic)
     const isSubscribed =
       subscriber === undefined
         ? this.#subscriptions.of(topic) !== undefined
@@ -121,9 +124,9 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return this.#readiness.wait(topic, subscriber)
   }
 
-  /** The same for one that is no connection. */
+  /** Subscribes a listener, which has no connection. Idempotent. */
   listen (topic: string, listener: TopicListener<never>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     let known = this.#listeners.get(listener)
     if (known === undefined) {
       this.#listeners.set(listener, (known = new Listener(listener, this.#calls, this.#log)))
@@ -133,7 +136,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   unlisten (topic: string, listener: TopicListener<never>): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const known = this.#listeners.get(listener)
     if (known === undefined) return
     known.topics.delete(topic)
@@ -150,7 +153,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     address = `${this.node}.0`,
     maxBytes = Infinity
   ): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     this.#presence.track(topic, key, meta, address, maxBytes)
   }
 
@@ -159,11 +162,11 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   presence (topic: string): PresenceEntry[] {
-    checkTopic(topic)
+    checkTopicName(topic)
     return this.#presence.of(topic)
   }
 
-  /** Ends all subscriptions of one, and all that is tracked for it. */
+  /** Ends all subscriptions of a subscriber, and removes its presence entries. */
   unsubscribeAll (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.deleteAll(subscriber)
     this.#ended(subscriber)
@@ -175,7 +178,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * to the other nodes.
    */
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const envelope = this.#encode('publish', info, except)
     this.#publishHere(topic, info, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
@@ -187,7 +190,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * sent, where a group here cannot send it, or as above.
    */
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
-    checkTopic(topic)
+    checkTopicName(topic)
     const envelope = this.#encode('broadcast', message, except)
     this.#broadcastHere(topic, message, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
@@ -198,14 +201,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * node. Throws as above.
    */
   post (address: string, info: unknown): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
-      return this.#find(address)?.offer(info, '') ?? false
-    }
-    return this.#bridge.send(
-      NODE + nodeOf(address),
-      this.#encode('post', info, address) as Buffer,
-      false
-    )
+    if (!this.#isElsewhere(address)) return this.#find(address)?.offer(info, '') ?? false
+    return this.#sendToNode(address, 'post', info)
   }
 
   /**
@@ -213,16 +210,10 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
    * been checked.
    */
   close (address: string, code: number, reason: string): boolean {
-    if (this.#bridge === undefined || nodeOf(address) === this.node || !isAddress(address)) {
-      const connection = this.#find(address)
-      connection?.closeSoon(code, reason)
-      return connection !== undefined
-    }
-    return this.#bridge.send(
-      NODE + nodeOf(address),
-      this.#encode('close', [code, reason], address) as Buffer,
-      false
-    )
+    if (this.#isElsewhere(address)) return this.#sendToNode(address, 'close', [code, reason])
+    const connection = this.#find(address)
+    connection?.closeSoon(code, reason)
+    return connection !== undefined
   }
 
   topicOpened (topic: string): void { this.#bridge?.want(TOPIC + topic) }
@@ -334,6 +325,16 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return true
   }
 
+  #isElsewhere (address: string): boolean {
+    return this.#bridge !== undefined && nodeOf(address) !== this.node && isAddress(address)
+  }
+
+  #sendToNode (address: string, kind: 'post' | 'close', body: unknown): boolean {
+    const envelope = this.#encode(kind, body, address)
+    const topic = NODE + nodeOf(address)
+    return envelope !== undefined && this.#bridge?.send(topic, envelope, false) === true
+  }
+
   #publishHere (topic: string, info: unknown, except: string): void {
     const left = this.#find(except)
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
@@ -343,16 +344,15 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   #broadcastHere (topic: string, message: unknown, except: string): void {
     const left = this.#find(except)
-    // First: one of the groups may be unable to send it, and then nobody is sent anything.
+    // Before anything is sent: a message that one group cannot send is sent to none.
     const prepared = Array.from(
       this.#subscriptions.of(topic) ?? [],
       ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
     )
     for (const [made, subscribers] of prepared) {
-      if (made !== undefined) {
-        for (const subscriber of subscribers) {
-          if (subscriber !== left) subscriber.broadcast(made, topic)
-        }
+      if (made === undefined) continue
+      for (const subscriber of subscribers) {
+        if (subscriber !== left) subscriber.broadcast(made, topic)
       }
     }
   }
@@ -381,62 +381,20 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     }
   }
 
-  /** One line, whoever floods the broker. */
+  /** Logs the first refusal only, because a flood of messages may come from the broker. */
   #refuse (what: string, why: unknown): void {
     if (this.#told) return
     this.#told = true
-    writeLog(
-      this.#log,
-      'warn',
-      { err: why },
-      `${what} from the broker was dropped; there will be no more such lines`
-    )
+    const text = `${what} from the broker was dropped; there will be no more such lines`
+    writeLog(this.#log, 'warn', { err: why }, text)
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {
     if (this.#bridge === undefined) return undefined
     const envelope = encodeEnvelope({ kind, node: this.node, address, body })
     const max = this.#bridge.maxPayloadBytes
-    if (envelope.length > max) {
-      throw new FST_WEBSOCK_UNSENDABLE(
-        `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
-      )
-    }
-    return envelope
+    if (envelope.length <= max) return envelope
+    const text = `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
+    throw new FST_WEBSOCK_UNSENDABLE(text)
   }
-}
-
-/** What another node may ask for. */
-function isCloseFrame (body: unknown): body is [code: number, reason: string] {
-  if (!Array.isArray(body)) return false
-  const [code, reason] = body as unknown[]
-  return (
-    typeof code === 'number' &&
-    isSendableCode(code) &&
-    typeof reason === 'string' &&
-    Buffer.byteLength(reason) <= MAX_REASON_BYTES
-  )
-}
-
-/** Throws FST_WEBSOCK_INVALID_TOPIC. */
-function checkTopic (topic: unknown): void {
-  if (
-    typeof topic !== 'string' ||
-    topic === '' ||
-    topic.length > MAX_TOPIC_LENGTH ||
-    !isWellFormed(topic)
-  ) {
-    throw new FST_WEBSOCK_INVALID_TOPIC(
-      MAX_TOPIC_LENGTH,
-      typeof topic === 'string'
-        ? `one of ${topic.length}${topic.length > MAX_TOPIC_LENGTH || topic === '' ? '' : ' with half of a surrogate pair'}`
-        : typeof topic
-    )
-  }
-}
-
-/** Half of a surrogate pair does not survive UTF-8: two topics would be one at the broker. */
-function isWellFormed (topic: string): boolean {
-  // In Node 20 and ES2024, not in our lib.
-  return (topic as string & { isWellFormed (): boolean }).isWellFormed()
 }

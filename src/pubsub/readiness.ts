@@ -5,7 +5,7 @@ interface Waiting<S> {
   readonly resolve: (isReady: boolean) => void
 }
 
-/** Those who wait until a topic is subscribed at the broker. */
+/** Promises that wait until a topic is subscribed at the broker. */
 export class Readiness<S> {
   readonly #byTopic = new Map<string, Set<Waiting<S>>>()
   readonly #bySubscriber = new Map<S, Map<Waiting<S>, string>>()

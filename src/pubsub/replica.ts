@@ -3,7 +3,7 @@ import type { PresenceEntry } from '../connection/system-message.ts'
 import type { WireEntry } from './presence-message.ts'
 import { getOrAdd } from './subscriptions.ts'
 
-/** What a replica tells its owner. */
+/** Receives the changes of a replica. */
 export interface ReplicaOwner {
   /** An entry came, went or changed: with what was there before. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void
@@ -13,7 +13,7 @@ export interface ReplicaOwner {
   topicClosed (replica: Replica, topic: string): void
 }
 
-/** Bytes that several replicas may take together. */
+/** A limit for the bytes of several replicas together. */
 export class Budget {
   readonly #max: number
   used = 0
@@ -43,7 +43,7 @@ interface Kept {
 /** What an entry takes beside its JSON: the objects, and its places in maps. */
 const OVERHEAD_BYTES = 128
 
-/** The entries of one node: what that node has told, or for this node what is tracked here. */
+/** The presence entries of one node: a copy for other nodes, the original for this one. */
 export class Replica {
   version = 0
   /** Ticks since it was last heard of. */
@@ -52,7 +52,8 @@ export class Replica {
   asked = false
   /** Some of its entries found no room. */
   isIncomplete = false
-  /** Of its entries, as JSON. */
+  /** Its entries, and their bytes as JSON. */
+  size = 0
   bytes = 0
   readonly #topics = new Map<string, Map<string, Kept>>()
   readonly #owner: ReplicaOwner
@@ -111,6 +112,7 @@ export class Replica {
     const entries = getOrAdd(this.#topics, topic, () => new Map<string, Kept>())
     if (entries.size === 0) this.#owner.topicOpened(this, topic)
     entries.set(id, { entry: Object.freeze({ key, meta, address }), bytes })
+    if (before === undefined) this.size++
     this.bytes += bytes - (before?.bytes ?? 0)
     this.#owner.changed(this, topic, id, before?.entry)
   }
@@ -120,6 +122,7 @@ export class Replica {
     const before = entries?.get(id)
     if (entries === undefined || before === undefined) return
     entries.delete(id)
+    this.size--
     this.bytes -= before.bytes
     this.#budget.take(-before.bytes - OVERHEAD_BYTES)
     if (entries.size === 0) {
@@ -174,7 +177,7 @@ export class Replica {
     this.#replace([])
   }
 
-  /** As if nothing had been told. */
+  /** Removes all entries and forgets the version. */
   reset (): void {
     this.version = 0
     this.clear()

@@ -1,11 +1,8 @@
 import type { SystemMessage } from '../connection/system-message.ts'
 
-/**
- * Those whose messages have the same schema and codec, so that one prepared message serves them
- * all.
- */
+/** Subscribers with the same `send` schema and codec, which share one prepared message. */
 export interface Group<Prepared> {
-  /** Throws when the message cannot be sent. Without it, broadcasts pass these by. */
+  /** Throws when the message cannot be sent. A group without it gets no broadcasts. */
   readonly prepare?: (message: unknown) => Prepared
   /**
    * Gives an info from another node as it is to be handed on; throws when it does not match their
@@ -14,15 +11,15 @@ export interface Group<Prepared> {
   readonly checkInfo?: ((info: unknown) => unknown) | undefined
 }
 
-/** Who may be told of a topic. None of these throws. */
+/** A connection or a listener. No method throws. */
 export interface Subscriber<Prepared> {
   readonly id: string
   readonly group: Group<Prepared>
-  /** Into its mailbox. */
+  /** Puts an info into its mailbox. */
   offer (info: unknown, topic: string): boolean
-  /** Into its send queue. Runs nobody's code within the call. */
+  /** Puts a message into its send queue. Calls no code of the application. */
   broadcast (message: Prepared, topic: string): void
-  /** What the library itself has to tell. */
+  /** Puts a system message into its mailbox. */
   notify (message: SystemMessage): unknown
 }
 
@@ -47,10 +44,12 @@ interface Topic<Prepared> {
 }
 
 /**
- * Who in this process wants to be told of what. What telling costs grows with the subscribers of
- * that topic alone.
+ * The subscriptions of this process. The cost of a publication depends only on the number of
+ * subscribers of its topic.
  */
 export class Subscriptions<Prepared> {
+  /** Of all subscribers. */
+  count = 0
   readonly #owner: SubscriptionsOwner
   readonly #topics = new Map<string, Topic<Prepared>>()
   /** Not by name: names come with messages, and each subscription would keep its own copy. */
@@ -59,6 +58,8 @@ export class Subscriptions<Prepared> {
   constructor (owner: SubscriptionsOwner) {
     this.#owner = owner
   }
+
+  get topics (): number { return this.#topics.size }
 
   isSubscribed (subscriber: Subscriber<Prepared>): boolean {
     return this.#bySubscriber.has(subscriber)
@@ -77,12 +78,14 @@ export class Subscriptions<Prepared> {
     return this.#topics.get(name)?.groups
   }
 
-  /** Again is as once. */
+  /** Idempotent. */
   add (name: string, subscriber: Subscriber<Prepared>): void {
     const known = this.#topics.has(name)
     const topic = getOrAdd(this.#topics, name, (): Topic<Prepared> => ({ name, groups: new Map() }))
     getOrAdd(topic.groups, subscriber.group, () => new Set()).add(subscriber)
-    getOrAdd(this.#bySubscriber, subscriber, () => new Set()).add(topic)
+    const topics = getOrAdd(this.#bySubscriber, subscriber, () => new Set())
+    const before = topics.size
+    this.count += topics.add(topic).size - before
     if (!known) this.#owner.topicOpened(name)
   }
 
@@ -94,7 +97,7 @@ export class Subscriptions<Prepared> {
     this.#remove(topic, subscriber)
   }
 
-  /** Ends all subscriptions of one. */
+  /** Ends all subscriptions of a subscriber. */
   deleteAll (subscriber: Subscriber<Prepared>): void {
     const topics = this.#bySubscriber.get(subscriber)
     if (topics === undefined) return
@@ -103,6 +106,7 @@ export class Subscriptions<Prepared> {
   }
 
   #remove ({ name, groups }: Topic<Prepared>, subscriber: Subscriber<Prepared>): void {
+    this.count--
     const subscribers = groups.get(subscriber.group)
     subscribers?.delete(subscriber)
     if (subscribers?.size === 0) groups.delete(subscriber.group)

@@ -21,7 +21,7 @@ export class PreparedBatch {
     this.count = (before?.count ?? 0) + 1
   }
 
-  /** This batch and one frame more: the same batch for all who ask one after the other. */
+  /** This batch and one more frame: the same object for connections that ask one after another. */
   and (frame: PreparedFrame): PreparedBatch {
     if (this.#next === undefined || this.#next.#last !== frame) {
       this.#next = new PreparedBatch(frame, this)

@@ -40,7 +40,7 @@ export class PreparedMessage {
   }
 }
 
-/** Header and payload of a message, the same bytes for all who are sent them. */
+/** Header and payload of a message: the same bytes for all receivers. */
 export class PreparedFrame {
   readonly bytes: Buffer
   #batch: PreparedBatch | undefined
@@ -49,7 +49,7 @@ export class PreparedFrame {
     this.bytes = bytes
   }
 
-  /** This frame alone. */
+  /** A batch of this frame only. */
   get batch (): PreparedBatch {
     return (this.#batch ??= new PreparedBatch(this, undefined))
   }

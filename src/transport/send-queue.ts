@@ -1,43 +1,13 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { EventLoop, TickTask } from '../event-loop.ts'
+import type { TickTask } from '../event-loop.ts'
 import { deflateMessage } from '../protocol/deflate.ts'
 import { FIRST_BYTES, RSV1 } from '../protocol/frame-header.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { PreparedBatch } from './prepared-batch.ts'
 import { MIN_DEFLATED_BYTES, PreparedMessage } from './prepared-message.ts'
-import { MAX_BATCH_BYTES, type BatchWriter, type WriteBatcher } from './write-batcher.ts'
-
-/**
- * What happens to a message for a peer that reads too slowly: `close` ends the connection 1013,
- * `drop` leaves the message out and counts it, `wait` lets the mailbox stand still meanwhile.
- */
-export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
-
-export interface SendQueueLimits {
-  readonly maxBufferedBytes: number
-  readonly slowPeer: SlowPeerPolicy
-  /** With `wait`: broadcasts and messages of `ws.send` that may wait meanwhile, and their bytes. */
-  readonly maxMailboxLength: number
-  readonly maxMailboxBytes: number
-}
-
-export interface SendQueueOwner {
-  readonly limits: SendQueueLimits
-  readonly sharing: WriteSharing
-  /** `slowPeer: 'close'`: more than `maxBufferedBytes` wait already. May be called again. */
-  slowPeer (bufferedBytes: number): void
-  /** `slowPeer: 'wait'`: as many messages wait for the peer as may, and this one is left out. */
-  messageRefused (): void
-  /** The peer pings, and leaves more pongs unread than a well-behaved one ever has. */
-  pongsUnread (): void
-}
-
-/** What connections of an app share to write. */
-export interface WriteSharing {
-  readonly loop: EventLoop
-  readonly batcher: WriteBatcher
-}
+import type { SendQueueOwner } from './send-queue-owner.ts'
+import { MAX_BATCH_BYTES, type BatchWriter } from './write-batcher.ts'
 
 /** Pongs behind bytes that wait: batched, and written. */
 interface UnreadPongs {
@@ -63,6 +33,9 @@ const MAX_UNREAD_PONGS = 1024
 export class SendQueue implements BatchWriter, TickTask {
   /** Messages left out so far (`slowPeer: 'drop'`). */
   droppedMessages = 0
+  /** Messages that were handed to the socket so far, and bytes. */
+  messagesSent = 0
+  bytesSent = 0
   readonly socket: Duplex
   readonly #owner: SendQueueOwner
   /** Of permessage-deflate, where that was agreed on. */
@@ -72,6 +45,8 @@ export class SendQueue implements BatchWriter, TickTask {
   #scheduled = false
   /** A broadcast was refused in this tick (`slowPeer: 'close'`). */
   #isSlow = false
+  /** The owner has been told that the peer is slow. */
+  #toldOfSlowPeer = false
   #held: PreparedMessage[] | undefined
   #heldBytes = 0
   /** Writes that were made while others waited, and wait themselves. */
@@ -140,8 +115,8 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * Sends a message that many get. Nobody's code runs within this call, so that a broadcast is
-   * handed out to everybody before anything else happens.
+   * Sends a message that many connections get. Calls no code of the application, so that a
+   * broadcast reaches all subscribers before anything else happens.
    */
   broadcast (message: PreparedMessage): void {
     if (!this.#open) return
@@ -170,13 +145,13 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#broadcasts = this.#held = undefined
     this.#heldBytes = 0
     this.#resolveWaiters(false)
+    this.#forgetSlowPeer()
   }
 
   /** Writes what waits for the end of this tick. */
   flush (): void {
     const { batcher } = this.#owner.sharing
-    const broadcasts = this.#broadcasts
-    this.#broadcasts = undefined
+    const broadcasts = this.#takeBroadcasts()
     if (batcher.lengthOf(this) > 0) {
       if (broadcasts !== undefined) batcher.addFramed(this, broadcasts.bytes)
       batcher.flush()
@@ -195,6 +170,8 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** Of the batcher. */
   write (bytes: Uint8Array): void {
+    this.bytesSent += bytes.length
+    this.#owner.traffic.bytesSent += bytes.length
     this.socket.write(bytes, this.#countWrite())
   }
 
@@ -219,12 +196,41 @@ export class SendQueue implements BatchWriter, TickTask {
     return bytes * 2 <= this.#owner.limits.maxBufferedBytes
   }
 
-  /** More waits for the peer than may. */
+  /** More waits for the peer than may. The owner is told when that begins. */
   #isBehind (): boolean {
-    return (
-      this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD >
+    const isBehind = this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD >
       this.#owner.limits.maxBufferedBytes
-    )
+    if (isBehind && !this.#toldOfSlowPeer) {
+      this.#toldOfSlowPeer = true
+      this.#owner.peerIsSlow()
+      this.#awaitWrite()
+    }
+    return isBehind
+  }
+
+  #forgetSlowPeer (): void {
+    if (!this.#toldOfSlowPeer) return
+    this.#toldOfSlowPeer = false
+    this.#owner.peerHasCaughtUp()
+  }
+
+  /** Counts messages that are left out. */
+  drop (messages: number): void {
+    this.droppedMessages += messages
+    this.#owner.traffic.messagesDropped += messages
+  }
+
+  #countSent (messages: number): void {
+    this.messagesSent += messages
+    this.#owner.traffic.messagesSent += messages
+  }
+
+  /** Broadcasts that are to leave now. */
+  #takeBroadcasts (): PreparedBatch | undefined {
+    const broadcasts = this.#broadcasts
+    this.#broadcasts = undefined
+    if (broadcasts !== undefined) this.#countSent(broadcasts.count)
+    return broadcasts
   }
 
   #isOverfull (): boolean {
@@ -243,7 +249,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   /** True: these messages are not to be sent. */
   #meetSlowPeer (count: number): true {
-    if (this.#owner.limits.slowPeer === 'drop') this.droppedMessages += count
+    if (this.#owner.limits.slowPeer === 'drop') this.drop(count)
     else this.#owner.slowPeer(this.bufferedBytes)
     return true
   }
@@ -254,6 +260,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #add ({ opcode, data }: OutgoingFrame): void {
+    if (opcode !== 'ping') this.#countSent(1)
     const deflates = this.windowBits !== undefined && opcode !== 'ping' &&
       Buffer.byteLength(data) >= MIN_DEFLATED_BYTES
     if (deflates) this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, this.windowBits))
@@ -262,11 +269,8 @@ export class SendQueue implements BatchWriter, TickTask {
 
   #addFrame (firstByte: number, data: string | Uint8Array): void {
     const { batcher } = this.#owner.sharing
-    const broadcasts = this.#broadcasts
-    if (broadcasts !== undefined) {
-      this.#broadcasts = undefined
-      batcher.addFramed(this, broadcasts.bytes)
-    }
+    const broadcasts = this.#takeBroadcasts()
+    if (broadcasts !== undefined) batcher.addFramed(this, broadcasts.bytes)
     if (typeof data === 'string') batcher.addText(this, firstByte, data)
     else batcher.addBytes(this, firstByte, data)
   }
@@ -284,6 +288,7 @@ export class SendQueue implements BatchWriter, TickTask {
     const own = batcher.lengthOf(this) > 0
     const isSocket = this.socket instanceof Socket
     if (own && this.#broadcasts === undefined && isSocket) {
+      this.#countSent(1)
       return batcher.addFramed(this, frame.bytes)
     }
     if (
@@ -298,7 +303,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #refuseBroadcast (): void {
-    if (this.#owner.limits.slowPeer === 'drop') this.droppedMessages++
+    if (this.#owner.limits.slowPeer === 'drop') this.drop(1)
     else {
       this.#isSlow = true
       this.#schedule()
@@ -345,7 +350,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#held = sent < held.length ? held.slice(sent) : undefined
   }
 
-  /** Sees to it that somebody tells when what waits has left. */
+  /** Asks the socket for a call when the waiting bytes have been sent. */
   #awaitWrite (): void {
     // An empty write behind the one that is on its way, which has no callback.
     if (this.#waitingWrites === 0) this.socket.write('', this.#countWrite(true))
@@ -354,11 +359,14 @@ export class SendQueue implements BatchWriter, TickTask {
   /** A write has left, or never will. */
   #writeSent (): void {
     this.#waitingWrites--
-    if (!this.#open || (this.#held === undefined && this.#waiters === undefined)) return
+    const isAwaited =
+      this.#held !== undefined || this.#waiters !== undefined || this.#toldOfSlowPeer
+    if (!this.#open || !isAwaited) return
     if (this.#held !== undefined && this.#isHalfEmpty) this.#release()
     this.flush()
-    if (this.#held === undefined && this.#isHalfEmpty) this.#resolveWaiters(true)
-    else this.#awaitWrite()
+    if (this.#held !== undefined || !this.#isHalfEmpty) return this.#awaitWrite()
+    this.#forgetSlowPeer()
+    this.#resolveWaiters(true)
   }
 
   #resolveWaiters (drained: boolean): void {

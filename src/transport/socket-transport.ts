@@ -4,21 +4,33 @@ import { FST_WEBSOCK_PROTOCOL_ERROR } from '../errors.ts'
 import { buildClosePayload } from '../protocol/close-payload.ts'
 import { FrameParser, type FrameSink } from '../protocol/frame-parser.ts'
 import { closeCodes } from '../wire/close-codes.ts'
-import { SendQueue, type SendQueueLimits, type SendQueueOwner } from './send-queue.ts'
+import type { SendQueueLimits, SendQueueOwner, Traffic } from './send-queue-owner.ts'
+import { SendQueue } from './send-queue.ts'
 
 export interface TransportLimits extends SendQueueLimits {
   readonly maxMessageBytes: number
   readonly closeTimeoutMs: number
 }
 
-/** Who may hold the socket from being read. */
+/** Reasons to stop reading, as bits. */
 const HOLDERS = { mailbox: 1, handler: 2, rateLimit: 4 } as const
+type Holder = keyof typeof HOLDERS
 
-/** Who is told what comes over a transport. None of these throws. */
+/** What is counted of all connections of a route. */
+export interface TransportTraffic extends Traffic {
+  bytesReceived: number
+  readonly timeouts: { close: number }
+}
+
+/** Receives what comes over a transport. No method throws. */
 export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
+  readonly traffic: TransportTraffic
   /** There is a rate limit: `count` is to be called. */
   readonly metered: boolean
+  /** The socket is not read any more; later: it is read again. */
+  readingPaused (by: Holder): void
+  readingResumed (by: Holder | 'end'): void
   /** Calls what parses a chunk, in the context that the connection's callbacks run in. */
   enterRead<Self> (parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void
   /** Counts complete frames and payload bytes as they come, before the frame is received. */
@@ -53,6 +65,8 @@ type Known = Duplex & { [kTransport]: SocketTransport }
  */
 export class SocketTransport implements FrameSink {
   readonly queue: SendQueue
+  /** So far. */
+  bytesRead = 0
   readonly #socket: Duplex
   readonly #owner: TransportOwner
   readonly #parser: FrameParser
@@ -91,25 +105,30 @@ export class SocketTransport implements FrameSink {
   get inflates (): boolean { return this.queue.windowBits !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
-  /** Somebody holds the socket from being read. */
+  /** True while there is a reason not to read. */
   get held (): boolean { return this.#holds !== 0 && !this.#released }
 
-  /** Holds the socket from being read, or lets go of it. It is read as long as nobody holds it. */
-  hold (by: keyof typeof HOLDERS, on: boolean): void {
+  /** Adds or removes a reason to stop reading. The socket is read while there is none. */
+  hold (by: Holder, on: boolean): void {
     const before = this.#holds
     this.#holds = on ? before | HOLDERS[by] : before & ~HOLDERS[by]
     if (this.#released || (before === 0) === (this.#holds === 0)) return
     // Behind the peer's close frame only its FIN is to be read.
     if (!on) this.#socket.resume()
     else if (!this.#parser.stopped) this.#socket.pause()
+    if (on) this.#owner.readingPaused(by)
+    else this.#owner.readingResumed(by)
   }
 
   /**
-   * Reads on whoever holds the socket: at the end the peer's close frame and FIN are to be seen.
+   * Reads from now on whatever the reasons not to: at the end the peer's close frame and FIN count.
    */
   release (): void {
+    const isHeld = this.held
     this.#released = true
-    if (this.#holds !== 0) this.#socket.resume()
+    if (!isHeld) return
+    this.#socket.resume()
+    this.#owner.readingResumed('end')
   }
 
   /** Sends a close frame behind all that was taken. Nothing happens when one has been sent. */
@@ -129,6 +148,12 @@ export class SocketTransport implements FrameSink {
       this.#socket.end()
     }
     this.#destroyWhenFinished()
+  }
+
+  /** `closeTimeoutMs` is over. */
+  timeOut (): void {
+    this.#owner.traffic.timeouts.close++
+    this.#socket.destroy()
   }
 
   /** Ends without a close frame, and without waiting for anything. */
@@ -174,6 +199,8 @@ export class SocketTransport implements FrameSink {
 
   /** Bytes have come. */
   read (chunk: Buffer): void {
+    this.bytesRead += chunk.length
+    this.#owner.traffic.bytesReceived += chunk.length
     if (this.#reading) {
       (this.#unread ??= []).push(chunk)
       return
@@ -251,7 +278,7 @@ export class SocketTransport implements FrameSink {
   }
 
   #startTimer (): void {
-    this.#timer ??= setTimeout(destroy, this.limits.closeTimeoutMs, this.#socket)
+    this.#timer ??= setTimeout(timeOut, this.limits.closeTimeoutMs, this)
   }
 
   /**
@@ -265,9 +292,7 @@ export class SocketTransport implements FrameSink {
   }
 }
 
-function destroy (socket: Duplex): void {
-  socket.destroy()
-}
+function timeOut (transport: SocketTransport): void { transport.timeOut() }
 
 function onData (this: Duplex, chunk: Buffer): void { (this as Known)[kTransport].read(chunk) }
 function onEnd (this: Duplex): void { (this as Known)[kTransport].end() }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { EventLoop, TickTask } from '../event-loop.ts'
 import { MAX_HEADER_BYTES, writeHeader } from '../protocol/frame-header.ts'
 
-/** Whose frames are batched. */
+/** A connection whose frames are batched. */
 export interface BatchWriter {
   readonly socket: Duplex
   /** Hands bytes to the socket. */
@@ -87,7 +87,7 @@ export class WriteBatcher implements TickTask {
     else this.#writeBehind(writer, frames)
   }
 
-  /** Writes the batch, whoever it belongs to. */
+  /** Writes the batch of any connection. */
   flush (): void {
     const [writer, start, end] = [this.#writer, this.#start, this.#end]
     this.#writer = undefined
@@ -100,7 +100,7 @@ export class WriteBatcher implements TickTask {
       this.#end === end &&
       this.#bytes === batch
     ) {
-      // Nobody needs these bytes any more: the same memory again, which the cache still has.
+      // The bytes have been sent: reuse the same memory, which is still in the CPU cache.
       this.#start = this.#end = start
     }
   }

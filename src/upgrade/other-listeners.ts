@@ -6,7 +6,7 @@ import type { UpgradeTimeouts } from './upgrade.ts'
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 type Emit = (this: Server, event: string, ...args: unknown[]) => boolean
 
-/** Node takes a request out of HTTP only where somebody listens for 'upgrade'. */
+/** Node emits 'upgrade' only where there is a listener for it. */
 const placeholder = (): void => {}
 
 /**
@@ -44,10 +44,10 @@ export class OtherListeners {
     return this.#server.listenerCount('upgrade') > 1
   }
 
-  /** Gives them an upgrade. One that none of them answers is destroyed after `upgradeTimeoutMs`. */
+  /** Emits an upgrade to them. A socket that none answers is destroyed after `upgradeTimeoutMs`. */
   handOver (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#watch(socket)
-    // Some behave otherwise when they are not alone (@fastify/http-proxy answers 404 only then).
+    // Some look for other listeners: @fastify/http-proxy answers 404 only where it is the only one.
     this.#server.off('upgrade', placeholder)
     try {
       this.#emit.call(this.#server, 'upgrade', request, socket, head)
@@ -74,7 +74,7 @@ export class OtherListeners {
     }
     const end = (): void => {
       release()
-      // Whether a stream that is no socket was answered cannot be told.
+      // Other streams do not count what was written, so whether they were answered is unknown.
       if (written !== undefined && bytesWritten(socket) === written) socket.destroy()
     }
     const limit = (ms: number): void => {

@@ -8,7 +8,7 @@ import type { Upgrade } from './upgrade.ts'
 /** RFC 6455 §1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
-/** What stands on a 101 besides the accepted key. */
+/** Headers of a 101 besides the accepted key. */
 export interface SwitchingProtocols {
   readonly subprotocol: string | null
   readonly deflate: DeflateAgreement | undefined

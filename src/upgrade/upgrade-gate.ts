@@ -6,7 +6,12 @@ import type { EventLoop } from '../event-loop.ts'
 import { FST_WEBSOCK_DRAINING, FST_WEBSOCK_TOO_MANY_HEADERS } from '../errors.ts'
 import { isWebsocketUpgrade } from './handshake.ts'
 import { OtherListeners } from './other-listeners.ts'
-import { RETRY_AFTER_SECONDS, Upgrade, type UpgradeTimeouts } from './upgrade.ts'
+import {
+  RETRY_AFTER_SECONDS,
+  Upgrade,
+  type UpgradeObserver,
+  type UpgradeTimeouts
+} from './upgrade.ts'
 
 /**
  * Receives every upgrade of the server. Those of websocket routes go to @fastify/websocket, which
@@ -25,6 +30,7 @@ export class UpgradeGate {
   readonly #loop: EventLoop
   readonly #isRouted: (request: IncomingMessage) => boolean
   readonly #others: OtherListeners
+  readonly #observer: UpgradeObserver
   readonly #open = new Set<Upgrade>()
   readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
   /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
@@ -41,8 +47,10 @@ export class UpgradeGate {
     server: Server,
     timeouts: UpgradeTimeouts,
     loop: EventLoop,
-    isRouted: (request: IncomingMessage) => boolean
+    isRouted: (request: IncomingMessage) => boolean,
+    observer: UpgradeObserver
   ) {
+    this.#observer = observer
     this.#server = server
     this.#timeouts = timeouts
     this.#loop = loop
@@ -55,6 +63,9 @@ export class UpgradeGate {
     )
   }
 
+  /** Upgrades that are under way: not answered yet, or not hung up. */
+  get pending (): number { return this.#open.size }
+
   find (request: IncomingMessage): Upgrade | undefined {
     return this.#byRequest.get(request)
   }
@@ -64,7 +75,7 @@ export class UpgradeGate {
     return this.find(request)?.headers ?? request.headers
   }
 
-  /** To be told of each HTTP request and its answer, until that is finished. */
+  /** Called for each HTTP request; `answered` is called when its response has been sent. */
   answering (socket: Duplex, response: ServerResponse): void {
     this.#answers.set(socket, response)
   }
@@ -141,8 +152,14 @@ export class UpgradeGate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
-    const upgrade = new Upgrade(request, socket, head, this.#timeouts, this.#loop, () =>
-      this.#open.delete(upgrade)
+    const upgrade = new Upgrade(
+      request,
+      socket,
+      head,
+      this.#timeouts,
+      this.#loop,
+      this.#observer,
+      () => this.#open.delete(upgrade)
     )
     this.#byRequest.set(request, upgrade)
     this.#open.add(upgrade)

@@ -13,6 +13,18 @@ import { copyHandshake } from './handshake.ts'
 /** The value of `Retry-After`, in seconds (RFC 9110 §10.2.3). */
 export const RETRY_AFTER_SECONDS = 5
 
+/** Who is told what becomes of upgrades. */
+export interface UpgradeObserver {
+  /**
+   * It was answered, and not with a 101. `route`: as declared, or empty when none was found yet.
+   * `code`: of the error, or empty.
+   */
+  upgradeRefused (
+    request: IncomingMessage,
+    answer: { readonly route: string, readonly statusCode: number, readonly code: string }
+  ): void
+}
+
 export interface UpgradeTimeouts {
   readonly upgradeTimeoutMs: number
   readonly closeTimeoutMs: number
@@ -36,6 +48,11 @@ export class Upgrade implements TurnTask {
   readonly headers: IncomingHttpHeaders
   #admitted = false
   readonly #onEnd: () => void
+  readonly #observer: UpgradeObserver
+  #route = ''
+  /** Of the error that is answered. */
+  #code = ''
+  #isRefused = false
   readonly #loop: EventLoop
   #timeouts: UpgradeTimeouts
   #response: ServerResponse | undefined
@@ -53,12 +70,14 @@ export class Upgrade implements TurnTask {
     head: Buffer,
     timeouts: UpgradeTimeouts,
     loop: EventLoop,
+    observer: UpgradeObserver,
     onEnd: () => void
   ) {
     this.request = request
     this.socket = socket
     this.head = head
     this.headers = copyHandshake(request.headers)
+    this.#observer = observer
     this.#onEnd = onEnd
     this.#loop = loop
     this.#timeouts = timeouts
@@ -84,7 +103,7 @@ export class Upgrade implements TurnTask {
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
-  /** Answered by us, upgraded, or the client has gone: whatever hooks still do is for nobody. */
+  /** Answered by us, upgraded, or closed by the client: hooks cannot answer any more. */
   get over (): boolean {
     return this.#over
   }
@@ -101,7 +120,7 @@ export class Upgrade implements TurnTask {
     response.shouldKeepAlive = false
     // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of
     // this one.
-    response.once('finish', () => this.#hangUp())
+    response.once('finish', () => this.#hangUp(response.statusCode))
   }
 
   /** The route's handler was reached: the answer that it sends now is the 101. */
@@ -112,7 +131,8 @@ export class Upgrade implements TurnTask {
   }
 
   /** The 101 did not come about, an error is answered. */
-  withdraw (reply: FastifyReply): void {
+  withdraw (reply: FastifyReply, error: Error): void {
+    this.#code = codeOf(error)
     if (!this.#admitted) return
     this.#admitted = false
     if (reply.statusCode === 101) reply.raw.statusCode = 200
@@ -126,8 +146,12 @@ export class Upgrade implements TurnTask {
     return admitted
   }
 
-  /** A route may give its hooks more time than the plugin does, or less: then counted from now. */
-  setTimeouts (timeouts: UpgradeTimeouts): void {
+  /**
+   * The route is known. It may give its hooks more time than the plugin does, or less: then counted
+   * from now.
+   */
+  setRoute (url: string, timeouts: UpgradeTimeouts): void {
+    this.#route = url
     if (this.#over) return
     const { upgradeTimeoutMs } = timeouts
     if (this.#timer !== undefined && upgradeTimeoutMs !== this.#timeouts.upgradeTimeoutMs) {
@@ -136,7 +160,7 @@ export class Upgrade implements TurnTask {
     this.#timeouts = timeouts
   }
 
-  /** The 101 is on the wire: the socket is somebody else's from now on. */
+  /** The 101 has been written: removes all listeners from the socket. */
   accept (): void {
     for (const listener of [destroy, ...this.#foreignErrorListeners]) this.socket.off('error', listener)
     if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)
@@ -156,6 +180,7 @@ export class Upgrade implements TurnTask {
     this.#abandonResponse()
     this.#over = true
     const status = error.statusCode ?? 503
+    this.#code = codeOf(error)
     const body = JSON.stringify({
       statusCode: status,
       code: error.code,
@@ -171,7 +196,7 @@ export class Upgrade implements TurnTask {
       '',
       body
     ].join('\r\n'))
-    this.#hangUp()
+    this.#hangUp(status)
   }
 
   /**
@@ -190,7 +215,15 @@ export class Upgrade implements TurnTask {
    * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP
    * would answer with a reset, and the client might lose the refusal (RFC 9112 §9.6).
    */
-  #hangUp (): void {
+  #hangUp (statusCode: number): void {
+    if (!this.#isRefused) {
+      this.#isRefused = true
+      this.#observer.upgradeRefused(this.request, {
+        route: this.#route,
+        statusCode,
+        code: this.#code
+      })
+    }
     this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)
     this.socket.once('end', () => this.socket.destroy())
     this.socket.end()
@@ -214,6 +247,11 @@ export class Upgrade implements TurnTask {
     clearTimeout(this.#timer)
     this.#onEnd()
   }
+}
+
+/** Empty for an error without one. */
+function codeOf ({ code }: Error & { readonly code?: unknown }): string {
+  return typeof code === 'string' ? code : ''
 }
 
 function destroy (this: Duplex): void {

@@ -82,7 +82,9 @@ void t.test(
 
 void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
   const { peer, told, pass } = watch()
-  const hear = (): void => { peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 1 }
+  const hear = (): void => {
+    peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 1
+  }
   pass(29)
   hear()
   pass(30)
@@ -218,7 +220,9 @@ void t.test('a client that has gone is noticed while nothing is read from it', a
 
 void t.test('only data messages keep a peer from being idle', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
-  const pong = (): void => { peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 2 }
+  const pong = (): void => {
+    peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 2
+  }
   pass(59, pong)
   peer.messagesRead++
   pass(60, pong)

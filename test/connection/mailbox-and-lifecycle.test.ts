@@ -167,7 +167,8 @@ function buildMailbox (limits: Limits): {
       if (!letter.async) return end()
       return new Promise<void>((resolve) => { finish = () => { end(); resolve() } })
     },
-    holdReading: (full) => log.push(full ? 'full' : 'read on')
+    holdReading: (full) => log.push(full ? 'full' : 'read on'),
+    mailboxIsLong: () => {}
   })
   return { mailbox, log, finish: () => finish() }
 }

@@ -25,7 +25,8 @@ function build (
       handled.push(n)
       return new Promise<void>((resolve) => ends.push(resolve))
     },
-    holdReading: (full) => marks.push([full, mailbox.length])
+    holdReading: (full) => marks.push([full, mailbox.length]),
+    mailboxIsLong: () => {}
   })
   return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
 }
@@ -115,7 +116,8 @@ void t.test(
           })
           : undefined
       },
-      holdReading: () => {}
+      holdReading: () => {},
+      mailboxIsLong: () => {}
     })
     for (let n = 0; n < 1_000_000; n++) mailbox.post({ n, bytes: 0 })
     release()
@@ -134,7 +136,8 @@ void t.test('a million letters offered in one turn take no longer each than a fe
       seen.last = n
       if (n === 499_999) seen.length = mailbox.length
     },
-    holdReading: () => {}
+    holdReading: () => {},
+    mailboxIsLong: () => {}
   })
   for (let n = 0; n < 1_000_000; n++) mailbox.offer({ n })
   t.equal(mailbox.length, 1_000_000)

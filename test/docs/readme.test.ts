@@ -107,7 +107,7 @@ void t.test('the table of options has each option with its default, and no other
       )
       continue
     }
-    if (value === undefined) t.match(words, /^(JSON|unlimited|off)$/, name)
+    if (value === undefined) t.match(words, /^(JSON|unlimited|off|all)$/, name)
     else if (typeof value === 'number') {
       t.equal(SIZES[words] ?? Number(words.replace(/\s|\(.*/g, '')), value, name)
     } else {

@@ -12,8 +12,8 @@ const root = resolve(__dirname, '../..')
 const modules = join(root, 'node_modules')
 const fixtures = join(__dirname, 'consumers')
 // What a consumer has beside what the package brings; the rest must be in its `dependencies`.
-// `ws` is for the client on Node 20.
-const CONSUMER = ['fastify', '@types/node', 'ws', '@types/ws']
+// `ws` is for the client on Node 20, `prom-client` for the metrics.
+const CONSUMER = ['fastify', '@types/node', 'ws', '@types/ws', 'prom-client']
 
 const { ModuleKind, ModuleResolutionKind } = ts
 const RESOLUTIONS: Record<string, ts.CompilerOptions> = {

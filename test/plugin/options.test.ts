@@ -187,6 +187,16 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   upgradeTimeoutMs: integer(1, DAY / 24),
   closeTimeoutMs: integer(1, DAY / 24),
   terminateTimeoutMs: integer(1, DAY / 24),
+  connectionLogLevel: {
+    taken: ['silent', 'trace', 'debug', 'info', 'warn', 'error'],
+    refused: [null, '', 'fatal', 'INFO', 30, ['info']],
+    words: /^"silent", "trace", "debug", "info", "warn" or "error"$/
+  },
+  connectionLogFields: {
+    taken: [[], ['route', 'code'], ['websocket', 'durationMs', 'error']],
+    refused: [null, 'route', ['url'], [''], [1], [['route']]],
+    words: /^a list of websocket, route, durationMs, /
+  },
   maxConnections: { ...integer(1, 16_777_216), pluginOnly: true },
   engine: {
     pluginOnly: true,

@@ -234,6 +234,7 @@ void t.test(
       limits: { maxMailboxLength: 100, maxMailboxBytes: 1e9, maxMailboxInfos: 100 },
       sharing: { loop: new EventLoop() },
       holdReading: () => {},
+      mailboxIsLong: () => {},
       deliver: () =>
         new Promise((resolve) => {
           go.push(resolve)

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import websock, { type Engine } from 'fastify-websock'
 import { asyncapi, type AsyncApiDocument } from 'fastify-websock/asyncapi'
+import { websockMetrics, type WebsockMetricsOptions } from 'fastify-websock/metrics'
 import { natsEngine, type NatsConnection } from 'fastify-websock/nats'
 import { redisEngine, type IoredisClient, type NodeRedisClient } from 'fastify-websock/redis'
 import { connect, drive } from 'fastify-websock/testing'
@@ -10,6 +11,7 @@ import {
   skipReason,
   type EngineHarness
 } from 'fastify-websock/testing/engines'
+import { Registry } from 'prom-client'
 import { exchange } from './exchange.cjs'
 
 const network = new MemoryNetwork()
@@ -21,6 +23,11 @@ const engine: Engine = network.createEngine()
 const app = Fastify()
 await app.register(websock, { engine })
 await app.register(asyncapi, { info: { title: 'Packed' }, routePrefix: '/docs' })
+const metrics: WebsockMetricsOptions = { registry: new Registry(), prefix: 'ws_' }
+await app.register(websockMetrics, metrics)
+void (app.websock.stats().routes satisfies object)
+// @ts-expect-error -- no such option
+void (() => app.register(websockMetrics, { register: metrics.registry }))
 // @ts-expect-error -- no such option
 void (() => app.register(asyncapi, { title: 'Packed' }))
 app.get('/echo', {

@@ -1,0 +1,2 @@
+/** The entry `fastify-websock/metrics`. */
+export { websockMetrics, type WebsockMetricsOptions } from './metrics.ts'

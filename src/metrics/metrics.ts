@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import {
+  FST_WEBSOCK_INVALID_OPTION,
+  FST_WEBSOCK_INVALID_REGISTRY,
+  FST_WEBSOCK_METRIC_EXISTS,
+  FST_WEBSOCK_NOT_REGISTERED,
+  FST_WEBSOCK_UNKNOWN_OPTION
+} from '../errors.ts'
+import type { WebsockStats } from '../telemetry/stats.ts'
+import { METRICS, type Metric } from './descriptions.ts'
+
+export interface WebsockMetricsOptions {
+  /** Where the metrics are registered: the application's own, `register` of prom-client for one. */
+  readonly registry: Registry
+  /** What the names begin with: letters, digits and `_`. Default `websocket_`. */
+  readonly prefix?: string
+}
+
+const OPTIONS = ['registry', 'prefix']
+// What Fastify itself reads from the options of `register`.
+const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
+
+/**
+ * A Fastify plugin that registers what `app.websock.stats()` counts as metrics of prom-client. They
+ * are read when the registry is, and leave it when the app closes.
+ *
+ * Throws FST_WEBSOCK_METRIC_EXISTS, and registers nothing, when the registry has one of the names.
+ */
+export const websockMetrics = fp(register, { fastify: '5.x', name: 'fastify-websock-metrics' })
+
+async function register (app: FastifyInstance, options: WebsockMetricsOptions): Promise<void> {
+  const { registry, prefix } = check(options)
+  if (!app.hasDecorator('websock')) throw new FST_WEBSOCK_NOT_REGISTERED('of metrics')
+  const names = METRICS.map(({ name }) => prefix + name)
+  const taken = names.find((name) => registry.getSingleMetric(name) !== undefined)
+  if (taken !== undefined) throw new FST_WEBSOCK_METRIC_EXISTS(taken)
+  for (const metric of METRICS) create(metric, registry, prefix, () => app.websock.stats())
+  app.addHook('onClose', async () => {
+    for (const name of names) registry.removeSingleMetric(name)
+  })
+}
+
+function create (
+  { type, name, help, labels, read }: Metric,
+  registry: Registry,
+  prefix: string,
+  stats: () => WebsockStats
+): void {
+  const description = {
+    name: prefix + name,
+    help,
+    labelNames: [...labels],
+    registers: [registry]
+  }
+  const collect = (metric: Counter | Gauge): void => {
+    metric.reset()
+    for (const [value, ...labelValues] of read(stats())) {
+      const given = labels.map((label, i) => [label, labelValues[i] ?? ''])
+      metric.inc(Object.fromEntries(given) as Record<string, string>, value)
+    }
+  }
+  // Both collect in their `this`. No label values, no line: prom-client would write a 0.
+  if (type === 'counter') {
+    void new Counter({ ...description, collect () { collect(this) } })
+  } else void new Gauge({ ...description, collect () { collect(this) } })
+}
+
+function check (given: WebsockMetricsOptions): { registry: Registry, prefix: string } {
+  const { registry, prefix = 'websocket_' } = given as { registry?: unknown, prefix?: unknown }
+  const known = [...OPTIONS, ...FASTIFY_OPTIONS]
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    throw new FST_WEBSOCK_UNKNOWN_OPTION(unknown, 'of websockMetrics', OPTIONS.join(', '))
+  }
+  if (typeof prefix !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(prefix)) {
+    throw new FST_WEBSOCK_INVALID_OPTION(
+      '`prefix` of websockMetrics', 'letters, digits and _', JSON.stringify(prefix)
+    )
+  }
+  if (!isRegistry(registry)) throw new FST_WEBSOCK_INVALID_REGISTRY(typeof registry)
+  return { registry, prefix }
+}
+
+/** Also of another copy of prom-client. */
+function isRegistry (value: unknown): value is Registry {
+  const methods = ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics']
+  return typeof value === 'object' && value !== null &&
+    methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+}

@@ -1,0 +1,24 @@
+import { FST_WEBSOCK_INVALID_TOPIC } from '../errors.ts'
+
+const MAX_LENGTH = 1024
+
+/**
+ * Checks that a topic's name has 1 to 1 024 characters and no half of a surrogate pair. Throws
+ * FST_WEBSOCK_INVALID_TOPIC.
+ */
+export function checkTopicName (name: unknown): void {
+  if (typeof name !== 'string') throw new FST_WEBSOCK_INVALID_TOPIC(MAX_LENGTH, typeof name)
+  if (name === '' || name.length > MAX_LENGTH) {
+    throw new FST_WEBSOCK_INVALID_TOPIC(MAX_LENGTH, `one of ${name.length}`)
+  }
+  if (!isWellFormed(name)) {
+    const problem = `one of ${name.length} with half of a surrogate pair`
+    throw new FST_WEBSOCK_INVALID_TOPIC(MAX_LENGTH, problem)
+  }
+}
+
+/** Half of a surrogate pair does not survive UTF-8: two topics would be one at the broker. */
+function isWellFormed (name: string): boolean {
+  // In Node 20 and ES2024, but not in the `lib` that TypeScript is given here.
+  return (name as string & { isWellFormed (): boolean }).isWellFormed()
+}

@@ -1,0 +1,26 @@
+import type { LogLevel } from '../log.ts'
+
+export const CONNECTION_LOG_LEVELS = ['silent', 'trace', 'debug', 'info', 'warn', 'error'] as const
+
+/** What the line at the end of a connection may have, in this order. */
+export const CONNECTION_LOG_FIELDS = [
+  'websocket',
+  'route',
+  'durationMs',
+  'messagesReceived',
+  'messagesSent',
+  'bytesReceived',
+  'bytesSent',
+  'type',
+  'code',
+  'reason',
+  'error'
+] as const
+
+export type ConnectionLogField = (typeof CONNECTION_LOG_FIELDS)[number]
+
+export interface ConnectionLogOptions {
+  readonly connectionLogLevel: 'silent' | LogLevel
+  /** Undefined: all. */
+  readonly connectionLogFields: readonly ConnectionLogField[] | undefined
+}

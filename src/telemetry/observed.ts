@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import type { TerminateReason } from '../connection/result.ts'
+import type { LogTarget } from '../log.ts'
+import type { ConnectionLogOptions } from './connection-log-options.ts'
+
+/** Of a connection, what is counted, told and logged. */
+export interface ObservedConnection {
+  readonly id: string
+  readonly group: { readonly url: string }
+  readonly server: FastifyInstance
+  readonly options: { readonly log: LogTarget }
+  readonly limits: ConnectionLogOptions & { readonly slowPeer: 'close' | 'drop' | 'wait' }
+  /** `init` has returned. */
+  readonly hasState: boolean
+  /** Why it ends, once it does. */
+  readonly endReason: TerminateReason | undefined
+  /** The close frame that was sent or came; 1006 for none. */
+  readonly closeFrame: { readonly code: number, readonly reason: string }
+  /** In whole ms of `performance.now()`. */
+  readonly openedAt: number
+  /** Whole data messages, and bytes of the socket. */
+  readonly messagesRead: number
+  readonly messagesSent: number
+  readonly bytesRead: number
+  readonly bytesSent: number
+  /** Letters that wait in its mailbox. */
+  readonly waiting: number
+  readonly bufferedBytes: number
+}
