@@ -36,7 +36,7 @@ import { Timers, type TimersOwner } from './timers.ts'
  * closures, to save memory; its parts know it as their owner.
  */
 export class Connection extends RouteConnection
-implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
+  implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
   TimersOwner, TransportOwner {
   readonly liveness = new Liveness()
   readonly #transport: SocketTransport
