@@ -266,7 +266,7 @@ void t.test('ws tells who the connection is', async (t) => {
         handleIn: (_message, id, ws) =>
           ws.push(
             JSON.stringify(
-              // eslint-disable-next-line no-self-compare -- getters, which return the same each time
+              // eslint-disable-next-line no-self-compare -- getters return the same each time
               ws.id === id && ws.ref === ws.ref && ws.signal === ws.signal && ws.log === ws.log
             )
           )

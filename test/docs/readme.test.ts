@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import * as errors from '../../src/errors.ts'
 import { resolvePluginOptions } from '../../src/plugin/options.ts'
 import { connect } from '../helpers/client.ts'
@@ -28,11 +28,13 @@ function tableUnder (heading: string, page = README): string[][] {
     )
 }
 
-void t.test('the example runs as it stands and can be talked to', async (t) => {
-  const example = /```js\n([^`]*(?:`[^`]+`[^`]*)*?)```/.exec(README)?.[1] ?? ''
+/** Runs the n-th example that listens, as it stands, and gives its port. */
+async function runExample (t: Test, n: number): Promise<string> {
+  const examples = [...README.matchAll(/```js\n((?:(?!```)[^])*app\.listen(?:(?!```)[^])*)```/g)]
+  const example = examples[n]?.[1] ?? ''
   t.ok(example.split('\n').length <= 41, 'it has 40 lines at most')
   // In this folder, so that its imports find the packages; only the port is another.
-  const file = join(ROOT, `readme-example-${process.pid}.mjs`)
+  const file = join(ROOT, `readme-example-${n}-${process.pid}.mjs`)
   await writeFile(file, example.replace('port: 3000', 'port: 0'))
   t.teardown(() => rm(file))
   const child = spawn(process.execPath, [file], {
@@ -44,14 +46,27 @@ void t.test('the example runs as it stands and can be talked to', async (t) => {
     const port = /Server listening at http:\/\/[^"]+:(\d+)/.exec(line)?.[1]
     if (port === undefined) continue
     child.stdout.resume()
-    const client = await connect(t, `ws://localhost:${port}/rooms/lobby?nick=ann`)
-    client.send({ event: 'say', text: 'hello' })
-    t.same(await client.nextJson(), { event: 'said', text: 'ann: hello' })
-    client.send({ event: 'leave' })
-    t.same(await client.closed, { code: 1000, reason: '1 said' })
-    return
+    return port
   }
-  t.fail('the example ended before it listened')
+  throw new Error('the example ended before it listened')
+}
+
+void t.test('the first example, a connection timer, runs as it stands', async (t) => {
+  const port = await runExample(t, 0)
+  const url = `ws://localhost:${port}/ws/connection_timer/ann?everyMs=50`
+  const client = await connect(t, url)
+  t.match(await client.next(), /^ann: \d+s\.$/)
+  client.send('request_timer')
+  while (!/^ann: connected for \d+s\.$/.test(String(await client.next())));
+})
+
+void t.test('the example with typed messages runs as it stands', async (t) => {
+  const port = await runExample(t, 1)
+  const client = await connect(t, `ws://localhost:${port}/rooms/lobby?nick=ann`)
+  client.send({ event: 'say', text: 'hello' })
+  t.same(await client.nextJson(), { event: 'said', text: 'ann: hello' })
+  client.send({ event: 'leave' })
+  t.same(await client.closed, { code: 1000, reason: '1 said' })
 })
 
 void t.test('the table of errors has each code with its status, and no other', async (t) => {

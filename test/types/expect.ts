@@ -13,8 +13,8 @@ export function same<A, B> (_verdict: Equal<A, B>): void {}
 
 /** Compiles when the value has exactly the type: `expectType<number>()(message)`. */
 export function expectType<Expected> (): <Actual>(
-  value: Actual,
-  ...verdict: Equal<Actual, Expected> extends true ? [] : [never]
+value: Actual,
+...verdict: Equal<Actual, Expected> extends true ? [] : [never]
 ) => void {
   return () => {}
 }
