@@ -354,10 +354,9 @@ export class Connection extends RouteConnection
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    const { handler, telemetry } = this.group
+    const { handler } = this.group
     const call = (): unknown => handler.terminate?.(reason, this.#state, this.#context)
-    if (handler.terminate === undefined) return
-    return telemetry.callbacks.terminate.measure(() => this.trace('terminate', call)) as Awaitable<void>
+    if (handler.terminate !== undefined) return this.measure('terminate', call) as Awaitable<void>
   }
 
   ended (): void {
