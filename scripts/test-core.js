@@ -13,7 +13,8 @@ const TIMEOUT_MS = 180_000
 const root = join(__dirname, '..')
 const CORE = [
   /^neighbours\/.*/, /^upgrade\/(neighbours|other-listeners)$/, /(^|\/)(upgrade|handshake)$/, /(^upgrade-|\/)plain-http$/,
-  /(^upgrade-elsewhere|\/beside-other-routes)$/, /(^|\/)ending$/, /(^|\/)shutdown$/, /(^|\/)packaging$/, /^client\/(messages|sending)$/
+  /(^upgrade-elsewhere|\/beside-other-routes)$/, /(^|\/)ending$/, /(^|\/)shutdown$/,
+  /(^|\/)packaging$/, /^client\/(messages|reconnecting|sending)$/
 ]
 
 void main()

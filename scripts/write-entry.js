@@ -1,7 +1,7 @@
 'use strict'
 
-// Writes index.js and index.d.ts from the exports of src/index.ts.
-// `npm run build` runs it after the compiler.
+// Writes index.js and index.d.ts from the exports of src/index.ts. `npm run build` runs it after
+// the compiler.
 //
 // `require('fastify-websock')` returns the plugin itself, with all other exports as its properties,
 // as Fastify's own plugins do. That needs `export =`, which TypeScript does not emit for an ES

@@ -23,7 +23,7 @@ const environment: Environment = globalThis as Environment
 interface Socket extends WebSocketLike {
   binaryType: string
   onopen: (event: unknown) => void
-  onerror: () => void
+  onerror: (event: unknown) => void
   onmessage: (event: { readonly data: unknown }) => void
   onclose: (event: ConnectionEnd) => void
 }
@@ -136,7 +136,10 @@ export class Link {
       if (socket === this.#socket) listener(event)
     }
     socket.binaryType = 'arraybuffer'
-    socket.onerror = () => {}
+    // Node 22 has no close event for a connection that was never open (undici 6).
+    socket.onerror = whileCurrent(() => {
+      if (this.state.status === 'connecting') this.#end({ code: ABNORMAL, reason: '' })
+    })
     socket.onclose = whileCurrent(({ code, reason }) => this.#end({ code, reason }))
     socket.onmessage = whileCurrent(({ data }) => {
       this.#liveness.hear()
