@@ -204,6 +204,7 @@ export class Driven<R> implements AsyncDisposable {
     const problem = act(this.#parts)
     if (problem !== undefined) throw fail(problem)
     await this.#parts.shared.settle(this.#parts.timeoutMs, fail)
+    if (this.#parts.client.problem !== undefined) throw fail(this.#parts.client.problem)
     const messages = this.sent.slice(this.#seen)
     this.#seen = this.sent.length
     return messages

@@ -34,6 +34,8 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   readonly socket: Duplex
   /** Each message so far, those that were taken included. */
   readonly received: In[] = []
+  /** Why the client has destroyed its socket. */
+  problem: string | undefined
   readonly #options: Required<ExpectOptions<string>>
   readonly #transcript = new Transcript()
   readonly #frames = new ServerFrames()
@@ -157,7 +159,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     try {
       for (const frame of this.#frames.push(chunk)) this.#receive(frame)
     } catch (error) {
-      this.#transcript.add(`← not understood: ${(error as Error).message}`)
+      const { message } = error as Error
+      this.problem = `the client did not understand a frame (option \`codec\`): ${message}`
+      this.#transcript.add(`← not understood: ${message}`)
       this.socket.destroy()
     }
     for (const watch of [...this.#watchers]) watch()

@@ -208,6 +208,14 @@ void t.test('mistakes of a test are said', async (t) => {
     driven.presence({ topic: 'a', joins: [], leaves: [] }),
     /no handler for the presence/
   )
+  const pushing = defineWebsocketRoute({
+    websocketHandler: { handleIn: (_message, _state, ws) => ws.push('no JSON') }
+  })
+  const unread = await drive(pushing, { headers: { host: 'x' } })
+  await t.rejects(
+    unread.receiveRaw('hello'),
+    /the client did not understand a frame \(option `codec`\)[^]*← no JSON/
+  )
   const hanging = await drive(counter, { params, timeoutMs: 50 })
   await t.rejects(
     hanging.receive({ event: 'hang' }),
