@@ -12,7 +12,12 @@ export function readPage (path: string): string {
 export function tableUnder (heading: string, page: string): string[][] {
   const [, section = ''] = page.split(`\n## ${heading}\n`)
   const body = section.split('\n## ')[0] ?? ''
-  const table = /(?:^\|.*\n)+/m.exec(`${body}\n`)?.[0] ?? ''
+  return firstTable(body)
+}
+
+/** The rows of the first table of a text, cell by cell. */
+export function firstTable (text: string): string[][] {
+  const table = /(?:^\|.*\n)+/m.exec(`${text}\n`)?.[0] ?? ''
   return table.trimEnd().split('\n').slice(2).map(cellsOf)
 }
 
