@@ -23,6 +23,7 @@ export default defineConfig({
   title: 'fastify-websock',
   description: 'Stateful, typed, validated WebSocket endpoints for Fastify',
   cleanUrls: true,
+  markdown: { languageAlias: { promql: 'txt' } },
   srcExclude: ['README.md'],
   // Files of the repository, which are not part of the site.
   ignoreDeadLinks: [/^(\.\/)?(\.\.\/)+(example|test|bench|src|README|SECURITY|CHANGELOG)/],

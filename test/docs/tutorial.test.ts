@@ -105,10 +105,10 @@ function startCommand (cwd: string, command: string, variables?: NodeJS.ProcessE
 }
 
 async function firstLine (child: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-    child.stdout?.resume()
-    return line
-  }
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+  const line = await Promise.race([once(lines, 'line'), once(lines, 'close')])
+  child.stdout?.resume()
+  if (line.length > 0) return String(line[0])
   throw new Error(`${child.spawnargs.join(' ')} ended and printed nothing`)
 }
 
