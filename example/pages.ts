@@ -15,6 +15,14 @@ const CLIENT = join(
   'dist/client/index.mjs'
 )
 
+const SOURCES = [
+  'chat.ts',
+  'connection-timer/connection-timer.ts',
+  'gossip/README.md',
+  'gossip/gossip.ts',
+  'gossip/protocol.ts'
+]
+
 /** The pages, read once: there are few, and nothing outside of their folder can be asked for. */
 export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folder }) => {
   const files = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
@@ -29,6 +37,13 @@ export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folde
   }
   files.set('client.js', readFileSync(CLIENT))
   for (const name of files.keys()) serve(`/pages/${name}`, name)
+  // The code behind the pages.
+  for (const name of SOURCES) {
+    const source = readFileSync(join(folder, '..', name))
+    app.get(`/code/${name}`, (_request, reply) => {
+      reply.header('x-content-type-options', 'nosniff').type('text/plain; charset=utf-8').send(source)
+    })
+  }
   serve('/', 'index.html')
   serve('/connection-timer', 'connection-timer.html')
   serve('/chat', 'chat.html')

@@ -44,6 +44,8 @@ async function main (): Promise<void> {
     // An empty one would be everybody's.
     adminToken: GOSSIP_ADMIN_TOKEN || undefined
   })
+  // For the page, which speaks as one of them.
+  app.get('/gossip/demo-games', async () => (GOSSIP_GAMES ? [] : DEMO_GAMES))
   // This file is compiled into a folder of its own.
   await app.register(pages, { folder: join(__dirname, '..', 'pages') })
 

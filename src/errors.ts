@@ -1,8 +1,8 @@
 import createError from '@fastify/error'
 
 /*
- * Every error this library makes: code, text, HTTP status. README.md has a row for each,
- * and test/docs/readme.test.ts holds the two against each other.
+ * Every error this library makes: code, text, HTTP status. docs/errors.md has a row for
+ * each, and test/docs/reference.test.ts holds the two against each other.
  */
 
 // ── at start

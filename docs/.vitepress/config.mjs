@@ -15,7 +15,7 @@ const GROUPS = {
     'recipes/auth', 'recipes/push-from-http', 'recipes/kick', 'recipes/stream',
     'recipes/proxies', 'recipes/rolling-deploys'
   ],
-  Reference: ['options', 'errors', 'type-errors'],
+  Reference: ['options', 'errors', 'type-errors', 'compatibility'],
   Production: ['operating', 'observing', 'security', 'performance', 'hostile']
 }
 
@@ -23,7 +23,6 @@ export default defineConfig({
   title: 'fastify-websock',
   description: 'Stateful, typed, validated WebSocket endpoints for Fastify',
   cleanUrls: true,
-  markdown: { languageAlias: { promql: 'txt' } },
   srcExclude: ['README.md'],
   // Files of the repository, which are not part of the site.
   ignoreDeadLinks: [/^(\.\/)?(\.\.\/)+(example|test|bench|src|README|SECURITY|CHANGELOG)/],

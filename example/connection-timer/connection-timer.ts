@@ -31,7 +31,7 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
       init ({ params: { name }, query: { everyMs } }, ws) {
         ws.postInterval('alert', everyMs)
         return ws.ok({
-          path: name === undefined ? PATH : `${PATH}/${encodeURIComponent(name)}`,
+          path: name === undefined ? PATH : `${PATH}/${percentEncode(name)}`,
           since: performance.now()
         })
       },
@@ -44,6 +44,12 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
         ws.push(`Alert for ${path} after ${secondsFrom(since)}s.`)
     }
   })
+}
+
+/** Encodes all but letters, digits and `-._~`. */
+function percentEncode (text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (character) =>
+    `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
 function secondsFrom (since: number): number {

@@ -1,84 +1,82 @@
-// Section 9: what a game's players can achieve, in the memory of this node.
+// Section 9: what the players of a game can achieve, in the memory of this node.
 import { buildAchievement, type Achievement, type Errors } from './achievement.ts'
-import { failure, SILENCE, WRONG_PAYLOAD, type Family } from './answer.ts'
-import type { AnswerTo, Request } from './messages.ts'
+import { fail, TRY_AGAIN } from './answer.ts'
+import type { Request } from './protocol.ts'
+import type { Family, Result, Session, Ws } from './session.ts'
 
 const PAGE = 10
 const MAX_POINTS = 500
-/** Those without points are kept in memory too. */
+/** Those without points take memory, too. */
 const MAX_ACHIEVEMENTS = 500
-const NOT_FOUND: Errors = { key: ['not found'] }
 
-export const achievements: Family<
-  'achievements/sync' | 'achievements/create' | 'achievements/update' | 'achievements/delete'
-> = {
-  'achievements/sync' (request, { game }, network) {
-    if (!hasRef(request)) return withoutRef(request)
-    const all = [...network.achievementsOf(game).values()].sort((a, b) =>
-      a.title < b.title ? -1 : 1
-    )
-    const pages = Math.max(1, Math.ceil(all.length / PAGE))
-    return Array.from({ length: pages }, (_, page) => ({
-      payload: { total: all.length, achievements: all.slice(page * PAGE, (page + 1) * PAGE) }
+type Change = Request<'achievements/create' | 'achievements/update' | 'achievements/delete'>
+
+export const achievements: Family<Change['event'] | 'achievements/sync'> = {
+  'achievements/sync' (request, session, ws) {
+    if (!hasRef(request)) return withoutRef(request, session, ws)
+    const { event, ref } = request
+    const all = [...session.network.achievementsOf(session.game).values()]
+      .sort((a, b) => a.title < b.title ? -1 : 1)
+    return ws.push(Array.from({ length: Math.max(1, Math.ceil(all.length / PAGE)) }, (_, page) => {
+      const achievements = all.slice(page * PAGE, (page + 1) * PAGE)
+      return { event, ref, payload: { total: all.length, achievements } }
     }))
   },
 
-  'achievements/create' (request, { game }, network) {
-    if (!hasRef(request)) return withoutRef(request)
-    const known = network.achievementsOf(game)
-    const built = buildAchievement(request.payload ?? {})
-    if ('errors' in built) return refused(built.errors)
-    if (sumOf(known.values()) >= MAX_POINTS || known.size >= MAX_ACHIEVEMENTS) {
-      return refused({ points: ['no points left'] })
+  'achievements/create' (request, session, ws) {
+    if (!hasRef(request)) return withoutRef(request, session, ws)
+    const known = session.network.achievementsOf(session.game)
+    const built = buildAchievement(request.payload)
+    if ('errors' in built) return refuse(built.errors, request, ws)
+    const points = [...known.values()].reduce((sum, { points }) => sum + points, 0)
+    if (points >= MAX_POINTS || known.size >= MAX_ACHIEVEMENTS) {
+      return refuse({ points: ['no points left'] }, request, ws)
     }
-    return keep(known, built.achievement)
+    return keep(built.achievement, known, request, ws)
   },
 
-  'achievements/update' (request, { game }, network) {
-    if (!hasRef(request)) return withoutRef(request)
-    const known = network.achievementsOf(game)
+  'achievements/update' (request, session, ws) {
+    if (!hasRef(request)) return withoutRef(request, session, ws)
+    const known = session.network.achievementsOf(session.game)
     const before = known.get(keyOf(request))
-    if (before === undefined) return refused(NOT_FOUND)
-    const built = buildAchievement(request.payload ?? {}, before)
-    return 'errors' in built ? refused(built.errors) : keep(known, built.achievement)
+    if (before === undefined) return refuse({ key: ['not found'] }, request, ws)
+    const built = buildAchievement(request.payload, before)
+    if ('errors' in built) return refuse(built.errors, request, ws)
+    return keep(built.achievement, known, request, ws)
   },
 
-  'achievements/delete' (request, { game }, network) {
-    if (!hasRef(request)) return withoutRef(request)
+  'achievements/delete' (request, session, ws) {
+    if (!hasRef(request)) return withoutRef(request, session, ws)
     const key = keyOf(request)
-    return network.achievementsOf(game).delete(key)
-      ? [{ status: 'success', payload: { key } }]
-      : refused(NOT_FOUND)
+    if (!session.network.achievementsOf(session.game).delete(key)) {
+      return refuse({ key: ['not found'] }, request, ws)
+    }
+    return ws.push({ event: request.event, ref: request.ref, status: 'success', payload: { key } })
   }
 }
 
-/** What is no text is the key of none. */
-function keyOf ({ payload }: Request<'achievements/update' | 'achievements/delete'>): string {
-  return typeof payload?.key === 'string' ? payload.key : ''
-}
-
-function hasRef ({ ref }: { ref?: unknown }): boolean {
+function hasRef ({ ref }: Request): boolean {
   return ref !== undefined && ref !== null
 }
 
-function withoutRef (request: object): ReturnType<typeof failure> | typeof SILENCE {
-  return 'ref' in request ? failure(WRONG_PAYLOAD) : SILENCE
+function withoutRef (request: Request, session: Session, ws: Ws): Result {
+  if ('ref' in request) return fail(TRY_AGAIN, request, session, ws)
 }
 
-function refused (errors: Errors): [{ status: 'failure', payload: { errors: Errors } }] {
-  return [{ status: 'failure', payload: { errors } }]
+function keyOf ({ payload }: Change): string {
+  return typeof payload?.key === 'string' ? payload.key : ''
+}
+
+function refuse (errors: Errors, { event, ref }: Change, ws: Ws): Result {
+  return ws.push({ event, ref, status: 'failure', payload: { errors } })
 }
 
 function keep (
+  achievement: Achievement,
   known: Map<string, Achievement>,
-  achievement: Achievement
-): [AnswerTo<'achievements/create'> & AnswerTo<'achievements/update'>] {
+  { event, ref }: Request<'achievements/create' | 'achievements/update'>,
+  ws: Ws
+): Result {
   known.set(achievement.key, achievement)
-  return [{ status: 'success', payload: achievement }]
-}
-
-function sumOf (achievements: Iterable<Achievement>): number {
-  let sum = 0
-  for (const { points } of achievements) sum += points
-  return sum
+  return ws.push({ event, ref, status: 'success', payload: achievement })
 }

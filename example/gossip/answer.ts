@@ -1,63 +1,67 @@
-import type { AnswerTo, Event, Request, ToGame } from './messages.ts'
-import type { Network } from './network.ts'
-import type { Session } from './session.ts'
+import type { Push, Stop } from 'fastify-websock'
+import type { KnownGame } from './known-games.ts'
+import type { LeakyBucket } from './leaky-bucket.ts'
+import { MAX_FRAME_BYTES } from './payloads.ts'
+import type { RequestEvent, ToGame } from './protocol.ts'
+import type { Session, Ws } from './session.ts'
 
-/** What goes to one client, and whether that was all: the close code. */
-export interface Reply {
-  readonly messages: readonly ToGame[]
-  readonly close?: 4000 | 4001
+/** The error of a request whose payload is wrong, or that there is no room for. */
+export const TRY_AGAIN = 'an error occurred, try again'
+
+/** Milliseconds of work, at most. */
+const GAMES_PER_TURN = 250
+
+interface Asked { readonly event: RequestEvent, readonly ref?: unknown }
+
+/** Section 2: answers a request that has a `ref`, whatever it is, or whose game debugs. */
+export function confirm (request: Asked, session: Session, ws: Ws): Push<Session> {
+  return answer({ event: request.event, status: 'success' }, request, session, ws)
 }
 
-/**
- * What a request comes to: nothing, which is a confirmation; some answers, or none at all; or the
- * end.
- */
-export type Outcome<E extends Event> = ReadonlyArray<AnswerTo<E>> | typeof GOODBYE | undefined
-
-/** One family of events: what each does, and what its answers are. */
-export type Family<E extends Event> = {
-  readonly [K in E]: (request: Request<K>, session: Session, network: Network) => Outcome<K>
+export function fail (error: string, request: Asked, session: Session, ws: Ws): Push<Session> {
+  return answer({ event: request.event, status: 'failure', error }, request, session, ws)
 }
 
-export const SILENCE = [] as const
-/** Of a client that was over a limit too often. */
-export const GOODBYE = Symbol('goodbye')
-export const WRONG_PAYLOAD = 'an error occurred, try again'
-
-export const SILENT: Reply = { messages: [] }
-export const UNKNOWN: Reply = { messages: [{ status: 'unknown' }] }
-export const UNAUTHENTICATED: Reply = {
-  messages: [{ status: 'failure', error: 'unauthenticated' }]
+function answer (message: ToGame, request: Asked, { network, debugUntilMs }: Session, ws: Ws) {
+  if ('ref' in request) return ws.push({ ...message, ref: request.ref })
+  return ws.push(network.now() < debugUntilMs ? [message] : [])
 }
 
-/** `return failure('unknown game')` */
-export function failure (error: string): [{ status: 'failure', error: string }] {
-  return [{ status: 'failure', error }]
-}
-
-/**
- * Puts an outcome into the envelope of section 2: the event, and the ref as it came. Without a ref
- * nothing is answered, unless the game debugs.
- */
-export function answer (
-  event: Event,
-  request: object,
-  outcome: Outcome<Event>,
-  debugs: boolean
-): Reply {
-  if (outcome === GOODBYE) {
-    return {
-      messages: [
-        { event: 'authenticate', status: 'failure', error: 'disconnected due to rate limit abuse' }
-      ],
-      close: 4000
-    }
+/** Section 10: the answer to a request over the limit; undefined: it is within. */
+export function overLimit (
+  limit: LeakyBucket,
+  request: Asked,
+  session: Session,
+  ws: Ws
+): Push<Session> | Stop<Session> | undefined {
+  switch (limit.take(session.network.now())) {
+    case 'fits': return undefined
+    case 'full': return fail('rate limit exceeded', request, session, ws)
+    case 'abuse': return goodbye(ws, 'disconnected due to rate limit abuse')
   }
-  const hasRef = 'ref' in request
-  if (!hasRef && !debugs) return SILENT
-  const envelope = hasRef ? { event, ref: request.ref } : { event }
-  // The event and its answers belong together by the type of Family.
-  return {
-    messages: (outcome ?? [{ status: 'success' }]).map((one) => ({ ...envelope, ...one }) as ToGame)
+}
+
+/** The last message to a client: close code 4000. */
+export function goodbye (ws: Ws, error: string): Stop<Session> {
+  const message = { event: 'authenticate', status: 'failure', error } as const
+  return ws.stop('normal', [4000, 'goodbye'], message)
+}
+
+/**
+ * Sends an answer about each other game that shows itself. Those are many frames: other sockets
+ * are served in between, and a slow reader is waited for.
+ */
+export async function answerForEach (
+  { network, game }: Session,
+  ws: Ws,
+  answerFor: (other: KnownGame) => ToGame | undefined
+): Promise<void> {
+  let count = 0
+  for (const other of network.games) {
+    if (count++ % GAMES_PER_TURN === 0) await network.nextTurn()
+    const message = other === game || other.display === false ? undefined : answerFor(other)
+    if (message === undefined) continue
+    if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return
+    if (!ws.send(message)) return
   }
 }

@@ -1,72 +1,65 @@
-// Section 5: what is said on a channel arrives at all others who subscribe to it.
-import { failure, GOODBYE, type Family, type Outcome } from './answer.ts'
-import type { LeakyBucket } from './leaky-bucket.ts'
-import { MAX_CHANNELS, type Event } from './messages.ts'
-import type { Network } from './network.ts'
-import type { Session } from './session.ts'
+// Section 5: talk on channels.
+import { confirm, fail, overLimit } from './answer.ts'
+import { MAX_CHANNELS } from './payloads.ts'
+import type { Family, Session } from './session.ts'
+import { subscribeAll } from './subscribe-all.ts'
 import { topics } from './topics.ts'
 
-const CHANNEL_NAME = /^[a-zA-Z_-]{3,15}$/
-const BLOCKED = ['all']
-
 export const channels: Family<'channels/subscribe' | 'channels/unsubscribe' | 'channels/send'> = {
-  'channels/subscribe' ({ payload: { channel } }, session, network) {
-    if (channel === undefined || session.channels.has(channel ?? '')) return
-    const over = overflow(session.buckets.subscribe, network)
+  async 'channels/subscribe' (request, session, ws) {
+    const { payload: { channel } } = request
+    const isDone = channel === undefined || isSubscribed(session, channel)
+    if (isDone) return confirm(request, session, ws)
+    const error = `Could not subscribe to "${channel ?? ''}"`
+    if (!isChannel(channel) || session.channels.size >= MAX_CHANNELS) {
+      return fail(error, request, session, ws)
+    }
+    const over = overLimit(session.limits.subscribe, request, session, ws)
     if (over !== undefined) return over
-    if (!join(session, channel)) return failure(`Could not subscribe to "${channel ?? ''}"`)
-    network.see(session)
+    if (!await subscribeAll(ws, [topics.channel(channel)])) {
+      ws.unsubscribe(topics.channel(channel))
+      return fail(error, request, session, ws)
+    }
+    session.channels.add(channel)
+    session.network.see(session)
+    return confirm(request, session, ws)
   },
 
-  'channels/unsubscribe' ({ payload: { channel } }, session, network) {
-    if (!isSubscribed(session, channel)) return
-    const over = overflow(session.buckets.unsubscribe, network)
+  'channels/unsubscribe' (request, session, ws) {
+    const { payload: { channel } } = request
+    if (!isSubscribed(session, channel)) return confirm(request, session, ws)
+    const over = overLimit(session.limits.unsubscribe, request, session, ws)
     if (over !== undefined) return over
+    ws.unsubscribe(topics.channel(channel))
     session.channels.delete(channel)
-    session.socket.ws.unsubscribe(topics.channel(channel))
-    network.see(session)
+    session.network.see(session)
+    return confirm(request, session, ws)
   },
 
-  'channels/send' ({ payload: { channel, name = '', message = '' } }, session, network) {
-    if (!isSubscribed(session, channel)) return
-    const over = overflow(session.buckets.send, network)
+  'channels/send' (request, session, ws) {
+    const { payload: { channel, name = '', message = '' } } = request
+    if (!isSubscribed(session, channel)) return confirm(request, session, ws)
+    const over = overLimit(session.limits.send, request, session, ws)
     if (over !== undefined) return over
     const game = session.game.short_name
     const payload = { channel, game, name: withoutTags(name), message: withoutTags(message) }
-    network.publish(topics.channel(channel), { event: 'channels/broadcast', payload, notTo: game })
-    network.showWatchers({ event: 'talk', ...payload, at: Date.now() })
+    ws.publish(topics.channel(channel), { event: 'channels/broadcast', payload, notTo: game })
+    ws.publish(topics.pages, { event: 'talk', ...payload, at: Date.now() })
+    return confirm(request, session, ws)
   }
 }
 
-/** False when that is no name of a channel, or of one too many. */
-export function join (session: Session, channel: string | null): boolean {
-  if (channel === null || !CHANNEL_NAME.test(channel) || BLOCKED.includes(channel.toLowerCase())) {
-    return false
-  }
-  if (session.channels.size >= MAX_CHANNELS && !session.channels.has(channel)) return false
-  session.channels.add(channel)
-  session.socket.ws.subscribe(topics.channel(channel))
-  return true
+export function isChannel (name: string | null): name is string {
+  return name !== null && /^[a-zA-Z_-]{3,15}$/.test(name) && name.toLowerCase() !== 'all'
 }
 
 function isSubscribed (session: Session, channel: string | null | undefined): channel is string {
   return typeof channel === 'string' && session.channels.has(channel)
 }
 
-function overflow (
-  bucket: LeakyBucket,
-  network: Network
-): Outcome<Event> & Outcome<'channels/send'> {
-  switch (bucket.take(network.now())) {
-    case 'fits': return undefined
-    case 'full': return failure('rate limit exceeded')
-    case 'abuse': return GOODBYE
-  }
-}
-
-/** MXP, which the client of a player might obey. */
+/** Removes MXP tags, which the client of a player might obey. */
 function withoutTags (text: string): string {
-  // Behind the last > no tag ends: looking for one there, from each < again, takes a minute for a
+  // No tag ends behind the last `>`. Looking for one there, from each `<` on, takes a minute for a
   // frame full of them.
   const end = text.lastIndexOf('>') + 1
   return text.slice(0, end).replace(/<[^>]*>/g, '') + text.slice(end)

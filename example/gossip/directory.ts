@@ -1,163 +1,150 @@
-import { isDeepStrictEqual } from 'node:util'
-import { Type, type Static } from '@fastify/type-provider-typebox'
-import { Compile } from 'typebox/compile'
-import type { Websock } from 'fastify-websock'
+import { setTimeout as pause } from 'node:timers/promises'
+import { bytesOf, Entry, type Known, type OnlineGame } from './entry.ts'
+import type { NetworkOptions } from './network.ts'
+import { MAX_FRAME_BYTES } from './payloads.ts'
 import { topics } from './topics.ts'
+import { isWord, type Sighting, type Word } from './word.ts'
 
-/** A game that has been seen within the last 60 s, as all nodes together know it. */
-export interface OnlineGame {
-  readonly supports: readonly string[]
-  readonly channels: readonly string[]
-  readonly players: readonly string[]
-  readonly userAgent: string
-}
+/** Of the players of all games, as JSON. */
+const MAX_PLAYERS_BYTES = 16 * 1024 * 1024
+/** A new node is told of all games at this rate, which a broker keeps up with. */
+const BYTES_PER_MS = 16 * 1024
 
 /**
- * What one node tells of a game is lists, and a list is one or more of these: an entry of presence
- * holds 8 KiB.
- */
-const PartSchema = Type.Object({
-  list: Type.Union([
-    Type.Literal('supports'),
-    Type.Literal('channels'),
-    Type.Literal('players'),
-    Type.Literal('userAgent')
-  ]),
-  /** Of the same list of another node, the newer edition counts. */
-  edition: Type.Integer({ minimum: 0 }),
-  part: Type.Integer({ minimum: 0 }),
-  names: Type.Array(Type.String())
-})
-type Part = Static<typeof PartSchema>
-type List = Part['list']
-type Told = Part & { readonly address: string }
-
-/** Of the worst name, which is 256 times six bytes, there is room for more than one. */
-const MAX_PART_BYTES = 6 * 1024
-
-const partCheck = Compile(PartSchema)
-
-interface OwnWord {
-  forget: NodeJS.Timeout | undefined
-  /** Each list as it was told, and in how many parts. */
-  readonly lists: Map<List, { readonly names: readonly string[], readonly parts: number }>
-}
-
-/**
- * What is known of each game, by way of presence: each node tells what it has seen, for 60 s, and a
- * node that is gone has told nothing.
+ * Each node publishes its word about a game at each sign of life, and keeps the words of all nodes,
+ * its own among them, for 60 s. Presence tells which nodes there are: a new one is told all words,
+ * those of a dead one are forgotten.
  */
 export class Directory {
-  readonly #websock: Websock
-  readonly #onlineForMs: number
-  readonly #own = new Map<string, OwnWord>()
+  readonly #network: NetworkOptions
+  readonly #onGone: (game: string) => void
+  readonly #node = crypto.randomUUID()
+  readonly #entries = new Map<string, Entry>()
+  #playersBytes = 0
+  #gaps = 0
 
-  constructor (websock: Websock, onlineForMs: number) {
-    this.#websock = websock
-    this.#onlineForMs = onlineForMs
+  /** `onGone` is called on each node when a game has had no socket on any node for 60 s. */
+  constructor (network: NetworkOptions, onGone: (game: string) => void) {
+    this.#network = network
+    this.#onGone = onGone
+    const { websock } = network
+    websock.subscribe(topics.directory, {
+      // Of other nodes, so it may be anything.
+      handleInfo: (word) => { if (isWord.Check(word)) this.#take(word) },
+      handlePresence: ({ joins, leaves }) => {
+        const joined = new Set(joins.map(({ key }) => key))
+        for (const { key } of leaves) if (!joined.has(key)) this.#forgetNode(key)
+        if (joined.size > (joined.has(this.#node) ? 1 : 0)) void this.#repeat()
+      },
+      // With another meta this node has joined anew, so the others repeat what was missed.
+      handleGap: () => websock.track(topics.directory, this.#node, ++this.#gaps)
+    })
+    void websock.subscriptionReady(topics.directory).then((isReady) => {
+      if (isReady) websock.track(topics.directory, this.#node, this.#gaps)
+    })
   }
 
-  /**
-   * Undefined: it is not online. Sockets of one game may be on several nodes, so flags and channels
-   * are those of all.
-   */
   find (game: string): OnlineGame | undefined {
-    const told = this.#read(game)
-    if (told.length === 0) return undefined
-    return {
-      supports: unionOf(told, 'supports'),
-      channels: unionOf(told, 'channels'),
-      players: newestOf(told, 'players').names,
-      userAgent: newestOf(told, 'userAgent').names[0] ?? ''
-    }
-  }
-
-  /** The game was seen here, now. Players that are left out stay as they are. */
-  see (
-    game: string,
-    { supports, channels, userAgent, players }: Partial<OnlineGame> & Omit<OnlineGame, 'players'>
-  ): void {
-    const own: OwnWord = this.#own.get(game) ?? { forget: undefined, lists: new Map() }
-    this.#own.set(game, own)
-    clearTimeout(own.forget)
-    own.forget = setTimeout(() => this.#forget(game), this.#onlineForMs).unref()
-    this.#tell(game, own, 'supports', supports, 0)
-    this.#tell(game, own, 'channels', channels, 0)
-    this.#replace(game, own, 'userAgent', [userAgent])
-    this.#replace(game, own, 'players', players)
-  }
-
-  #forget (game: string): void {
-    for (const [list, { parts }] of this.#own.get(game)?.lists ?? []) {
-      this.#cut(game, list, 0, parts)
-    }
-    this.#own.delete(game)
+    return this.#entries.get(game)?.online
   }
 
   /**
-   * A list that the last who speaks decides, on whichever node. Who says the same, or nothing of
-   * it, tells it as well, in the same edition: so it stays when the other node has gone.
+   * The game has been seen, now: with these players, or with those that it had. False, and nothing
+   * is done, when there is no room for them.
    */
-  #replace (game: string, own: OwnWord, list: List, given: readonly string[] | undefined): void {
-    const newest = newestOf(this.#read(game), list)
-    const names = given ?? newest.names
-    const isNews = !isDeepStrictEqual(names, newest.names)
-    if (isNews || !isDeepStrictEqual(names, own.lists.get(list)?.names ?? [])) {
-      this.#tell(game, own, list, names, newest.edition + (isNews ? 1 : 0))
+  see (sighting: Sighting, players?: readonly string[]): boolean {
+    const entry = this.#entries.get(sighting.game)
+    if (players !== undefined && !this.#hasRoom(players, entry)) return false
+    this.#publish({
+      ...sighting,
+      node: this.#node,
+      ageMs: 0,
+      players: [...players ?? entry?.players ?? []],
+      // After a game was offline the editions begin anew: by the clock, so above the older ones.
+      edition: players ? Math.max(Date.now(), (entry?.edition ?? 0) + 1) : entry?.edition ?? 0
+    })
+    return true
+  }
+
+  /** A socket has gone, which is no sign of life. */
+  leave (sighting: Sighting): void {
+    const own = this.#entries.get(sighting.game)?.words.get(this.#node)
+    // Without a socket the game is online with what it had.
+    if (own === undefined) return
+    this.#publish({ ...this.#wordOf(own), ...(sighting.sockets > 0 ? sighting : { sockets: 0 }) })
+  }
+
+  #publish (word: Word): void {
+    this.#network.websock.publish(topics.directory, word)
+  }
+
+  #wordOf ({ isOnline, seenAt, expiry, ...word }: Known): Word {
+    return { ...word, ageMs: Math.max(0, this.#network.now() - seenAt) }
+  }
+
+  #take (word: Word): void {
+    const { games, onlineForMs, now } = this.#network
+    if (games.find(word.game) === undefined) return
+    const entry = this.#entries.get(word.game) ?? new Entry()
+    this.#entries.set(word.game, entry)
+    clearTimeout(entry.words.get(word.node)?.expiry)
+    const leftMs = onlineForMs - word.ageMs
+    const known: Known = {
+      ...word,
+      isOnline: leftMs > 0,
+      seenAt: now() - word.ageMs,
+      expiry: setTimeout(() => this.#expire(known, entry), Math.max(leftMs, 1)).unref()
+    }
+    entry.words.set(word.node, known)
+    if (word.edition > entry.edition && this.#hasRoom(word.players, entry)) {
+      this.#playersBytes += entry.setPlayers(word.players, word.edition)
+    }
+    this.#update(word.game, entry)
+  }
+
+  /** A game that has sockets, but gives no sign of life, is offline, and not gone. */
+  #expire (word: Known, entry: Entry): void {
+    word.isOnline = false
+    if (word.sockets === 0) entry.words.delete(word.node)
+    this.#update(word.game, entry)
+  }
+
+  #forgetNode (node: string): void {
+    for (const [game, entry] of this.#entries) {
+      clearTimeout(entry.words.get(node)?.expiry)
+      if (entry.words.delete(node)) this.#update(game, entry)
     }
   }
 
-  #tell (game: string, own: OwnWord, list: List, names: readonly string[], edition: number): void {
-    const chunks = chunksOf(names)
-    chunks.forEach((names, part) =>
-      this.#websock.track(topics.game(game), `${list} ${part}`, { list, edition, part, names })
-    )
-    this.#cut(game, list, chunks.length, own.lists.get(list)?.parts ?? 0)
-    own.lists.set(list, { names, parts: chunks.length })
-  }
-
-  #cut (game: string, list: List, from: number, to: number): void {
-    for (let part = from; part < to; part++) {
-      this.#websock.untrack(topics.game(game), `${list} ${part}`)
+  #update (game: string, entry: Entry): void {
+    const hadSockets = entry.sockets > 0
+    this.#playersBytes += entry.update()
+    if (entry.sockets > 0) clearTimeout(entry.gone)
+    else if (hadSockets) {
+      entry.gone = setTimeout(() => {
+        if (entry.words.size === 0) this.#entries.delete(game)
+        this.#onGone(game)
+      }, this.#network.onlineForMs).unref()
     }
   }
 
-  /** What comes from other nodes is a stranger's. */
-  #read (game: string): Told[] {
-    return this.#websock
-      .presence(topics.game(game))
-      .flatMap(({ meta, address }) => (partCheck.Check(meta) ? [{ ...meta, address }] : []))
+  #hasRoom (players: readonly string[], { playersBytes } = new Entry()): boolean {
+    const bytes = bytesOf(players)
+    const sum = this.#playersBytes - playersBytes + bytes
+    return bytes <= playersBytes || (bytes <= MAX_FRAME_BYTES && sum <= MAX_PLAYERS_BYTES)
   }
-}
 
-function unionOf (told: readonly Told[], list: List): string[] {
-  return [...new Set(told.flatMap((one) => one.list === list ? one.names : []))]
-}
-
-function newestOf (told: readonly Told[], list: List): { names: string[], edition: number } {
-  const parts = told.filter((one) => one.list === list)
-  const [newest] = parts.toSorted(
-    (a, b) => b.edition - a.edition || (a.address < b.address ? -1 : 1)
-  )
-  if (newest === undefined) return { names: [], edition: 0 }
-  const names = parts
-    .filter(({ address }) => address === newest.address)
-    .sort((a, b) => a.part - b.part)
-    .flatMap(({ names }) => names)
-  return { names, edition: newest.edition }
-}
-
-/** One at least, as small as an entry of presence must be. */
-function chunksOf (names: readonly string[]): string[][] {
-  const chunks: string[][] = [[]]
-  let room = MAX_PART_BYTES
-  for (const name of names) {
-    room -= Buffer.byteLength(JSON.stringify(name)) + 1
-    if (room < 0) {
-      chunks.push([])
-      room = MAX_PART_BYTES
+  /** Publishes all of this node's words once more. */
+  async #repeat (): Promise<void> {
+    let bytes = 0
+    for (const { words, playersBytes } of this.#entries.values()) {
+      const own = words.get(this.#node)
+      if (own === undefined) continue
+      this.#publish(this.#wordOf(own))
+      bytes += playersBytes + 1024
+      if (bytes < 4 * BYTES_PER_MS) continue
+      await pause(bytes / BYTES_PER_MS, undefined, { ref: false })
+      bytes = 0
     }
-    chunks.at(-1)?.push(name)
   }
-  return chunks
 }

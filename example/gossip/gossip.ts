@@ -1,54 +1,35 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Stop, Push, WebsocketContext } from 'fastify-websock'
-import type { Reply } from './answer.ts'
-import { announceDisconnections } from './disconnections.ts'
+import { achievements } from './achievements.ts'
+import { channels } from './channels.ts'
+import { games } from './games.ts'
+import { guard, handleInvalid } from './guard.ts'
 import { KnownGames, type KnownGame } from './known-games.ts'
-import { hear } from './life.ts'
-import {
-  FromGameSchema,
-  InfoSchema,
-  MAX_FRAME_BYTES,
-  ToGameSchema,
-  type News,
-  type Tick,
-  type ToGame
-} from './messages.ts'
+import { handleInfo, life } from './life.ts'
 import { Network } from './network.ts'
-import { receive, refuse } from './requests.ts'
+import { MAX_FRAME_BYTES } from './payloads.ts'
+import { players } from './players.ts'
+import { InfoSchema, RequestSchema, ToGameSchema } from './protocol.ts'
 import { restart } from './restart.ts'
-import { createSocket, type Socket } from './session.ts'
+import { Session } from './session.ts'
+import { tells } from './tells.ts'
 import { topics } from './topics.ts'
 import { watch } from './watch.ts'
 
 export interface GossipOptions {
   readonly games: readonly KnownGame[]
-  /** How often a game is asked whether it is there. */
+  /** Between two heartbeats. */
   readonly heartbeatMs?: number
   /** For POST /gossip/restart. */
   readonly adminToken?: string | undefined
-  /**
-   * How long after it was seen a game is online, and how long after its last socket it is said to
-   * be gone.
-   */
+  /** A game is online for so long after it was seen, and gone so long after its last socket. */
   readonly onlineForMs?: number
   readonly now?: () => number
 }
 
-/** A day: a timer of Node has room for 24. */
+/** A day. A timer of Node has room for 24. */
 const MAX_HEARTBEAT_MS = 86_400_000
 
-/**
- * The answer to a status is a frame for each game that is online, all at once: that they wait is no
- * sign of a slow reader.
- */
-const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
-
-type Context = WebsocketContext<ToGame, News | Tick, Socket>
-
-/**
- * The network of games of gossip.haus and grapevine.haus, at /socket: what each file does is a
- * section of the protocol.
- */
+/** The network of games of gossip.haus and grapevine.haus. README.md says which file does what. */
 export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, options) => {
   const { heartbeatMs = 15_000, onlineForMs = 60_000, now = () => performance.now() } = options
   if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) {
@@ -56,13 +37,8 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
       `GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, got ${heartbeatMs}`
     )
   }
-  const network = new Network({
-    websock: app.websock,
-    games: new KnownGames(options.games),
-    onlineForMs,
-    now
-  })
-  announceDisconnections(app.websock, network, onlineForMs)
+  const known = new KnownGames(options.games)
+  const network = new Network({ websock: app.websock, games: known, onlineForMs, now })
 
   app.get('/socket', {
     schema: {
@@ -72,11 +48,12 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
         'then it says who plays, talks on channels and tells, and answers each `heartbeat`.\n\n' +
         'An answer has the `ref` of the request, where that had one.',
       tags: ['gossip'],
-      websocket: { receive: FromGameSchema, send: ToGameSchema, info: InfoSchema }
+      websocket: { receive: RequestSchema, send: ToGameSchema, info: InfoSchema }
     },
     websocketOptions: {
       maxMessageBytes: MAX_FRAME_BYTES,
-      maxBufferedBytes: MAX_BUFFERED_BYTES,
+      // The answers about all games wait for slow readers, but each is sent whole.
+      maxBufferedBytes: 16 * MAX_FRAME_BYTES,
       // The protocol has heartbeats of its own.
       heartbeatIntervalMs: 0
     },
@@ -84,21 +61,16 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
       init (_args, ws) {
         ws.subscribe(topics.everybody)
         ws.postInterval({ event: 'tick' }, heartbeatMs)
-        return ws.ok(createSocket(ws))
+        return ws.ok(new Session(network, ws.ref))
       },
-      handleIn: (message, socket, ws) => reply(ws, receive(message, socket, network)),
-      handleInvalid: (problem, socket, ws) => reply(ws, refuse(problem, socket, network)),
-      handleInfo: (news, socket, ws) => reply(ws, hear(news, socket)),
-      terminate (_reason, { session }) {
-        if (session !== undefined) network.leave(session)
-      }
+      guard,
+      on: { event: { ...life, ...channels, ...players, ...tells, ...games, ...achievements } },
+      handleInvalid,
+      handleInfo,
+      terminate: (_reason, session) => network.leave(session)
     }
   })
 
-  await app.register(restart, { network, adminToken: options.adminToken })
+  await app.register(restart, { adminToken: options.adminToken })
   await app.register(watch, { network })
-}
-
-function reply (ws: Context, { messages, close }: Reply): Push<Socket> | Stop<Socket> {
-  return close === undefined ? ws.push(messages) : ws.stop('normal', [close, 'goodbye'], messages)
 }

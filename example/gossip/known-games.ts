@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Type, type Static } from '@fastify/type-provider-typebox'
 import { Errors } from 'typebox/value'
-import { Link } from './messages.ts'
+import { Link } from './payloads.ts'
 import { isSameSecret } from './secret.ts'
 
 const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'

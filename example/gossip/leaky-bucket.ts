@@ -1,32 +1,28 @@
-/** How much fits, and how much leaks in a second. */
-export interface BucketSize {
-  readonly size: number
-  readonly leak: number
-}
-
-/** Over the size so often, and it is abuse. */
+/** At so many overflows a client is closed. */
 const MAX_OVERFLOWS = 10
 
 /**
- * Section 10: leaks whole seconds since the previous request, so what comes faster than once a
- * second never leaks.
+ * Section 10. Leaks for each whole second since the previous request, so requests that are less
+ * than a second apart leak nothing.
  */
 export class LeakyBucket {
-  readonly #size: BucketSize
+  readonly #size: number
+  readonly #leakPerSecond: number
   #level = 0
   #overflows = 0
   #previousMs = 0
 
-  constructor (size: BucketSize) {
+  constructor (size: number, leakPerSecond: number) {
     this.#size = size
+    this.#leakPerSecond = leakPerSecond
   }
 
-  /** One request more. Tells whether it fits, or how it does not. */
+  /** Adds a request. */
   take (nowMs: number): 'fits' | 'full' | 'abuse' {
-    const { size, leak } = this.#size
-    this.#level = Math.max(0, this.#level - leak * Math.floor((nowMs - this.#previousMs) / 1000))
+    const leaked = this.#leakPerSecond * Math.floor((nowMs - this.#previousMs) / 1000)
+    this.#level = Math.max(0, this.#level - leaked)
     this.#previousMs = nowMs
-    if (this.#level < size) {
+    if (this.#level < this.#size) {
       this.#level++
       return 'fits'
     }

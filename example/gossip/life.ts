@@ -1,91 +1,78 @@
 // Section 4: a connection from its authentication to its end.
-import { UNKNOWN, SILENT, type Reply } from './answer.ts'
-import { join } from './channels.ts'
+import { goodbye, TRY_AGAIN } from './answer.ts'
+import { isChannel } from './channels.ts'
+import { subscribeAll } from './subscribe-all.ts'
 import type { KnownGame } from './known-games.ts'
-import type { News, Request, Tick, ToGame } from './messages.ts'
-import type { Network } from './network.ts'
-import { createSession, type Session, type Socket } from './session.ts'
+import type { News, Tick, ToGame } from './protocol.ts'
+import type { Family, Result, Session, Ws } from './session.ts'
 import { topics } from './topics.ts'
 
 const PROTOCOL_VERSION = '2.3.0'
 const FLAGS: readonly unknown[] = ['channels', 'players', 'tells', 'games', 'achievements']
 const DEBUG_MS = 300_000
 const MAX_UNANSWERED = 3
-/** Presence carries it. */
+/** Each sign of life takes it to all nodes. */
 const MAX_USER_AGENT_LENGTH = 256
 
 const HEARTBEAT: ToGame = { event: 'heartbeat' }
 
-export function authenticate (
-  { payload }: Request<'authenticate'>,
-  socket: Socket,
-  network: Network
-): Reply {
-  if (socket.session !== undefined) return UNKNOWN
-  const game = network.games.authenticate(payload.client_id, payload.client_secret)
-  if (game === undefined) return refusal('invalid credentials')
-  const flaw = flawOf(payload.supports)
-  if (flaw !== undefined) return refusal(flaw)
+export const life: Family<'authenticate' | 'heartbeat'> = {
+  async authenticate ({ payload: { players, channels = [], ...payload } }, session, ws) {
+    const { network } = session
+    const game = network.games.authenticate(payload.client_id, payload.client_secret)
+    if (game === undefined) return goodbye(ws, 'invalid credentials')
+    const flaw = flawOf(payload.supports)
+    if (flaw !== undefined) return goodbye(ws, flaw)
 
-  const session = createSession({
-    socket,
-    game,
-    supports: flagsOf(game, payload.supports as string[]),
-    userAgent: (payload.user_agent ?? '').slice(0, MAX_USER_AGENT_LENGTH),
-    debugUntilMs: payload.debug === true ? network.now() + DEBUG_MS : 0
-  })
-  const refused = begin(session, payload.channels ?? [], payload.players, network)
-  socket.unanswered++
-  return {
-    messages: [
-      {
-        event: 'authenticate',
-        status: 'success',
-        payload: { unicode: '✔️', version: PROTOCOL_VERSION }
-      },
-      ...refused,
+    session.supports = flagsOf(game, payload.supports as string[])
+    session.userAgent = (payload.user_agent ?? '').slice(0, MAX_USER_AGENT_LENGTH)
+    session.debugUntilMs = payload.debug === true ? network.now() + DEBUG_MS : 0
+    for (const name of channels) if (isChannel(name)) session.channels.add(name)
+    // Others hear of the game when it can hear them. Without the broker it starts alone.
+    await subscribeAll(ws, topicsOf(session, game.short_name))
+    if (ws.signal.aborted) return
+    const isNews = network.find(game.short_name) === undefined
+    if (!network.enter(session, game, players)) return goodbye(ws, TRY_AGAIN)
+    if (isNews) {
+      const payload = { game: game.short_name }
+      ws.publish(topics.games, { event: 'games/connect', payload, notTo: game.short_name })
+    }
+    session.unanswered++
+    const welcome = { unicode: '✔️', version: PROTOCOL_VERSION }
+    return ws.push([
+      { event: 'authenticate', status: 'success', payload: welcome },
+      ...channels.filter((name) => !isChannel(name)).map((name) => ({
+        event: 'channels/subscribe' as const,
+        status: 'failure' as const,
+        error: `Could not subscribe to '${name ?? ''}'`
+      })),
       HEARTBEAT
-    ]
+    ])
+  },
+
+  heartbeat ({ payload }, session) {
+    const { network } = session
+    session.unanswered = 0
+    // A heartbeat is never answered: with a list that there is no room for, the old one stays.
+    if (!network.see(session, payload?.players ?? [])) network.see(session)
   }
 }
 
-/** The game has answered a heartbeat, with the players that it has, or with what cannot be read. */
-export function handleHeartbeat (
-  players: readonly string[] | undefined,
-  session: Session,
-  network: Network
-): void {
-  session.socket.unanswered = 0
-  network.see(session, players)
-}
-
-/** One beat of the interval that began with the connection. */
-export function beat (socket: Socket): Reply {
-  if (socket.unanswered >= MAX_UNANSWERED) return { messages: [], close: 4001 }
-  socket.unanswered++
-  return socket.session === undefined ? SILENT : { messages: [HEARTBEAT] }
-}
-
-/** What a socket's client hears of news from a topic or a timer. */
-export function hear (news: News | Tick, socket: Socket): Reply {
-  if (news.event === 'tick') return beat(socket)
-  const { notTo, ...message } = news
-  if (notTo !== undefined && notTo === socket.session?.game.short_name) return SILENT
+/** An info from the interval or from a topic. */
+export function handleInfo (info: News | Tick, session: Session, ws: Ws): Result {
+  if (info.event === 'tick') return beat(session, ws)
+  const { notTo, ...news } = info
+  if (notTo !== undefined && notTo === session.game.short_name) return
   const ref = crypto.randomUUID()
-  if (message.event !== 'restart') return { messages: [{ ...message, ref }] }
-  return {
-    messages: [
-      {
-        ...message,
-        ref,
-        payload: { downtime: message.payload.downtime + Math.floor(Math.random() * 11) - 5 }
-      }
-    ]
-  }
+  if (news.event !== 'restart') return ws.push({ ...news, ref })
+  const downtime = news.payload.downtime + Math.floor(Math.random() * 11) - 5
+  return ws.push({ ...news, ref, payload: { downtime } })
 }
 
-function refusal (error: string): Reply {
-  return { messages: [{ event: 'authenticate', status: 'failure', error }], close: 4000 }
+function beat (session: Session, ws: Ws): Result {
+  if (session.unanswered >= MAX_UNANSWERED) return ws.stop('normal', [4001, 'goodbye'])
+  session.unanswered++
+  if (session.isAuthenticated) return ws.push(HEARTBEAT)
 }
 
 function flawOf (supports: readonly unknown[] = []): string | undefined {
@@ -94,7 +81,7 @@ function flawOf (supports: readonly unknown[] = []): string | undefined {
   if (supports.some((flag) => !FLAGS.includes(flag))) return 'includes unknown supports'
 }
 
-/** Nobody can tell anything to players whom nobody sees. */
+/** Players that nobody sees cannot be told anything. */
 function flagsOf (
   { display_players: shown = true }: KnownGame,
   supports: readonly string[]
@@ -102,28 +89,11 @@ function flagsOf (
   return new Set(supports.filter((flag) => shown || flag !== 'tells'))
 }
 
-/** Gives a failure for each channel that is none. */
-function begin (
-  session: Session,
-  channels: ReadonlyArray<string | null>,
-  players: readonly string[] | undefined,
-  network: Network
-): ToGame[] {
-  const { socket, game: { short_name: game }, supports } = session
-  const wasOnline = network.isOnline(game)
-  socket.session = session
-  network.enter(session)
-  if (supports.has('players')) socket.ws.subscribe(topics.players)
-  if (supports.has('tells')) socket.ws.subscribe(topics.tells(game))
-  if (supports.has('games')) socket.ws.subscribe(topics.games)
-  const bad = channels.filter((name) => !join(session, name))
-  network.see(session, players)
-  if (!wasOnline) {
-    network.publish(topics.games, { event: 'games/connect', payload: { game }, notTo: game })
-  }
-  return bad.map((name) => ({
-    event: 'channels/subscribe',
-    status: 'failure',
-    error: `Could not subscribe to '${name ?? ''}'`
-  }))
+function topicsOf ({ supports, channels }: Session, game: string) {
+  return [
+    ...Array.from(channels, topics.channel),
+    ...(supports.has('players') ? [topics.players] : []),
+    ...(supports.has('tells') ? [topics.tells(game)] : []),
+    ...(supports.has('games') ? [topics.games] : [])
+  ]
 }

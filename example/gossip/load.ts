@@ -1,5 +1,5 @@
 // npm run load:gossip: the example server with 2 000 games, and what becomes of 500 messages a
-// second.
+// second. With `--nodes 2` two of them are one network, by the broker of REDIS_URL or NATS_URL.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,15 +10,16 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
 import type { KnownGame } from './known-games.ts'
-import type { ToGame } from './messages.ts'
+import type { ToGame } from './protocol.ts'
 
 const {
-  values: { games: GAMES, perSecond: PER_SECOND, seconds: SECONDS }
+  values: { games: GAMES, perSecond: PER_SECOND, seconds: SECONDS, nodes: NODES }
 } = parseArgs({
   options: {
     games: { type: 'string', default: '2000' },
     perSecond: { type: 'string', default: '500' },
-    seconds: { type: 'string', default: '60' }
+    seconds: { type: 'string', default: '60' },
+    nodes: { type: 'string', default: '1' }
   }
 })
 const PLAYERS = 20
@@ -49,9 +50,10 @@ class Load {
   }
 
   /** One after the other, by tens: the server's backlog is not what is measured here. */
-  async connect (url: string): Promise<void> {
+  async connect (urls: readonly string[]): Promise<void> {
     for (let i = 0; i < this.#games.length; i += 10) {
-      await Promise.all(this.#games.slice(i, i + 10).map((game, j) => this.#join(url, game, i + j)))
+      await Promise.all(this.#games.slice(i, i + 10).map((game, j) =>
+        this.#join(urls[j % urls.length] as string, game, i + j)))
     }
   }
 
@@ -69,7 +71,7 @@ class Load {
     )
   }
 
-  async #join (url: string, { client_id, client_secret }: KnownGame, game: number): Promise<void> {
+  async #join (url: string, known: KnownGame, game: number): Promise<void> {
     const socket = this.#sockets[game] = new WebSocket(url)
     await once(socket, 'open')
     const online = new Promise<void>((resolve) =>
@@ -79,8 +81,8 @@ class Load {
     )
     socket.on('close', () => { this.closed++ })
     const payload = {
-      client_id,
-      client_secret,
+      client_id: known.client_id,
+      client_secret: known.client_secret,
       supports: ['channels', 'players', 'tells', 'games'],
       channels: this.channelsOf(game),
       players,
@@ -97,7 +99,7 @@ class Load {
       socket.send(JSON.stringify({ event: 'heartbeat', payload: { players } }))
       online()
     } else if (message.event === 'channels/broadcast') {
-      const number = parseInt(message.payload.message)
+      const number = parseInt(message.payload?.message ?? '')
       this.arrived[number] = (this.arrived[number] ?? 0) + 1
       if (this.latencies.length < 1e7) {
         this.latencies.push(performance.now() - (this.sentAt[number] ?? NaN))
@@ -113,14 +115,16 @@ async function main (): Promise<void> {
     client_id: randomUUID(),
     client_secret: randomUUID()
   }))
-  const { server, url } = await startServer(games)
+  const servers: Array<{ server: ChildProcess, url: string }> = []
+  for (let node = 0; node < Number(NODES); node++) servers.push(await startServer(games))
+  const memory = (): string => servers.map(({ server }) => memoryOf(server)).join(' and ')
   const load = new Load(games)
-  await load.connect(url)
+  await load.connect(servers.map(({ url }) => url))
   const total = Number(PER_SECOND) * Number(SECONDS)
   console.log(
-    `${games.length} games online; ${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`
+    `${games.length} games online on ${servers.length} nodes; ${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`
   )
-  console.log(`at 0 s: ${memoryOf(server)} MB`)
+  console.log(`at 0 s: ${memory()} MB`)
   const startedAt = performance.now()
   let sent = 0
   let reportAt = 10
@@ -128,7 +132,7 @@ async function main (): Promise<void> {
     const seconds = (performance.now() - startedAt) / 1000
     while (sent < Math.min(total, seconds * Number(PER_SECOND))) load.send(sent++)
     if (seconds >= reportAt) {
-      console.log(`at ${reportAt} s: ${memoryOf(server)} MB, ${sent} sent`)
+      console.log(`at ${reportAt} s: ${memory()} MB, ${sent} sent`)
       reportAt += 10
     }
     await new Promise((resolve) => setTimeout(resolve, BATCH_MS))
@@ -142,14 +146,14 @@ async function main (): Promise<void> {
   load.latencies.sort((a, b) => a - b)
   const at = (share: number): string =>
     `${load.latencies[Math.floor(load.latencies.length * share)]?.toFixed(1)} ms`
-  console.log(`at the end: ${memoryOf(server)} MB`)
+  console.log(`at the end: ${memory()} MB`)
   console.log(
     `${sent} messages in ${took.toFixed(1)} s, each to ${LISTENERS - 1} games: ${arrived()} of ${wanted} arrived, ${load.arrived.filter((count) => count !== LISTENERS - 1).length} messages not everywhere once`
   )
   console.log(
     `${load.closed} sockets closed, ${load.failed} failures; from game to game p50 ${at(0.5)}, p99 ${at(0.99)}`
   )
-  server.kill('SIGKILL')
+  for (const { server } of servers) server.kill('SIGKILL')
   process.exit(load.closed + load.failed === 0 && arrived() === wanted ? 0 : 1)
 }
 

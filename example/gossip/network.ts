@@ -1,96 +1,96 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Websock } from 'fastify-websock'
 import type { Achievement } from './achievement.ts'
-import { Directory, type OnlineGame } from './directory.ts'
+import { Directory } from './directory.ts'
+import type { OnlineGame } from './entry.ts'
 import type { KnownGame, KnownGames } from './known-games.ts'
-import type { News } from './messages.ts'
 import type { Session } from './session.ts'
-import { topics } from './topics.ts'
-import type { ToPage } from './watch.ts'
+import type { Sighting } from './word.ts'
 
 export interface NetworkOptions {
   readonly websock: Websock
   readonly games: KnownGames
-  /** How long after it was seen a game is online. */
+  /** A game is online for so long after it was seen, and gone so long after its last socket. */
   readonly onlineForMs: number
   /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number
 }
 
-/**
- * All that is not one socket's own: the games, who is online on any node, and the way to tell them.
- */
+/** What the sockets of this node share. */
 export class Network {
   readonly games: KnownGames
   readonly now: () => number
-  readonly #websock: Websock
   readonly #directory: Directory
-  /** Of this node. */
   readonly #sessions = new Map<string, Set<Session>>()
   readonly #achievements = new Map<string, Map<string, Achievement>>()
+  #turns: Promise<unknown> = Promise.resolve()
 
-  constructor ({ websock, games, onlineForMs, now }: NetworkOptions) {
-    this.games = games
-    this.now = now
-    this.#websock = websock
-    this.#directory = new Directory(websock, onlineForMs)
+  constructor (options: NetworkOptions) {
+    this.games = options.games
+    this.now = options.now
+    this.#directory = new Directory(options, (game) => this.#tellGone(game))
   }
 
+  /** Undefined: it is not online. */
   find (game: string): OnlineGame | undefined {
     return this.#directory.find(game)
   }
 
-  isOnline (game: string): boolean {
-    return this.find(game) !== undefined
-  }
-
-  /** Those that show themselves, but for one. */
-  othersThan (game?: KnownGame): KnownGame[] {
-    return [...this.games].filter((other) => other !== game && other.display !== false)
-  }
-
-  enter (session: Session): void {
-    const game = session.game.short_name
-    const sessions = this.#sessions.get(game) ?? new Set()
-    this.#sessions.set(game, sessions.add(session))
-    // Ends by itself with the socket, and with the node.
-    session.socket.ws.track(topics.sockets, game)
+  /** A socket has authenticated. False when there is no room for the players of its game. */
+  enter (session: Session, game: KnownGame, players?: readonly string[]): boolean {
+    const sessions = this.#sessions.get(game.short_name) ?? new Set()
+    this.#sessions.set(game.short_name, sessions.add(session))
+    session.game = game
+    const isIn = this.see(session, players)
+    if (!isIn) sessions.delete(session)
+    return isIn
   }
 
   leave (session: Session): void {
-    this.#sessions.get(session.game.short_name)?.delete(session)
-  }
-
-  /** The game is online from now on for 60 s: with these players, or with those that it had. */
-  see ({ game: { short_name: game }, userAgent }: Session, players?: readonly string[]): void {
-    const sessions = [...this.#sessions.get(game) ?? []]
-    this.#directory.see(game, {
-      supports: [...new Set(sessions.flatMap(({ supports }) => [...supports]))],
-      channels: [...new Set(sessions.flatMap(({ channels }) => [...channels]))],
-      userAgent,
-      ...(players !== undefined && { players: players.filter((name) => name !== '') })
-    })
-  }
-
-  /** To the mailbox of each socket that has subscribed, on all nodes. */
-  publish (topic: string, news: News): void {
-    this.#websock.publish(topic, news)
-  }
-
-  /** To the mailbox of each socket of this node that has the flag. */
-  tellOwn (flag: string, news: News): void {
-    for (const sessions of this.#sessions.values()) {
-      for (const { supports, socket } of sessions) if (supports.has(flag)) socket.ws.ref.post(news)
+    if (this.#sessions.get(session.game.short_name)?.delete(session) === true) {
+      this.#directory.leave(this.#sightingOf(session))
     }
   }
 
-  /** Straight to the pages that watch, on all nodes. */
-  showWatchers (message: ToPage): void {
-    this.#websock.broadcast(topics.watchers, message)
+  /**
+   * The game is online from now on for 60 s: with these players, or with those that it had. False,
+   * and nothing is done, when there is no room for them.
+   */
+  see (session: Session, players?: readonly string[]): boolean {
+    return this.#directory.see(
+      this.#sightingOf(session),
+      players?.filter((name) => name !== '')
+    )
+  }
+
+  /**
+   * Resolves in a turn of the event loop of one's own: those who wait for one have one each, and
+   * the sockets are served in between.
+   */
+  nextTurn (): Promise<unknown> {
+    return (this.#turns = this.#turns.then(() => turn()))
   }
 
   achievementsOf ({ short_name: game }: KnownGame): Map<string, Achievement> {
     const known = this.#achievements.get(game) ?? new Map<string, Achievement>()
     this.#achievements.set(game, known)
     return known
+  }
+
+  #sightingOf ({ game: { short_name: game }, userAgent }: Session): Sighting {
+    const sessions = [...this.#sessions.get(game) ?? []]
+    return {
+      game,
+      sockets: sessions.length,
+      supports: [...new Set(sessions.flatMap(({ supports }) => [...supports]))],
+      channels: [...new Set(sessions.flatMap(({ channels }) => [...channels]))],
+      userAgent
+    }
+  }
+
+  #tellGone (game: string): void {
+    for (const { supports, ref } of [...this.#sessions.values()].flatMap((of) => [...of])) {
+      if (supports.has('games')) ref.post({ event: 'games/disconnect', payload: { game } })
+    }
   }
 }

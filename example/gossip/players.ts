@@ -1,70 +1,64 @@
-// Section 6: who is in a game.
-import { failure, SILENCE, WRONG_PAYLOAD, type Family } from './answer.ts'
+// Section 6: the players of games.
+import { answerForEach, confirm, fail, TRY_AGAIN } from './answer.ts'
 import type { KnownGame } from './known-games.ts'
-import { MAX_FRAME_BYTES } from './messages.ts'
-import type { Network } from './network.ts'
-import type { Session } from './session.ts'
+import type { Request } from './protocol.ts'
+import type { Family, Session, Ws } from './session.ts'
 import { topics } from './topics.ts'
 
 export const players: Family<'players/sign-in' | 'players/sign-out' | 'players/status'> = {
-  'players/sign-in' ({ payload: { name } }, session, network) {
-    if (name === '') return failure('Name cannot be empty')
-    const here = playersOf(session, network)
-    const isHere = here.includes(name)
-    const now = isHere ? here : [name, ...here]
-    // Whoever asks for a status is sent it, and must not be taken for slow.
-    if (Buffer.byteLength(JSON.stringify(now)) > MAX_FRAME_BYTES) return failure(WRONG_PAYLOAD)
-    network.see(session, now)
-    if (!isHere) announce('players/sign-in', name, session, network)
-  },
-
-  'players/sign-out' ({ payload: { name } }, session, network) {
-    const here = playersOf(session, network)
-    const isHere = here.includes(name)
-    network.see(session, here.filter((other) => other !== name))
-    if (!isHere) return SILENCE
-    announce('players/sign-out', name, session, network)
-  },
-
-  'players/status' ({ payload, ref }, session, network) {
-    if (ref === undefined || ref === null) return SILENCE
-    const name = payload?.game
-    if (name !== undefined) {
-      const game = network.games.find(name)
-      const found = game && status(game, network)
-      return found === undefined ? failure('unknown game') : [{ payload: found }]
+  'players/sign-in' (request, session, ws) {
+    const { payload: { name } } = request
+    if (name === '') return fail('Name cannot be empty', request, session, ws)
+    const before = playersOf(session)
+    const isHere = before.includes(name)
+    if (!session.network.see(session, isHere ? before : [name, ...before])) {
+      return fail(TRY_AGAIN, request, session, ws)
     }
-    return network.othersThan(session.game).flatMap((game) => {
-      const found = status(game, network)
-      return found === undefined ? [] : [{ payload: found }]
-    })
+    if (!isHere) announce(request, session, ws)
+    return confirm(request, session, ws)
+  },
+
+  'players/sign-out' (request, session, ws) {
+    const { payload: { name } } = request
+    const before = playersOf(session)
+    session.network.see(session, before.filter((other) => other !== name))
+    if (!before.includes(name)) return
+    announce(request, session, ws)
+    return confirm(request, session, ws)
+  },
+
+  async 'players/status' (request, session, ws) {
+    const { event, ref, payload } = request
+    if (ref === undefined || ref === null) return
+    const answerFor = (game: KnownGame) => {
+      const online = session.network.find(game.short_name)
+      return online && {
+        event,
+        ref,
+        payload: {
+          game: game.short_name,
+          players: game.display_players === false ? [] : [...online.players]
+        }
+      }
+    }
+    if (payload?.game === undefined) return answerForEach(session, ws, answerFor)
+    const game = session.network.games.find(payload.game)
+    const answer = game && answerFor(game)
+    return answer ? ws.push(answer) : fail('unknown game', request, session, ws)
   }
 }
 
-/** The game's list, as all of its sockets make it. */
-function playersOf ({ game }: Session, network: Network): readonly string[] {
+/** The list of the game, to which all of its sockets contribute. */
+function playersOf ({ network, game }: Session): readonly string[] {
   return network.find(game.short_name)?.players ?? []
 }
 
 function announce (
-  event: 'players/sign-in' | 'players/sign-out',
-  name: string,
+  { event, payload: { name } }: Request<'players/sign-in' | 'players/sign-out'>,
   { game }: Session,
-  network: Network
+  ws: Ws
 ): void {
   if (game.display === false || game.display_players === false) return
-  network.publish(topics.players, {
-    event,
-    payload: { game: game.short_name, name },
-    notTo: game.short_name
-  })
-}
-
-/** Undefined: it is not online. */
-function status (
-  { short_name: game, display_players: shown = true }: KnownGame,
-  network: Network
-): { game: string, players: string[] } | undefined {
-  const online = network.find(game)
-  return online && { game, players: shown ? [...online.players] : [] }
+  const payload = { game: game.short_name, name }
+  ws.publish(topics.players, { event, payload, notTo: game.short_name })
 }

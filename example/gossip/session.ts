@@ -1,51 +1,45 @@
-import type { WebsocketContext } from 'fastify-websock'
+import type { CallbackResult, WebsocketContext } from 'fastify-websock'
 import type { KnownGame } from './known-games.ts'
 import { LeakyBucket } from './leaky-bucket.ts'
-import type { News, Tick, ToGame } from './messages.ts'
+import type { Network } from './network.ts'
+import type { News, Request, RequestEvent, Tick, ToGame } from './protocol.ts'
+
+export type Ws = WebsocketContext<ToGame, News | Tick, Session>
+export type Result = CallbackResult<Session>
+
+/** The handlers of some events, to be spread into the route's `on`. */
+export type Family<E extends RequestEvent> = {
+  readonly [K in E]: (request: Request<K>, session: Session, ws: Ws) => Result
+}
+
+/** The game of a socket that has not authenticated: it has no name, and no credentials. */
+const NOBODY: KnownGame = { name: '', short_name: '', client_id: '', client_secret: '' }
 
 /** The state of a connection. */
-export interface Socket {
-  readonly ws: Pick<
-    WebsocketContext<ToGame, News | Tick, Socket>,
-    'subscribe' | 'unsubscribe' | 'track' | 'ref'
-  >
-  readonly frames: LeakyBucket
-  /** Heartbeats that wait for an answer. */
-  unanswered: number
-  /** Not there until it has authenticated. */
-  session?: Session
-}
+export class Session {
+  readonly network: Network
+  readonly ref: Ws['ref']
+  readonly limits = {
+    frames: new LeakyBucket(100, 20),
+    send: new LeakyBucket(10, 2),
+    subscribe: new LeakyBucket(5, 1),
+    unsubscribe: new LeakyBucket(5, 1)
+  }
 
-/** What a socket has once it has authenticated. */
-export interface Session {
-  readonly socket: Socket
-  readonly game: KnownGame
-  readonly supports: ReadonlySet<string>
-  readonly channels: Set<string>
-  readonly userAgent: string
+  /** Heartbeats without an answer. */
+  unanswered = 0
+  // From here on: known once the socket has authenticated.
+  game = NOBODY
+  supports: ReadonlySet<string> = new Set()
+  readonly channels = new Set<string>()
+  userAgent = ''
   /** Until then each request is answered. */
-  readonly debugUntilMs: number
-  readonly buckets: {
-    readonly send: LeakyBucket
-    readonly subscribe: LeakyBucket
-    readonly unsubscribe: LeakyBucket
-  }
-}
+  debugUntilMs = 0
 
-export function createSocket (ws: Socket['ws']): Socket {
-  return { ws, frames: new LeakyBucket({ size: 100, leak: 20 }), unanswered: 0 }
-}
-
-export function createSession (
-  of: Pick<Session, 'socket' | 'game' | 'supports' | 'userAgent' | 'debugUntilMs'>
-): Session {
-  return {
-    ...of,
-    channels: new Set(),
-    buckets: {
-      send: new LeakyBucket({ size: 10, leak: 2 }),
-      subscribe: new LeakyBucket({ size: 5, leak: 1 }),
-      unsubscribe: new LeakyBucket({ size: 5, leak: 1 })
-    }
+  constructor (network: Network, ref: Ws['ref']) {
+    this.network = network
+    this.ref = ref
   }
+
+  get isAuthenticated (): boolean { return this.game !== NOBODY }
 }

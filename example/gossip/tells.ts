@@ -1,29 +1,31 @@
-// Section 7: a private word from one player to another.
-import { failure, type Family } from './answer.ts'
+// Section 7: private messages from player to player.
+import { confirm, fail } from './answer.ts'
+import type { Family } from './session.ts'
 import { topics } from './topics.ts'
 
-export const INVALID_TELL = 'invalid payload'
-
 export const tells: Family<'tells/send'> = {
-  'tells/send' ({ payload: { to_game: toGame, ...tell } }, { game }, network) {
-    if (!isInstant(tell.sent_at)) return failure(INVALID_TELL)
+  'tells/send' (request, session, ws) {
+    const { network, game } = session
+    const { to_game: toGame, ...tell } = request.payload
+    const refuse = (error: string) => fail(error, request, session, ws)
+    if (!isInstant(tell.sent_at)) return refuse('invalid payload')
     const receiver = network.games.findInAnyCase(toGame)
     const to = receiver && network.find(receiver.short_name)
     const from = network.find(game.short_name)
-    if (receiver === undefined || to === undefined || from === undefined) {
-      return failure('game offline')
-    }
-    if (!to.supports.includes('tells')) return failure('not supported')
-    if (!isAmong(from.players, tell.from_name)) return failure('sending player offline')
-    if (!isAmong(to.players, tell.to_name)) return failure('receiving player offline')
-    network.publish(topics.tells(receiver.short_name), {
+    if (!receiver || !to || !from) return refuse('game offline')
+    if (!to.supports.includes('tells')) return refuse('not supported')
+    if (!isAmong(from.players, tell.from_name)) return refuse('sending player offline')
+    if (!isAmong(to.players, tell.to_name)) return refuse('receiving player offline')
+    // By the app, not by `ws`: one's own game may be the receiver.
+    ws.server.websock.publish(topics.tells(receiver.short_name), {
       event: 'tells/receive',
       payload: { from_game: game.short_name, ...tell }
     })
+    return confirm(request, session, ws)
   }
 }
 
-/** Tells whether there is such a day and such a time: the schema has looked at the digits only. */
+/** Tells whether there is such a day and such a time. The schema has seen to the digits. */
 function isInstant (sentAt: string): boolean {
   const seconds = sentAt.slice(0, 19)
   const at = new Date(`${seconds}Z`)

@@ -1,18 +1,22 @@
+import { topic } from 'fastify-websock'
+import type { News } from './protocol.ts'
+import type { Talk } from './watch.ts'
+import type { Word } from './word.ts'
+
 /** What is published where. The names are the same on all nodes. */
 export const topics = {
   /** Each socket, authenticated or not. */
-  everybody: 'gossip everybody',
-  /** The sockets with the flag `players`, or `games`. */
-  players: 'gossip players',
-  games: 'gossip games',
+  everybody: topic<{ Info: News<'restart'> }>('gossip everybody'),
+  /** The sockets with the flag `players`. */
+  players: topic<{ Info: News<'players/sign-in' | 'players/sign-out'> }>('gossip players'),
+  /** The sockets with the flag `games`. */
+  games: topic<{ Info: News<'games/connect'> }>('gossip games'),
   /** The subscribers of a channel. */
-  channel: (name: string) => `gossip channel ${name}`,
+  channel: (name: string) => topic<{ Info: News<'channels/broadcast'> }>(`gossip channel ${name}`),
   /** The sockets of a game with the flag `tells`. */
-  tells: (game: string) => `gossip tells ${game}`,
-  /** The pages that watch. */
-  watchers: 'gossip watchers',
-  /** Presence: each authenticated socket, by its game. */
-  sockets: 'gossip sockets',
-  /** Presence: what each node knows of a game that it has seen. */
-  game: (game: string) => `gossip game ${game}`
+  tells: (game: string) => topic<{ Info: News<'tells/receive'> }>(`gossip tells ${game}`),
+  /** The nodes: each is present under its name. */
+  directory: topic<{ Info: Word }>('gossip directory'),
+  /** The open pages. */
+  pages: topic<{ Info: Talk }>('gossip pages')
 }

@@ -1,116 +1,91 @@
 import { Type, type FastifyPluginAsyncTypebox, type Static } from '@fastify/type-provider-typebox'
-import { typed } from 'fastify-websock'
+import type { OnlineGame } from './entry.ts'
 import type { KnownGame } from './known-games.ts'
 import type { Network } from './network.ts'
+import { Names, Talk as OnChannel } from './payloads.ts'
 import { topics } from './topics.ts'
 
 const LOOK_EVERY_MS = 1000
-/**
- * One look serves all pages meanwhile: with thousands of games it takes tens of milliseconds, and
- * anybody may open a page.
- */
-const LOOK_LASTS_MS = 500
 
+const TalkSchema = Type.Object(
+  { event: Type.Literal('talk'), ...OnChannel.properties, at: Type.Integer() },
+  { title: 'A player talks on a channel' }
+)
+export type Talk = Static<typeof TalkSchema>
 const Game = Type.Object({
   game: Type.String(),
   display_name: Type.String(),
   user_agent: Type.String(),
-  supports: Type.Array(Type.String()),
-  channels: Type.Array(Type.String()),
-  players: Type.Array(Type.String())
+  channels: Names,
+  players: Names
 })
-
 const ToPageSchema = Type.Union([
-  Type.Object(
-    {
-      event: Type.Literal('talk'),
-      channel: Type.String(),
-      game: Type.String(),
-      name: Type.String(),
-      message: Type.String(),
-      at: Type.Integer()
-    },
-    { title: 'A player talks on a channel' }
-  ),
+  TalkSchema,
   Type.Object(
     { event: Type.Literal('online'), games: Type.Array(Game) },
     { title: 'Games that came or have changed' }
   ),
-  Type.Object(
-    { event: Type.Literal('offline'), games: Type.Array(Type.String()) },
-    { title: 'Games that left' }
-  )
+  Type.Object({ event: Type.Literal('offline'), games: Names }, { title: 'Games that left' })
 ])
-export type ToPage = Static<typeof ToPageSchema>
+type ToPage = Static<typeof ToPageSchema>
 
-/** What a page has been told of each game, as JSON. */
-type Shown = ReadonlyMap<string, string>
+const InfoSchema = Type.Union([TalkSchema, Type.Object({ event: Type.Literal('look') })])
 
-/**
- * For the page at /gossip: which games are online, and what is said on all channels. It cannot say
- * anything itself.
- */
+/** For the page at /gossip: the games that are online, and the talk on all channels. */
 export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
-  const look = createLook(network)
   app.get('/ws/gossip', {
     schema: {
       summary: 'What happens in the network of games, for the page at /gossip',
       tags: ['gossip'],
-      websocket: { receive: Type.Never(), send: ToPageSchema, info: typed<'look'>() }
+      websocket: { receive: Type.Never(), send: ToPageSchema, info: InfoSchema }
     },
-    // The first look has all games in it, and takes its time on a slow line.
+    // The first message has all games in it, and takes its time on a slow line.
     websocketOptions: { slowPeer: 'wait' },
     websocketHandler: {
       init (_args, ws) {
-        ws.subscribe(topics.watchers)
-        ws.postInterval('look', LOOK_EVERY_MS)
-        const shown = look()
-        return ws.push(changes(new Map(), shown), shown)
+        ws.subscribe(topics.pages)
+        ws.postInterval({ event: 'look' }, LOOK_EVERY_MS)
+        const shown: Shown = new Map()
+        return ws.push(look(shown, network, network.games), shown)
       },
-      // Nothing matches the schema, so this is never called: a page that talks is closed 1008.
+      // Nothing matches the schema, so this is never called: a page that sends is closed 1008.
       handleIn () {},
-      handleInfo (_look, before, ws) {
-        const shown = look()
-        return ws.push(changes(before, shown), shown)
+      handleInfo (info, shown, ws) {
+        if (info.event === 'look') return ws.push(look(shown, network, network.games))
+        // A game that has come just now is shown before it talks.
+        const game = network.games.find(info.game)
+        return ws.push([...look(shown, network, game === undefined ? [] : [game]), info])
       }
     }
   })
 }
 
-function createLook (network: Network): () => Shown {
-  let shown: Shown = new Map()
-  let lookedMs = -Infinity
-  return () => {
-    if (performance.now() - lookedMs < LOOK_LASTS_MS) return shown
-    shown = new Map(network.othersThan().flatMap((known) => {
-      const game = describe(known, network)
-      return game === undefined ? [] : [[game.game, JSON.stringify(game)]]
-    }))
-    lookedMs = performance.now()
-    return shown
-  }
-}
+/** What a page shows. */
+type Shown = Map<string, OnlineGame>
 
-function describe (known: KnownGame, network: Network): Static<typeof Game> | undefined {
-  const online = network.find(known.short_name)
-  return online && {
-    game: known.short_name,
-    display_name: known.name,
-    user_agent: online.userAgent,
-    supports: [...online.supports],
-    channels: [...online.channels],
-    players: known.display_players === false ? [] : [...online.players]
+/** What has changed of these games since the page was told last. */
+function look (shown: Shown, network: Network, games: Iterable<KnownGame>): ToPage[] {
+  const came: Array<Static<typeof Game>> = []
+  const gone: string[] = []
+  for (const { short_name: game, name, display, display_players: showsPlayers } of games) {
+    const online = display === false ? undefined : network.find(game)
+    if (online === shown.get(game)) continue
+    if (online === undefined) {
+      shown.delete(game)
+      gone.push(game)
+      continue
+    }
+    shown.set(game, online)
+    came.push({
+      game,
+      display_name: name,
+      user_agent: online.userAgent,
+      channels: [...online.channels],
+      players: showsPlayers === false ? [] : [...online.players]
+    })
   }
-}
-
-function changes (before: Shown, now: Shown): ToPage[] {
-  if (before === now) return []
-  const games = [...now]
-    .filter(([game, json]) => before.get(game) !== json)
-    .map(([, json]) => JSON.parse(json) as Static<typeof Game>)
-  const gone = [...before.keys()].filter((game) => !now.has(game))
   return [
-    ...(games.length > 0 ? [{ event: 'online' as const, games }] : []),
+    ...(came.length > 0 ? [{ event: 'online' as const, games: came }] : []),
     ...(gone.length > 0 ? [{ event: 'offline' as const, games: gone }] : [])
   ]
 }

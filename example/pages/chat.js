@@ -50,6 +50,7 @@ const getClient = createConnectionPanel({
     const room = document.querySelector('#room').value.trim()
     me = document.querySelector('#nick').value.trim()
     messages.clear()
+    localStorage.setItem('nick', me)
     const client = connect(buildEndpointUrl(`/ws/chat/${encodeURIComponent(room)}`, { nick: me }))
     for (const [event, handler] of Object.entries(handlers)) client.on(event, handler)
     return client
@@ -61,6 +62,7 @@ const getClient = createConnectionPanel({
   }
 })
 
+document.querySelector('#nick').value = localStorage.getItem('nick') ?? ''
 fillFromQuery(form)
 sayForm.addEventListener('submit', (event) => {
   event.preventDefault()

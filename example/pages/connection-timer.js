@@ -25,7 +25,10 @@ const getClient = createConnectionPanel({
   disconnectButton: document.querySelector('#disconnect'),
   actionButton: requestButton,
   firstStop: requestButton,
-  open: () => connect(buildUrl(), { codec, onMessage: (text) => write('down', text) }),
+  open () {
+    write('note', `connecting to ${buildUrl()}`)
+    return connect(buildUrl(), { codec, onMessage: (text) => write('down', text) })
+  },
   onOpen: () => write('note', 'connected'),
   onEnd: (end, wasOpen) =>
     write('note', `${wasOpen ? 'closed' : 'attempt failed'}: ${describeClose(end)}`)
@@ -34,6 +37,7 @@ const getClient = createConnectionPanel({
 fillFromQuery(form)
 showUrl()
 form.addEventListener('input', showUrl)
+if (form.checkValidity()) form.requestSubmit()
 requestButton.addEventListener('click', () => {
   if (getClient().send('request_timer') !== 'refused') write('up', 'request_timer')
 })

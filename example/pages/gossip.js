@@ -1,5 +1,6 @@
 import { connect } from './client.js'
 import { createStateLine } from './connection-panel.js'
+import { createDemoGame } from './demo-game.js'
 import { buildEndpointUrl } from './endpoint-url.js'
 import { buildElement, buildTime, createEntryList } from './entry-list.js'
 
@@ -44,6 +45,30 @@ client.subscribe((state) => {
   // What is online is told anew.
   if (state.status !== 'open') games.clear()
   showGames()
+})
+
+// Those of the server's own, whose credentials are no secret: none when it has games of others.
+const demoGames = await (await fetch('/gossip/demo-games')).json()
+const speak = document.querySelector('#speak')
+const outcome = document.querySelector('#outcome')
+const clients = new Map()
+
+speak.game.append(...demoGames.map(({ short_name: name }) => new Option(name)))
+speak.hidden = demoGames.length === 0
+speak.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const { game, player, channel, text } = speak
+  const known = demoGames.find(({ short_name: name }) => name === game.value)
+  if (!clients.has(known)) clients.set(known, createDemoGame(known))
+  outcome.textContent = 'sending …'
+  try {
+    await clients.get(known).say(player.value.trim(), channel.value, text.value)
+    outcome.textContent = ''
+    text.value = ''
+  } catch (error) {
+    outcome.textContent = `not sent: ${error.message}`
+  }
+  text.focus()
 })
 
 function showGames () {

@@ -138,7 +138,7 @@ export class Link {
     socket.binaryType = 'arraybuffer'
     // Node 22 has no close event for a connection that was never open (undici 6).
     socket.onerror = whileCurrent(() => {
-      if (this.state.status === 'connecting') this.#end({ code: ABNORMAL, reason: '' })
+      if (this.state.status !== 'open') this.#fail('')
     })
     socket.onclose = whileCurrent(({ code, reason }) => this.#end({ code, reason }))
     socket.onmessage = whileCurrent(({ data }) => {

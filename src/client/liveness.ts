@@ -41,7 +41,7 @@ export class Liveness {
   }
 
   /** Looks after the connection. `woken`: because the page was shown or the network is back. */
-  check (woken = false): void {
+  check (woken?: boolean): void {
     const lateMs = Date.now() - this.#dueAt
     if (lateMs > ASLEEP_MS) this.#end('asleep')
     else if (this.#asked && !woken && lateMs < LATE_MS) this.#end('no answer')

@@ -36,7 +36,7 @@ import { Timers, type TimersOwner } from './timers.ts'
  * closures, to save memory; its parts know it as their owner.
  */
 export class Connection extends RouteConnection
-implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
+  implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
   TimersOwner, TransportOwner {
   readonly liveness = new Liveness()
   readonly #transport: SocketTransport
@@ -354,10 +354,9 @@ implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner
   }
 
   #callTerminate (reason: TerminateReason): Awaitable<void> {
-    const { handler, telemetry } = this.group
+    const { handler } = this.group
     const call = (): unknown => handler.terminate?.(reason, this.#state, this.#context)
-    if (handler.terminate === undefined) return
-    return telemetry.callbacks.terminate.measure(() => this.trace('terminate', call)) as Awaitable<void>
+    if (handler.terminate !== undefined) return this.measure('terminate', call) as Awaitable<void>
   }
 
   ended (): void {

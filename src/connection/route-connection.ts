@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Log } from '../log.ts'
 import { callbackChannel, traceCallback, type ReadHolder } from '../telemetry/channels.ts'
 import type { ObservedConnection } from '../telemetry/observed.ts'
-import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
+import type { Metered, RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import { closeCodes } from '../wire/close-codes.ts'
 import { warnOnce, writeFailure } from './log.ts'
@@ -72,6 +72,11 @@ export abstract class RouteConnection implements ObservedConnection {
     if (!callbackChannel.hasSubscribers) return call()
     const { id, server, group: { url: route } } = this
     return traceCallback({ id, route, server, callback }, call)
+  }
+
+  /** The same, counted and timed. */
+  protected measure (callback: Metered, call: () => unknown): unknown {
+    return this.traffic.callbacks[callback].measure(() => this.trace(callback, call))
   }
 
   /** Logs and counts a failure of a callback. */

@@ -1,4 +1,6 @@
 declare const kTypes: unique symbol
+/** The same in each copy of the package: a topic of another one is a topic, too. */
+const kTopic = Symbol.for('fastify-websock.topic')
 
 /**
  * A topic's name with the types of what goes over it. Made by {@link topic}; taken wherever a name
@@ -7,6 +9,7 @@ declare const kTypes: unique symbol
 export class Topic<out Message = unknown, out Info = unknown> {
   declare readonly [kTypes]: { readonly message: Message, readonly info: Info }
   readonly name: string
+  readonly [kTopic] = true
 
   constructor (name: string) {
     this.name = name
@@ -41,5 +44,6 @@ export function topic<T extends TopicTypes = {}> (
 
 /** The name of a topic, which may be given by its name. Other values are returned unchanged. */
 export function nameOfTopic (topic: string | Topic): string {
-  return topic instanceof Topic ? topic.name : topic
+  const isTopic = typeof topic === 'object' && topic !== null && kTopic in topic
+  return isTopic ? topic.name : topic as string
 }

@@ -101,7 +101,8 @@ export class RouteTelemetry {
   messageRefused (kind: InvalidMessage['kind'], connection: Told): void {
     this.invalid[kind]++
     if (channels.messageRefused.hasSubscribers) {
-      channels.messageRefused.publish({ ...this.#of(connection), kind })
+      const { id, server } = connection
+      channels.messageRefused.publish({ id, route: this.url, server, kind })
     }
   }
 
@@ -110,7 +111,8 @@ export class RouteTelemetry {
     if (isTimeout(error)) this.timeouts.callback++
     else if (isMetered(callback)) this.callbacks[callback].failures++
     if (channels.callbackFailed.hasSubscribers) {
-      channels.callbackFailed.publish({ ...this.#of(connection), callback, error })
+      const { id, server } = connection
+      channels.callbackFailed.publish({ id, route: this.url, server, callback, error })
     }
   }
 

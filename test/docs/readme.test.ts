@@ -1,38 +1,97 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import t from 'tap'
-import * as errors from '../../src/errors.ts'
-import { resolvePluginOptions } from '../../src/plugin/options.ts'
+import t, { type Test } from 'tap'
+import ts from 'typescript'
 import { connect } from '../helpers/client.ts'
+import { linksOf, readPage, ROOT, tableUnder } from './pages.ts'
 
-const ROOT = join(__dirname, '../..')
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-const PROMISES = readFileSync(join(ROOT, 'test/README.md'), 'utf8')
+const README = readPage('README.md')
+/** The examples that listen, in their order. */
+const EXAMPLES = [...README.matchAll(/```js\n((?:(?!```)[^])*app\.listen(?:(?!```)[^])*)```/g)].map(
+  ([, code = '']) => code
+)
+const [TIMER = '', ROOM = ''] = EXAMPLES
 
-/** The rows of the table under a heading, cell by cell. */
-function tableUnder (heading: string, page = README): string[][] {
-  const [, section = ''] = page.split(`\n## ${heading}\n`)
-  const body = section.split('\n## ')[0] ?? ''
-  return body
-    .split('\n')
-    .filter((line) => line.startsWith('| '))
-    .slice(2)
-    .map((line) =>
-      line
-        .split(/(?<!\\)\|/)
-        .slice(1, -1)
-        .map((cell) => cell.trim())
-    )
-}
+void t.test('the README has at most 150 lines, and examples of at most 45', async (t) => {
+  t.ok(README.trimEnd().split('\n').length <= 150)
+  t.equal(EXAMPLES.length, 2)
+  for (const example of EXAMPLES) t.ok(example.split('\n').length <= 45, example)
+})
 
-void t.test('the example runs as it stands and can be talked to', async (t) => {
-  const example = /```js\n([^`]*(?:`[^`]+`[^`]*)*?)```/.exec(README)?.[1] ?? ''
-  t.ok(example.split('\n').length <= 41, 'it has 40 lines at most')
-  // In this folder, so that its imports find the packages; only the port is another.
-  const file = join(ROOT, `readme-example-${process.pid}.mjs`)
+void t.test('the first example, a connection timer, runs as it stands', async (t) => {
+  const client = await connect(t, `${await run(t, 'timer', TIMER)}/timer/ann?everyMs=50`)
+  t.match(await client.next(), /^alert: ann, \d+ ms$/)
+  client.send('request_timer')
+  while (!/^ann: \d+ ms$/.test(String(await client.next())));
+})
+
+void t.test('the second example, a room, runs as it stands', async (t) => {
+  const url = `${await run(t, 'room', ROOM)}/rooms/lobby`
+  const ann = await connect(t, `${url}?nick=ann`)
+  t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
+  const bob = await connect(t, `${url}?nick=bob`)
+  const both = { event: 'here', nicks: ['ann', 'bob'] }
+  t.same([await ann.nextJson(), await bob.nextJson()], [both, both])
+  bob.send({ event: 'say', text: 'hello' })
+  const said = { event: 'said', from: 'bob', text: 'hello' }
+  t.same([await ann.nextJson(), await bob.nextJson()], [said, said])
+  bob.close()
+  t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
+  ann.send({ event: 'say' })
+  t.equal((await ann.closed).code, 1008, 'a message that does not match')
+})
+
+void t.test('with a type provider both examples are typed, and a wrong push is an error', (t) => {
+  const wrong = ROOM.replace('from: nick', 'from: 1').replace("event: 'here'", "event: 'gone'")
+  t.not(wrong, ROOM)
+  const errors = typeErrors({ timer: TIMER, room: ROOM, wrong })
+  t.same([errors('timer'), errors('room')], [[], []])
+  t.match(errors('wrong'), [/"gone"/])
+  t.end()
+})
+
+void t.test('links of what npm shows and packs lead to packed files and to headings', async (t) => {
+  const packed = /^(README|CHANGELOG|SECURITY|LICENSE|docs\/[\w-]+\.(md|svg))/
+  for (const page of ['README.md', 'CHANGELOG.md', 'SECURITY.md']) {
+    for (const { path, anchor } of linksOf(page)) {
+      t.ok(existsSync(join(ROOT, path)), `${page}: ${path}`)
+      t.match(path, packed, page)
+      if (anchor !== '') t.ok(anchorsOf(path).includes(anchor), `${page}: ${path}#${anchor}`)
+    }
+  }
+  t.ok(linksOf('README.md').length > 20)
+})
+
+void t.test('links of the pages that the README links to lead to files and headings', async (t) => {
+  const pages = new Set(linksOf('README.md').map(({ path }) => path))
+  for (const page of pages) {
+    if (!page.endsWith('.md')) continue
+    for (const { path, anchor } of linksOf(page)) {
+      t.ok(existsSync(join(ROOT, path)), `${page}: ${path}`)
+      if (anchor !== '') t.ok(anchorsOf(path).includes(anchor), `${page}: ${path}#${anchor}`)
+    }
+  }
+})
+
+void t.test('figures of the comparison are those of bench/README.md', async (t) => {
+  const bench = readPage('bench/README.md')
+  const rows = new Map(tableUnder('Compared', README).map(([name = '', ...cells]) => [name, cells]))
+  for (const name of ['typed JSON, pipelined', 'memory per idle connection']) {
+    const [ours, byHand, ...others] = rows.get(name) ?? []
+    const cells = rowOf(bench, name)
+    t.same([byHand, ours], cells.slice(1, 3), name)
+    t.same(others.filter((cell) => cell !== ''), [], 'nothing else was measured')
+  }
+  const nodes = rows.get('two nodes over Redis') ?? []
+  t.same([nodes[0], nodes[2]], [rowOf(bench, 'ours')[1], '1.00'])
+})
+
+/** Runs an example in this folder, where its imports find the packages; gives its URL. */
+async function run (t: Test, name: string, example: string): Promise<string> {
+  const file = join(ROOT, `readme-${name}-${process.pid}.mjs`)
   await writeFile(file, example.replace('port: 3000', 'port: 0'))
   t.teardown(() => rm(file))
   const child = spawn(process.execPath, [file], {
@@ -44,74 +103,56 @@ void t.test('the example runs as it stands and can be talked to', async (t) => {
     const port = /Server listening at http:\/\/[^"]+:(\d+)/.exec(line)?.[1]
     if (port === undefined) continue
     child.stdout.resume()
-    const client = await connect(t, `ws://localhost:${port}/rooms/lobby?nick=ann`)
-    client.send({ event: 'say', text: 'hello' })
-    t.same(await client.nextJson(), { event: 'said', text: 'ann: hello' })
-    client.send({ event: 'leave' })
-    t.same(await client.closed, { code: 1000, reason: '1 said' })
-    return
+    return `ws://localhost:${port}`
   }
-  t.fail('the example ended before it listened')
-})
+  throw new Error('the example ended before it listened')
+}
 
-void t.test('the table of errors has each code with its status, and no other', async (t) => {
-  const documented = tableUnder('Errors').map(([code, status]) => [
-    code?.replaceAll('`', ''),
-    Number(status)
-  ])
-  const made = Object.entries(errors).map(([name, Constructor]) => {
-    const error = new Constructor()
-    t.equal(error.code, name)
-    return [name, error.statusCode]
-  })
-  t.same(new Map(documented as Array<[string, number]>), new Map(made as Array<[string, number]>))
-})
+/** The type errors of each example, as TypeScript with the type provider of TypeBox. */
+function typeErrors (examples: Record<string, string>): (name: string) => string[] {
+  const pathOf = (name: string) => join(ROOT, `readme-${name}.mts`)
+  const texts = new Map(
+    Object.entries(examples).map(([name, example]) => [
+      pathOf(name),
+      "import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'\n" +
+        example.replace('logger: true })', '$&.withTypeProvider<TypeBoxTypeProvider>()')
+    ])
+  )
+  const options: ts.CompilerOptions = {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    types: ['node']
+  }
+  const host = ts.createCompilerHost(options)
+  const { fileExists, readFile, getSourceFile } = host
+  host.fileExists = (path) => texts.has(path) || fileExists(path)
+  host.readFile = (path) => texts.get(path) ?? readFile(path)
+  host.getSourceFile = (path, version, ...rest) => {
+    const text = texts.get(path)
+    return text === undefined
+      ? getSourceFile(path, version, ...rest)
+      : ts.createSourceFile(path, text, version)
+  }
+  const program = ts.createProgram([...texts.keys()], options, host)
+  return (name) =>
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(pathOf(name)))
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+}
 
-void t.test('the table of options has each option with its default, and no other', async (t) => {
-  const SIZES: Record<string, number> = { '1 MiB': 1024 * 1024, '64 KiB': 64 * 1024 }
-  const documented = new Map<string, string>()
-  for (const [names = '', defaults = ''] of tableUnder('Options')) {
-    const split = [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name as string)
-    const values = defaults.split(/ \/ |, /)
-    split.forEach((name, i) =>
-      documented.set(name, (values[i] ?? values[0] ?? '').replaceAll('`', ''))
-    )
-  }
-  const resolved = resolvePluginOptions({})
-  t.same([...documented.keys()].sort(), Object.keys(resolved).sort())
-  for (const [name, value] of Object.entries(resolved)) {
-    const words = documented.get(name) ?? ''
-    if (name === 'drain') {
-      t.same(
-        [
-          ...(tableUnder('Options').find(([names]) => names === '`drain`')?.[1] ?? '').matchAll(
-            /\d[\d ]*/g
-          )
-        ].map(([digits]) => Number(digits.replaceAll(' ', ''))),
-        Object.values(value as object)
-      )
-      continue
-    }
-    if (value === undefined) t.match(words, /^(JSON|unlimited|off|all)$/, name)
-    else if (typeof value === 'number') {
-      t.equal(SIZES[words] ?? Number(words.replace(/\s|\(.*/g, '')), value, name)
-    } else {
-      t.equal(
-        words.replaceAll("'", ''),
-        typeof value === 'string' ? value : JSON.stringify(value),
-        name
-      )
-    }
-  }
-})
+/** The headings of a page as GitHub and VitePress name them in links. */
+function anchorsOf (path: string): string[] {
+  return [...readPage(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')
+  )
+}
 
-void t.test('the table of promises names tests that exist', async (t) => {
-  const rows = tableUnder('Promises and their tests', PROMISES)
-  t.ok(rows.length > 40)
-  for (const [promise = '', file = ''] of rows) {
-    for (const [, name = ''] of file.matchAll(/`([^`]+)`/g)) {
-      t.ok(existsSync(join(ROOT, 'test', name)), `${promise}: ${name}`)
-    }
-    if (!promise.startsWith('**')) t.match(file, /`/, promise)
-  }
-})
+/** The cells of the first row of any table that begins with this name. */
+function rowOf (page: string, name: string): string[] {
+  const line = page.split('\n').find((line) => line.startsWith(`| ${name} `)) ?? ''
+  return line.split('|').slice(1, -1).map((cell) => cell.trim())
+}

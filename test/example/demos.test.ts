@@ -45,6 +45,14 @@ void t.test('the connection timer works without a name', async (t) => {
   t.equal(await client.next(), 'Connected to /ws/connection_timer for 0s.')
 })
 
+void t.test('the connection timer encodes all of a name but letters, digits and -._~', async (t) => {
+  const server = await example
+  const client = await connect(t, server.ws("/ws/connection_timer/a-._~!'()*%25%3A"))
+  client.send('request_timer')
+  const path = '/ws/connection_timer/a-._~%21%27%28%29%2A%25%3A'
+  t.equal(await client.next(), `Connected to ${path} for 0s.`)
+})
+
 void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000', async (t) => {
   const server = await example
   for (const everyMs of [

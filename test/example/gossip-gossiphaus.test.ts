@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { startRedis } from '../helpers/brokers.ts'
+import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { makeGame } from '../helpers/gossip.ts'
 import { startNodes, Watcher } from '../helpers/gossip-nodes.ts'
@@ -8,7 +8,7 @@ import { startGossiphaus } from '../helpers/gossiphaus.ts'
 const GOSSIP_HEARTBEAT_MS = '1000'
 
 // Most of the time they wait for heartbeats.
-t.jobs = 2
+t.jobs = 3
 
 void t.test('two games that use gossiphaus meet on one node', { timeout: 90_000 }, async (t) => {
   await meet(t, 1)
@@ -20,6 +20,15 @@ void t.test(
   async (t) => {
     const redis = await startRedis(t)
     await meet(t, 2, { REDIS_URL: `redis://127.0.0.1:${redis.port}` })
+  }
+)
+
+void t.test(
+  'two games that use gossiphaus meet on two nodes over NATS',
+  { skip: skipWithout('nats-server'), timeout: 90_000 },
+  async (t) => {
+    const nats = await startNats(t)
+    await meet(t, 2, { NATS_URL: `nats://127.0.0.1:${nats.port}` })
   }
 )
 

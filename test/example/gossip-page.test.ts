@@ -1,7 +1,8 @@
 import t from 'tap'
 import { openPage, skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
-import { joinAs, makeGame } from '../helpers/gossip.ts'
+import { startExample } from '../helpers/example.ts'
+import { authentication, joinAs, makeGame } from '../helpers/gossip.ts'
 import { startNodes } from '../helpers/gossip-nodes.ts'
 
 const GAMES = [
@@ -55,6 +56,72 @@ void t.test(
     t.same(problems, [])
   }
 )
+
+void t.test(
+  'a visitor speaks as one of the demo games',
+  { skip: skipWithout('chromium'), timeout: 90_000 },
+  async (t) => {
+    const server = await startExample(t)
+    const { page, problems } = await openPage(t, server.http('/gossip'))
+    await page.waitForSelector('#state[data-state=connected]')
+    const say = async (game: string, player: string, text: string): Promise<void> => {
+      await page.selectOption('#game', game)
+      await page.fill('#player', player)
+      await page.fill('#text', text)
+      await page.press('#text', 'Enter')
+      await page.waitForSelector(
+        `#talk .message:has(.nick:text("${player}@${game}")):has(.tag:text("gossip")) >> text="${text}"`
+      )
+      // Without waiting: it was told before the talk.
+      t.equal(await page.locator(`#games .game[data-game=${game}] .here li`).count(), 1)
+    }
+    await say('Brume', 'Vic', 'hello')
+    await say('Ardent', 'Ann', 'hi')
+    await say('Brume', 'Vic', 'and again')
+    t.equal(await page.inputValue('#text'), '')
+    await page.fill('#channel', 'all')
+    await page.fill('#text', 'nowhere')
+    await page.click('#send')
+    await page.waitForSelector('#outcome >> text=Could not subscribe to "all"')
+    t.equal(await page.inputValue('#text'), 'nowhere', 'what was not sent stays')
+    t.same(problems, [])
+  }
+)
+
+void t.test(
+  'a server with games of its own lets nobody speak from the page',
+  { skip: skipWithout('chromium') },
+  async (t) => {
+    const [server] = await startNodes(t, 1, GAMES)
+    const { page, problems } = await openPage(t, server!.http('/gossip'))
+    await page.waitForSelector('#state[data-state=connected]')
+    t.notOk(await page.locator('#speak').isVisible())
+    t.same(problems, [])
+  }
+)
+
+void t.test('a game is shown before it talks, however soon that is', async (t) => {
+  const [server] = await startNodes(t, 1, GAMES)
+  const pages = [
+    await connect(t, server!.ws('/ws/gossip')),
+    await connect(t, server!.ws('/ws/gossip'))
+  ]
+  for (const game of GAMES.slice(0, 2)) {
+    const client = await connect(t, server!.ws('/socket'))
+    client.send(authentication(game, { channels: ['gossip'] }))
+    client.send({ event: 'channels/send', payload: { channel: 'gossip', message: 'hello' } })
+    for (const page of pages) {
+      let online = false
+      for (;;) {
+        const message: any = await page.nextJson(20_000)
+        if (message.event === 'offline') t.fail('no game has left')
+        if (message.event === 'talk') break
+        online ||= message.games.some((one: any) => one.game === game.short_name)
+      }
+      t.ok(online, game.short_name)
+    }
+  }
+})
 
 void t.test(
   'what the page is told has no hidden game and no hidden player, and it cannot say anything',

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { connect } from '../helpers/client.ts'
 import { joinAs, startGossip } from '../helpers/gossip.ts'
+import { ONE_NODE, TWO_NODES } from '../helpers/gossip-network.ts'
 import { FRESH, playRows, type Row, type Step } from '../helpers/gossip-script.ts'
 
 const UNKNOWN = { status: 'unknown' }
@@ -441,7 +442,9 @@ for (const [section, rows] of Object.entries({
   'what is not understood': NOT_UNDERSTOOD,
   authentication: AUTHENTICATE
 })) {
-  void t.test(section, (t) => playRows(t, rows))
+  for (const on of [ONE_NODE, ...TWO_NODES]) {
+    void t.test(`${section}, ${on.name}`, { skip: on.skip }, (t) => playRows(t, rows, { on }))
+  }
 }
 
 void t.test('an upper case secret is the same secret', async (t) => {

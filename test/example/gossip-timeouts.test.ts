@@ -150,7 +150,7 @@ void t.test(
     await hearsNothing(watcher)
     await beats(server, 1, watcher)
     for (const socket of sockets) socket.close()
-    await server.untilGone('Bob')
+    await server.untilLeft(1)
 
     await beats(server, 2, watcher)
     server.pass(BEAT_MS - 1)
@@ -194,7 +194,7 @@ void t.test('a game that comes back within 60 s has not been gone', async (t) =>
   const first = await joinAs(t, server.url, server.games.get('Bob')!, { players: ['Bo'] })
   t.match(await watcher.nextJson(), { event: 'games/connect' })
   first.close()
-  await server.untilGone('Bob')
+  await server.untilLeft(1)
   await beats(server, 3, watcher)
   const second = await joinAs(t, server.url, server.games.get('Bob')!)
   t.same(await status(watcher, 'Bob'), ['Bo'], 'nor have its players')

@@ -28,17 +28,19 @@ void t.test(
       server.http('/connection-timer?name=b%2F%C3%A9&everyMs=300')
     )
     t.equal(await page.inputValue('#name'), 'b/é')
-    await state(page, 'disconnected')
-    await page.press('#name', 'Enter')
     await state(page, 'connected')
+    const url = server.ws('/ws/connection_timer/b%2F%C3%A9?everyMs=300')
+    t.match(
+      await page.locator('#log .entry').first().textContent(),
+      `connecting to ${url}`,
+      'it has connected by itself'
+    )
     await page.click('#request')
     await page.waitForSelector('#log [data-direction=up] >> text="request_timer"')
-    await page.waitForSelector(
-      '#log [data-direction=down] >> text="Connected to /ws/connection_timer/b%2F%C3%A9 for 0s."'
-    )
-    await page.waitForSelector(
-      '#log [data-direction=down] >> text="Alert for /ws/connection_timer/b%2F%C3%A9 after 1s."'
-    )
+    const received = (words: string) =>
+      `#log [data-direction=down] >> text=/^${words} \\/ws\\/connection_timer\\/b%2F%C3%A9 [a-z]+ \\d+s\\.$/`
+    await page.waitForSelector(received('Connected to'))
+    await page.waitForSelector(received('Alert for'))
     t.same(problems, [])
 
     await server.stop()
@@ -47,15 +49,80 @@ void t.test(
     server = await startExample(t, server.port)
     await state(page, 'connected')
     await page.click('#request')
-    await page.waitForSelector(
-      '#log [data-direction=down] >> text="Connected to /ws/connection_timer/b%2F%C3%A9 for 0s." >> nth=1'
-    )
+    await page.waitForSelector(`${received('Connected to')} >> nth=1`)
 
     await page.click('#disconnect')
     await state(page, 'disconnected')
     await page.waitForSelector('#last-close >> text=1000')
   }
 )
+
+const PHONE = { width: 360, height: 640 }
+
+/** Whether all of an element is on the screen, as the page is scrolled now. */
+async function isInView (page: Page, selector: string): Promise<boolean> {
+  const box = await page.locator(selector).first().boundingBox()
+  return box !== null && box.y >= 0 && box.y + box.height <= PHONE.height
+}
+
+void t.test('the timer page shows its log above the fold on a phone', { skip }, async (t) => {
+  const server = await startExample(t)
+  const { page, problems } = await openPage(t, server.http('/'))
+  await page.setViewportSize(PHONE)
+  await page.goto(server.http('/connection-timer'))
+  await state(page, 'connected')
+  await page.waitForSelector('#log .entry >> text=connected')
+  t.ok(await isInView(page, '#log .entry'))
+  t.ok(await isInView(page, '#log .entry:nth-child(2)'))
+  t.ok(await isInView(page, '#request'))
+  t.same(problems, [])
+})
+
+void t.test(
+  'the chat page keeps the message field in view on a phone, and remembers the name',
+  { skip },
+  async (t) => {
+    const server = await startExample(t)
+    const { page, problems } = await openPage(t, server.http('/chat'))
+    await page.setViewportSize(PHONE)
+    t.equal(await page.inputValue('#nick'), '')
+    await page.fill('#nick', 'vic')
+    await page.click('#join')
+    await state(page, 'connected')
+    for (let i = 0; i < 30; i++) {
+      await page.fill('#text', `message ${i}`)
+      await page.press('#text', 'Enter')
+      await page.waitForSelector(`#messages >> text="message ${i}"`)
+      t.ok(await isInView(page, '#text'), 'the field stays where it is')
+    }
+    t.ok(await isInView(page, '#messages .message:last-child'), 'and so does what was said last')
+    await page.reload()
+    t.equal(await page.inputValue('#nick'), 'vic')
+    await page.goto(server.http('/chat?nick=pat'))
+    t.equal(await page.inputValue('#nick'), 'pat')
+    t.same(problems, [])
+  }
+)
+
+void t.test('each page links to the code behind it', { skip }, async (t) => {
+  const server = await startExample(t)
+  for (const [path, name] of [
+    ['/connection-timer', 'connection-timer.ts'],
+    ['/chat', 'chat.ts'],
+    ['/gossip', 'gossip.ts']
+  ] as const) {
+    const { page, problems } = await openPage(t, server.http(path))
+    const hrefs = await page.locator('a[href^="/code/"], a[href^="/pages/"]')
+      .evaluateAll((links: any[]) => links.map(({ href }) => href as string))
+    t.ok(hrefs.some((href) => href.endsWith(`/${name}`)))
+    for (const href of hrefs) {
+      const answer = await fetch(href)
+      t.equal(answer.status, 200, href)
+      t.match(answer.headers.get('content-type'), /^text\/(plain|javascript)/)
+    }
+    t.same(problems, [])
+  }
+})
 
 void t.test('two browsers chat, and markup stays text', { skip, timeout: 90_000 }, async (t) => {
   let server = await startExample(t)

@@ -1,13 +1,7 @@
 import type { Test } from 'tap'
 import { connect, type Client } from './client.ts'
-import {
-  authentication,
-  hearsNothing,
-  makeGame,
-  startGossip,
-  type Game,
-  type GossipServer
-} from './gossip.ts'
+import { authentication, hearsNothing, makeGame, type Game } from './gossip.ts'
+import { GossipNetwork, ONE_NODE, type NetworkKind } from './gossip-network.ts'
 
 /**
  * What happens, in this order. `>` sends (text as it is, bytes as a binary frame), `<` is what
@@ -58,21 +52,22 @@ function gamesOf (row: number): Game[] {
 }
 
 /**
- * Plays each row as a test of its own, all on one server; those that look at all games by
- * themselves.
+ * Plays each row as a test of its own, all on one network; those that look at all games by
+ * themselves. Of one row the sockets are on each node in turn.
  */
 export async function playRows (
   t: Test,
   rows: readonly Row[],
-  { alone = false } = {}
+  { alone = false, on = ONE_NODE }: { alone?: boolean, on?: NetworkKind } = {}
 ): Promise<void> {
-  const start = (games: Game[]): Promise<GossipServer> =>
-    startGossip(t, { games, onlineForMs: 3_600_000, heartbeatMs: 3_600_000 })
+  const engines = await on.open(t)
+  const start = (games: Game[]): Promise<GossipNetwork> =>
+    GossipNetwork.start(t, engines, { games, onlineForMs: 3_600_000, heartbeatMs: 3_600_000 })
   const shared = alone ? undefined : await start(rows.flatMap((_, row) => gamesOf(row)))
   for (const [row, [name, cast, ...steps]] of rows.entries()) {
     await t.test(name, async (t) => {
-      const server = shared ?? await start(gamesOf(row))
-      await new Script(t, server, row).play(cast, steps)
+      const network = shared ?? await start(gamesOf(row))
+      await new Script(t, network, row).play(cast, steps)
     })
   }
 }
@@ -80,23 +75,25 @@ export async function playRows (
 class Script {
   readonly #clients = new Map<string, Client>()
   readonly #t: Test
-  readonly #server: GossipServer
+  readonly #network: GossipNetwork
   readonly #row: number
   #key = ''
 
-  constructor (t: Test, server: GossipServer, row: number) {
+  constructor (t: Test, network: GossipNetwork, row: number) {
     this.#t = t
-    this.#server = server
+    this.#network = network
     this.#row = row
   }
 
   async play (cast: Cast, steps: readonly Step[]): Promise<void> {
-    for (const [who, payload] of Object.entries(cast)) {
-      const client = await connect(this.#t, this.#server.url)
+    const { nodes } = this.#network
+    for (const [i, [who, payload]] of Object.entries(cast).entries()) {
+      const client = await connect(this.#t, nodes[(this.#row + i) % nodes.length]!.url)
       this.#clients.set(who, client)
       if (payload === null) continue
       client.send(authentication(this.#gameOf(who), payload))
       while ((await client.nextJson<any>()).event !== 'heartbeat');
+      await this.#network.settle()
     }
     // What the first were told of the others.
     for (const client of this.#clients.values()) await drain(client)
@@ -110,8 +107,10 @@ class Script {
     // The clock has no client.
     const client = this.#clients.get(who) as Client
     const label = `${who} ${what} ${JSON.stringify(value)}`
+    // What earlier steps have published has arrived: an answer comes after it.
+    if (what !== '+' && this.#clients.size > 1) await this.#network.settle()
     switch (what) {
-      case '+': return this.#server.pass(value as number)
+      case '+': return this.#network.pass(value as number)
       case '>':
         return client.send(
           value instanceof Uint8Array ? value : this.#fill(value).replaceAll('@key', this.#key)
@@ -155,7 +154,7 @@ class Script {
   }
 
   #gameOf (who: string): Game {
-    return this.#server.games.get(`${who[0]}${this.#row}x`) as Game
+    return this.#network.nodes[0]!.games.get(`${who[0]}${this.#row}x`) as Game
   }
 }
 

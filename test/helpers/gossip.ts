@@ -25,15 +25,15 @@ export interface GossipServer {
   games: Map<string, Game>
   /** Moves the server's clock; with `timersByHand` all timers of this process too. */
   pass: (ms: number) => void
-  /** Waits until no socket of that game is left. */
-  untilGone: (game: string) => Promise<void>
+  /** Waits until only so many sockets are left. */
+  untilLeft: (sockets: number) => Promise<void>
 }
 
 export interface GossipOptions {
   heartbeatMs?: number
   onlineForMs?: number
   adminToken?: string
-  games?: Game[]
+  games?: readonly Game[]
   timersByHand?: boolean
   /** Options of the plugin, such as an engine. */
   websock?: any
@@ -80,23 +80,16 @@ export async function startGossip (
       now += ms
       if (timersByHand) mock.timers.tick(ms)
     },
-    async untilGone (game) {
-      const sockets = (): any[] => (app as any).websock.presence('gossip sockets')
-      while (sockets().some(({ key }) => key === game)) await nextTurn()
-      // Who listens to that is told a turn later.
-      await nextTurn()
-      await nextTurn()
+    async untilLeft (sockets) {
+      while (app.websock.connections.size > sockets) await nextTurn()
     }
   }
 }
 
 /** What a game says first. */
 export function authentication (game: Game, payload: object = {}): object {
-  const { client_id, client_secret } = game
-  return {
-    event: 'authenticate',
-    payload: { client_id, client_secret, supports: ['channels'], ...payload }
-  }
+  const credentials = { client_id: game.client_id, client_secret: game.client_secret }
+  return { event: 'authenticate', payload: { ...credentials, supports: ['channels'], ...payload } }
 }
 
 /** Opens a socket and authenticates; what is answered, up to the first heartbeat, is taken. */

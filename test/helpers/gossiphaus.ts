@@ -65,10 +65,11 @@ export class Gossiphaus {
 export function startGossiphaus (
   t: Teardown,
   url: string,
-  { client_id, client_secret }: Game,
+  game: Game,
   more: object = {}
 ): Gossiphaus {
-  const config = { url, client_id, client_secret, ...more }
+  const credentials = { client_id: game.client_id, client_secret: game.client_secret }
+  const config = { url, ...credentials, ...more }
   const child = fork(
     resolve(__dirname, '../fixtures/gossiphaus-client.js'),
     [JSON.stringify(config)],

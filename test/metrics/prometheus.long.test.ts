@@ -26,9 +26,9 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
   const chatters = await Promise.all(Array.from({ length: 3 }, (_, n) =>
     connect(t, server.ws(`/ws/chat/lobby?nick=n${n}`))))
   const echoes = await Promise.all(Array.from({ length: 3 }, () => connect(t, server.ws('/ws/echo'))))
-  let isOver = false
+  const over = new AbortController()
   const load = async (): Promise<void> => {
-    for (let round = 0; !isOver; round++) {
+    for (let round = 0; !over.signal.aborted; round++) {
       for (const chatter of chatters) chatter.send({ event: 'say', text: `round ${round}` })
       for (const echo of echoes) echo.send('hello')
       const leaver = await connect(t, server.ws('/ws/echo'))
@@ -56,7 +56,7 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
     const series = await untilAnswered(prometheus, query, isWanted)
     t.ok(series.every(({ value }) => Number.isFinite(value)), query)
   }
-  isOver = true
+  over.abort()
   await underLoad
 
   await redis.kill()

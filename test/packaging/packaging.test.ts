@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import t from 'tap'
 import ts from 'typescript'
 
@@ -33,6 +34,12 @@ function typesOf ({ types, default: fallback }: Target): string | undefined {
   return types ?? (typeof fallback === 'object' ? fallback.types : undefined)
 }
 
+interface Packed {
+  tarball: string
+  size: number
+  unpackedSize: number
+}
+
 interface Manifest {
   files: string[]
   dependencies: Record<string, string>
@@ -44,7 +51,7 @@ void t.test('the package', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'fastify-websock-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
-  const tarball = await pack(dir, manifest)
+  const { tarball, size, unpackedSize } = await pack(dir, manifest)
 
   await t.test('is well formed for publint and for all ways to resolve types', async (t) => {
     await t.resolves(
@@ -75,6 +82,41 @@ void t.test('the package', async (t) => {
       files.some((name) => ['src', 'test', 'example', 'bench', 'tsconfig.json'].includes(name)),
       files.join(' ')
     )
+  })
+
+  await t.test('is as large as README.md says, and no larger', async (t) => {
+    const readme = await readFile(join(root, 'README.md'), 'utf8')
+    const [, packed, unpacked] = /(\d+) kB packed, (\d+) kB unpacked/.exec(readme) ?? []
+    for (const [said, bytes] of [[packed, size], [unpacked, unpackedSize]] as const) {
+      const limit = Number(said) * 1000
+      t.ok(bytes <= limit, `${bytes} bytes, ${limit} are stated`)
+      t.ok(bytes > limit * 0.85, `${bytes} bytes, ${limit} are stated`)
+    }
+  })
+
+  await t.test('holds what README.md links to', async (t) => {
+    const files = await readdir(join(dir, 'node_modules/fastify-websock'), { recursive: true })
+    const readme = await readFile(join(dir, 'node_modules/fastify-websock/README.md'), 'utf8')
+    const links = [...readme.matchAll(/\]\(([^):#]+)[^)]*\)/g)]
+      .map(([, path = '']) => path)
+      .filter((path) => !/^https?$/.test(path))
+    t.ok(links.length > 20)
+    for (const path of links) t.ok(files.includes(path), path)
+  })
+
+  await t.test('has a client that a bundler takes for browsers, without the server', async (t) => {
+    const { metafile, outputFiles } = await build({
+      stdin: { contents: "export * from 'fastify-websock/client'", resolveDir: dir },
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      metafile: true,
+      write: false
+    })
+    const files = Object.keys(metafile.inputs).filter((name) => name !== '<stdin>')
+    t.match(files, [/fastify-websock\/dist\/client\/index\.mjs$/])
+    t.equal(files.length, 1)
+    t.match(outputFiles[0]?.text, /connect/)
   })
 
   await t.test('gives the types of each entry under every moduleResolution', async (t) => {
@@ -203,26 +245,31 @@ function run (
  * Packs a copy of what `npm run build` has made, without old files and what others have built into
  * dist.
  */
-async function pack (dir: string, { files }: Manifest): Promise<string> {
+async function pack (dir: string, { files }: Manifest): Promise<Packed> {
   const stage = join(dir, 'stage')
   await mkdir(stage)
   const top = await readdir(root)
   const copied = [
     'package.json',
-    ...files.filter((name) => name !== 'dist'),
+    ...files.filter((name) => name !== 'dist' && !name.includes('*')),
     ...top.filter((name) => /^(LICENSE|README)/.test(name))
   ]
   for (const name of copied.filter((name) => top.includes(name))) {
     await cp(join(root, name), join(stage, name))
   }
   await cp(join(root, 'dist'), join(stage, 'dist'), { recursive: true, filter: hasSource })
+  await mkdir(join(stage, 'docs'))
+  const pages = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+  for (const name of pages) await cp(join(root, 'docs', name), join(stage, 'docs', name))
   const { stdout } = await run(
     'npm',
     ['pack', '--json', '--ignore-scripts', '--pack-destination', dir],
     stage
   )
-  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
-  return join(dir, filename)
+  const [{ filename, size, unpackedSize }] = JSON.parse(stdout) as [
+    { filename: string, size: number, unpackedSize: number }
+  ]
+  return { tarball: join(dir, filename), size, unpackedSize }
 }
 
 /** Whether a file or folder of dist is built from one of src: compiled, bundled or copied. */

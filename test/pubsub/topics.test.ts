@@ -2,6 +2,7 @@ import t from 'tap'
 import { createHook } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import zlib from 'node:zlib'
 import { encode, decode } from '@msgpack/msgpack'
 import { Type } from '@fastify/type-provider-typebox'
@@ -128,6 +129,14 @@ void t.test('a topic is frozen, and as text its name', async (t) => {
   for (const wrong of [topic(''), topic(5 as never), { name: 'room 5' }, null]) {
     t.throws(() => app.websock.publish(wrong as never, 1), { code: 'FST_WEBSOCK_INVALID_TOPIC' })
   }
+})
+
+void t.test('a topic of another copy of the package is a topic', async (t) => {
+  const server = await startRooms(t)
+  const client = await join(t, server, '/rooms/one')
+  const { topic } = createRequire(__filename)('../../index.js')
+  server.app.websock.publish(topic('one'), 'info')
+  t.match(await client.next(), /info/)
 })
 
 void t.test('except leaves one out, by ref or by address', async (t) => {

@@ -1,4 +1,4 @@
-// The test of the README, as a user of each runner has it.
+// The test of docs/testing.md, as a user of each runner has it.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -8,11 +8,11 @@ import t, { type Test } from 'tap'
 
 const execute = promisify(execFile)
 const ROOT = join(__dirname, '../..')
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const PAGE = readFileSync(join(ROOT, 'docs/testing.md'), 'utf8')
 
-/** The block of the README that imports the entry. */
+/** The first block of the page that imports the entry. */
 const [, example = ''] =
-  /```js\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(README) ?? []
+  /```js\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(PAGE) ?? []
 
 /** Runs it in a folder of this package, where the packages are found. */
 async function run (
@@ -42,7 +42,7 @@ const NEVER_SAID =
   /no message with the event never within 3000 ms[^]*← {"event":"here","nicks":\["ann"\]}/
 
 void t.test(
-  'node:test: the test of the README, of at most 15 lines, passes; changed, it fails with the transcript',
+  'node:test: the test of docs/testing.md, of at most 15 lines, passes; changed, it fails with the transcript',
   async (t) => {
     t.ok(example.trimEnd().split('\n').length <= 15, example)
     t.match(await run(t, example, ['--test']), { code: 0, output: /pass 1/ })
@@ -53,7 +53,7 @@ void t.test(
 )
 
 void t.test(
-  'vitest: the test of the README passes; changed, it fails with the transcript',
+  'vitest: the test of docs/testing.md passes; changed, it fails with the transcript',
   async (t) => {
     const source = example
       .replace("from 'node:test'", "from 'vitest'")

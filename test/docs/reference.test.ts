@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import * as errors from '../../src/errors.ts'
+import { resolvePluginOptions, resolveRouteOptions } from '../../src/plugin/options.ts'
+import { closeCodes } from '../../src/wire/close-codes.ts'
+import { readPage, ROOT, tableUnder } from './pages.ts'
+
+const FOR_BOTH = tableUnder('For the plugin and for routes', readPage('docs/options.md'))
+const FOR_THE_PLUGIN = tableUnder('For the plugin alone', readPage('docs/options.md'))
+
+void t.test('docs/errors.md has each error code with its status, and no other', async (t) => {
+  const documented = tableUnder('Error codes', readPage('docs/errors.md')).map(([code, status]) => [
+    code?.replaceAll('`', ''),
+    Number(status)
+  ])
+  const made = Object.entries(errors).map(([name, Constructor]) => {
+    const error = new Constructor()
+    t.equal(error.code, name)
+    return [name, error.statusCode]
+  })
+  t.equal(documented.length, made.length)
+  t.same(new Map(documented as Array<[string, number]>), new Map(made as Array<[string, number]>))
+})
+
+void t.test('docs/errors.md has each close code by its name, and no other', async (t) => {
+  const documented = tableUnder('Close codes', readPage('docs/errors.md')).map(([name, code]) => [
+    name?.replaceAll('`', ''),
+    Number(code)
+  ])
+  t.same(documented, Object.entries(closeCodes))
+})
+
+void t.test('docs/options.md has each option with its default, and no other', async (t) => {
+  const SIZES: Record<string, number> = { '1 MiB': 1024 * 1024, '64 KiB': 64 * 1024 }
+  const documented = new Map<string, string>()
+  for (const [names = '', defaults = ''] of [...FOR_BOTH, ...FOR_THE_PLUGIN]) {
+    const values = defaults.split(/ \/ |, /)
+    namesIn(names).forEach((name, i) =>
+      documented.set(name, (values[i] ?? values[0] ?? '').replaceAll('`', ''))
+    )
+  }
+  const resolved = resolvePluginOptions({})
+  t.same([...documented.keys()].sort(), Object.keys(resolved).sort())
+  for (const [name, value] of Object.entries(resolved)) {
+    const words = documented.get(name) ?? ''
+    if (name === 'drain') {
+      const [, defaults = ''] = FOR_THE_PLUGIN.find(([names]) => names === '`drain`') ?? []
+      const numbers = [...defaults.matchAll(/\d[\d ]*/g)].map(([digits]) =>
+        Number(digits.replaceAll(' ', ''))
+      )
+      t.same(numbers, Object.values(value as object))
+      continue
+    }
+    if (value === undefined) t.match(words, /^(JSON|unlimited|off|all)$/, name)
+    else if (typeof value === 'number') {
+      t.equal(SIZES[words] ?? Number(words.replace(/\s|\(.*/g, '')), value, name)
+    } else {
+      t.equal(
+        words.replaceAll("'", ''),
+        typeof value === 'string' ? value : JSON.stringify(value),
+        name
+      )
+    }
+  }
+})
+
+void t.test('docs/options.md tells the options of routes from those of the plugin', async (t) => {
+  const plugin = resolvePluginOptions({})
+  const unknown = { code: 'FST_WEBSOCK_UNKNOWN_OPTION' }
+  for (const name of FOR_BOTH.flatMap(([names = '']) => namesIn(names))) {
+    const value = plugin[name as keyof typeof plugin]
+    const given = value === undefined ? {} : { [name]: value }
+    t.doesNotThrow(() => resolveRouteOptions(given, plugin, 'GET /'), name)
+  }
+  for (const name of FOR_THE_PLUGIN.flatMap(([names = '']) => namesIn(names))) {
+    const given = { [name]: plugin[name as keyof typeof plugin] ?? 1 }
+    t.throws(() => resolveRouteOptions(given, plugin, 'GET /'), unknown, name)
+  }
+})
+
+void t.test('docs/performance.md has the table of bench/README.md', async (t) => {
+  const rows = tableUnder('Figures', readPage('docs/performance.md'))
+  const measured = tableUnder('The last table', readPage('bench/README.md'))
+  t.ok(rows.length > 5)
+  t.equal(rows.length, measured.length)
+  for (const [i, row] of rows.entries()) t.same(row, measured[i])
+})
+
+void t.test('the table of promises names tests that exist', async (t) => {
+  const rows = tableUnder('Promises and their tests', readPage('test/README.md'))
+  t.ok(rows.length > 40)
+  for (const [promise = '', file = ''] of rows) {
+    for (const [, name = ''] of file.matchAll(/`([^`]+)`/g)) {
+      t.ok(existsSync(join(ROOT, 'test', name)), `${promise}: ${name}`)
+    }
+    if (!promise.startsWith('**')) t.match(file, /`/, promise)
+  }
+})
+
+function namesIn (cell: string): string[] {
+  return [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
+}
