@@ -4,7 +4,7 @@ const neostandard = require('neostandard')
 const { plugins } = neostandard
 
 module.exports = [
-  ...neostandard({ ts: true, ignores: ['dist/**', 'example/dist/**', '.tap/**', 'test/types/mistakes/**'] }),
+  ...neostandard({ ts: true, ignores: ['dist/**', 'docs/.vitepress/{dist,cache}/**', 'example/dist/**', '.tap/**', 'test/types/mistakes/**'] }),
   {
     files: ['example/pages/*.js', 'src/asyncapi/page/*.mjs'],
     languageOptions: { globals: require('globals').browser }
