@@ -17,12 +17,15 @@ import ts from 'typescript'
 //   its errors checked by test/types/mistakes.test.ts.
 // - any other: a fragment. It stands in place of `// FRAGMENT` in test/docs/fragments/<word>.txt.
 //
-// What a block imports by a relative path is a file of its page, or stands in test/docs/support/.
+// What a block imports by a relative path is a file of its page, or stands in
+// test/docs/modules/<name>.txt. These are not named .ts: `npm run typecheck` would load the built
+// package through them, beside src/, and merge the declarations of both.
 
 const root = resolve(__dirname, '../..')
 const docs = join(root, 'docs')
 /** Nothing is written there: the compiler is given the blocks as files of this folder. */
-const folder = join(__dirname, 'support')
+const folder = join(__dirname, 'blocks')
+const imported = readdirSync(join(__dirname, 'modules')).map((name) => name.replace(/\.txt$/, ''))
 
 const options: ts.CompilerOptions = {
   module: ts.ModuleKind.ESNext,
@@ -57,6 +60,10 @@ const modules = blocks.filter(({ word }) => word !== 'mistake')
 void t.test('each block of TypeScript compiles', async (t) => {
   t.ok(modules.length >= 20, `${modules.length} blocks are found`)
   const files = new Map(modules.map((block) => [pathOf(block), sourceOf(block)]))
+  for (const name of imported) {
+    const text = readFileSync(join(__dirname, 'modules', `${name}.txt`), 'utf8')
+    files.set(join(folder, `${name}.ts`), text)
+  }
   const host = ts.createCompilerHost(options)
   const { fileExists, readFile, getSourceFile } = host
   const folders = new Set([...files.keys()].map(dirname))
