@@ -23,7 +23,7 @@ async function main (): Promise<void> {
   await app.register(asyncapi, {
     info: {
       title: 'The example server of fastify-websock',
-      version: '0.1.0',
+      version: '0.2.0',
       description:
         'A connection timer, a chat, Gossip (a network of games), an echo and a stream of tokens.'
     },
