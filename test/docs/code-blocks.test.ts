@@ -7,8 +7,8 @@ import { build } from 'esbuild'
 import t from 'tap'
 import ts from 'typescript'
 
-// Each block of TypeScript in docs/ is type-checked, JavaScript is not. The word behind the language
-// says what the block is:
+// Each block of TypeScript in docs/ is type-checked, JavaScript is not. The word behind the
+// language says what the block is:
 //
 // - none: a module of its own, with its imports.
 // - `[name.ts]`: a file of that name. Blocks of its page import it.
