@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import ts from 'typescript'
 
 const execute = promisify(execFile)
 const ROOT = join(__dirname, '../..')
@@ -12,7 +13,12 @@ const PAGE = readFileSync(join(ROOT, 'docs/testing.md'), 'utf8')
 
 /** The first block of the page that imports the entry. */
 const [, example = ''] =
-  /```js\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(PAGE) ?? []
+  /```ts[^\n]*\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(PAGE) ?? []
+/** Without its types, as each runner takes it. */
+const program = ts.transpile(example, {
+  module: ts.ModuleKind.ESNext,
+  target: ts.ScriptTarget.ES2022
+})
 
 /** Runs it in a folder of this package, where the packages are found. */
 async function run (
@@ -45,8 +51,8 @@ void t.test(
   'node:test: the test of docs/testing.md, of at most 15 lines, passes; changed, it fails with the transcript',
   async (t) => {
     t.ok(example.trimEnd().split('\n').length <= 15, example)
-    t.match(await run(t, example, ['--test']), { code: 0, output: /pass 1/ })
-    const failed = await run(t, example.replace("next('said')", "next('never')"), ['--test'])
+    t.match(await run(t, program, ['--test']), { code: 0, output: /pass 1/ })
+    const failed = await run(t, program.replace("next('said')", "next('never')"), ['--test'])
     t.equal(failed.code, 1)
     t.match(failed.output, NEVER_SAID)
   }
@@ -55,7 +61,7 @@ void t.test(
 void t.test(
   'vitest: the test of docs/testing.md passes; changed, it fails with the transcript',
   async (t) => {
-    const source = example
+    const source = program
       .replace("from 'node:test'", "from 'vitest'")
       .replace('async (t)', 'async ({ onTestFinished })')
       .replace('t.after(', 'onTestFinished(')
