@@ -230,12 +230,13 @@ export class SocketTransport implements FrameSink {
 
   /** The socket is closed. */
   gone (): void {
-    clearTimeout(this.#timer)
     this.queue.stop()
     // What came while nothing was read. The peer's close frame may be in it.
     this.#socket.off('data', onData)
     if (!this.#ended && this.#socket.readableLength > 0) this.read(this.#socket.read() as Buffer)
     this.#peerEnded(closeCodes.abnormal, '')
+    // Last: the peer's close frame starts it.
+    clearTimeout(this.#timer)
     this.#owner.closed()
   }
 

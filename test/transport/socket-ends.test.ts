@@ -16,6 +16,10 @@ interface Life {
 const describe = (reason: TerminateReason): string =>
   `${reason.type} ${'code' in reason ? reason.code : ''}`
 
+/** Timers that keep the process alive. */
+const countTimers = (): number =>
+  process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
 /** One connection of an echo server. `ruin`, `pause`, `much`: messages that ask for it. */
 async function open (
   t: Teardown,
@@ -115,6 +119,7 @@ for (const compress of [false, true]) {
   void t.test(
     `what nobody had read when the socket was gone tells how it ended, ${kind}`,
     async (t) => {
+      const before = countTimers()
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
         for (const resumes of [false, true]) {
           const life = await open(t, compress, { begin: (_socket, ws) => ws.pause() })
@@ -126,6 +131,7 @@ for (const compress of [false, true]) {
           t.same([life.seen, life.ends], [seen, [end]], name)
         }
       }
+      await until(() => countTimers() <= before, 'a timer of an ended connection is left')
     }
   )
 
