@@ -113,15 +113,9 @@ function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   }
   refusePromise(decoded, '`decode` of the codec')
   const message = check(decoded)
-  return message instanceof Mismatch
-    ? new Invalid(
-      'mismatch',
-        `a message that does not match: ${message.message}`,
-        data,
-        message.cause,
-        decoded
-    )
-    : message
+  if (!(message instanceof Mismatch)) return message
+  const text = `a message that does not match: ${message.message}`
+  return new Invalid('mismatch', text, data, message.cause, decoded)
 }
 
 function refuse (

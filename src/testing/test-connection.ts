@@ -34,9 +34,8 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
   readonly socket: Duplex
   /** Each message so far, those that were taken included. */
   readonly received: In[] = []
-  /** Why the client has destroyed its socket. */
-  problem: string | undefined
   readonly #options: Required<ExpectOptions<string>>
+  #problem: string | undefined
   readonly #transcript = new Transcript()
   readonly #frames = new ServerFrames()
   readonly #waiting: Waiting[] = []
@@ -125,6 +124,9 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     if (broken !== undefined) throw fail(broken.value)
   }
 
+  /** Why the client has destroyed its socket: a frame that it did not understand. */
+  get problem (): string | undefined { return this.#problem }
+
   /** Resolves when the connection has ended, whoever ended it. Waits from the first `await` on. */
   get closed (): Promise<ClosedWith> {
     const fail = this.#transcript.expectation()
@@ -160,7 +162,7 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
       for (const frame of this.#frames.push(chunk)) this.#receive(frame)
     } catch (error) {
       const { message } = error as Error
-      this.problem = `the client did not understand a frame (option \`codec\`): ${message}`
+      this.#problem = `the client did not understand a frame (option \`codec\`): ${message}`
       this.#transcript.add(`← not understood: ${message}`)
       this.socket.destroy()
     }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -42,6 +43,26 @@ void t.test('the second example, a room, runs as it stands', async (t) => {
   t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
   ann.send({ event: 'say' })
   t.equal((await ann.closed).code, 1008, 'a message that does not match')
+})
+
+void t.test('the test of the room, of at most 15 lines, passes; changed, it fails', async (t) => {
+  const [, source = ''] = /```js\n((?:(?!```)[^])*node:test(?:(?!```)[^])*)```/.exec(README) ?? []
+  t.ok(source.trimEnd().split('\n').length <= 15, source)
+  const server = `readme-tested-${process.pid}.mjs`
+  await write(t, server, ROOM)
+  const runTest = async (name: string, text: string): Promise<number | null> => {
+    const file = await write(t, name, text.replace('./server.mjs', `./${server}`))
+    const child = spawn(process.execPath, ['--test', file], {
+      stdio: 'ignore',
+      env: { PATH: process.env['PATH'] }
+    })
+    const [code] = await once(child, 'exit') as [number | null]
+    return code
+  }
+  t.equal(await runTest(`readme-passes-${process.pid}.test.mjs`, source), 0)
+  const changed = source.replace("text, 'Hello!'", "text, 'Goodbye!'")
+  t.not(changed, source)
+  t.equal(await runTest(`readme-fails-${process.pid}.test.mjs`, changed), 1)
 })
 
 void t.test('with a type provider both examples are typed, and a wrong push is an error', (t) => {
@@ -89,11 +110,17 @@ void t.test('figures of the comparison are those of bench/README.md', async (t) 
   t.same([nodes[0], nodes[2]], [rowOf(bench, 'ours')[1], '1.00'])
 })
 
+/** Writes a file beside the packages, with a free port. Returns its path. */
+async function write (t: Test, name: string, text: string): Promise<string> {
+  const file = join(ROOT, name)
+  await writeFile(file, text.replace('port: 3000', 'port: 0'))
+  t.teardown(() => rm(file))
+  return file
+}
+
 /** Runs an example in this folder, where its imports find the packages; gives its URL. */
 async function run (t: Test, name: string, example: string): Promise<string> {
-  const file = join(ROOT, `readme-${name}-${process.pid}.mjs`)
-  await writeFile(file, example.replace('port: 3000', 'port: 0'))
-  t.teardown(() => rm(file))
+  const file = await write(t, `readme-${name}-${process.pid}.mjs`, example)
   const child = spawn(process.execPath, [file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'] }
