@@ -12,19 +12,19 @@ import type { WebsockStats } from '../telemetry/stats.ts'
 import { METRICS, type Metric } from './descriptions.ts'
 
 export interface WebsockMetricsOptions {
-  /** Where the metrics are registered: the application's own, `register` of prom-client for one. */
+  /** The registry of the application, such as `register` of prom-client. */
   readonly registry: Registry
-  /** What the names begin with: letters, digits and `_`. Default `websocket_`. */
+  /** Prefix of the names: letters, digits and `_`. Default `websocket_`. */
   readonly prefix?: string
 }
 
 const OPTIONS = ['registry', 'prefix']
-// What Fastify itself reads from the options of `register`.
+// Options of `register` that Fastify itself reads.
 const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 
 /**
- * A Fastify plugin that registers what `app.websock.stats()` counts as metrics of prom-client. They
- * are read when the registry is, and leave it when the app closes.
+ * A Fastify plugin that registers the counts of `app.websock.stats()` as metrics of prom-client.
+ * Each scrape reads them, and `app.close()` removes them from the registry.
  *
  * Throws FST_WEBSOCK_METRIC_EXISTS, and registers nothing, when the registry has one of the names.
  */
@@ -36,7 +36,8 @@ async function register (app: FastifyInstance, options: WebsockMetricsOptions): 
   const names = METRICS.map(({ name }) => prefix + name)
   const taken = names.find((name) => registry.getSingleMetric(name) !== undefined)
   if (taken !== undefined) throw new FST_WEBSOCK_METRIC_EXISTS(taken)
-  for (const metric of METRICS) create(metric, registry, prefix, () => app.websock.stats())
+  const stats = oncePerTurn(() => app.websock.stats())
+  for (const metric of METRICS) create(metric, registry, prefix, stats)
   app.addHook('onClose', async () => {
     for (const name of names) registry.removeSingleMetric(name)
   })
@@ -67,6 +68,18 @@ function create (
   } else void new Gauge({ ...description, collect () { collect(this) } })
 }
 
+/** All metrics of a scrape are collected in one turn of the event loop, from one `stats()`. */
+function oncePerTurn<Value> (build: () => Value): () => Value {
+  let built: Value | undefined
+  return () => {
+    if (built === undefined) {
+      built = build()
+      setImmediate(() => { built = undefined })
+    }
+    return built
+  }
+}
+
 function check (given: WebsockMetricsOptions): { registry: Registry, prefix: string } {
   const { registry, prefix = 'websocket_' } = given as { registry?: unknown, prefix?: unknown }
   const known = [...OPTIONS, ...FASTIFY_OPTIONS]
@@ -83,7 +96,7 @@ function check (given: WebsockMetricsOptions): { registry: Registry, prefix: str
   return { registry, prefix }
 }
 
-/** Also of another copy of prom-client. */
+/** True also for a registry of another copy of prom-client. */
 function isRegistry (value: unknown): value is Registry {
   const methods = ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics']
   return typeof value === 'object' && value !== null &&

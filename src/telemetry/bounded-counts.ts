@@ -1,9 +1,9 @@
-/** What is counted apart, at most: peers choose some keys. */
+/** The most keys that are counted separately. Peers choose some of the keys. */
 const MAX_KEYS = 64
-/** Counts all others. */
+/** The key that counts all others. */
 export const OTHER = 'other'
 
-/** Counts by key, of which peers may choose some: the first 64 apart, the others together. */
+/** Counts by key: the first 64 keys separately, all others together. */
 export class BoundedCounts {
   readonly #counts = new Map<string, number>()
 

@@ -2,7 +2,7 @@ import type { LogLevel } from '../log.ts'
 
 export const CONNECTION_LOG_LEVELS = ['silent', 'trace', 'debug', 'info', 'warn', 'error'] as const
 
-/** What the line at the end of a connection may have, in this order. */
+/** The fields of the line at the end of a connection, in their order. */
 export const CONNECTION_LOG_FIELDS = [
   'websocket',
   'route',

@@ -3,8 +3,8 @@ import type { ConnectionSummary } from './channels.ts'
 import type { ObservedConnection } from './observed.ts'
 
 /*
- * Both lines are written by the logger of the upgrade's request, which adds the request's id. They
- * have nothing else of the request: no URL, no header.
+ * The logger of the upgrade's request writes both lines and adds the request's id. They contain
+ * nothing else of the request: no URL, no header.
  */
 
 /** One line at `debug` when a connection begins. */

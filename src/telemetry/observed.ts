@@ -3,7 +3,7 @@ import type { TerminateReason } from '../connection/result.ts'
 import type { LogTarget } from '../log.ts'
 import type { ConnectionLogOptions } from './connection-log-options.ts'
 
-/** Of a connection, what is counted, told and logged. */
+/** The parts of a connection that telemetry reads. */
 export interface ObservedConnection {
   readonly id: string
   readonly group: { readonly url: string }

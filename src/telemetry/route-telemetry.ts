@@ -18,12 +18,12 @@ import type { WatchLists } from './watch-lists.ts'
 type Told = Pick<ObservedConnection, 'id' | 'server'>
 
 /**
- * What is counted of one route's connections as it happens, and told to diagnostics channels.
- * Routes with the same URL are counted together.
+ * Counts the connections of one route and their traffic, and publishes to the diagnostics channels.
+ * Routes with the same URL share one object.
  */
 export class RouteTelemetry {
   readonly url: string
-  /** Connections whose `init` runs, that are open, and that are ending. */
+  /** Connections whose `init` runs, open connections, and connections that end. */
   opening = 0
   open = 0
   closing = 0
@@ -106,7 +106,7 @@ export class RouteTelemetry {
     }
   }
 
-  /** What is logged as a failure of a callback. */
+  /** A failure of a callback has been logged. */
   callbackFailed (callback: string, error: unknown, connection: Told): void {
     if (isTimeout(error)) this.timeouts.callback++
     else if (isMetered(callback)) this.callbacks[callback].failures++
@@ -137,7 +137,7 @@ export class RouteTelemetry {
     if (!channels.peerSlow.hasSubscribers) return
     const { bufferedBytes, limits: { slowPeer } } = connection
     const message = { ...this.#of(connection), bufferedBytes, slowPeer }
-    // Later: a broadcast may be being handed out, and nobody's code runs meanwhile.
+    // Not at once: code of the application must not run while a broadcast is handed out.
     queueMicrotask(() => channels.peerSlow.publish(message))
   }
 
@@ -153,7 +153,7 @@ export class RouteTelemetry {
   }
 }
 
-/** What calls are counted and timed by, and what failures are logged by. */
+/** The names of callbacks: calls are counted by them, and failures are logged with them. */
 const METERED = [
   'init',
   'guard',
@@ -180,7 +180,7 @@ function createMeters (): Readonly<Record<Metered, CallbackMeter>> {
     Record<Metered, CallbackMeter>
 }
 
-/** False for a proxy that does not tell its prototype. */
+/** False for a proxy whose `getPrototypeOf` trap throws. */
 function isTimeout (error: unknown): boolean {
   try {
     return error instanceof FST_WEBSOCK_CALLBACK_TIMEOUT
@@ -204,7 +204,7 @@ function summarize (connection: ObservedConnection): ConnectionSummary {
   }
 }
 
-/** The code of what was thrown, or its name. */
+/** The `code` of an error, or its name. */
 function nameOf (thrown: unknown): string {
   return textOf(() => {
     if (typeof thrown !== 'object' || thrown === null) return typeof thrown

@@ -6,7 +6,9 @@ import type { Metered, RouteTelemetry } from './route-telemetry.ts'
 import type { Telemetry } from './telemetry.ts'
 import type { WatchList } from './watch-lists.ts'
 
-/** What `app.websock.stats()` gives. Counts are of this process, since its start. */
+/**
+ * The result of `app.websock.stats()`. Counts are of this process, since the plugin was registered.
+ */
 export interface WebsockStats {
   /** Upgrades that are under way: not answered yet, or whose socket is not closed yet. */
   readonly upgradesPending: number
@@ -137,7 +139,7 @@ export interface EngineStats {
 
 const MAX_WATCHED = 10
 
-/** Takes as long as there are routes and watched connections, not as there are connections. */
+/** Its cost grows with routes and watched connections, not with all connections. */
 export function buildStats (
   { routes, lists, unrouted }: Telemetry,
   upgradesPending: number,

@@ -4,7 +4,7 @@ import { channels } from './channels.ts'
 import { RouteTelemetry } from './route-telemetry.ts'
 import { WatchLists } from './watch-lists.ts'
 
-/** What is counted in one app. */
+/** The counters of one app. */
 export class Telemetry {
   readonly lists = new WatchLists()
   /** Upgrades that were refused before a websocket route was found. */

@@ -1,8 +1,8 @@
 import type { ObservedConnection } from './observed.ts'
 
-/** Connections with a property that few have, and since when they have it. */
+/** The few connections that are in one condition, and the time since when. */
 export class WatchList {
-  /** In the order in which they came. Since: in ms of `performance.now()`. */
+  /** In the order in which they were added. Since: in ms of `performance.now()`. */
   readonly #since = new Map<ObservedConnection, number>()
 
   get size (): number { return this.#since.size }
@@ -16,12 +16,12 @@ export class WatchList {
   entries (): Iterable<[connection: ObservedConnection, since: number]> { return this.#since }
 }
 
-/** What `stats()` tells of single connections is looked up here, and not among all of them. */
+/** The connections that `stats()` describes one by one. It never walks all connections. */
 export class WatchLists {
-  /** Whose socket is not read, because somebody holds it. */
+  /** Connections whose reading is paused. */
   readonly held = new WatchList()
-  /** Who has more than `maxBufferedBytes` to take, until half of it has left. */
+  /** Connections whose unsent bytes exceeded `maxBufferedBytes`, until half of it has left. */
   readonly slow = new WatchList()
-  /** Whose mailbox has reached `LONG_MAILBOX`, until it is empty. */
+  /** Connections whose mailbox has reached `LONG_MAILBOX` letters, until it is empty. */
   readonly long = new WatchList()
 }

@@ -47,6 +47,21 @@ void t.test('writes what is counted in the exposition format, with bounded label
   t.match(await registry.metrics(), /^websocket_messages_sent_total\{[^}]*\} 2$/m, 'not added twice')
 })
 
+void t.test('a scrape reads the counts once, and the next one reads new counts', async (t) => {
+  const registry = new Registry()
+  const { app } = buildApp(t)
+  await app.register(websock)
+  await app.register(websockMetrics, { registry })
+  const { stats } = app.websock
+  let calls = 0
+  Object.assign(app.websock, { stats: () => { calls++; return stats() } })
+  await registry.metrics()
+  t.equal(calls, 1)
+  await new Promise(setImmediate)
+  await registry.metrics()
+  t.equal(calls, 2)
+})
+
 void t.test('a name that the registry has already is refused, and nothing is registered', async (t) => {
   const registry = new Registry()
   const own = new Counter({ name: 'websocket_sent_bytes_total', help: 'x', registers: [registry] })
