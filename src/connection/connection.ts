@@ -11,8 +11,8 @@ import { Ending, type EndingOwner } from './ending.ts'
 import type { InitArgs } from './handler.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
-  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, isFromPeer,
-  nextCallbackOf, passGuard, type ConnectionLetter
+  CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, encodeResult,
+  isFromPeer, nextCallbackOf, nextMeterOf, passGuard, type ConnectionLetter
 } from './letter.ts'
 import type { Log } from '../log.ts'
 import { writeStop } from './log.ts'
@@ -67,7 +67,7 @@ export class Connection extends RouteConnection
 
   /** `init` is letter number one. */
   start (args: InitArgs<unknown, unknown, unknown>): void {
-    this.#mailbox.post({ type: 'init', bytes: 0, args })
+    this.#mailbox.enter(this.#mailbox.post, this.#mailbox, { type: 'init', bytes: 0, args })
   }
 
   get metered (): boolean { return this.#limiter !== undefined }
@@ -75,11 +75,8 @@ export class Connection extends RouteConnection
   get busy (): boolean { return this.#mailbox.busy || this.#tasks?.running === true }
   get ending (): boolean { return this.#ending.begun }
   get signal (): AbortSignal { return this.#ending.signal }
-  /** Why it ends, once it does. */
   get endReason (): TerminateReason | undefined { return this.#ending.reason }
-  /** What the callbacks have made of it. */
   get state (): unknown { return this.#state }
-  /** Letters that wait. */
   get waiting (): number { return this.#mailbox.length }
   get bufferedBytes (): number {
     return this.#transport.queue.bufferedBytes + (this.#membership?.heldBytes ?? 0)
@@ -95,8 +92,8 @@ export class Connection extends RouteConnection
 
   // ── what comes over the transport
 
-  enterRead<Self>(parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void {
-    this.#mailbox.enterRead(parse, self, chunk)
+  enterRead<S>(parse: (this: S, chunk: Buffer) => void, transport: S, chunk: Buffer): void {
+    this.#mailbox.enter(parse, transport, chunk)
   }
 
   count (frames: number, bytes: number): void {
@@ -242,20 +239,17 @@ export class Connection extends RouteConnection
 
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
-  deliver (letter: ConnectionLetter): Promise<void> | void {
-    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
-    const callback = nextCallbackOf(letter)
-    const meter = this.traffic.callbacks[callback]
+  deliver (letter: ConnectionLetter): boolean {
+    const meter = nextMeterOf(letter, this.traffic.callbacks)
     let startedAt = meter.started()
     try {
-      const result = callbackChannel.hasSubscribers
-        ? this.#callTraced(callback, letter)
-        : callHandler(letter, this.group, this.#state, this.#context)
-      if (isThenable(result)) return this.#awaitResult(letter, result, meter, startedAt)
-      startedAt = meter.ended(startedAt)
-      if (this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)) {
-        return this.deliver(letter)
+      const result = this.#call(letter)
+      if (isThenable(result)) {
+        void this.#awaitResult(letter, result, meter, startedAt)
+        return false
       }
+      startedAt = meter.ended(startedAt)
+      if (this.#apply(letter, result)) return this.deliver(letter)
     } catch (error) {
       meter.ended(startedAt)
       this.#fail(letter, error)
@@ -263,9 +257,16 @@ export class Connection extends RouteConnection
     return this.#afterCallback()
   }
 
-  /** Apart from `deliver`, where a closure would cost memory in each call, made or not. */
-  #callTraced (callback: string, letter: ConnectionLetter): unknown {
-    return this.trace(callback, () => callHandler(letter, this.group, this.#state, this.#context))
+  #call (letter: ConnectionLetter): unknown {
+    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
+    if (callbackChannel.hasSubscribers) return this.#callTraced(letter)
+    return callHandler(letter, this.group, this.#state, this.#context)
+  }
+
+  /** Apart from `#call`, where a closure would cost memory in each call, made or not. */
+  #callTraced (letter: ConnectionLetter): unknown {
+    return this.trace(nextCallbackOf(letter), () =>
+      callHandler(letter, this.group, this.#state, this.#context))
   }
 
   async #awaitResult (
@@ -276,40 +277,39 @@ export class Connection extends RouteConnection
     try {
       const result = await running
       startedAt = meter.ended(startedAt)
-      passes = this.#apply(letter, result) && passGuard(letter, this.#mailbox.dropped)
+      passes = this.#apply(letter, result)
     } catch (error) {
       meter.ended(startedAt)
       this.#fail(letter, error)
     }
     if (letter.type === 'init') this.#ending.initSettled()
-    await (passes ? this.deliver(letter) : this.#afterCallback())
+    if (passes ? this.deliver(letter) : this.#afterCallback()) this.#mailbox.next()
   }
 
   /**
    * The only reader of results. Throws before anything is sent or kept when any part of one is
-   * impossible. True for a result that sends nothing and ends nothing.
+   * impossible. True: the guard of this message has let it pass.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
     const result = checkResult(value)
     this.#context.callbackEnded(result)
     const stopped = result?.type === 'stop' ? resolveStop(result) : undefined
     const { queue } = this.#transport
-    const messages = result === undefined || result.type === 'ok' ? undefined : result.messages
-    const sends =
-      queue.open && result !== undefined && (result.type === 'push' || messages !== undefined)
-    const frames = sends ? encodeMessages(messages, this.group.encode) : undefined
+    const frames =
+      result !== undefined && queue.open ? encodeResult(result, this.group.encode) : undefined
     if (result?.state !== undefined) this.#state = result.state
     if (letter.type === 'init') this.#ending.initReturned()
     if (Array.isArray(frames)) for (const frame of frames) queue.send(frame)
     else if (frames !== undefined) queue.send(frames)
     this.#membership?.sendHeld(queue)
-    if (stopped === undefined) return result === undefined || result.type === 'ok'
+    if (stopped !== undefined) this.#stop(stopped)
+    return letter.type === 'guarded' && passGuard(letter, result, this.#mailbox.dropped)
+  }
+
+  #stop ({ reason, frame }: ReturnType<typeof resolveStop>): void {
     const first = !this.#ending.begun
-    this.#end(stopped.reason, stopped.frame)
-    if (first && stopped.reason.type === 'error') {
-      writeStop(this.logOf, stopped.reason.error, stopped.frame.code)
-    }
-    return false
+    this.#end(reason, frame)
+    if (first && reason.type === 'error') writeStop(this.logOf, reason.error, frame.code)
   }
 
   #fail (letter: ConnectionLetter, error: unknown): void {
@@ -317,9 +317,12 @@ export class Connection extends RouteConnection
     this.#failAside(error, callbackOf(letter))
   }
 
-  #afterCallback (): Promise<void> | void {
-    if (this.#transport.queue.overHighWaterMark) return this.#waitForPeer()
-    this.#endWork()
+  /** False: the next letter has to wait for the peer. */
+  #afterCallback (): boolean {
+    const mustWait = this.#transport.queue.overHighWaterMark
+    if (mustWait) void this.#waitForPeer()
+    else this.#endWork()
+    return !mustWait
   }
 
   /** `terminate` may run when nothing else of this connection does. */
@@ -332,7 +335,7 @@ export class Connection extends RouteConnection
     this.#waitsForPeer = true
     await this.#transport.queue.drained()
     this.#waitsForPeer = false
-    await this.#afterCallback()
+    if (this.#afterCallback()) this.#mailbox.next()
   }
 
   // ── the end

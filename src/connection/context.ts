@@ -150,11 +150,14 @@ export class ConnectionContext implements AnyContext {
     this.#results = 0
   }
 
-  /** Warns of a result that nothing returns: made while no callback runs, or a second one. */
   #countResult (): void {
-    const isReturnable = this.#connection.callbackRuns
-    if (!isReturnable || this.#results > 0) this.#connection.warn('result')
-    if (isReturnable) this.#results++
+    if (++this.#results !== 1 || !this.#connection.callbackRuns) this.#warnOfResult()
+  }
+
+  /** Nothing returns the result just made: no callback runs, or it is the second one of it. */
+  #warnOfResult (): void {
+    this.#connection.warn('result')
+    if (!this.#connection.callbackRuns) this.#results--
   }
 
   #createLog (): FastifyBaseLogger {

@@ -1,9 +1,12 @@
 import type { ControlFrame, OutgoingFrame } from '../wire/frame.ts'
 import type { GuardedMessage, RouteContext } from './route-context.ts'
+import type { CallbackMeter } from '../telemetry/callback-meter.ts'
+import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
 import { warnOnce } from './log.ts'
 import type { InitArgs } from './handler.ts'
 import type { AnyContext, InitContext } from './handler-context.ts'
 import type { Letter } from './mailbox.ts'
+import type { Result } from './result.ts'
 import type { SystemLetter } from './system-message.ts'
 import type { Tick } from './timers.ts'
 
@@ -48,6 +51,13 @@ export function nextCallbackOf (
     : CALLBACK_NAMES[letter.type]
 }
 
+/** The meter of that callback. Properties with constant names are read faster than others. */
+export function nextMeterOf (
+  letter: ConnectionLetter, meters: RouteTelemetry['callbacks']
+): CallbackMeter {
+  return letter.type === 'message' ? meters.handleIn : meters[nextCallbackOf(letter)]
+}
+
 /** The callback that runs, for the log. */
 export function callbackOf (letter: ConnectionLetter): string {
   return letter.type === 'guarded' && letter.step === 'guard'
@@ -56,11 +66,14 @@ export function callbackOf (letter: ConnectionLetter): string {
 }
 
 /**
- * True when the guard of this message has run, and its callback is next. `ended`: by this side,
- * meanwhile.
+ * True when the guard of this message has run and let it pass: its callback is next. `ended`: by
+ * this side, meanwhile.
  */
-export function passGuard (letter: ConnectionLetter, ended: boolean): boolean {
-  if (ended || letter.type !== 'guarded' || letter.step !== 'guard') return false
+export function passGuard (
+  letter: GuardedMessage, result: Result<unknown> | undefined, ended: boolean
+): boolean {
+  const passes = result === undefined || result.type === 'ok'
+  if (!passes || ended || letter.step !== 'guard') return false
   letter.step = 'callback'
   return true
 }
@@ -118,6 +131,16 @@ export function copyOfSmall (data: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(data.length)
   data.copy(copy)
   return copy
+}
+
+/** Encodes the messages of a result; undefined when it has none. */
+export function encodeResult (
+  result: Result<unknown>,
+  encode: RouteContext['encode']
+): OutgoingFrame | OutgoingFrame[] | undefined {
+  if (result.type === 'ok') return undefined
+  if (result.type === 'stop' && result.messages === undefined) return undefined
+  return encodeMessages(result.messages, encode)
 }
 
 /** Encodes one message, or a list. Throws before anything is sent when one of them cannot be. */

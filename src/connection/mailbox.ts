@@ -23,10 +23,10 @@ export interface MailboxOwner<L extends Letter> {
   readonly limits: MailboxLimits
   readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTurn'> }
   /**
-   * Handles one letter; must not throw or reject. A promise is waited for, and nothing else starts
-   * meanwhile.
+   * Handles one letter; must not throw. False: it is still being handled, `Mailbox.next` is called
+   * later, and nothing else starts before that.
    */
-  deliver (letter: L): Promise<void> | void
+  deliver (letter: L): boolean
   /** True: a mark is reached, stop reading. False: read on. */
   holdReading (full: boolean): void
   /** True: `LONG_MAILBOX` letters wait. False: later none do. */
@@ -61,8 +61,6 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #full = false
   /** The owner has been told that it is long. */
   #long = false
-  /** The context has been entered for a read. */
-  #inRead = false
   #closed: false | 'retained' | 'dropped' = false
 
   constructor (owner: MailboxOwner<L>) {
@@ -91,22 +89,14 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     return this.#closed === 'dropped'
   }
 
-  /** Calls a function that posts frames, in the context of this mailbox. */
-  enterRead<Self, Chunk>(call: (this: Self, chunk: Chunk) => void, self: Self, chunk: Chunk): void {
-    this.#inRead = true
-    try {
-      this.enter(call, self, chunk)
-    } finally {
-      this.#inRead = false
-    }
-  }
-
-  /** Takes a frame. Never refuses: reading stops instead, and one read more may follow. */
+  /**
+   * Takes a frame. To be called in the context of this mailbox. Never refuses: reading stops
+   * instead, and one read more may follow.
+   */
   post (letter: L & { readonly bytes: number }): void {
     if (this.#closed) return
     if (this.#busy) this.#enqueue(letter)
-    else if (this.#inRead) this.#run(letter)
-    else this.enter(this.#run, this, letter)
+    else this.#run(letter)
   }
 
   /**
@@ -134,7 +124,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     if (staged === undefined) return
     if (this.#letters === undefined) this.#letters = staged
     else for (const letter of staged) this.#letters.push(letter)
-    if (!this.#busy) this.#runNext()
+    if (!this.#busy) this.next()
     this.#watch()
   }
 
@@ -193,16 +183,13 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   #run (first: L): void {
     this.#busy = true
     for (let letter: L | undefined = first; letter !== undefined; letter = this.#shift()) {
-      const running = this.#owner.deliver(letter)
-      if (running !== undefined) {
-        void running.then(() => this.#runNext())
-        return
-      }
+      if (!this.#owner.deliver(letter)) return
     }
     this.#busy = false
   }
 
-  #runNext (): void {
+  /** The letter that the owner was still handling has been handled. */
+  next (): void {
     const letter = this.#shift()
     if (letter === undefined) this.#busy = false
     else this.enter(this.#run, this, letter)

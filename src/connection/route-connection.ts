@@ -26,10 +26,12 @@ export abstract class RouteConnection implements ObservedConnection {
   closeFrame = NO_CLOSE_FRAME
 
   abstract readonly hasState: boolean
+  /** Why it ends, once it does. */
   abstract readonly endReason: TerminateReason | undefined
   abstract readonly messagesSent: number
   abstract readonly bytesSent: number
   abstract readonly bytesRead: number
+  /** Letters that wait. */
   abstract readonly waiting: number
   abstract readonly bufferedBytes: number
   abstract readonly logOf: Log

@@ -136,7 +136,10 @@ function buildDispatch (
   handler: AnyHandler,
   unhandled: ReceiveOptions['unhandled']
 ): (message: unknown, state: unknown, ws: AnyContext) => unknown {
-  const maps = Object.entries(handler.on ?? {}).map(
+  if (handler.on === undefined) {
+    return (message, state, ws) => handler.handleIn?.(message as never, state, ws)
+  }
+  const maps = Object.entries(handler.on).map(
     ([field, callbacks]) =>
       [
         field,

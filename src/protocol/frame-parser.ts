@@ -4,6 +4,7 @@ import { InvalidClosing, readClosePayload } from './close-payload.ts'
 import { inflateMessage, maxDeflatedBytes } from './deflate.ts'
 import { FIN, OPCODES, RSV1 } from './frame-header.ts'
 import { GrowingBuffer } from './growing-buffer.ts'
+import { readAscii } from './short-text.ts'
 import { unmask } from './unmask.ts'
 
 /** What a {@link FrameParser} reads goes here. None of these throws. */
@@ -192,7 +193,7 @@ export class FrameParser {
       this.#takeFragment(first, bytes, from, to)
     } else if (first === 0x82) this.#sink.receiveBinary(bytes.subarray(from, to))
     else if (first === 0x81 && ascii) {
-      this.#sink.receiveText(bytes.toString('latin1', from, to), to - from)
+      this.#sink.receiveText(readAscii(bytes, from, to), to - from)
     } else this.#deliver(opcode, (first & RSV1) !== 0, bytes.subarray(from, to))
   }
 

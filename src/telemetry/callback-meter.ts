@@ -3,7 +3,7 @@ import { isThenable } from '../foreign-value.ts'
 /** Calls of one callback that are timed in each second, whatever their number. */
 const TIMED_PER_SECOND = 256
 /** Beyond them one call of as many is timed, and counts for all of them. A power of two. */
-const THINNING = 16
+const THINNING = 64
 
 const UNTIMED = 0
 

@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { EventLoop, TickTask } from '../event-loop.ts'
 import { MAX_HEADER_BYTES, writeHeader } from '../protocol/frame-header.ts'
+import { writeUtf8 } from '../protocol/short-text.ts'
 
 /** A connection whose frames are batched. */
 export interface BatchWriter {
@@ -13,6 +14,9 @@ export interface BatchWriter {
 /** Bytes that are batched at most. A larger frame is written by itself, and is not copied. */
 export const MAX_BATCH_BYTES = 64 * 1024
 
+/** Batches up to this length are most of those that there are. */
+const MAX_VIEWED_BYTES = 512
+
 /**
  * Puts the frames that one connection sends in one go side by side into one buffer, which all
  * connections of an app share, so that they cost one write.
@@ -22,6 +26,8 @@ export const MAX_BATCH_BYTES = 64 * 1024
 export class WriteBatcher implements TickTask {
   readonly #loop: EventLoop
   #bytes = Buffer.allocUnsafeSlow(MAX_BATCH_BYTES)
+  /** Views of its first bytes, by their number: making one takes longer than filling it. */
+  #views: Array<Buffer | undefined> = []
   /** The batch: `#bytes[#start, #end)`. Before it are bytes that sockets have not sent yet. */
   #start = 0
   #end = 0
@@ -61,7 +67,7 @@ export class WriteBatcher implements TickTask {
     // Most text is ASCII, so its length tells that of the header; where it does not, the text
     // moves.
     let payloadAt = at + (text.length < 126 ? 2 : 4)
-    const length = this.#bytes.write(text, payloadAt)
+    const length = writeUtf8(this.#bytes, text, payloadAt)
     if (length >= 126 && text.length < 126) {
       this.#bytes.copyWithin(at + 4, payloadAt, payloadAt + length)
       payloadAt = at + 4
@@ -96,13 +102,18 @@ export class WriteBatcher implements TickTask {
     this.#start = end
     const batch = this.#bytes
     if (
-      this.#isTaken(writer, batch.subarray(start, end)) &&
+      this.#isTaken(writer, this.#view(start, end)) &&
       this.#end === end &&
       this.#bytes === batch
     ) {
       // The bytes have been sent: reuse the same memory, which is still in the CPU cache.
       this.#start = this.#end = start
     }
+  }
+
+  #view (start: number, end: number): Buffer {
+    if (start > 0 || end > MAX_VIEWED_BYTES) return this.#bytes.subarray(start, end)
+    return (this.#views[end] ??= this.#bytes.subarray(0, end))
   }
 
   /** Writes bytes. False when the socket keeps a view of them. */
@@ -140,6 +151,7 @@ export class WriteBatcher implements TickTask {
     this.#writer = writer
     if (MAX_BATCH_BYTES - this.#end < length) {
       this.#bytes = Buffer.allocUnsafeSlow(MAX_BATCH_BYTES)
+      this.#views = []
       this.#start = this.#end = 0
     }
     if (this.#reads > 0 || this.#scheduled) return

@@ -164,8 +164,9 @@ function buildMailbox (limits: Limits): {
       log.push(`starts ${letter.n}`)
       actInside(mailbox, log, letter)
       const end = (): void => { log.push(`ends ${letter.n}`) }
-      if (!letter.async) return end()
-      return new Promise<void>((resolve) => { finish = () => { end(); resolve() } })
+      if (!letter.async) end()
+      else finish = () => { end(); mailbox.next() }
+      return !letter.async
     },
     holdReading: (full) => log.push(full ? 'full' : 'read on'),
     mailboxIsLong: () => {}
