@@ -14,7 +14,7 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
 
 /*
  * Every way in which a connection ends, with every kind of peer and handler, on every kind of
- * stream: contract §6 and §7. One test a combination; those that cannot be are left out by
+ * stream. One test a combination; those that cannot be are left out by
  * `isPossible`.
  */
 
