@@ -5,6 +5,8 @@ import t from 'tap'
 import { connect, refused } from '../helpers/client.ts'
 import { buildApp, listen, type Teardown, type TestServer } from '../helpers/server.ts'
 
+interface Options { secret: string }
+
 const SECRET = 'a secret of more than 32 characters'
 
 void t.test('auth: no token, no connection; one that expires ends the connection', async (t) => {
@@ -71,7 +73,7 @@ async function start (t: Teardown, name: string): Promise<Omit<TestServer, 'logs
   const { app } = buildApp(t)
   await app.register(require('fastify-websock') as FastifyPluginAsync)
   const file = join(__dirname, '../../example/dist/recipes', `${name}.js`)
-  const [recipe] = Object.values(require(file) as Record<string, FastifyPluginAsync<object>>)
+  const [recipe] = Object.values(require(file) as Record<string, FastifyPluginAsync<Options>>)
   if (recipe === undefined) throw new Error(`${file} exports no plugin`)
   await app.register(recipe, { secret: SECRET })
   return listen(app)
