@@ -8,8 +8,8 @@ import type { Session, Ws } from './session.ts'
 /** The error of a request whose payload is wrong, or that there is no room for. */
 export const TRY_AGAIN = 'an error occurred, try again'
 
-/** Milliseconds of work, at most. */
-const GAMES_PER_TURN = 250
+/** Other sockets are served after so much work. */
+const MS_PER_TURN = 2
 
 interface Asked { readonly event: RequestEvent, readonly ref?: unknown }
 
@@ -56,9 +56,12 @@ export async function answerForEach (
   ws: Ws,
   answerFor: (other: KnownGame) => ToGame | undefined
 ): Promise<void> {
-  let count = 0
+  let turnEndsAt = 0
   for (const other of network.games) {
-    if (count++ % GAMES_PER_TURN === 0) await network.nextTurn()
+    if (performance.now() >= turnEndsAt) {
+      await network.nextTurn()
+      turnEndsAt = performance.now() + MS_PER_TURN
+    }
     const message = other === game || other.display === false ? undefined : answerFor(other)
     if (message === undefined) continue
     if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return
