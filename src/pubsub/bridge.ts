@@ -5,28 +5,28 @@ import type { EngineStats } from '../telemetry/stats.ts'
 import type { Engine, EngineListener } from './engine.ts'
 
 export interface BridgeOwner {
-  /** What stands before the dot in this node's addresses. */
+  /** The name of this node: the part before the dot in its addresses. */
   readonly node: string
-  /** Bytes of anybody, on a topic that was wanted. Does not throw. */
+  /** Takes a publication on a wanted topic. Its sender is not trusted. Must not throw. */
   received (topic: string, payload: Uint8Array): void
   /** The broker is there. */
   up (): void
   /**
-   * These topics are subscribed again. For each: since when publications may have been missed, in
+   * These topics are subscribed again. The value: since when publications may have been missed, in
    * ms of `performance.now()`.
    */
   restored (topics: ReadonlyMap<string, number>): void
-  /** A topic is subscribed. */
+  /** A topic is subscribed at the broker. */
   subscribed (topic: string): void
 }
 
-/** What is known of one topic at the broker. */
+/** The wanted and the actual state of one topic at the broker. */
 interface Wish {
   readonly topic: string
   wanted: boolean
-  /** Undefined while unknown, after the broker was disconnected. */
+  /** Undefined when it is not known, after the broker was disconnected. */
   subscribed: boolean | undefined
-  /** A call is under way. */
+  /** A call of the engine for this topic is not settled yet. */
   busy: boolean
   /** Since when publications may have been missed. */
   missingSince: number | undefined
@@ -34,25 +34,22 @@ interface Wish {
   drops: number
 }
 
-/** Bytes that the broker may have yet to take: what is published beyond them is lost, not kept. */
+/** Limit for the bytes of unsettled publications. Further publications are lost, not queued. */
 const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024
 const RETRY_MS = 1_000
 const STOP_TIMEOUT_MS = 5_000
 const START_NOTICE_MS = 5_000
-/** Least time between two log lines of one kind. */
+/** Minimum time between two log lines with the same text. */
 const LOG_INTERVAL_MS = 60_000
 
-/**
- * Engines that were given to an app. Two apps on one engine would take each other's subscriptions
- * away.
- */
+/** Engines that belong to an app. Two apps with one engine would end each other's subscriptions. */
 const owned = new WeakSet<Engine>()
 
 /**
- * Keeps an engine subscribed to what is wanted here, publishes, and knows what was missed.
+ * Keeps an engine subscribed to the wanted topics, publishes, and records missed publications.
  *
- * Nothing here throws or rejects, but the constructor. For each topic one call at a time is under
- * way; the next one asks for what is wanted then.
+ * Only the constructor throws; no method throws or rejects. At most one call per topic is under
+ * way; the next one follows the state that is wanted then.
  */
 export class Bridge implements EngineListener {
   readonly #engine: Engine
@@ -60,14 +57,14 @@ export class Bridge implements EngineListener {
   readonly #log: Log
   readonly #wishes = new Map<string, Wish>()
   readonly #timers = new Set<NodeJS.Timeout>()
-  /** Wishes that the broker has refused, until the next try. */
+  /** Topics whose last call the broker refused, until the next try. */
   readonly #refused = new Set<Wish>()
   readonly #toldAt = new Map<string, number>()
   #isUp = false
-  /** Counts the times that the broker came or went. */
+  /** Number of calls of `up` and `down`. Identifies one period of connection or disconnection. */
   #era = 0
   #wentAt: number | undefined
-  /** Of the wanted topics, how many are not subscribed. */
+  /** Number of wanted topics that are not subscribed. */
   #missing = 0
   /** Topics that are subscribed again and whose subscribers have not been notified yet. */
   #restored = new Map<string, number>()
@@ -79,7 +76,7 @@ export class Bridge implements EngineListener {
   #stopped = false
   /** Publications that did not reach the broker. */
   lost = 0
-  /** How often the broker was lost, and how often subscribers were told of a gap. */
+  /** How often the broker was lost, and how often subscribers were notified of a gap. */
   #outages = 0
   #gaps = 0
 
@@ -99,16 +96,14 @@ export class Bridge implements EngineListener {
       this.#write(
         'error',
         { err: reasonOf(error) },
-        'the engine cannot start: topics stay in this process'
+        'the engine cannot start: publications reach this process only'
       )
       return
     }
     if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
   }
 
-  /**
-   * Tells whether the broker is there, takes what is published, and has all subscriptions in force.
-   */
+  /** True when the broker is connected, accepts publications, and has all wanted subscriptions. */
   get ready (): boolean {
     return this.#isUp && this.#missing === 0 && !this.#arePublicationsRefused
   }
@@ -128,7 +123,7 @@ export class Bridge implements EngineListener {
 
   get maxPayloadBytes (): number { return this.#engine.maxPayloadBytes }
 
-  /** True when publications on this topic arrive. */
+  /** True when publications of other nodes on this topic arrive. */
   isSubscribed (topic: string): boolean {
     const wish = this.#wishes.get(topic)
     return wish?.wanted === true && wish.subscribed === true
@@ -136,7 +131,7 @@ export class Bridge implements EngineListener {
 
   want (topic: string): void {
     const wish = this.#wishes.get(topic)
-    // What is wanted while the broker is known to be away misses something from now on.
+    // A topic first wanted while the broker is disconnected misses publications from now on.
     const missingSince = this.#isUp || this.#era === 0 ? undefined : performance.now()
     if (wish === undefined) {
       this.#wishes.set(topic, {
@@ -165,8 +160,8 @@ export class Bridge implements EngineListener {
   }
 
   /**
-   * False when it is lost for certain. `isPresence`: of the library's own, each second; it is not
-   * counted as lost.
+   * Publishes. Returns false when the publication is certainly lost. `isPresence`: a presence
+   * message, which is not counted as lost because presence repairs itself.
    */
   send (topic: string, payload: Uint8Array, isPresence: boolean): boolean {
     if (!this.#isUp || this.#bytesUnderWay + payload.length > MAX_BYTES_UNDER_WAY) {
@@ -177,7 +172,7 @@ export class Bridge implements EngineListener {
     return true
   }
 
-  /** Resolves when the engine has stopped, or does not. */
+  /** Stops the engine. Resolves when it has stopped, has failed to, or after STOP_TIMEOUT_MS. */
   async stop (): Promise<void> {
     this.#stopped = true
     this.#isUp = false
@@ -193,7 +188,7 @@ export class Bridge implements EngineListener {
     try {
       await Promise.race([this.#engine.stop(), timeout])
     } catch (error) {
-      this.#write('error', { err: reasonOf(error) }, 'the engine did not stop well')
+      this.#write('error', { err: reasonOf(error) }, 'the engine failed to stop')
     } finally {
       clearTimeout(timer)
     }
@@ -243,7 +238,7 @@ export class Bridge implements EngineListener {
     this.#write(
       'warn',
       { ...(reason !== undefined && { err: reasonOf(reason) }) },
-      'the engine is not connected: topics stay in this process until it is'
+      'the engine is not connected: publications reach this process only'
     )
     if (channels.engineDown.hasSubscribers) {
       channels.engineDown.publish({ ...this.#names(), reason })
@@ -275,7 +270,7 @@ export class Bridge implements EngineListener {
     if (!wish.wanted && wish.subscribed === false) this.#wishes.delete(topic)
   }
 
-  /** One call of the engine. False when it failed, and is to be tried again later. */
+  /** Makes one call of the engine. Resolves with false when it failed and will be tried again. */
   async #ask (wish: Wish): Promise<boolean> {
     const { topic, wanted, drops } = wish
     const era = this.#era
@@ -302,8 +297,8 @@ export class Bridge implements EngineListener {
       this.#refusedTopics++
     }
     this.#tellNow('error', { err: reasonOf(reason), topic: wish.topic }, wish.wanted
-      ? 'a topic cannot be subscribed: trying again each second, also with others'
-      : 'a topic cannot be unsubscribed: trying again each second, also with others')
+      ? 'a topic cannot be subscribed: trying again each second'
+      : 'a topic cannot be unsubscribed: trying again each second')
     this.#refused.add(wish)
     if (this.#refused.size > 1) return
     this.#later(RETRY_MS, () => {
@@ -326,14 +321,17 @@ export class Bridge implements EngineListener {
       this.#tellNow(
         'error',
         { err: reasonOf(error), topic, lost: this.lost },
-        'the broker does not take what is published: it reaches this process only'
+        'the broker refuses publications: they reach this process only'
       )
     } finally {
       this.#bytesUnderWay -= payload.length
     }
   }
 
-  /** Those of one turn together; at once when nothing is missing any more. */
+  /**
+   * Notifies the owner that a topic is subscribed. Restored topics are collected for one turn, and
+   * reported at once when no topic is missing.
+   */
   #tellOfReturn (wish: Wish): void {
     this.#owner.subscribed(wish.topic)
     if (wish.missingSince !== undefined) this.#restored.set(wish.topic, wish.missingSince)

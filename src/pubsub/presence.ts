@@ -41,13 +41,13 @@ const MAX_NODES = 1_024
 const MAX_BYTES = 8 * 1024 * 1024
 /** Limit for the entries of all other nodes, including the overhead of their objects. */
 const MAX_OTHERS_BYTES = 64 * 1024 * 1024
-/** JSON characters of the entries in one message, and then one more entry. */
+/** JSON characters in one message. The last entry of a message may exceed it. */
 const CHUNK_LENGTH = 24 * 1024
 
-/** Of one address. */
+/** The entries of one address. */
 interface Tracked {
   readonly topics: Map<string, Set<string>>
-  /** Of its entries, as JSON. */
+  /** JSON size of these entries. */
   bytes: number
 }
 
@@ -75,11 +75,14 @@ export class Presence implements ReplicaOwner {
   readonly #own: Replica
   readonly #others = new Map<string, Replica>()
   readonly #othersBudget = new Budget(MAX_OTHERS_BYTES)
-  /** Of a topic, the replicas that have entries of it. */
+  /** The replicas that have entries of a topic. */
   readonly #byTopic = new Map<string, Set<Replica>>()
   readonly #byAddress = new Map<string, Tracked>()
   #changes = new Map<string, Map<string, Change>>()
-  /** Since the last tick. All nodes receive a snapshot, so one answers several requests. */
+  /**
+   * A snapshot was sent since the last tick. All nodes receive a snapshot, so one answers several
+   * requests.
+   */
   #sentSnapshot = false
   /** What to send at the end of this turn. */
   #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = {
@@ -94,8 +97,9 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * Tracking a key again replaces its meta; only the difference counts towards the limits.
-   * `maxBytes` limits all entries of the address together. Throws FST_WEBSOCK_UNTRACKABLE.
+   * Adds an entry. Tracking a key again replaces its meta; only the difference in size counts
+   * towards the limits. `maxBytes` limits all entries of the address together. Throws
+   * FST_WEBSOCK_UNTRACKABLE.
    */
   track (topic: string, key: string, meta: unknown, address: string, maxBytes = Infinity): void {
     checkKey(key)
@@ -110,7 +114,7 @@ export class Presence implements ReplicaOwner {
     }
     if (added > 0 && this.#owner.hasEngine && this.#own.bytes + added > MAX_BYTES) {
       throw new FST_WEBSOCK_UNTRACKABLE(
-        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`
+        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, as they are sent to other nodes together`
       )
     }
     this.#own.set(entry)
@@ -131,7 +135,7 @@ export class Presence implements ReplicaOwner {
     if (tracked.topics.size === 0) this.#byAddress.delete(address)
   }
 
-  /** Ends all that is tracked for an address. */
+  /** Removes all entries of an address. */
   untrackAll (address: string): void {
     const tracked = this.#byAddress.get(address)
     if (tracked === undefined) return
@@ -142,8 +146,8 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * The entries of a topic, in no particular order; several may have one key. Takes time
-   * proportional to their number.
+   * Returns the entries of a topic in no particular order. Several entries may have the same key.
+   * Takes time proportional to their number.
    */
   of (topic: string): PresenceEntry[] {
     for (const [id, change] of this.#changes.get(topic) ?? []) {
@@ -152,7 +156,7 @@ export class Presence implements ReplicaOwner {
     return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
   }
 
-  /** Entries of this node and of the others, as far as it knows them. */
+  /** Numbers of entries and nodes, as far as this node knows them. */
   stats (): PresenceStats {
     let elsewhere = 0
     for (const { size } of this.#others.values()) elsewhere += size
@@ -161,7 +165,7 @@ export class Presence implements ReplicaOwner {
 
   /**
    * Starts the heartbeat and the removal of dead nodes. Returns a function that stops both and
-   * tells the other nodes so.
+   * notifies the other nodes.
    */
   start (): () => void {
     const timer = setInterval(() => this.tick(), BEAT_MS).unref()
@@ -172,13 +176,13 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  /** The engine has connected. */
+  /** Asks the other nodes for heartbeats. Call it when the engine has connected. */
   greet (): void {
     this.#flush()
     this.#beat(true)
   }
 
-  /** To be called each BEAT_MS. */
+  /** Sends a heartbeat and removes silent nodes. Call it each BEAT_MS. */
   tick (): void {
     this.#sentSnapshot = false
     this.#due.beat = true
@@ -312,7 +316,7 @@ export class Presence implements ReplicaOwner {
     if (replicas?.size === 0) this.#byTopic.delete(topic)
   }
 
-  /** Keeps the entry as it was before the first change of this turn. */
+  /** Records the entry as it was before the first change in this turn. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
     this.#soon()
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
@@ -321,7 +325,7 @@ export class Presence implements ReplicaOwner {
     changes.set(id, { key, address, own: replica === this.#own, before, seen: undefined })
   }
 
-  /** Each topic's subscribers here, and the other nodes. */
+  /** Sends the changes of this turn to the other nodes and to the subscribers of each topic. */
   #tellChanges (): void {
     const changed = this.#changes
     if (changed.size === 0) return
@@ -332,8 +336,8 @@ export class Presence implements ReplicaOwner {
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
-      // Added and removed in this turn, but `presence()` has returned it in between: a leave is
-      // sent, because a reader would wait for it.
+      // Entries that were added and removed in this turn, but returned by `presence()` in between:
+      // a leave is sent, because the reader would wait for it.
       const seen: PresenceEntry[] = []
       for (const [id, { key, address, own, before, seen: passing }] of changes) {
         const after = this.#find(topic, id)
