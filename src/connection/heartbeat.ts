@@ -15,7 +15,7 @@ export interface Monitored {
   readonly messagesRead: number
   /** This side has paused reading, so silence tells nothing about the peer. */
   readonly readingHeld: boolean
-  /** A callback is running. */
+  /** A callback or a task is running, or the mailbox waits for the peer. */
   readonly busy: boolean
   /** The connection has begun to end: other time limits apply then. */
   readonly ending: boolean

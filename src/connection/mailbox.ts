@@ -80,7 +80,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     )
   }
 
-  /** A callback is running. */
+  /** A letter is being handled, or the owner delays the next one. */
   get busy (): boolean {
     return this.#busy
   }

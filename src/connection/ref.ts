@@ -15,7 +15,7 @@ export interface RefTarget {
 export class Ref<in Info = unknown> {
   readonly #target: RefTarget
 
-  /** A string that can be stored and turned back by `app.websock.ref(address)`. */
+  /** A string that can be stored. `app.websock.ref(address)` converts it back to a ref. */
   readonly address: string
 
   constructor (address: string, target: RefTarget) {

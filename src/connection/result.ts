@@ -11,7 +11,10 @@ export type Awaitable<T> = T | PromiseLike<T>
  */
 export type StopReason = 'normal' | 'restart' | Error
 
-/** A close code (1000–1003, 1007–1014, 3000–4999), or that and a reason of at most 123 bytes. */
+/**
+ * A close code (1000–1003, 1007–1014, 3000–4999), or a code and a reason of at most 123
+ * bytes.
+ */
 export type CloseDetail = number | readonly [code: number, reason: string]
 
 /**

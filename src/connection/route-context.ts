@@ -88,7 +88,7 @@ export interface RouteContext {
   /** Encodes a message for many connections. */
   readonly prepare: (message: unknown) => PreparedMessage
   /**
-   * Validates an info from another node and returns what to post. Throws when it does not match
+   * Validates an info from another node and returns the info to post. Throws when it does not match
    * the schema.
    */
   readonly checkInfo: ((info: unknown) => unknown) | undefined

@@ -11,7 +11,7 @@ export interface Task {
   readonly cancel: () => void
 }
 
-/** The tasks of `ws.run`, which run beside the mailbox. */
+/** The tasks of `ws.run`, which run beside the callbacks. */
 export class Tasks {
   readonly #owner: TasksOwner
   readonly #running = new Set<AbortController>()

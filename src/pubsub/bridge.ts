@@ -9,7 +9,7 @@ export interface BridgeOwner {
   readonly node: string
   /** Takes a publication on a wanted topic. Its sender is not trusted. Must not throw. */
   received (topic: string, payload: Uint8Array): void
-  /** The broker is there. */
+  /** The broker is connected. */
   up (): void
   /**
    * These topics are subscribed again. The value: since when publications may have been missed, in

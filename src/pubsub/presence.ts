@@ -29,8 +29,8 @@ export interface PresenceOwner {
 export const BEAT_MS = 1_000
 /**
  * A node that sends nothing during more than this number of our ticks counts as dead, and its
- * entries are removed. Ticks and not milliseconds: while this process is suspended there are no
- * ticks, and what other nodes have sent meanwhile is read before the next four.
+ * entries are removed. Counted in ticks, not in milliseconds: a suspended process has no ticks, and
+ * reads the received messages before it counts on.
  */
 const SILENT_TICKS = 3
 const MAX_NODES = 1_024
@@ -84,7 +84,7 @@ export class Presence implements ReplicaOwner {
    * requests.
    */
   #sentSnapshot = false
-  /** What to send at the end of this turn. */
+  /** The messages to send at the end of this turn. */
   #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = {
     beat: false,
     snapshot: false,

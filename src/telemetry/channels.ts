@@ -60,7 +60,9 @@ export interface ConnectionSummary {
   readonly durationMs: number
   readonly messagesReceived: number
   readonly messagesSent: number
-  /** Bytes read from the socket after the upgrade: frames with their headers, as compressed. */
+  /**
+   * Bytes read from the socket after the upgrade: frames with their headers, in compressed form.
+   */
   readonly bytesReceived: number
   readonly bytesSent: number
 }
@@ -99,7 +101,7 @@ export interface PeerSlowMessage extends ConnectionMessage {
 
 /** `fastify-websock:engine:up` and `fastify-websock:engine:down`. */
 export interface EngineMessage {
-  /** The name of the engine: `redis`. */
+  /** The name of the engine, such as `redis`. */
   readonly engine: string
   /** The part before the dot in the ids of this app's connections. */
   readonly node: string

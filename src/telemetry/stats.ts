@@ -7,7 +7,8 @@ import type { Telemetry } from './telemetry.ts'
 import type { WatchList } from './watch-lists.ts'
 
 /**
- * The result of `app.websock.stats()`. Counts are of this process, since the plugin was registered.
+ * The result of `app.websock.stats()`. The counts cover this process since the plugin was
+ * registered.
  */
 export interface WebsockStats {
   /** Upgrades in progress: not answered yet, or refused and the socket is not closed yet. */

@@ -23,7 +23,7 @@ export class WatchList {
 export class WatchLists {
   /** Connections whose reading is paused. */
   readonly held = new WatchList()
-  /** Connections whose unsent bytes exceeded `maxBufferedBytes`, until half of it has left. */
+  /** Connections whose unsent bytes exceeded `maxBufferedBytes`, until half of it has been sent. */
   readonly slow = new WatchList()
   /** Connections whose mailbox has reached `LONG_MAILBOX` letters, until it is empty. */
   readonly long = new WatchList()

@@ -146,7 +146,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#forgetSlowPeer()
   }
 
-  /** Writes what waits for the end of this tick. */
+  /** Writes the frames that wait for the end of this tick. */
   flush (): void {
     const { batcher } = this.#owner.sharing
     const broadcasts = this.#takeBroadcasts()

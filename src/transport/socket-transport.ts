@@ -232,7 +232,7 @@ export class SocketTransport implements FrameSink {
     this.#socket.destroy()
   }
 
-  /** The socket is closed. */
+  /** Handles the close of the socket. */
   gone (): void {
     this.queue.stop()
     // Bytes that arrived while reading was paused. They may contain the peer's close frame.
