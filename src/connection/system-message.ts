@@ -121,7 +121,7 @@ class GapLetter implements SystemLetter {
   readonly isSystem = true
   info: GapInfo
   /** When `info` was set, in ms of `performance.now()`. */
-  #toldAt = performance.now()
+  #setAt = performance.now()
 
   constructor (info: GapInfo) {
     this.info = info
@@ -130,8 +130,8 @@ class GapLetter implements SystemLetter {
   /** Two gaps become one, from the beginning of the earlier one to the end of the later one. */
   merge ({ ms }: GapInfo): void {
     const now = performance.now()
-    this.info = { ms: Math.max(ms, Math.ceil(now - this.#toldAt) + this.info.ms) }
-    this.#toldAt = now
+    this.info = { ms: Math.max(ms, Math.ceil(now - this.#setAt) + this.info.ms) }
+    this.#setAt = now
   }
 }
 

@@ -75,7 +75,7 @@ export const METRICS: readonly Metric[] = [
     [[slowPeers.count]]),
   ofApp('gauge', 'mailboxes_long', 'Mailboxes that have held 16 letters and are not empty',
     ({ longMailboxes }) => [[longMailboxes.count]]),
-  ofApp('gauge', 'mailbox_letters_max', 'Letters in the longest of those mailboxes',
+  ofApp('gauge', 'mailbox_letters_max', 'Letters in the longest mailbox, 0 when none is long',
     ({ longMailboxes }) => [[longMailboxes.first[0]?.letters ?? 0]]),
   ofCallbacks('callbacks_total', 'Calls of callbacks', ({ calls }) => calls),
   ofCallbacks('callback_seconds_total', 'Time of callbacks', ({ ms }) => ms / 1000),

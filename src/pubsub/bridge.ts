@@ -21,7 +21,7 @@ export interface BridgeOwner {
 }
 
 /** The wanted and the actual state of one topic at the broker. */
-interface Wish {
+interface TopicState {
   readonly topic: string
   wanted: boolean
   /** Undefined when it is not known, after the broker was disconnected. */
@@ -55,15 +55,15 @@ export class Bridge implements EngineListener {
   readonly #engine: Engine
   readonly #owner: BridgeOwner
   readonly #log: Log
-  readonly #wishes = new Map<string, Wish>()
+  readonly #topics = new Map<string, TopicState>()
   readonly #timers = new Set<NodeJS.Timeout>()
   /** Topics whose last call the broker refused, until the next try. */
-  readonly #refused = new Set<Wish>()
-  readonly #toldAt = new Map<string, number>()
+  readonly #refused = new Set<TopicState>()
+  readonly #loggedAt = new Map<string, number>()
   #isUp = false
   /** Number of calls of `up` and `down`. Identifies one period of connection or disconnection. */
   #era = 0
-  #wentAt: number | undefined
+  #lostAt: number | undefined
   /** Number of wanted topics that are not subscribed. */
   #missing = 0
   /** Topics that are subscribed again and whose subscribers have not been notified yet. */
@@ -100,7 +100,7 @@ export class Bridge implements EngineListener {
       )
       return
     }
-    if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
+    if (!this.#isUp) this.#schedule(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
   }
 
   /** True when the broker is connected, accepts publications, and has all wanted subscriptions. */
@@ -113,7 +113,7 @@ export class Bridge implements EngineListener {
       name: this.#engine.name,
       connected: this.#isUp,
       ready: this.ready,
-      topics: this.#wishes.size,
+      topics: this.#topics.size,
       topicsMissing: this.#missing,
       outages: this.#outages,
       gaps: this.#gaps,
@@ -125,16 +125,16 @@ export class Bridge implements EngineListener {
 
   /** True when publications of other nodes on this topic arrive. */
   isSubscribed (topic: string): boolean {
-    const wish = this.#wishes.get(topic)
-    return wish?.wanted === true && wish.subscribed === true
+    const state = this.#topics.get(topic)
+    return state?.wanted === true && state.subscribed === true
   }
 
   want (topic: string): void {
-    const wish = this.#wishes.get(topic)
+    const state = this.#topics.get(topic)
     // A topic first wanted while the broker is disconnected misses publications from now on.
     const missingSince = this.#isUp || this.#era === 0 ? undefined : performance.now()
-    if (wish === undefined) {
-      this.#wishes.set(topic, {
+    if (state === undefined) {
+      this.#topics.set(topic, {
         topic,
         wanted: true,
         subscribed: false,
@@ -143,18 +143,18 @@ export class Bridge implements EngineListener {
         drops: 0
       })
       this.#missing++
-    } else if (!wish.wanted) {
-      this.#set(wish, { wanted: true })
-      wish.missingSince = missingSince
+    } else if (!state.wanted) {
+      this.#set(state, { wanted: true })
+      state.missingSince = missingSince
     }
     void this.#sync(topic)
   }
 
   drop (topic: string): void {
-    const wish = this.#wishes.get(topic)
-    if (wish === undefined) return
-    this.#set(wish, { wanted: false })
-    wish.missingSince = undefined
+    const state = this.#topics.get(topic)
+    if (state === undefined) return
+    this.#set(state, { wanted: false })
+    state.missingSince = undefined
     this.#restored.delete(topic)
     void this.#sync(topic)
   }
@@ -198,7 +198,7 @@ export class Bridge implements EngineListener {
     if (
       !this.#stopped &&
       payload.length <= this.#engine.maxPayloadBytes &&
-      this.#wishes.get(topic)?.wanted === true
+      this.#topics.get(topic)?.wanted === true
     ) {
       this.#owner.received(topic, payload)
     }
@@ -208,30 +208,30 @@ export class Bridge implements EngineListener {
     if (this.#isUp || this.#stopped) return
     this.#isUp = true
     this.#era++
-    const ms = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
-    this.#wentAt = undefined
+    const ms = this.#lostAt === undefined ? undefined : Math.round(performance.now() - this.#lostAt)
+    this.#lostAt = undefined
     this.#write(
       'info',
       { ...(ms !== undefined && { ms, lost: this.lost - this.#lostBefore }) },
       'the engine is connected'
     )
-    if (channels.engineUp.hasSubscribers) channels.engineUp.publish(this.#names())
-    for (const topic of this.#wishes.keys()) void this.#sync(topic)
+    if (channels.engineUp.hasSubscribers) channels.engineUp.publish(this.#identity())
+    for (const topic of this.#topics.keys()) void this.#sync(topic)
     this.#owner.up()
   }
 
   down (reason?: unknown, silentMs = 0): void {
     if (this.#stopped || (!this.#isUp && this.#era > 0)) return
     const since = performance.now() - silentMs
-    if (this.#isUp) this.#wentAt = since
+    if (this.#isUp) this.#lostAt = since
     this.#isUp = false
     this.#era++
     this.#outages++
     this.#lostBefore = this.lost
     this.#arePublicationsRefused = false
-    for (const wish of this.#wishes.values()) {
-      this.#set(wish, { subscribed: undefined })
-      if (wish.wanted) wish.missingSince ??= this.#restored.get(wish.topic) ?? since
+    for (const state of this.#topics.values()) {
+      this.#set(state, { subscribed: undefined })
+      if (state.wanted) state.missingSince ??= this.#restored.get(state.topic) ?? since
     }
     this.#restored.clear()
     this.#refused.clear()
@@ -241,70 +241,70 @@ export class Bridge implements EngineListener {
       'the engine is not connected: publications reach this process only'
     )
     if (channels.engineDown.hasSubscribers) {
-      channels.engineDown.publish({ ...this.#names(), reason })
+      channels.engineDown.publish({ ...this.#identity(), reason })
     }
   }
 
-  #names (): { engine: string, node: string } {
+  #identity (): { engine: string, node: string } {
     return { engine: this.#engine.name, node: this.#owner.node }
   }
 
   dropped (topic: string, reason?: unknown, silentMs = 0): void {
-    const wish = this.#wishes.get(topic)
-    if (this.#stopped || wish === undefined) return
-    wish.drops++
-    if (wish.busy) return
-    this.#set(wish, { subscribed: false })
-    if (wish.wanted) this.#refuse(wish, reason, performance.now() - silentMs)
-    else this.#wishes.delete(topic)
+    const state = this.#topics.get(topic)
+    if (this.#stopped || state === undefined) return
+    state.drops++
+    if (state.busy) return
+    this.#set(state, { subscribed: false })
+    if (state.wanted) this.#refuse(state, reason, performance.now() - silentMs)
+    else this.#topics.delete(topic)
   }
 
   async #sync (topic: string): Promise<void> {
-    const wish = this.#wishes.get(topic)
-    if (wish === undefined || wish.busy || this.#refused.has(wish)) return
-    wish.busy = true
-    while (this.#isUp && wish.subscribed !== wish.wanted) {
-      if (!await this.#ask(wish)) break
+    const state = this.#topics.get(topic)
+    if (state === undefined || state.busy || this.#refused.has(state)) return
+    state.busy = true
+    while (this.#isUp && state.subscribed !== state.wanted) {
+      if (!await this.#ask(state)) break
     }
-    wish.busy = false
-    if (!wish.wanted && wish.subscribed === false) this.#wishes.delete(topic)
+    state.busy = false
+    if (!state.wanted && state.subscribed === false) this.#topics.delete(topic)
   }
 
   /** Makes one call of the engine. Resolves with false when it failed and will be tried again. */
-  async #ask (wish: Wish): Promise<boolean> {
-    const { topic, wanted, drops } = wish
+  async #ask (state: TopicState): Promise<boolean> {
+    const { topic, wanted, drops } = state
     const era = this.#era
     const askedAt = performance.now()
     try {
       await (wanted ? this.#engine.subscribe(topic) : this.#engine.unsubscribe(topic))
       if (era !== this.#era) return true
-      if (drops !== wish.drops) throw new Error('The broker has ended the subscription')
+      if (drops !== state.drops) throw new Error('The broker has ended the subscription')
     } catch (error) {
       if (era !== this.#era) return true
-      this.#set(wish, { subscribed: wanted ? false : undefined })
-      this.#refuse(wish, error, askedAt)
+      this.#set(state, { subscribed: wanted ? false : undefined })
+      this.#refuse(state, error, askedAt)
       return false
     }
-    this.#set(wish, { subscribed: wanted })
-    if (wanted) this.#tellOfReturn(wish)
+    this.#set(state, { subscribed: wanted })
+    if (wanted) this.#reportSubscribed(state)
     return true
   }
 
-  #refuse (wish: Wish, reason: unknown, since: number): void {
-    if (wish.wanted) {
-      wish.missingSince ??= this.#restored.get(wish.topic) ?? since
-      this.#restored.delete(wish.topic)
+  #refuse (state: TopicState, reason: unknown, since: number): void {
+    if (state.wanted) {
+      state.missingSince ??= this.#restored.get(state.topic) ?? since
+      this.#restored.delete(state.topic)
       this.#refusedTopics++
     }
-    this.#tellNow('error', { err: reasonOf(reason), topic: wish.topic }, wish.wanted
+    this.#logRarely('error', { err: reasonOf(reason), topic: state.topic }, state.wanted
       ? 'a topic cannot be subscribed: trying again each second'
       : 'a topic cannot be unsubscribed: trying again each second')
-    this.#refused.add(wish)
+    this.#refused.add(state)
     if (this.#refused.size > 1) return
-    this.#later(RETRY_MS, () => {
-      const wishes = [...this.#refused]
+    this.#schedule(RETRY_MS, () => {
+      const refused = [...this.#refused]
       this.#refused.clear()
-      for (const { topic } of wishes) void this.#sync(topic)
+      for (const { topic } of refused) void this.#sync(topic)
     })
   }
 
@@ -318,7 +318,7 @@ export class Bridge implements EngineListener {
       if (!isPresence) this.lost++
       if (era !== this.#era || this.#stopped) return
       if (isPresence) this.#arePublicationsRefused = true
-      this.#tellNow(
+      this.#logRarely(
         'error',
         { err: reasonOf(error), topic, lost: this.lost },
         'the broker refuses publications: they reach this process only'
@@ -332,13 +332,14 @@ export class Bridge implements EngineListener {
    * Notifies the owner that a topic is subscribed. Restored topics are collected for one turn, and
    * reported at once when no topic is missing.
    */
-  #tellOfReturn (wish: Wish): void {
-    this.#owner.subscribed(wish.topic)
-    if (wish.missingSince !== undefined) this.#restored.set(wish.topic, wish.missingSince)
-    wish.missingSince = undefined
+  #reportSubscribed (state: TopicState): void {
+    this.#owner.subscribed(state.topic)
+    if (state.missingSince !== undefined) this.#restored.set(state.topic, state.missingSince)
+    state.missingSince = undefined
     if (this.#missing === 0) {
       if (this.#refusedTopics > 0) {
-        this.#tellNow('info', { refusals: this.#refusedTopics }, 'all topics are subscribed again')
+        const fields = { refusals: this.#refusedTopics }
+        this.#logRarely('info', fields, 'all topics are subscribed again')
       }
       this.#refusedTopics = 0
       return this.#flushRestored()
@@ -360,26 +361,26 @@ export class Bridge implements EngineListener {
       let since = Infinity
       for (const from of topics.values()) since = Math.min(since, from)
       const ms = Math.ceil(performance.now() - since)
-      channels.engineGap.publish({ ...this.#names(), topics: topics.size, ms })
+      channels.engineGap.publish({ ...this.#identity(), topics: topics.size, ms })
     }
     this.#owner.restored(topics)
   }
 
   #set (
-    wish: Wish,
-    { wanted = wish.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }
+    state: TopicState,
+    { wanted = state.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }
   ): void {
-    const isMissing = (): number => wish.wanted && wish.subscribed !== true ? 1 : 0
+    const isMissing = (): number => state.wanted && state.subscribed !== true ? 1 : 0
     this.#missing -= isMissing()
-    wish.wanted = wanted
-    if ('subscribed' in given) wish.subscribed = given.subscribed
+    state.wanted = wanted
+    if ('subscribed' in given) state.subscribed = given.subscribed
     this.#missing += isMissing()
   }
 
-  #tellNow (level: 'error' | 'info', fields: object, text: string): void {
+  #logRarely (level: 'error' | 'info', fields: object, text: string): void {
     const now = performance.now()
-    if (now - (this.#toldAt.get(text) ?? -Infinity) < LOG_INTERVAL_MS) return
-    this.#toldAt.set(text, now)
+    if (now - (this.#loggedAt.get(text) ?? -Infinity) < LOG_INTERVAL_MS) return
+    this.#loggedAt.set(text, now)
     this.#write(level, fields, text)
   }
 
@@ -387,7 +388,7 @@ export class Bridge implements EngineListener {
     writeLog(this.#log, level, { engine: this.#engine.name, ...fields }, text)
   }
 
-  #later (ms: number, task: () => void): void {
+  #schedule (ms: number, task: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       task()

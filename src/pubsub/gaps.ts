@@ -30,7 +30,7 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
   }
 
   /** Notifies each subscriber whose topics are all subscribed at the broker. */
-  tell (): void {
+  notify (): void {
     const now = performance.now()
     for (const [subscriber, since] of this.#since) {
       if (this.#isBehind(subscriber)) continue
@@ -39,13 +39,13 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
     }
   }
 
-  /** Calls `tell` once at the end of this turn of the event loop. */
-  tellSoon (): void {
+  /** Calls `notify` once at the end of this turn of the event loop. */
+  notifySoon (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      this.tell()
+      this.notify()
     })
   }
 }

@@ -18,7 +18,7 @@ export interface PresenceOwner {
   /** True with an engine: changes are sent to other nodes. */
   readonly hasEngine: boolean
   /** Sends to all other nodes, in order. Dropped while the broker is disconnected. */
-  tellNodes (message: PresenceMessage): void
+  sendToNodes (message: PresenceMessage): void
   /** The entries of a topic have changed, on any node. */
   presenceChanged (diff: PresenceDiff): void
   /** Entries of other nodes were dropped because of the limit on their total bytes. */
@@ -172,7 +172,7 @@ export class Presence implements ReplicaOwner {
     return () => {
       clearInterval(timer)
       this.#flush()
-      this.#owner.tellNodes({ type: 'bye' })
+      this.#owner.sendToNodes({ type: 'bye' })
     }
   }
 
@@ -189,7 +189,7 @@ export class Presence implements ReplicaOwner {
     this.#flush()
     for (const [node, replica] of this.#others) {
       replica.asked = false
-      if (++replica.silentTicks > SILENT_TICKS) this.#forget(node, replica)
+      if (++replica.silentTicks > SILENT_TICKS) this.#removeNode(node, replica)
     }
   }
 
@@ -201,7 +201,7 @@ export class Presence implements ReplicaOwner {
       if (message.of === this.#owner.node) this.#soon({ snapshot: true })
       return true
     }
-    const replica = this.#others.get(node) ?? this.#meet(node)
+    const replica = this.#others.get(node) ?? this.#addNode(node)
     if (replica === undefined) return true
     replica.silentTicks = 0
     this.#take(node, replica, message)
@@ -235,7 +235,7 @@ export class Presence implements ReplicaOwner {
         }
         return
       case 'bye':
-        this.#forget(node, replica)
+        this.#removeNode(node, replica)
     }
   }
 
@@ -248,14 +248,14 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  #meet (node: string): Replica | undefined {
+  #addNode (node: string): Replica | undefined {
     if (node === this.#owner.node || this.#others.size >= MAX_NODES) return undefined
     const replica = new Replica(this, this.#othersBudget)
     this.#others.set(node, replica)
     return replica
   }
 
-  #forget (node: string, replica: Replica): void {
+  #removeNode (node: string, replica: Replica): void {
     replica.clear()
     this.#others.delete(node)
   }
@@ -263,12 +263,12 @@ export class Presence implements ReplicaOwner {
   #ask (node: string, replica: Replica): void {
     if (replica.asked) return
     replica.asked = true
-    this.#owner.tellNodes({ type: 'ask', of: node })
+    this.#owner.sendToNodes({ type: 'ask', of: node })
   }
 
   #beat (hello: boolean): void {
     this.#due.beat = false
-    this.#owner.tellNodes({ type: 'beat', version: this.#own.version, hello })
+    this.#owner.sendToNodes({ type: 'beat', version: this.#own.version, hello })
   }
 
   #sendSnapshot (): void {
@@ -277,7 +277,7 @@ export class Presence implements ReplicaOwner {
     const chunks = [...chunksOf(this.#own.entries())]
     const parts = Math.max(1, chunks.length)
     for (let part = 0; part < parts; part++) {
-      this.#owner.tellNodes({
+      this.#owner.sendToNodes({
         type: 'part',
         version: this.#own.version,
         part,
@@ -301,7 +301,7 @@ export class Presence implements ReplicaOwner {
    */
   #flush (): void {
     this.#due.scheduled = false
-    this.#tellChanges()
+    this.#publishChanges()
     if (this.#due.beat) this.#beat(false)
     if (this.#due.snapshot && !this.#sentSnapshot) this.#sendSnapshot()
   }
@@ -326,7 +326,7 @@ export class Presence implements ReplicaOwner {
   }
 
   /** Sends the changes of this turn to the other nodes and to the subscribers of each topic. */
-  #tellChanges (): void {
+  #publishChanges (): void {
     const changed = this.#changes
     if (changed.size === 0) return
     this.#changes = new Map()
@@ -354,8 +354,8 @@ export class Presence implements ReplicaOwner {
       }
       if (joins.length > 0 || leaves.length > 0) diffs.push({ topic, joins, leaves })
     }
-    for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
-    for (const joins of chunksOf(ownJoins)) this.#tellDelta(joins, [])
+    for (const leaves of chunksOf(ownLeaves)) this.#sendDelta([], leaves)
+    for (const joins of chunksOf(ownJoins)) this.#sendDelta(joins, [])
     // Last, because subscribers may track and untrack when they are called.
     for (const diff of diffs) this.#owner.presenceChanged(diff)
   }
@@ -366,9 +366,9 @@ export class Presence implements ReplicaOwner {
     return (node === this.#owner.node ? this.#own : this.#others.get(node))?.get(topic, id)
   }
 
-  #tellDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {
+  #sendDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {
     this.#own.version++
-    this.#owner.tellNodes({ type: 'delta', version: this.#own.version, joins, leaves })
+    this.#owner.sendToNodes({ type: 'delta', version: this.#own.version, joins, leaves })
   }
 }
 

@@ -62,8 +62,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   readonly #readiness = new Readiness<Subscriber<Prepared> | undefined>()
   readonly #bridge: Bridge | undefined
   #stopPresence: (() => void) | undefined
-  #told = false
-  #toldOfPresence = false
+  #isRefusalLogged = false
+  #isIncompleteLogged = false
 
   constructor ({ node, find, engine, log }: PubSubOptions<Prepared>) {
     this.node = node
@@ -105,7 +105,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopicName(topic)
     this.#subscriptions.delete(topic, subscriber)
-    this.#ended(subscriber, topic)
+    this.#handleUnsubscribe(subscriber, topic)
   }
 
   /**
@@ -142,7 +142,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     known.topics.delete(topic)
     if (known.topics.size === 0) this.#listeners.delete(listener)
     this.#subscriptions.delete(topic, known)
-    this.#ended(known, topic)
+    this.#handleUnsubscribe(known, topic)
   }
 
   /** Throws FST_WEBSOCK_INVALID_TOPIC or FST_WEBSOCK_UNTRACKABLE. */
@@ -169,7 +169,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   /** Ends all subscriptions of a subscriber, and removes its presence entries. */
   unsubscribeAll (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.deleteAll(subscriber)
-    this.#ended(subscriber)
+    this.#handleUnsubscribe(subscriber)
     this.#presence.untrackAll(subscriber.id)
   }
 
@@ -180,7 +180,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('publish', info, except)
-    this.#publishHere(topic, info, except)
+    this.#publishLocally(topic, info, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
     this.#calls.run()
   }
@@ -192,7 +192,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('broadcast', message, except)
-    this.#broadcastHere(topic, message, except)
+    this.#broadcastLocally(topic, message, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
   }
 
@@ -222,7 +222,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#readiness.resolve(topic, false)
   }
 
-  tellNodes (message: PresenceMessage): void {
+  sendToNodes (message: PresenceMessage): void {
     try {
       const envelope = this.#encode('presence', message, '')
       if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, true)
@@ -242,8 +242,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   get hasEngine (): boolean { return this.#bridge !== undefined }
 
   presenceIncomplete (): void {
-    if (this.#toldOfPresence) return
-    this.#toldOfPresence = true
+    if (this.#isIncompleteLogged) return
+    this.#isIncompleteLogged = true
     writeLog(
       this.#log,
       'warn',
@@ -265,15 +265,15 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
         for (const subscriber of subscribers) this.#gaps.add(subscriber, since)
       }
     }
-    this.#gaps.tell()
+    this.#gaps.notify()
     this.#calls.run()
   }
 
   /** Handles the end of one subscription, or of all: a wait for a topic or a gap may be over. */
-  #ended (subscriber: Subscriber<Prepared>, topic?: string): void {
+  #handleUnsubscribe (subscriber: Subscriber<Prepared>, topic?: string): void {
     this.#readiness.cancel(subscriber, topic)
     if (!this.#subscriptions.isSubscribed(subscriber)) this.#gaps.delete(subscriber)
-    else if (this.#gaps.has(subscriber)) this.#gaps.tellSoon()
+    else if (this.#gaps.has(subscriber)) this.#gaps.notifySoon()
   }
 
   #isBehind (subscriber: Subscriber<Prepared>): boolean {
@@ -287,7 +287,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     const envelope = decodeEnvelope(payload)
     // This node's own publication.
     if (envelope?.node === this.node) return
-    const taken = envelope !== undefined && this.#take(topic, envelope)
+    const taken = envelope !== undefined && this.#deliver(topic, envelope)
     this.#calls.run()
     if (!taken) {
       this.#refuse(
@@ -298,23 +298,23 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   /** Delivers an envelope. False when its kind or body is not allowed on this topic. */
-  #take (topic: string, { kind, node, address, body }: Envelope): boolean {
+  #deliver (topic: string, { kind, node, address, body }: Envelope): boolean {
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
-    if (topic === NODE + this.node) return this.#takeForOne(kind, address, body)
+    if (topic === NODE + this.node) return this.#deliverToOne(kind, address, body)
     const own = topic.slice(TOPIC.length)
     if (kind === 'publish') {
       for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) {
-        this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
+        this.#offerRemote(group, subscribers, { info: body, topic: own, except: address })
       }
-    } else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
+    } else if (kind === 'broadcast') this.#broadcastRemote(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
   }
 
-  #takeForOne (kind: Kind, address: string, body: unknown): boolean {
+  #deliverToOne (kind: Kind, address: string, body: unknown): boolean {
     const connection = this.#find(address)
     if (kind === 'post') {
       if (connection !== undefined) {
-        this.#offerFromAfar(connection.group, [connection], { info: body })
+        this.#offerRemote(connection.group, [connection], { info: body })
       }
       return true
     }
@@ -333,15 +333,17 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return envelope !== undefined && this.#bridge?.send(topic, envelope, false) === true
   }
 
-  #publishHere (topic: string, info: unknown, except: string): void {
-    const left = this.#find(except)
+  #publishLocally (topic: string, info: unknown, except: string): void {
+    const excluded = this.#find(except)
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
-      for (const subscriber of subscribers) if (subscriber !== left) subscriber.offer(info, topic)
+      for (const subscriber of subscribers) {
+        if (subscriber !== excluded) subscriber.offer(info, topic)
+      }
     }
   }
 
-  #broadcastHere (topic: string, message: unknown, except: string): void {
-    const left = this.#find(except)
+  #broadcastLocally (topic: string, message: unknown, except: string): void {
+    const excluded = this.#find(except)
     // Prepared before anything is sent: if one group cannot encode the message, it is sent to none.
     const prepared = Array.from(
       this.#subscriptions.of(topic) ?? [],
@@ -350,29 +352,29 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     for (const [made, subscribers] of prepared) {
       if (made === undefined) continue
       for (const subscriber of subscribers) {
-        if (subscriber !== left) subscriber.broadcast(made, topic)
+        if (subscriber !== excluded) subscriber.broadcast(made, topic)
       }
     }
   }
 
-  #broadcastFromAfar (topic: string, message: unknown, except: string): void {
+  #broadcastRemote (topic: string, message: unknown, except: string): void {
     try {
-      this.#broadcastHere(topic, message, except)
+      this.#broadcastLocally(topic, message, except)
     } catch (error) {
       this.#refuse('a message', error)
     }
   }
 
-  #offerFromAfar (
+  #offerRemote (
     { checkInfo }: Group<Prepared>,
     subscribers: Iterable<Subscriber<Prepared>>,
     { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }
   ): void {
     try {
       const checked = checkInfo === undefined ? info : checkInfo(info)
-      const left = this.#find(except)
+      const excluded = this.#find(except)
       for (const subscriber of subscribers) {
-        if (subscriber !== left) subscriber.offer(checked, topic)
+        if (subscriber !== excluded) subscriber.offer(checked, topic)
       }
     } catch (error) {
       this.#refuse('an info', error)
@@ -381,8 +383,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   /** Logs only the first refusal, because a client of the broker may send many invalid messages. */
   #refuse (what: string, why: unknown): void {
-    if (this.#told) return
-    this.#told = true
+    if (this.#isRefusalLogged) return
+    this.#isRefusalLogged = true
     const text = `${what} from the broker was dropped; this is logged once`
     writeLog(this.#log, 'warn', { err: why }, text)
   }

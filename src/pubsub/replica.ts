@@ -146,7 +146,7 @@ export class Replica {
     maxBytes: number
   ): void {
     if (part === 0) {
-      this.#forgetArriving()
+      this.#dropArriving()
       this.#arriving = { version, parts, next: 0, bytes: 0, cost: 0, entries: [] }
     }
     const arriving = this.#arriving
@@ -157,28 +157,28 @@ export class Replica {
       arriving.next !== part ||
       arriving.bytes > maxBytes
     ) {
-      return this.#forgetArriving()
+      return this.#dropArriving()
     }
     arriving.next++
     for (const entry of entries) {
       const bytes = sizeOf(entry)
       if (!this.#budget.take(bytes + OVERHEAD_BYTES)) {
         this.isIncomplete = true
-        return this.#forgetArriving()
+        return this.#dropArriving()
       }
       arriving.entries.push(entry)
       arriving.bytes += bytes
       arriving.cost += bytes + OVERHEAD_BYTES
     }
     if (arriving.next !== parts) return
-    this.#forgetArriving()
+    this.#dropArriving()
     this.version = version
     this.isIncomplete = false
     this.#replace(arriving.entries)
   }
 
   clear (): void {
-    this.#forgetArriving()
+    this.#dropArriving()
     this.#replace([])
   }
 
@@ -188,7 +188,7 @@ export class Replica {
     this.clear()
   }
 
-  #forgetArriving (): void {
+  #dropArriving (): void {
     this.#budget.take(-(this.#arriving?.cost ?? 0))
     this.#arriving = undefined
   }

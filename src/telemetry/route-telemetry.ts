@@ -15,7 +15,7 @@ import { logEnd, logOpening } from './connection-log.ts'
 import type { ObservedConnection } from './observed.ts'
 import type { WatchLists } from './watch-lists.ts'
 
-type Told = Pick<ObservedConnection, 'id' | 'server'>
+type ConnectionIdentity = Pick<ObservedConnection, 'id' | 'server'>
 
 /**
  * Counts the connections of one route and their traffic, and publishes to the diagnostics channels.
@@ -98,7 +98,7 @@ export class RouteTelemetry {
     logEnd(connection, summary)
   }
 
-  messageRefused (kind: InvalidMessage['kind'], connection: Told): void {
+  messageRefused (kind: InvalidMessage['kind'], connection: ConnectionIdentity): void {
     this.invalid[kind]++
     if (channels.messageRefused.hasSubscribers) {
       const { id, server } = connection
@@ -107,7 +107,7 @@ export class RouteTelemetry {
   }
 
   /** Called when a failure of a callback is logged. */
-  callbackFailed (callback: string, error: unknown, connection: Told): void {
+  callbackFailed (callback: string, error: unknown, connection: ConnectionIdentity): void {
     if (isTimeout(error)) this.timeouts.callback++
     else if (isMetered(callback)) this.callbacks[callback].failures++
     if (channels.callbackFailed.hasSubscribers) {
@@ -148,7 +148,7 @@ export class RouteTelemetry {
     else this.#lists.long.delete(connection)
   }
 
-  #of ({ id, server }: Told): ConnectionMessage {
+  #of ({ id, server }: ConnectionIdentity): ConnectionMessage {
     return { id, route: this.url, server }
   }
 }

@@ -44,7 +44,7 @@ export class SendQueue implements BatchWriter, TickTask {
   /** A broadcast was refused in this tick (`slowPeer: 'close'`). */
   #isSlow = false
   /** The owner has been notified that the peer is slow. */
-  #toldOfSlowPeer = false
+  #isReportedSlow = false
   #held: PreparedMessage[] | undefined
   #heldBytes = 0
   /** Number of writes that were made behind unsent bytes, and are not sent yet. */
@@ -78,7 +78,7 @@ export class SendQueue implements BatchWriter, TickTask {
    * limit and one message; with `wait`, that limit and one result.
    */
   send (frame: OutgoingFrame): boolean {
-    if (!this.#open || (!this.#waits && this.#isOverfull() && this.#meetSlowPeer(1))) return false
+    if (!this.#open || (!this.#waits && this.#isOverfull() && this.#refuseSlowPeer(1))) return false
     // Queued behind the broadcasts that wait for the peer.
     if (this.#held !== undefined) this.#keep(new PreparedMessage(frame))
     else this.#add(frame)
@@ -143,7 +143,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#broadcasts = this.#held = undefined
     this.#heldBytes = 0
     this.#resolveWaiters(false)
-    this.#forgetSlowPeer()
+    this.#reportCaughtUp()
   }
 
   /** Writes the frames that wait for the end of this tick. */
@@ -163,7 +163,7 @@ export class SendQueue implements BatchWriter, TickTask {
     const isSlow = this.#isSlow || (broadcasts !== undefined && !this.#waits && this.#isBehind())
     if (!isSlow) return this.flush()
     this.#broadcasts = undefined
-    this.#meetSlowPeer(broadcasts?.count ?? 0)
+    this.#refuseSlowPeer(broadcasts?.count ?? 0)
   }
 
   /** Called by the batcher. */
@@ -201,17 +201,17 @@ export class SendQueue implements BatchWriter, TickTask {
   #isBehind (): boolean {
     const isBehind = this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD >
       this.#owner.limits.maxBufferedBytes
-    if (isBehind && !this.#toldOfSlowPeer) {
-      this.#toldOfSlowPeer = true
+    if (isBehind && !this.#isReportedSlow) {
+      this.#isReportedSlow = true
       this.#owner.peerIsSlow()
       this.#awaitWrite()
     }
     return isBehind
   }
 
-  #forgetSlowPeer (): void {
-    if (!this.#toldOfSlowPeer) return
-    this.#toldOfSlowPeer = false
+  #reportCaughtUp (): void {
+    if (!this.#isReportedSlow) return
+    this.#isReportedSlow = false
     this.#owner.peerHasCaughtUp()
   }
 
@@ -249,7 +249,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /** Drops the messages or closes the connection. Returns true: they must not be sent. */
-  #meetSlowPeer (count: number): true {
+  #refuseSlowPeer (count: number): true {
     if (this.#owner.limits.slowPeer === 'drop') this.drop(count)
     else this.#owner.slowPeer(this.bufferedBytes)
     return true
@@ -362,12 +362,12 @@ export class SendQueue implements BatchWriter, TickTask {
   #writeSent (): void {
     this.#waitingWrites--
     const isAwaited =
-      this.#held !== undefined || this.#waiters !== undefined || this.#toldOfSlowPeer
+      this.#held !== undefined || this.#waiters !== undefined || this.#isReportedSlow
     if (!this.#open || !isAwaited) return
     if (this.#held !== undefined && this.#isHalfEmpty) this.#release()
     this.flush()
     if (this.#held !== undefined || !this.#isHalfEmpty) return this.#awaitWrite()
-    this.#forgetSlowPeer()
+    this.#reportCaughtUp()
     this.#resolveWaiters(true)
   }
 

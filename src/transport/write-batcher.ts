@@ -106,7 +106,7 @@ export class WriteBatcher implements TickTask {
     this.#start = end
     const batch = this.#bytes
     if (
-      this.#isTaken(writer, this.#view(start, end)) &&
+      this.#write(writer, this.#view(start, end)) &&
       this.#end === end &&
       this.#bytes === batch
     ) {
@@ -121,7 +121,7 @@ export class WriteBatcher implements TickTask {
   }
 
   /** Writes bytes. Returns false when the socket keeps a view of them. */
-  #isTaken (writer: BatchWriter, bytes: Buffer): boolean {
+  #write (writer: BatchWriter, bytes: Buffer): boolean {
     const { socket } = writer
     // Waiting bytes must not keep the whole buffer. Only a socket of Node tells whether it has sent
     // them.
