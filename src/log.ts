@@ -23,21 +23,23 @@ export type Log = () => LogTarget
  * `problem` instead of `err`. If that fails, too, only the text is written.
  */
 export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: string): void {
-  const { err, ...others } = fields
-  const attempts: ReadonlyArray<() => object> = [
-    () => 'err' in fields ? { ...others, err: reasonOf(err) } : others,
-    () => 'err' in fields ? { ...others, problem: describe(err) } : others,
-    () => ({})
-  ]
-  for (const attempt of attempts) {
+  for (let attempt = 1; attempt <= 3; attempt++) {
     try {
-      const written = log()[level](attempt(), text)
+      const written = log()[level](fieldsOf(fields, attempt), text)
       if (isThenable(written)) ignoreRejection(written)
       return
     } catch {
       // The next attempt gives the logger less to serialize.
     }
   }
+}
+
+/** Returns the fields for the first, second or third attempt. */
+function fieldsOf (fields: LogFields, attempt: number): object {
+  if (attempt === 3) return {}
+  if (!('err' in fields)) return fields
+  const { err, ...others } = fields
+  return attempt === 1 ? { ...others, err: reasonOf(err) } : { ...others, problem: describe(err) }
 }
 
 /** Creates a child logger. Returns the parent when that throws. */
