@@ -439,7 +439,7 @@ void t.test('methods that people know from ws throw a text that names what to us
   for (const text of texts) {
     t.match(
       text,
-      /^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \w+\(\): .*(declare|call|pings by itself|sent by)/
+      /^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \w+\(\): .*(declare|call|sends p[io]ngs itself)/
     )
   }
 })
