@@ -136,7 +136,7 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     t.ok(errors[0] instanceof RangeError)
     t.equal(
       errors[0]?.message,
-      `A timer takes a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
+      `The delay of a timer must be a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
     )
   }
   const client = await connect(t, server.url('/'))
