@@ -133,7 +133,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       { opcode: 'text', decode: 'x', encode }
     ],
     words:
-      /^an object with opcode \("text" or "binary"\), decode and encode, and perhaps a contentType$/
+      /^an object with opcode \("text" or "binary"\), decode and encode, and optionally a contentType$/
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,
@@ -181,7 +181,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       { messages: 1, perSecond: 1 },
       { messages: undefined }
     ],
-    words: /^\{ messages, bytes, intervalMs, over \}, /
+    words: /^\{ messages, bytes, intervalMs, over \} with /
   },
   initTimeoutMs: integer(1, DAY / 24),
   upgradeTimeoutMs: integer(1, DAY / 24),
@@ -333,7 +333,7 @@ void t.test('a route that requires a subprotocol speaks one', async (t) => {
   t.throws(() => app.get('/none', { websocketHandler: handler }), {
     code,
     message:
-      'Option `requireSubprotocol` of GET:/none must be false where `subprotocols` is empty, got true'
+      'Option `requireSubprotocol` of GET:/none must be false when `subprotocols` is empty, got true'
   })
   t.doesNotThrow(() =>
     app.get('/some', { websocketOptions: { subprotocols: ['v1'] }, websocketHandler: handler })

@@ -365,11 +365,11 @@ void t.test('a schema that cannot be compiled is named at start', async (t) => {
     ['receive', { $ref: 'nowhere#' }, 'nowhere'],
     ['receive', { type: 'string', isEven: true }, 'isEven'],
     ['receive', { $async: true, type: 'object' }, 'async'],
-    ['receive', 'string', 'it is no object'],
+    ['receive', 'string', 'it is not an object'],
     ['receive', { anyOf: [plain.anyOf[0], { ...plain.anyOf[1], required: 'n' }] }, 'n'],
     ['send', { $ref: 'nowhere#' }, 'nowhere'],
-    ['send', 5, 'it is no object'],
-    ['send', null, 'it is no object']
+    ['send', 5, 'it is not an object'],
+    ['send', null, 'it is not an object']
   ]
   for (const [part, schema, text] of cases) {
     const { app } = buildApp(t)

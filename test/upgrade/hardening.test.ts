@@ -277,6 +277,6 @@ void t.test('what is misspelt is refused at start', async (t) => {
   await t.rejects(async () => app.ready(), {
     code: 'FST_WEBSOCK_INVALID_SCHEMA',
     message:
-      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: known are receive, send and info'
+      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: the known schemas are receive, send and info'
   })
 })
