@@ -62,7 +62,7 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
     },
     websocketHandler: {
       init (_args, ws) {
-        ws.subscribe(topics.everybody)
+        ws.subscribe(topics.allSockets)
         ws.postInterval({ event: 'tick' }, heartbeatMs)
         return ws.ok(new Session(network, ws.ref))
       },

@@ -21,7 +21,7 @@ export const restart: FastifyPluginAsyncTypebox<RestartOptions> = async (app, { 
       }
     }
   }, async ({ query: { downtime } }, reply) => {
-    app.websock.publish(topics.everybody, { event: 'restart', payload: { downtime } })
+    app.websock.publish(topics.allSockets, { event: 'restart', payload: { downtime } })
     return reply.code(204).send()
   })
 }

@@ -13,7 +13,7 @@ export type Family<E extends RequestEvent> = {
 }
 
 /** The game of a socket that has not authenticated: without name and credentials. */
-const NOBODY: KnownGame = { name: '', short_name: '', client_id: '', client_secret: '' }
+const NO_GAME: KnownGame = { name: '', short_name: '', client_id: '', client_secret: '' }
 
 /** The state of a connection. */
 export class Session {
@@ -29,7 +29,7 @@ export class Session {
   /** The number of heartbeats without an answer. */
   unanswered = 0
   // The fields below are set when the socket has authenticated.
-  game = NOBODY
+  game = NO_GAME
   supports: ReadonlySet<string> = new Set()
   readonly channels = new Set<string>()
   userAgent = ''
@@ -41,5 +41,5 @@ export class Session {
     this.ref = ref
   }
 
-  get isAuthenticated (): boolean { return this.game !== NOBODY }
+  get isAuthenticated (): boolean { return this.game !== NO_GAME }
 }

@@ -6,7 +6,7 @@ import type { Report } from './report.ts'
 /** The topics, with the types of their infos. The names are the same on all nodes. */
 export const topics = {
   /** All sockets, authenticated or not. */
-  everybody: topic<{ Info: News<'restart'> }>('gossip everybody'),
+  allSockets: topic<{ Info: News<'restart'> }>('gossip all sockets'),
   /** The sockets with the flag `players`. */
   players: topic<{ Info: News<'players/sign-in' | 'players/sign-out'> }>('gossip players'),
   /** The sockets with the flag `games`. */

@@ -228,7 +228,7 @@ void t.test(
     const drained = server.app.websock.drain({ timeoutMs: 5000 })
     t.same(await client.closed, { code: 1012, reason: '' })
     events.emit('go')
-    t.equal(await drained, 0, 'nobody was cut')
+    t.equal(await drained, 0, 'no connection was destroyed')
   }
 )
 

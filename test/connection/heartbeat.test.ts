@@ -87,7 +87,7 @@ void t.test('any byte shows life: before the ping, and instead of a pong', async
   pass(30)
   t.same(told, [])
   pass(1)
-  t.same(told, ['ping at 60'], 'the silence is counted anew')
+  t.same(told, ['ping at 60'], 'the silence starts again')
   pass(19)
   hear()
   pass(30)
@@ -182,7 +182,7 @@ void t.test('a pause by the server ends no peer, and its full time follows', asy
   pass(300)
   t.ok(
     told.length >= 9 && told.every((what) => what.startsWith('ping')),
-    'it is pinged, because TCP tells when nobody is there'
+    'it is pinged, because TCP reports a client that is gone'
   )
   peer.readingHeld = false
   const pings = told.length

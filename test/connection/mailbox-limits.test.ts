@@ -64,7 +64,7 @@ void t.test(
   async (t) => {
     const { mailbox, handled, marks, next } = build(2, 1_000_000)
     const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))
-    t.same(offers, [true, true, true, false], 'those that wait for the end of the turn count')
+    t.same(offers, [true, true, true, false], 'infos that wait for the end of the turn count')
     t.same(handled, [], 'none runs inside its sender')
     await turn()
     t.same(handled, [0])

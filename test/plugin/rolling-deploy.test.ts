@@ -170,7 +170,7 @@ void t.test(
     const closeTimes: number[] = []
     const from = performance.now()
     for (let deploy = 0; deploy < 4; deploy++) {
-      await until(allServed, 'everybody served')
+      await until(allServed, 'all clients are served')
       const next = await upcoming
       if (deploy < 3) upcoming = start()
       const refused = new Promise<void>((resolve) => {
@@ -188,7 +188,7 @@ void t.test(
       t.equal(await current.exited, 0, 'the old process ends by itself')
       current = next
     }
-    await until(allServed, 'everybody served by the last server')
+    await until(allServed, 'the last server serves all clients')
     for (const client of clients) client.stop()
     await Promise.all(clients.map(({ over }) => over))
 
@@ -197,7 +197,7 @@ void t.test(
     t.comment(
       `${sent} messages, ${twice} stored more than once; ${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ms; refusals ${JSON.stringify(ledger.refusals)}`
     )
-    t.same(Object.keys(ledger.codes), ['1012'], 'everybody was told to come back')
+    t.same(Object.keys(ledger.codes), ['1012'], 'every client got 1012')
     t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')
     t.same(Object.keys(ledger.refusals), ['503'], 'who came back too early was told so')
     t.equal(ledger.confirmed.size, sent, 'all messages were confirmed in the end')

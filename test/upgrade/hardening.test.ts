@@ -251,7 +251,7 @@ void t.test(
     )
     t.ok(
       payloads.slice(6).every((ref) => ref.deref() !== undefined),
-      'those that wait are there'
+      'the waiting letters are kept'
     )
   }
 )

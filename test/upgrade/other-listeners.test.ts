@@ -165,7 +165,7 @@ void t.test('an upgrade belongs to the route that Fastify finds for it', async (
   t.equal(
     server.hooks.length,
     rows.filter(([, owner]) => owner === 'us').length,
-    'no hook runs for an upgrade of somebody else'
+    'no hook runs for an upgrade of another listener'
   )
 })
 
