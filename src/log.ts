@@ -23,21 +23,23 @@ export type Log = () => LogTarget
  * when that fails, too, the text goes alone.
  */
 export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: string): void {
-  const { err, ...others } = fields
-  const attempts: ReadonlyArray<() => object> = [
-    () => 'err' in fields ? { ...others, err: reasonOf(err) } : others,
-    () => 'err' in fields ? { ...others, problem: describe(err) } : others,
-    () => ({})
-  ]
-  for (const attempt of attempts) {
+  for (let attempt = 1; attempt <= 3; attempt++) {
     try {
-      const written = log()[level](attempt(), text)
+      const written = log()[level](fieldsOf(fields, attempt), text)
       if (isThenable(written)) ignoreRejection(written)
       return
     } catch {
-      // The next one asks less of the logger.
+      // The next attempt asks less of the logger.
     }
   }
+}
+
+/** The fields of the first, second or third attempt. */
+function fieldsOf (fields: LogFields, attempt: number): object {
+  if (attempt === 3) return {}
+  if (!('err' in fields)) return fields
+  const { err, ...others } = fields
+  return attempt === 1 ? { ...others, err: reasonOf(err) } : { ...others, problem: describe(err) }
 }
 
 /** A child logger, or its parent when it cannot be made. */

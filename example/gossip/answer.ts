@@ -8,8 +8,8 @@ import type { Session, Ws } from './session.ts'
 /** The error of a request with an invalid payload, or without room for its players. */
 export const TRY_AGAIN = 'an error occurred, try again'
 
-/** The games per turn of the event loop. This many take a few milliseconds. */
-const GAMES_PER_TURN = 250
+/** After this time of work other sockets are served. */
+const MS_PER_TURN = 2
 
 interface Asked { readonly event: RequestEvent, readonly ref?: unknown }
 
@@ -58,9 +58,12 @@ export async function answerForEach (
   ws: Ws,
   answerFor: (other: KnownGame) => ToGame | undefined
 ): Promise<void> {
-  let count = 0
+  let turnEndsAt = 0
   for (const other of network.games) {
-    if (count++ % GAMES_PER_TURN === 0) await network.nextTurn()
+    if (performance.now() >= turnEndsAt) {
+      await network.nextTurn()
+      turnEndsAt = performance.now() + MS_PER_TURN
+    }
     const message = other === game || other.display === false ? undefined : answerFor(other)
     if (message === undefined) continue
     if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return
