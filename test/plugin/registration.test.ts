@@ -96,7 +96,7 @@ void t.test('@fastify/websocket registered by the application is refused at star
       {
         code: 'FST_WEBSOCK_FOREIGN_PLUGIN',
         statusCode: 500,
-        message: /register fastify-websock first/
+        message: /register fastify-websock before it/
       },
       name
     )
