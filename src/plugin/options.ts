@@ -88,8 +88,8 @@ export interface WebsocketOptions {
    */
   readonly rateLimit?: RateLimit
   /**
-   * The time limit of an upgrade's hooks, in ms: 1 to 1 hour. After it the upgrade gets 503. Default 10
-   * 000.
+   * The time limit of an upgrade's hooks, in ms: 1 to 1 hour. After it the upgrade gets 503.
+   * Default 10 000.
    */
   readonly upgradeTimeoutMs?: number
   /**
