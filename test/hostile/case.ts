@@ -60,7 +60,7 @@ export interface Case {
   readonly peer?: PeerOptions
   readonly send: readonly Step[]
   readonly expect: Expect
-  /** Section of an RFC, or the wall that it is about. */
+  /** Section of an RFC, or the reason. */
   readonly why: string
   /** Ours does not do so yet, and why. */
   readonly knownFault?: string

@@ -47,9 +47,9 @@ const bombs: Case[] = [
     'a bomb: 32 KiB that become 32 MiB',
     BOMB,
     closed(1009),
-    'wall 15: maxMessageBytes counts after inflation'
+    'maxMessageBytes counts after inflation'
   ),
-  row('a bomb in 42 fragments', BOMB_IN_PARTS, closed(1009), 'wall 15: over all fragments'),
+  row('a bomb in 42 fragments', BOMB_IN_PARTS, closed(1009), 'over all fragments'),
   row(
     'a bomb that never ends: fragments of zeros',
     Array.from({ length: 8 }, (_, i) =>
@@ -73,9 +73,9 @@ const bombs: Case[] = [
       untilClose
     ],
     closed(1009),
-    'wall 15: maxMessageBytes counts after inflation'
+    'maxMessageBytes counts after inflation'
   ),
-  row('20 bombs at once', BOMB, closed(1009), 'wall 15: bounded for each', {
+  row('20 bombs at once', BOMB, closed(1009), 'bounded for each', {
     peers: 20,
     alone: true
   }),
@@ -230,7 +230,7 @@ const bits: Case[] = [
       untilClose
     ],
     { closeCode: 1008, tcpEnds: 20_000 },
-    'wall 14: 16 384 fragments, each a turn of zlib',
+    '16 384 fragments, each a turn of zlib',
     { alone: true }
   )
 ]

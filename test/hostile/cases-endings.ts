@@ -48,7 +48,7 @@ const resets: Case[] = (
   to,
   send: [...send, reset],
   expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-  why: 'wall 11: it harms nobody else'
+  why: 'it harms nobody else'
 }))
 
 const halfOpen: Case[] = [
@@ -113,7 +113,7 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [ask({ 'Sec-WebSocket-Version': '8' })],
     expect: { status: [426], tcpEnds: SOON },
-    why: 'wall 10: cut after closeTimeoutMs'
+    why: 'cut after closeTimeoutMs'
   },
   {
     name: 'a hook that never answers, and TCP held open',
@@ -121,7 +121,7 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [ask()],
     expect: { status: [503], tcpEnds: SOON },
-    why: 'wall 17: cut after closeTimeoutMs'
+    why: 'cut after closeTimeoutMs'
   },
   {
     name: 'a bad frame, and TCP held open',
@@ -129,14 +129,14 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [open, frame(3)],
     expect: { closeCode: 1002, tcpEnds: SOON },
-    why: 'contract §7: cut after closeTimeoutMs'
+    why: 'cut after closeTimeoutMs'
   },
   {
     name: 'a bad frame, and TCP held open, with the default patience',
     peer: { holds: true },
     send: [open, frame(3)],
     expect: { closeCode: 1002, tcpEnds: CLOSE_TIMEOUT },
-    why: 'contract §7: closeTimeoutMs is 5 s'
+    why: 'closeTimeoutMs is 5 s'
   },
   {
     name: 'a close frame, and TCP held open',
@@ -151,7 +151,7 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [open, close(1000)],
     expect: { closeCode: 1000, tcpEnds: CLOSE_TIMEOUT },
-    why: 'contract §7: closeTimeoutMs is 5 s'
+    why: 'closeTimeoutMs is 5 s'
   },
   {
     name: 'a close frame that is never answered',
@@ -159,7 +159,7 @@ const unfinished: Case[] = [
     peer: { stubborn: true },
     send: [open, text(Buffer.alloc(MIB + 1, 'x')), untilClose],
     expect: { closeCode: 1009, tcpEnds: CLOSE_TIMEOUT },
-    why: 'contract §7: cut after closeTimeoutMs'
+    why: 'cut after closeTimeoutMs'
   },
   {
     name: 'a close frame that is answered with messages',
@@ -167,7 +167,7 @@ const unfinished: Case[] = [
     peer: { stubborn: true },
     send: [open, text(Buffer.alloc(MIB + 1, 'x')), untilClose, text('late'), frame(TEXT, 'later')],
     expect: { closeCode: 1009, tcpEnds: CLOSE_TIMEOUT },
-    why: 'contract §4: nothing is handled after the end'
+    why: 'nothing is handled after the end'
   }
 ]
 

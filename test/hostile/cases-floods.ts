@@ -29,7 +29,7 @@ const control: Case[] = [
     alone: true,
     send: [open, deafen, flood(times(1000, frame(PING, Buffer.alloc(125))), 100), listen],
     expect: { pongs: 'any', tcpEnds: AT_ONCE },
-    why: 'wall 14, wall 16'
+    why: 'what waits to be sent is bounded'
   },
   {
     name: '100 000 pongs',
@@ -66,14 +66,14 @@ const fragmented: Case[] = [
     alone: true,
     send: [open, begun, flood(times(1000, part('')), 100), untilClose],
     expect: { closeCode: 1008, tcpEnds: AT_ONCE },
-    why: 'wall 14: 16 384 fragments'
+    why: '16 384 fragments'
   },
   {
     name: '100 000 fragments of one byte',
     alone: true,
     send: [open, begun, flood(times(1000, part('x')), 100), untilClose],
     expect: { closeCode: 1008, tcpEnds: AT_ONCE },
-    why: 'wall 14: 16 384 fragments'
+    why: '16 384 fragments'
   },
   {
     name: '1 MiB in fragments of 64 bytes',
@@ -86,7 +86,7 @@ const fragmented: Case[] = [
       untilEchoes(1)
     ],
     expect: { echo: [`(${MIB} bytes)`], tcpEnds: false },
-    why: 'wall 14: a legitimate message has room'
+    why: 'a legitimate message has room'
   },
   {
     name: '200 texts begun and left, of 64 KiB each',
@@ -104,28 +104,28 @@ const tiny: Case[] = [
     alone: true,
     send: [open, flood(times(1000, text('')), 20), untilEchoes(20_000)],
     expect: { echo: 20_000, tcpEnds: false },
-    why: 'wall 6: one read holds over 9 000 of them'
+    why: 'one read holds over 9 000 of them'
   },
   {
     name: '20 000 texts of one byte',
     alone: true,
     send: [open, flood(times(1000, text('x')), 20), untilEchoes(20_000)],
     expect: { echo: 20_000, tcpEnds: false },
-    why: 'wall 6'
+    why: 'one read holds over 9 000 of them'
   },
   {
     name: '10 000 texts of one byte in the packet of the handshake',
     alone: true,
     send: [ask({}, undefined, times(10_000, text('x'))), untilEchoes(10_000)],
     expect: { echo: 10_000, tcpEnds: false },
-    why: 'wall 3, wall 6'
+    why: 'what comes with the head is not lost; one read holds many of them'
   },
   {
     name: '32 MiB in binaries of 64 KiB',
     alone: true,
     send: [open, flood(frame(BINARY, Buffer.alloc(65_536)), 512), untilEchoes(512)],
     expect: { echo: 512, tcpEnds: false },
-    why: 'contract §6: paused by TCP, not buffered'
+    why: 'paused by TCP, not buffered'
   }
 ]
 
@@ -180,7 +180,7 @@ const deaf: Case[] = [
       untilClose
     ],
     expect: { echo: 'any', serverGrowsBelowMib: 64, tcpEnds: AT_ONCE },
-    why: 'wall 16: maxBufferedBytes bounds what is kept, also for many small ones'
+    why: 'maxBufferedBytes bounds what is kept, also for many small ones'
   },
   {
     name: '32 MiB sent in texts of 1 MiB by a peer that reads only then',
@@ -195,7 +195,7 @@ const deaf: Case[] = [
     alone: true,
     send: [open, deafen, flood(text(Buffer.alloc(65_535, 'x')), 4096)],
     expect: { serverGrowsBelowMib: 64, tcpEnds: CLOSE_TIMEOUT },
-    why: 'wall 16; closeTimeoutMs cuts who does not answer the close'
+    why: 'closeTimeoutMs cuts who does not answer the close'
   }
 ]
 
@@ -222,7 +222,7 @@ const crowds: Case[] = [
     peers: 500,
     send: [ask({ 'Sec-WebSocket-Key': 'bad' })],
     expect: { status: [400], tcpEnds: CLOSE_TIMEOUT },
-    why: 'contract §3: the socket is closed, never held'
+    why: 'the socket is closed, never held'
   }
 ]
 

@@ -306,7 +306,7 @@ const closes: Case[] = [
     name: 'a text before a close, in its packet',
     send: [open, Buffer.concat([text('early'), close(1000)])],
     expect: { echo: ['early'], closeCode: 1000, tcpEnds: AT_ONCE },
-    why: 'contract §6: what came before is handled'
+    why: 'what came before is handled'
   },
   {
     name: 'two closes in one packet',

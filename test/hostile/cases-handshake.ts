@@ -33,7 +33,7 @@ const good: Case[] = [
     name: 'a handshake with three messages in its packet',
     send: [ask({}, undefined, Buffer.concat([text('1'), text('2'), text('3')]))],
     expect: { echo: ['1', '2', '3'], tcpEnds: false },
-    why: 'wall 3: what comes with the head is not lost'
+    why: 'what comes with the head is not lost'
   },
   {
     name: 'a handshake in packets of one byte',
@@ -199,7 +199,7 @@ const missing: Case[] = [
     [
       'a path that is nowhere',
       ask({}, 'GET /nowhere HTTP/1.1'),
-      'contract §3: answered whole, and closed'
+      'answered whole, and closed'
     ]
   ])
 ]
@@ -318,7 +318,7 @@ const pipelined: Case[] = [
       )
     ],
     expect: { echo: ['ab'], pongs: 1, tcpEnds: false },
-    why: 'wall 3, while a hook takes its time'
+    why: 'what comes with the head is not lost, while a hook takes its time'
   },
   {
     name: '8 MiB of messages behind the head while a hook takes its time',
@@ -330,7 +330,7 @@ const pipelined: Case[] = [
       untilEchoes(1025)
     ],
     expect: { echo: 1025, tcpEnds: false },
-    why: 'contract §6: nothing is lost; TCP holds it back'
+    why: 'nothing is lost; TCP holds it back'
   },
   {
     name: 'noise behind the head while a hook takes its time',
@@ -344,14 +344,14 @@ const pipelined: Case[] = [
     to: 'stuck',
     send: [ask()],
     expect: { status: [503], tcpEnds: AT_ONCE },
-    why: 'wall 17: nothing else times a hook; upgradeTimeoutMs'
+    why: 'nothing else times a hook; upgradeTimeoutMs'
   },
   {
     name: 'a hook that never answers, and the end of TCP',
     to: 'stuck',
     send: [ask(), fin],
     expect: { status: [503], tcpEnds: AT_ONCE },
-    why: 'wall 17; half-open TCP is still asked'
+    why: 'half-open TCP is still asked'
   },
   {
     name: 'a fragmented message cut by the end of the packet, and the rest later',
@@ -360,7 +360,7 @@ const pipelined: Case[] = [
       fragments(TEXT, 'first half ', 'second').subarray(19)
     ],
     expect: { echo: ['first half second'], tcpEnds: false },
-    why: 'wall 3'
+    why: 'what comes with the head is not lost'
   }
 ]
 

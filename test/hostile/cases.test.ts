@@ -14,7 +14,7 @@ const MIB = 1024 * 1024
 const BEARABLE_MS = 3000
 
 void t.test(
-  'hostile peers get what the contract says, and nobody else is harmed',
+  'hostile peers get what they should, and nobody else is harmed',
   { timeout: 120_000 },
   (t) => attack(t, 'ours')
 )

@@ -41,7 +41,7 @@ function intro (columns: readonly Column[]): string[] {
   const titles = columns.map(({ title }) => title).join(' | ')
   const figures: ReadonlyArray<readonly [string, (report: Report) => string]> = [
     [
-      'cases that end as our contract wants',
+      'cases that end as they should',
       ({ results }) =>
         `${results.filter(({ wrong }) => wrong.length === 0).length} of ${results.length}`
     ],
@@ -57,14 +57,18 @@ function intro (columns: readonly Column[]): string[] {
   return [
     '# Hostile peers',
     '',
-    'What comes back when a peer does what it must not. Made by `npm run --silent test:hostile -- --markdown > docs/hostile.md`;',
+    'What comes back when a peer does what it must not.',
+    '`npm run --silent test:hostile -- --markdown > docs/hostile.md` makes this page.',
     '`npm run test:hostile` runs the cases against this library, `npm run test:hostile -- ws://HOST:PORT/PATH` against any echo server.',
     '',
-    `Node.js ${process.versions.node}, each server in a process of its own with its defaults, echoing each message. A \`✗\` marks what our contract would`,
-    'not have; it need not be a fault of a server that promises something else. The cases of half a second of patience (`closeTimeoutMs` and the like)',
-    'are of options that the other two do not have. "TCP stays open": for as long as our contract allows, and a little. The memory is read every 50 ms,',
-    'after a collection where it is over 32 MiB, of servers run with `--max-semi-space-size=2` and `MALLOC_ARENA_MAX=1`, so that RSS shows what is kept and not',
-    'what has yet to be collected (without all that ours came to 83 MiB); cases with a known fault are run last and are neither in it nor in the slowest echo.',
+    `Each server echoes each message, on Node.js ${process.versions.node}, in a process of its own and with its defaults.`,
+    'A `✗` marks what this library does not allow; it need not be a fault of a server that promises something else.',
+    'Some cases set `closeTimeoutMs` and the like to half a second: the other two servers do not have these options.',
+    '"TCP stays open": for longer than this library waits.',
+    '',
+    'The memory is read each 50 ms, after a collection where it is over 32 MiB.',
+    'The servers run with `--max-semi-space-size=2` and `MALLOC_ARENA_MAX=1`, so that RSS shows what is kept and not what has yet to be collected; without that, ours came to 83 MiB.',
+    'Cases with a known fault are run last, and count neither for the memory nor for the slowest echo.',
     '',
     `| | ${titles} |`,
     `| --- | ${columns.map(() => '---').join(' | ')} |`,
