@@ -12,7 +12,7 @@ const ToServer = Type.Union([
   Type.Object(
     { event: Type.Literal('say'), text: Type.String({ minLength: 1, maxLength: 2000 }) },
     {
-      title: 'Say something to everybody in the room',
+      title: 'Say something to all clients in the room',
       examples: [{ event: 'say', text: 'Hello!' }]
     }
   )
@@ -20,19 +20,19 @@ const ToServer = Type.Union([
 const ToClient = Type.Union([
   Type.Object(
     { event: Type.Literal('said'), from: Nick, text: Type.String(), at: At },
-    { title: 'Somebody said something' }
+    { title: 'A client said something' }
   ),
-  Type.Object({ event: Type.Literal('joined'), nick: Nick, at: At }, { title: 'Somebody came' }),
-  Type.Object({ event: Type.Literal('left'), nick: Nick, at: At }, { title: 'Somebody left' }),
+  Type.Object({ event: Type.Literal('joined'), nick: Nick, at: At }, { title: 'A client joined' }),
+  Type.Object({ event: Type.Literal('left'), nick: Nick, at: At }, { title: 'A client left' }),
   Type.Object(
     { event: Type.Literal('here'), nicks: Type.Array(Nick) },
-    { title: 'Who is in the room: the first message' }
+    { title: 'The clients in the room: the first message' }
   )
 ])
 
 /**
- * A chat: what one says goes straight to all sockets in the room, on every node when there is an
- * engine.
+ * A chat with rooms. A message is broadcast to all sockets in the room, on every node when there is
+ * an engine.
  */
 export const chat: FastifyPluginAsyncTypebox = async (app) => {
   const listNicks = (room: string): string[] => app.websock.presence(room).map(({ key }) => key)
@@ -41,7 +41,7 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       summary: 'A chat with rooms',
       description:
-        'A message goes to everybody in the room, the sender too. A room is there while somebody is in it.',
+        'A message goes to all clients in the room, the sender included. A room exists while it has clients.',
       tags: ['demo'],
       params: Type.Object({
         room: Type.String({ minLength: 1, maxLength: 64, examples: ['lobby'] })

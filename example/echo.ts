@@ -3,11 +3,12 @@ import type { FastifyPluginAsync } from 'fastify'
 const MIB = 1024 * 1024
 
 /**
- * Sends back each message as it came: for conformance suites, so with room for their largest cases.
+ * Sends each message back unchanged. For conformance suites, so with limits for their largest
+ * cases.
  */
 export const echo: FastifyPluginAsync = async (app) => {
   app.get('/ws/echo', {
-    schema: { summary: 'Sends back each message as it came', tags: ['demo'] },
+    schema: { summary: 'Sends each message back unchanged', tags: ['demo'] },
     websocketOptions: {
       compress: true,
       maxMessageBytes: 16 * MIB,

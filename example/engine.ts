@@ -1,14 +1,14 @@
 import type { Engine } from 'fastify-websock'
 
-/** What makes this process one of several: an engine, and how its client is closed behind it. */
+/** The engine of this process, and the function that closes its client after it. */
 export interface Cluster {
   readonly engine: Engine
   readonly close: () => Promise<void>
 }
 
 /**
- * The broker that the environment names: REDIS_URL or NATS_URL. Undefined: this process is all
- * there is.
+ * Connects to the broker in REDIS_URL or NATS_URL. Undefined without a broker: this process is the
+ * only node.
  */
 export async function openCluster ({
   REDIS_URL,
@@ -18,12 +18,12 @@ export async function openCluster ({
   if (NATS_URL) return openNats(NATS_URL)
 }
 
-// The clients are imported here, because who has no broker need not have them.
+// The clients are imported on demand, so that an app without a broker need not install them.
 
 async function openRedis (url: string): Promise<Cluster> {
   const { createClient } = await import('redis')
   const { redisEngine } = await import('fastify-websock/redis')
-  // The engine connects clients of its own, like this one.
+  // The engine connects its own copies of this client.
   return { engine: redisEngine(createClient({ url })), close: async () => {} }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { websockMetrics } from 'fastify-websock/metrics'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
-/** `GET /metrics`, for Prometheus: of the websocket routes, and of the process. */
+/** Serves `GET /metrics` for Prometheus: metrics of the websocket routes and of the process. */
 export const metrics: FastifyPluginAsync = async (app) => {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })

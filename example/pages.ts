@@ -9,7 +9,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml'
 }
 
-// One file without imports, so that pages load it as it is.
+// The client is one file without imports, so pages can load it directly.
 const CLIENT = join(
   dirname(require.resolve('fastify-websock/package.json')),
   'dist/client/index.mjs'
@@ -23,7 +23,9 @@ const SOURCES = [
   'gossip/protocol.ts'
 ]
 
-/** The pages, read once: there are few, and nothing outside of their folder can be asked for. */
+/**
+ * Serves the pages. The files are read once, so a request cannot reach a file outside their folder.
+ */
 export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folder }) => {
   const files = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
   const serve = (url: string, name: string): void => {
@@ -37,7 +39,7 @@ export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folde
   }
   files.set('client.js', readFileSync(CLIENT))
   for (const name of files.keys()) serve(`/pages/${name}`, name)
-  // The code behind the pages.
+  // The source code of the examples.
   for (const name of SOURCES) {
     const source = readFileSync(join(folder, '..', name))
     app.get(`/code/${name}`, (_request, reply) => {

@@ -15,7 +15,7 @@ import { stream } from './stream.ts'
 const { GOSSIP_GAMES, GOSSIP_HEARTBEAT_MS, GOSSIP_ADMIN_TOKEN } = process.env
 
 async function main (): Promise<void> {
-  // A name or room of 64 characters, some of them two code units long.
+  // A name or a room has up to 64 characters, and a character up to two code units.
   const app = Fastify({ logger: { level: 'warn' }, routerOptions: { maxParamLength: 128 } })
   const cluster = await openCluster(process.env)
   await app.register(websock, { ...(cluster && { engine: cluster.engine }) })
@@ -41,12 +41,12 @@ async function main (): Promise<void> {
   await app.register(gossip, {
     games: GOSSIP_GAMES ? readGames(GOSSIP_GAMES) : DEMO_GAMES,
     heartbeatMs: Number(GOSSIP_HEARTBEAT_MS || 15_000),
-    // An empty one would be everybody's.
+    // An empty token would let anybody in.
     adminToken: GOSSIP_ADMIN_TOKEN || undefined
   })
-  // For the page, which speaks as one of them.
+  // For the page, which connects as one of the demo games.
   app.get('/gossip/demo-games', async () => (GOSSIP_GAMES ? [] : DEMO_GAMES))
-  // This file is compiled into a folder of its own.
+  // `__dirname` is example/dist.
   await app.register(pages, { folder: join(__dirname, '..', 'pages') })
 
   const at = await app.listen({
@@ -54,7 +54,7 @@ async function main (): Promise<void> {
     port: Number(process.env['PORT'] ?? 3000)
   })
   const ws = at.replace(/^http/, 'ws')
-  console.log(`Open ${at}/ in a browser: it says what is here.
+  console.log(`Open ${at}/ in a browser: it lists the examples.
 
   ${at}/connection-timer
   ${at}/chat

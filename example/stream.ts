@@ -7,7 +7,7 @@ const Token = Type.Object({ event: Type.Literal('token'), text: Type.String() })
 const Done = Type.Object({ event: Type.Literal('done'), cancelled: Type.Boolean() })
 
 export interface StreamOptions {
-  /** Where the tokens of an answer come from: a language model, say. */
+  /** Generates the tokens of an answer, like a language model. */
   answer?: (prompt: string, signal: AbortSignal) => AsyncIterable<string>
 }
 
@@ -32,7 +32,7 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (app, { an
             return ws.ok({
               task: ws.run(async (signal) => {
                 for await (const text of answer(prompt, signal)) {
-                // Waits while the client reads slowly. False: the connection ends.
+                // Waits while the client reads slowly. False when the connection ends.
                   if (signal.aborted || !await ws.drained()) break
                   ws.send({ event: 'token', text })
                 }
@@ -47,7 +47,7 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (app, { an
   })
 }
 
-/** Stands in for a model: the words of the prompt, one each 100 ms. */
+/** Replaces a model: yields the words of the prompt, one each 100 ms. */
 async function * spell (prompt: string, signal: AbortSignal): AsyncIterable<string> {
   for (const word of prompt.split(/\s+/)) {
     await later(100, undefined, { signal }).catch(() => {})

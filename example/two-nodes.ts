@@ -8,9 +8,10 @@ import { createClient } from 'redis'
 import { chat } from './chat.ts'
 import { pages } from './pages.ts'
 
-// Two processes, one chat: `npm run two-nodes` with a Redis at REDIS_URL (redis://127.0.0.1:6379).
+// Runs one chat on two processes: `npm run two-nodes`, with a Redis at REDIS_URL
+// (redis://127.0.0.1:6379).
 
-/** A node: the same chat as on one, and an engine. */
+/** Starts a node: the same chat as in a single process, with an engine. */
 async function startNode (port: number): Promise<void> {
   const app = Fastify({ logger: { level: 'warn' }, routerOptions: { maxParamLength: 128 } })
   const url = process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379'

@@ -3,8 +3,8 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 const TYPE = 'fastify-websock'
 
 /**
- * The async context in which this object was made, for code that others cause to run: stores of
- * AsyncLocalStorage are those of the maker.
+ * The async context in which this object was created, with its AsyncLocalStorage stores. Callbacks
+ * run in it instead of in the context of the code that triggers them.
  */
 export class AsyncContext {
   readonly #resource: AsyncResource
@@ -14,9 +14,7 @@ export class AsyncContext {
     this.#resource = KEEPS_ENTERED_STORES ? copyOf(resource) : resource
   }
 
-  /**
-   * Calls a function in this context. A store that it enters with `enterWith` ends with the call.
-   */
+  /** Calls a function in this context. A store entered with `enterWith` is left after the call. */
   enter<Self, Arg, Result> (call: (this: Self, arg: Arg) => Result, self: Self, arg: Arg): Result {
     const resource = KEEPS_ENTERED_STORES ? copyOf(this.#resource) : this.#resource
     return enterResource.call(resource, call, self, arg) as Result
@@ -28,8 +26,8 @@ const enterResource = AsyncResource.prototype.runInAsyncScope as (
 ) => unknown
 
 /**
- * Stores are properties of the resource (Node 20 and 22), so `enterWith` in one call would be seen
- * in all later ones. From Node 24 on a resource does not change.
+ * True when `enterWith` changes the resource for all later calls. In Node 20 and 22 stores are
+ * properties of the resource; from Node 24 on a resource does not change.
  */
 const KEEPS_ENTERED_STORES = keepsEnteredStores()
 
@@ -43,8 +41,8 @@ function keepsEnteredStores (): boolean {
 }
 
 /**
- * The ids and the stores of a resource are properties in those versions. Copying them takes half
- * of the time that another resource would.
+ * Copies a resource: its ids and stores are properties in those versions. That takes half the time
+ * of creating a resource.
  */
 function copyOf (resource: AsyncResource): AsyncResource {
   return { ...resource } as AsyncResource

@@ -1,8 +1,8 @@
 import createError from '@fastify/error'
 
 /*
- * Every error this library makes: code, text, HTTP status. docs/errors.md has a row for
- * each, and test/docs/reference.test.ts holds the two against each other.
+ * All errors of this library: code, text, HTTP status. docs/errors.md has a row for each error.
+ * test/docs/reference.test.ts compares this file with that table.
  */
 
 // ── at start
@@ -15,7 +15,7 @@ export const FST_WEBSOCK_ALREADY_REGISTERED = createError('FST_WEBSOCK_ALREADY_R
   'fastify-websock serves this server already: register it once', 500)
 export const FST_WEBSOCK_FOREIGN_PLUGIN = createError(
   'FST_WEBSOCK_FOREIGN_PLUGIN',
-  '@fastify/websocket is registered already: register fastify-websock first, before whatever registers that. It registers @fastify/websocket itself, and `websocket: true` routes go on working',
+  '@fastify/websocket is registered already: register fastify-websock before it. fastify-websock registers @fastify/websocket itself, and `websocket: true` routes keep working',
   500
 )
 export const FST_WEBSOCK_UNKNOWN_OPTION = createError('FST_WEBSOCK_UNKNOWN_OPTION',
@@ -51,7 +51,7 @@ export const FST_WEBSOCK_NO_SUBPROTOCOL = createError('FST_WEBSOCK_NO_SUBPROTOCO
 export const FST_WEBSOCK_DRAINING = createError('FST_WEBSOCK_DRAINING',
   'The server is closing: connect again later', 503)
 export const FST_WEBSOCK_TOO_MANY_CONNECTIONS = createError('FST_WEBSOCK_TOO_MANY_CONNECTIONS',
-  'All connections are taken: try again later', 503)
+  'The server has reached its limit of connections: try again later', 503)
 export const FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY = createError(
   'FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY',
   'Too many connections from one client',
@@ -70,7 +70,7 @@ export const FST_WEBSOCK_NO_SUCH_METHOD = createError('FST_WEBSOCK_NO_SUCH_METHO
 export const FST_WEBSOCK_UNSENDABLE = createError('FST_WEBSOCK_UNSENDABLE',
   'Cannot be sent: %s', 500, TypeError)
 export const FST_WEBSOCK_ASYNC = createError('FST_WEBSOCK_ASYNC',
-  'A promise came from %s: it has to be synchronous', 500, TypeError)
+  '%s returned a promise: it must be synchronous', 500, TypeError)
 export const FST_WEBSOCK_INVALID_MESSAGE = createError('FST_WEBSOCK_INVALID_MESSAGE',
   'The client sent %s', 400)
 export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERROR',
@@ -85,11 +85,11 @@ export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
 export const FST_WEBSOCK_RATE_LIMITED = createError('FST_WEBSOCK_RATE_LIMITED',
   'The client sends more than `rateLimit` allows', 429)
 export const FST_WEBSOCK_INVALID_DELAY = createError('FST_WEBSOCK_INVALID_DELAY',
-  'A timer takes a number of milliseconds from %s to 2147483647, got %s', 500, RangeError)
+  'The delay of a timer must be a number of milliseconds from %s to 2147483647, got %s', 500, RangeError)
 export const FST_WEBSOCK_INVALID_ADDRESS = createError('FST_WEBSOCK_INVALID_ADDRESS',
-  'An address is the string that `ref.address` gave, got %s', 500, TypeError)
+  'An address must be a string from `ref.address`, got %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_TOPIC = createError('FST_WEBSOCK_INVALID_TOPIC',
-  'A topic is a string of 1 to %s characters, got %s', 500, TypeError)
+  'A topic must be a string of 1 to %s characters, got %s', 500, TypeError)
 export const FST_WEBSOCK_UNTRACKABLE = createError('FST_WEBSOCK_UNTRACKABLE',
   'Cannot be tracked: %s', 500, TypeError)
 export const FST_WEBSOCK_CALLBACK_TIMEOUT = createError('FST_WEBSOCK_CALLBACK_TIMEOUT',

@@ -1,18 +1,19 @@
 /**
- * Something to do at the end of a tick: when the code that runs now has returned. Must not throw.
+ * A task for the end of a tick: it runs when the current synchronous code has returned. Must not
+ * throw.
  */
 export interface TickTask {
   endTick (): void
 }
 
 /**
- * Something to do at the end of a turn: when the event loop has handled all reads. Must not throw.
+ * A task for the end of a turn: it runs when the event loop has handled all reads. Must not throw.
  */
 export interface TurnTask {
   endTurn (): void
 }
 
-/** Where timers of connections come from. */
+/** Creates the timers of connections. */
 export interface Clock {
   setTimeout (task: () => void, ms: number): Alarm
   setInterval (task: () => void, ms: number): Alarm
@@ -23,26 +24,27 @@ export interface Alarm {
   unref (): unknown
 }
 
-// Kept: a test of the application may mock them, and never run what they were given.
+// Taken once: a test of the application may mock these functions and never run their tasks.
 const { nextTick } = process
 const { setImmediate } = globalThis
 
-/** The tasks of one app that wait for the end of a tick or of a turn of the event loop. */
+/** Runs the tasks of one app at the end of a tick or of a turn of the event loop. */
 export class EventLoop {
-  /** A test may move time by hand. */
-  // Its `clearTimeout` takes more than what its `setTimeout` gives.
+  /** Replaced by tests that advance time themselves. */
+  // A cast, because `clearTimeout` of Node does not accept every `Alarm`.
   clock: Clock = globalThis as unknown as Clock
   #tickTasks: TickTask[] = []
   #turnTasks: TurnTask[] = []
 
-  /** Runs tasks in the order of the calls. */
+  /** Runs a task at the end of the tick, in the order of the calls. */
   atEndOfTick (task: TickTask): void {
     if (this.#tickTasks.push(task) === 1) nextTick(this.#endTick)
   }
 
   /**
-   * The same at the end of a turn. Not a microtask: those run before the next read, so connections
-   * that keep sending infos to each other would shut out all others.
+   * Runs a task at the end of the turn, in the order of the calls. Not in a microtask: microtasks
+   * run before the next read, so connections that keep posting infos to each other would block all
+   * others.
    */
   atEndOfTurn (task: TurnTask): void {
     if (this.#turnTasks.push(task) === 1) setImmediate(this.#endTurn)

@@ -1,10 +1,10 @@
 /*
- * Values that the code of others gave or threw: a handler, a codec, a validator, a serializer, a
- * logger. Reading one may throw (a getter, a proxy, a `toString`), and a promise among them may
- * reject.
+ * Helpers for values that foreign code has returned or thrown: a handler, a codec, a validator, a
+ * serializer, a logger. Reading such a value may throw (a getter, a proxy, a `toString`), and a
+ * promise may reject without a handler.
  */
 
-/** Tells whether it is a promise of any kind. Throws what its `then` getter throws. */
+/** Tells whether a value is a promise of any class. Throws what its `then` getter throws. */
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' &&
@@ -13,17 +13,17 @@ export function isThenable (value: unknown): value is PromiseLike<unknown> {
   )
 }
 
-/** Handles the rejection of a promise that is not awaited, so that it does not end the process. */
+/** Ignores the rejection of a promise that is not awaited, which would end the process. */
 export function ignoreRejection (promise: PromiseLike<unknown>): void {
   Promise.resolve(promise).catch(() => {})
 }
 
-/** The text of what was thrown, for a text of our own. Never throws. */
+/** Returns the message of a thrown value, for one of our own texts. Never throws. */
 export function messageOf (thrown: unknown): string {
   return textOf(() => String(thrown instanceof Error ? thrown.message : thrown))
 }
 
-/** The text, or a note where reading it throws. */
+/** Returns the text that `read` returns, or a placeholder when it throws. */
 export function textOf (read: () => string): string {
   try {
     return read()

@@ -7,40 +7,42 @@ export interface LogFields {
   readonly [name: string]: unknown
 }
 
-/** Of a logger, what the library's own lines need. */
+/** The part of a logger that the library uses. */
 export type LogTarget = {
   [Level in LogLevel]: (fields: object, text: string) => unknown
 }
 
-/** Gives the logger. A function, because making a child logger may throw. */
+/** Returns the logger. A function, because creating a child logger may throw. */
 export type Log = () => LogTarget
 
 /**
- * Writes one of the library's own lines. The only way in which the library logs.
+ * Writes a log line. The library logs only through this function.
  *
- * Never throws and never rejects: not for an error whose getters throw, a serializer, a logger or a
- * child logger that fails. What the logger cannot take is described in `problem` in place of `err`;
- * when that fails, too, the text goes alone.
+ * Never throws or rejects, even when a getter of the error, a serializer, the logger or the
+ * creation of a child logger fails. An error that the logger cannot write is described in the field
+ * `problem` instead of `err`. If that fails, too, only the text is written.
  */
 export function writeLog (log: Log, level: LogLevel, fields: LogFields, text: string): void {
-  const { err, ...others } = fields
-  const attempts: ReadonlyArray<() => object> = [
-    () => 'err' in fields ? { ...others, err: reasonOf(err) } : others,
-    () => 'err' in fields ? { ...others, problem: describe(err) } : others,
-    () => ({})
-  ]
-  for (const attempt of attempts) {
+  for (let attempt = 1; attempt <= 3; attempt++) {
     try {
-      const written = log()[level](attempt(), text)
+      const written = log()[level](fieldsOf(fields, attempt), text)
       if (isThenable(written)) ignoreRejection(written)
       return
     } catch {
-      // The next one asks less of the logger.
+      // The next attempt gives the logger less to serialize.
     }
   }
 }
 
-/** A child logger, or its parent when it cannot be made. */
+/** Returns the fields for the first, second or third attempt. */
+function fieldsOf (fields: LogFields, attempt: number): object {
+  if (attempt === 3) return {}
+  if (!('err' in fields)) return fields
+  const { err, ...others } = fields
+  return attempt === 1 ? { ...others, err: reasonOf(err) } : { ...others, problem: describe(err) }
+}
+
+/** Creates a child logger. Returns the parent when that throws. */
 export function childOf<L> (
   parent: L & { child(bindings: Record<string, unknown>): L },
   bindings: Record<string, unknown>
@@ -53,8 +55,8 @@ export function childOf<L> (
 }
 
 /**
- * What was thrown, as a field of a log line: an object as it is, anything else as text, because
- * loggers leave out undefined and symbols.
+ * Converts a thrown value to a log field. An object stays as it is. Other values become text,
+ * because loggers omit undefined and symbols.
  */
 export function reasonOf (thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null ? thrown : textOf(() => String(thrown))

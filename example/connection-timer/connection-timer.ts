@@ -3,18 +3,18 @@ import { typed } from 'fastify-websock'
 
 const PATH = '/ws/connection_timer'
 
-/** Tells a client how long it has been connected: when it asks, and unasked each `everyMs`. */
+/** Tells a client how long it has been connected: when it asks, and each `everyMs` milliseconds. */
 export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
   app.get(`${PATH}/:name?`, {
     schema: {
       summary: 'How long a client has been connected',
       description:
-        'To the text `request_timer` the server answers with the seconds since the connection began. ' +
-        'It says them unasked, too, each `everyMs` milliseconds. Other messages are ignored.',
+        'The server answers the text `request_timer` with the seconds since the connection began. ' +
+        'It also sends them each `everyMs` milliseconds. Other messages are ignored.',
       tags: ['demo'],
       params: Type.Object({
         name: Type.Optional(
-          Type.String({ description: 'what to call the connection', examples: ['ann'] })
+          Type.String({ description: 'the name of the connection', examples: ['ann'] })
         )
       }),
       querystring: Type.Object({
@@ -46,7 +46,7 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-/** Encodes all but letters, digits and `-._~`. */
+/** Encodes all characters except letters, digits and `-._~`. */
 function percentEncode (text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (character) =>
     `%${character.charCodeAt(0).toString(16).toUpperCase()}`)

@@ -24,7 +24,7 @@ const isPoints = (value: unknown) => isInteger(value) ||
   (Number(value) < 0 && 'must be greater than or equal to 0') ||
   (Number(value) > 100 && 'must be less than or equal to 100')
 
-/** For each field, what is wrong with a value, and whether there must be one. */
+/** Each field with its check, and whether it is required. */
 const FIELDS = [
   ['title', isText(255), true],
   ['description', isText(4096), false],
@@ -34,7 +34,10 @@ const FIELDS = [
   ['total_progress', isInteger, false]
 ] as const
 
-/** The achievement that these attributes make of `before`, or what is wrong with them. */
+/**
+ * Applies attributes to a new achievement or to `before`. Returns the achievement, or the errors of
+ * the attributes.
+ */
 export function buildAchievement (
   attributes: Static<typeof Attributes> | undefined,
   before?: Achievement

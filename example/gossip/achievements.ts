@@ -1,4 +1,4 @@
-// Section 9: what the players of a game can achieve, in the memory of this node.
+// Section 9: the achievements of a game, in the memory of this node.
 import { buildAchievement, type Achievement, type Errors } from './achievement.ts'
 import { fail, TRY_AGAIN } from './answer.ts'
 import type { Request } from './protocol.ts'
@@ -6,7 +6,7 @@ import type { Family, Result, Session, Ws } from './session.ts'
 
 const PAGE = 10
 const MAX_POINTS = 500
-/** Those without points take memory, too. */
+/** Limits the memory: achievements without points do not count against MAX_POINTS. */
 const MAX_ACHIEVEMENTS = 500
 
 type Change = Request<'achievements/create' | 'achievements/update' | 'achievements/delete'>

@@ -5,15 +5,17 @@ import { MAX_FRAME_BYTES } from './payloads.ts'
 import type { RequestEvent, ToGame } from './protocol.ts'
 import type { Session, Ws } from './session.ts'
 
-/** The error of a request whose payload is wrong, or that there is no room for. */
+/** The error of a request with an invalid payload, or without room for its players. */
 export const TRY_AGAIN = 'an error occurred, try again'
 
-/** Milliseconds of work, at most. */
-const GAMES_PER_TURN = 250
+/** After this time of work other sockets are served. */
+const MS_PER_TURN = 2
 
 interface Asked { readonly event: RequestEvent, readonly ref?: unknown }
 
-/** Section 2: answers a request that has a `ref`, whatever it is, or whose game debugs. */
+/**
+ * Answers a request if it has a `ref`, with any value, or if its game has `debug` on (section 2).
+ */
 export function confirm (request: Asked, session: Session, ws: Ws): Push<Session> {
   return answer({ event: request.event, status: 'success' }, request, session, ws)
 }
@@ -27,7 +29,7 @@ function answer (message: ToGame, request: Asked, { network, debugUntilMs }: Ses
   return ws.push(network.now() < debugUntilMs ? [message] : [])
 }
 
-/** Section 10: the answer to a request over the limit; undefined: it is within. */
+/** The answer to a request over the limit, or undefined (section 10). */
 export function overLimit (
   limit: LeakyBucket,
   request: Asked,
@@ -48,17 +50,20 @@ export function goodbye (ws: Ws, error: string): Stop<Session> {
 }
 
 /**
- * Sends an answer about each other game that shows itself. Those are many frames: other sockets
- * are served in between, and a slow reader is waited for.
+ * Sends an answer about each other displayed game. Because there may be many, it lets other sockets
+ * run in between, and waits for a slow reader.
  */
 export async function answerForEach (
   { network, game }: Session,
   ws: Ws,
   answerFor: (other: KnownGame) => ToGame | undefined
 ): Promise<void> {
-  let count = 0
+  let turnEndsAt = 0
   for (const other of network.games) {
-    if (count++ % GAMES_PER_TURN === 0) await network.nextTurn()
+    if (performance.now() >= turnEndsAt) {
+      await network.nextTurn()
+      turnEndsAt = performance.now() + MS_PER_TURN
+    }
     const message = other === game || other.display === false ? undefined : answerFor(other)
     if (message === undefined) continue
     if (ws.bufferedBytes > MAX_FRAME_BYTES && !await ws.drained()) return

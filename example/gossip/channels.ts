@@ -57,10 +57,10 @@ function isSubscribed (session: Session, channel: string | null | undefined): ch
   return typeof channel === 'string' && session.channels.has(channel)
 }
 
-/** Removes MXP tags, which the client of a player might obey. */
+/** Removes MXP tags, because the client of a player might execute them. */
 function withoutTags (text: string): string {
-  // No tag ends behind the last `>`. Looking for one there, from each `<` on, takes a minute for a
-  // frame full of them.
+  // The text after the last `>` has no tag. The regular expression would search it from each `<`
+  // on, which takes a minute for a frame full of `<`.
   const end = text.lastIndexOf('>') + 1
   return text.slice(0, end).replace(/<[^>]*>/g, '') + text.slice(end)
 }

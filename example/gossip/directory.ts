@@ -1,19 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { bytesOf, Entry, type Known, type OnlineGame } from './entry.ts'
+import { bytesOf, Entry, type StoredReport, type OnlineGame } from './entry.ts'
 import type { NetworkOptions } from './network.ts'
 import { MAX_FRAME_BYTES } from './payloads.ts'
 import { topics } from './topics.ts'
-import { isWord, type Sighting, type Word } from './word.ts'
+import { isReport, type Sighting, type Report } from './report.ts'
 
-/** Of the players of all games, as JSON. */
+/** The most bytes of the player lists of all games, as JSON. */
 const MAX_PLAYERS_BYTES = 16 * 1024 * 1024
-/** A new node is told of all games at this rate, which a broker keeps up with. */
+/** Reports are repeated to a new node at this rate, so that a broker keeps up. */
 const BYTES_PER_MS = 16 * 1024
 
 /**
- * Each node publishes its word about a game at each sign of life, and keeps the words of all nodes,
- * its own among them, for 60 s. Presence tells which nodes there are: a new one is told all words,
- * those of a dead one are forgotten.
+ * The games that are online on any node.
+ *
+ * Each node publishes a report about a game at each sign of life, and keeps the reports of all
+ * nodes, also its own, for 60 s. Presence lists the nodes. The others repeat their reports for a
+ * new node, and delete the reports of a dead node.
  */
 export class Directory {
   readonly #network: NetworkOptions
@@ -29,14 +31,14 @@ export class Directory {
     this.#onGone = onGone
     const { websock } = network
     websock.subscribe(topics.directory, {
-      // Of other nodes, so it may be anything.
-      handleInfo: (word) => { if (isWord.Check(word)) this.#take(word) },
+      // Checked, because a report of another node may be invalid.
+      handleInfo: (report) => { if (isReport.Check(report)) this.#take(report) },
       handlePresence: ({ joins, leaves }) => {
         const joined = new Set(joins.map(({ key }) => key))
         for (const { key } of leaves) if (!joined.has(key)) this.#forgetNode(key)
         if (joined.size > (joined.has(this.#node) ? 1 : 0)) void this.#repeat()
       },
-      // With another meta this node has joined anew, so the others repeat what was missed.
+      // Another meta counts as a new join of this node, so the others repeat their reports.
       handleGap: () => websock.track(topics.directory, this.#node, ++this.#gaps)
     })
     void websock.subscriptionReady(topics.directory).then((isReady) => {
@@ -49,8 +51,8 @@ export class Directory {
   }
 
   /**
-   * The game has been seen, now: with these players, or with those that it had. False, and nothing
-   * is done, when there is no room for them.
+   * Reports a sign of life of a game, with these players or the previous ones. When there is no
+   * room for the players it does nothing and returns false.
    */
   see (sighting: Sighting, players?: readonly string[]): boolean {
     const entry = this.#entries.get(sighting.game)
@@ -60,59 +62,60 @@ export class Directory {
       node: this.#node,
       ageMs: 0,
       players: [...players ?? entry?.players ?? []],
-      // After a game was offline the editions begin anew: by the clock, so above the older ones.
+      // After a game was offline its editions start again. They start at the clock, so above the
+      // older ones.
       edition: players ? Math.max(Date.now(), (entry?.edition ?? 0) + 1) : entry?.edition ?? 0
     })
     return true
   }
 
-  /** A socket has gone, which is no sign of life. */
+  /** Reports the end of a socket, which is not a sign of life. */
   leave (sighting: Sighting): void {
-    const own = this.#entries.get(sighting.game)?.words.get(this.#node)
-    // Without a socket the game is online with what it had.
+    const own = this.#entries.get(sighting.game)?.reports.get(this.#node)
+    // Without a socket the game keeps its flags and channels while it is online.
     if (own === undefined) return
-    this.#publish({ ...this.#wordOf(own), ...(sighting.sockets > 0 ? sighting : { sockets: 0 }) })
+    this.#publish({ ...this.#reportOf(own), ...(sighting.sockets > 0 ? sighting : { sockets: 0 }) })
   }
 
-  #publish (word: Word): void {
-    this.#network.websock.publish(topics.directory, word)
+  #publish (report: Report): void {
+    this.#network.websock.publish(topics.directory, report)
   }
 
-  #wordOf ({ isOnline, seenAt, expiry, ...word }: Known): Word {
-    return { ...word, ageMs: Math.max(0, this.#network.now() - seenAt) }
+  #reportOf ({ isOnline, seenAt, expiry, ...report }: StoredReport): Report {
+    return { ...report, ageMs: Math.max(0, this.#network.now() - seenAt) }
   }
 
-  #take (word: Word): void {
+  #take (report: Report): void {
     const { games, onlineForMs, now } = this.#network
-    if (games.find(word.game) === undefined) return
-    const entry = this.#entries.get(word.game) ?? new Entry()
-    this.#entries.set(word.game, entry)
-    clearTimeout(entry.words.get(word.node)?.expiry)
-    const leftMs = onlineForMs - word.ageMs
-    const known: Known = {
-      ...word,
+    if (games.find(report.game) === undefined) return
+    const entry = this.#entries.get(report.game) ?? new Entry()
+    this.#entries.set(report.game, entry)
+    clearTimeout(entry.reports.get(report.node)?.expiry)
+    const leftMs = onlineForMs - report.ageMs
+    const known: StoredReport = {
+      ...report,
       isOnline: leftMs > 0,
-      seenAt: now() - word.ageMs,
+      seenAt: now() - report.ageMs,
       expiry: setTimeout(() => this.#expire(known, entry), Math.max(leftMs, 1)).unref()
     }
-    entry.words.set(word.node, known)
-    if (word.edition > entry.edition && this.#hasRoom(word.players, entry)) {
-      this.#playersBytes += entry.setPlayers(word.players, word.edition)
+    entry.reports.set(report.node, known)
+    if (report.edition > entry.edition && this.#hasRoom(report.players, entry)) {
+      this.#playersBytes += entry.setPlayers(report.players, report.edition)
     }
-    this.#update(word.game, entry)
+    this.#update(report.game, entry)
   }
 
-  /** A game that has sockets, but gives no sign of life, is offline, and not gone. */
-  #expire (word: Known, entry: Entry): void {
-    word.isOnline = false
-    if (word.sockets === 0) entry.words.delete(word.node)
-    this.#update(word.game, entry)
+  /** A game with sockets but without a sign of life is offline, but not gone. */
+  #expire (report: StoredReport, entry: Entry): void {
+    report.isOnline = false
+    if (report.sockets === 0) entry.reports.delete(report.node)
+    this.#update(report.game, entry)
   }
 
   #forgetNode (node: string): void {
     for (const [game, entry] of this.#entries) {
-      clearTimeout(entry.words.get(node)?.expiry)
-      if (entry.words.delete(node)) this.#update(game, entry)
+      clearTimeout(entry.reports.get(node)?.expiry)
+      if (entry.reports.delete(node)) this.#update(game, entry)
     }
   }
 
@@ -122,7 +125,7 @@ export class Directory {
     if (entry.sockets > 0) clearTimeout(entry.gone)
     else if (hadSockets) {
       entry.gone = setTimeout(() => {
-        if (entry.words.size === 0) this.#entries.delete(game)
+        if (entry.reports.size === 0) this.#entries.delete(game)
         this.#onGone(game)
       }, this.#network.onlineForMs).unref()
     }
@@ -134,13 +137,13 @@ export class Directory {
     return bytes <= playersBytes || (bytes <= MAX_FRAME_BYTES && sum <= MAX_PLAYERS_BYTES)
   }
 
-  /** Publishes all of this node's words once more. */
+  /** Publishes all reports of this node again. */
   async #repeat (): Promise<void> {
     let bytes = 0
-    for (const { words, playersBytes } of this.#entries.values()) {
-      const own = words.get(this.#node)
+    for (const { reports, playersBytes } of this.#entries.values()) {
+      const own = reports.get(this.#node)
       if (own === undefined) continue
-      this.#publish(this.#wordOf(own))
+      this.#publish(this.#reportOf(own))
       bytes += playersBytes + 1024
       if (bytes < 4 * BYTES_PER_MS) continue
       await pause(bytes / BYTES_PER_MS, undefined, { ref: false })

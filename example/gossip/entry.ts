@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Word } from './word.ts'
+import type { Report } from './report.ts'
 
-/** A game that has been seen within the last 60 s. */
+/** A game with a sign of life in the last 60 s. */
 export interface OnlineGame {
   readonly supports: readonly string[]
   readonly channels: readonly string[]
@@ -9,47 +9,50 @@ export interface OnlineGame {
   readonly userAgent: string
 }
 
-/** A word as it is kept. */
-export interface Known extends Word {
+/** A report with its expiry. */
+export interface StoredReport extends Report {
   isOnline: boolean
   readonly seenAt: number
   readonly expiry: NodeJS.Timeout
 }
 
-/** What a node knows of one game. */
+/** The state of one game, from the reports of all nodes. */
 export class Entry {
-  /** By node. */
-  readonly words = new Map<string, Known>()
+  /** The reports by node. */
+  readonly reports = new Map<string, StoredReport>()
   players: readonly string[] = []
   playersBytes = bytesOf([])
   edition = 0
   sockets = 0
-  /** Undefined: offline. Another object for each change. */
+  /** Undefined when the game is offline. A new object for each change. */
   online: OnlineGame | undefined
   gone: NodeJS.Timeout | undefined
 
-  /** Returns by how many bytes the list has grown. */
+  /** Replaces the player list. Returns the growth in bytes. */
   setPlayers (players: readonly string[], edition: number): number {
     const before = this.playersBytes
     Object.assign(this, { players, edition, playersBytes: bytesOf(players) })
     return this.playersBytes - before
   }
 
-  /** After a change of the words. Returns by how many bytes the list of players has grown. */
+  /** Must be called after a change of `reports`. Returns the growth of the player list in bytes. */
   update (): number {
-    const words = [...this.words.values()]
-    this.sockets = words.reduce((sum, { sockets }) => sum + sockets, 0)
-    const online = merge(words.filter(({ isOnline }) => isOnline), this.players)
+    const reports = [...this.reports.values()]
+    this.sockets = reports.reduce((sum, { sockets }) => sum + sockets, 0)
+    const online = merge(reports.filter(({ isOnline }) => isOnline), this.players)
     if (!isDeepStrictEqual(online, this.online)) this.online = online
     return online === undefined ? this.setPlayers([], this.edition) : 0
   }
 }
 
-/** Of nodes where the game has sockets the flags and channels count, or else of all. */
-function merge (words: readonly Known[], players: readonly string[]): OnlineGame | undefined {
-  if (words.length === 0) return undefined
-  const withSockets = words.filter(({ sockets }) => sockets > 0)
-  const counted = withSockets.length > 0 ? withSockets : words
+/** Merges the reports of nodes on which the game has sockets, or else of all nodes. */
+function merge (
+  reports: readonly StoredReport[],
+  players: readonly string[]
+): OnlineGame | undefined {
+  if (reports.length === 0) return undefined
+  const withSockets = reports.filter(({ sockets }) => sockets > 0)
+  const counted = withSockets.length > 0 ? withSockets : reports
   const newest = counted.reduce((a, b) => (b.edition > a.edition ? b : a))
   return {
     supports: [...new Set(counted.flatMap(({ supports }) => supports))],

@@ -17,16 +17,19 @@ import { watch } from './watch.ts'
 
 export interface GossipOptions {
   readonly games: readonly KnownGame[]
-  /** Between two heartbeats. */
+  /** The time between two heartbeats. Default: 15 000. */
   readonly heartbeatMs?: number
-  /** For POST /gossip/restart. */
+  /** The token for POST /gossip/restart. */
   readonly adminToken?: string | undefined
-  /** A game is online for so long after it was seen, and gone so long after its last socket. */
+  /**
+   * A game is online for this time after its last sign of life, and gone this time after its last
+   * socket. Default: 60 000.
+   */
   readonly onlineForMs?: number
   readonly now?: () => number
 }
 
-/** A day. A timer of Node has room for 24. */
+/** One day. A timer of Node allows 24 days. */
 const MAX_HEARTBEAT_MS = 86_400_000
 
 /** The network of games of gossip.haus and grapevine.haus. README.md says which file does what. */
@@ -45,21 +48,21 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
       summary: 'Gossip: a network of games',
       description:
         'The protocol of gossip.haus and grapevine.haus. A game sends `authenticate` first; ' +
-        'then it says who plays, talks on channels and tells, and answers each `heartbeat`.\n\n' +
-        'An answer has the `ref` of the request, where that had one.',
+        'then it sends its players, talks on channels, sends tells, and answers each `heartbeat`.\n\n' +
+        'An answer has the `ref` of its request, if it had one.',
       tags: ['gossip'],
       websocket: { receive: RequestSchema, send: ToGameSchema, info: InfoSchema }
     },
     websocketOptions: {
       maxMessageBytes: MAX_FRAME_BYTES,
-      // The answers about all games wait for slow readers, but each is sent whole.
+      // The answers about all games wait for slow readers, but a single answer is never split.
       maxBufferedBytes: 16 * MAX_FRAME_BYTES,
       // The protocol has heartbeats of its own.
       heartbeatIntervalMs: 0
     },
     websocketHandler: {
       init (_args, ws) {
-        ws.subscribe(topics.everybody)
+        ws.subscribe(topics.allSockets)
         ws.postInterval({ event: 'tick' }, heartbeatMs)
         return ws.ok(new Session(network, ws.ref))
       },

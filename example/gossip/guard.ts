@@ -1,10 +1,10 @@
-// Sections 2, 3 and 10: which frames are carried out.
+// Sections 2, 3 and 10: the frames that are answered without a handler.
 import type { InvalidMessage, Push, Stop } from 'fastify-websock'
 import { fail, TRY_AGAIN } from './answer.ts'
 import { isRequest, type ToGame } from './protocol.ts'
 import type { Session, Ws } from './session.ts'
 
-/** Of lists and objects in each other. JSON of any depth can be read, but not written. */
+/** The nesting of lists and objects. JSON.parse accepts any depth, JSON.stringify does not. */
 const MAX_REF_DEPTH = 64
 
 const UNKNOWN: ToGame = { status: 'unknown' }
@@ -12,7 +12,9 @@ const UNAUTHENTICATED: ToGame = { status: 'failure', error: 'unauthenticated' }
 const TOO_MANY: ToGame = { status: 'failure', error: 'rate limit exceeded' }
 const FAR_TOO_MANY: ToGame = { status: 'failure', error: 'rate limit exceeded, goodbye' }
 
-/** Asked about each decodable frame. Undefined: its handler may be called. */
+/**
+ * Called for each decodable frame. Returns the answer, or undefined when the handler may be called.
+ */
 export function guard (
   message: unknown,
   session: Session,
@@ -33,7 +35,7 @@ export function guard (
   }
 }
 
-/** A frame that is no JSON, or does not match the schema. */
+/** Answers a frame that is not JSON or does not match the schema. */
 export function handleInvalid (
   { kind, message }: InvalidMessage,
   session: Session,
@@ -41,11 +43,11 @@ export function handleInvalid (
 ): Push<Session> | Stop<Session> | undefined {
   if (kind !== 'mismatch') return ws.push(UNKNOWN)
   const refused = guard(message, session, ws)
-  // What the guard lets through has an event.
+  // A frame that passes the guard has an event.
   if (refused !== undefined || !isRequest(message)) return refused
   const { event } = message
   if (event === 'heartbeat') {
-    // It counts, and changes no player.
+    // An invalid heartbeat counts as a heartbeat, but does not change the players.
     session.unanswered = 0
     session.network.see(session)
   } else if (event === 'authenticate' && 'payload' in message && !('ref' in message)) {

@@ -8,7 +8,7 @@ const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
 
 const KnownGameSchema = Type.Object({
   name: Type.String({ minLength: 1 }),
-  // Topics are named by it, and have no halves of surrogate pairs.
+  // The name is part of topic names, which may not contain lone surrogates.
   short_name: Type.String({ minLength: 1, maxLength: 256, pattern: '^\\P{Cs}*$' }),
   client_id: Type.String({ pattern: UUID }),
   client_secret: Type.String({ pattern: UUID }),
@@ -22,7 +22,7 @@ export type KnownGame = Static<typeof KnownGameSchema>
 
 const FileSchema = Type.Array(KnownGameSchema)
 
-/** The same on each node, so that any number of them without GOSSIP_GAMES are one network too. */
+/** The same games on each node, so that nodes without GOSSIP_GAMES form one network too. */
 export const DEMO_GAMES: readonly KnownGame[] = ['Ardent', 'Brume', 'Cinder'].map((name, i) => ({
   name: `${name} MUD`,
   short_name: name,
@@ -32,7 +32,7 @@ export const DEMO_GAMES: readonly KnownGame[] = ['Ardent', 'Brume', 'Cinder'].ma
 }))
 
 /**
- * Reads the games of a JSON file. Throws, with the file and the place in it, when they are none.
+ * Reads the games of a JSON file. Throws for an invalid file, with its path and the place in it.
  */
 export function readGames (path: string): readonly KnownGame[] {
   let games: unknown
@@ -42,7 +42,7 @@ export function readGames (path: string): readonly KnownGame[] {
     throw new Error(`GOSSIP_GAMES: ${path} cannot be read: ${(cause as Error).message}`, { cause })
   }
   const errors = Errors(FileSchema, games)
-  // Which key it is that may not be there, is said behind.
+  // The next error names the key that is not allowed.
   const error = errors.find(({ message }) => message !== 'schema is false') ?? errors[0]
   if (error !== undefined) {
     throw new Error(`GOSSIP_GAMES: ${path}${error.instancePath} ${error.message}`)
@@ -50,7 +50,7 @@ export function readGames (path: string): readonly KnownGame[] {
   return games as readonly KnownGame[]
 }
 
-/** The games that may join, by what they are looked up by. Throws when two cannot be told apart. */
+/** The games that may join. Throws when two games have the same name or id. */
 export class KnownGames {
   readonly #byShortName = new Map<string, KnownGame>()
   readonly #byLowerCase = new Map<string, KnownGame>()
@@ -68,7 +68,7 @@ export class KnownGames {
     return this.#byShortName.values()
   }
 
-  /** By its short name; case counts. */
+  /** Finds a game by its short name, case-sensitively. */
   find (shortName: string): KnownGame | undefined {
     return this.#byShortName.get(shortName)
   }
@@ -77,7 +77,7 @@ export class KnownGames {
     return this.#byLowerCase.get(shortName.toLowerCase())
   }
 
-  /** Whose credentials these are: strings in any case. */
+  /** Finds the game with these credentials, case-insensitively. */
   authenticate (clientId: unknown, clientSecret: unknown): KnownGame | undefined {
     if (typeof clientId !== 'string' || typeof clientSecret !== 'string') return undefined
     const game = this.#byClientId.get(clientId.toLowerCase())

@@ -1,9 +1,9 @@
-/** At so many overflows a client is closed. */
+/** The number of overflows at which a client is closed. */
 const MAX_OVERFLOWS = 10
 
 /**
- * Section 10. Leaks for each whole second since the previous request, so requests that are less
- * than a second apart leak nothing.
+ * A rate limit (section 10). It leaks for each whole second since the last request, so requests
+ * less than a second apart leak nothing.
  */
 export class LeakyBucket {
   readonly #size: number

@@ -11,7 +11,7 @@ const PROTOCOL_VERSION = '2.3.0'
 const FLAGS: readonly unknown[] = ['channels', 'players', 'tells', 'games', 'achievements']
 const DEBUG_MS = 300_000
 const MAX_UNANSWERED = 3
-/** Each sign of life takes it to all nodes. */
+/** Limited, because each sign of life carries the user agent to all nodes. */
 const MAX_USER_AGENT_LENGTH = 256
 
 const HEARTBEAT: ToGame = { event: 'heartbeat' }
@@ -28,7 +28,8 @@ export const life: Family<'authenticate' | 'heartbeat'> = {
     session.userAgent = (payload.user_agent ?? '').slice(0, MAX_USER_AGENT_LENGTH)
     session.debugUntilMs = payload.debug === true ? network.now() + DEBUG_MS : 0
     for (const name of channels) if (isChannel(name)) session.channels.add(name)
-    // Others hear of the game when it can hear them. Without the broker it starts alone.
+    // The game is announced after its subscriptions are ready. Without the broker it starts without
+    // them.
     await subscribeAll(ws, topicsOf(session, game.short_name))
     if (ws.signal.aborted) return
     const isNews = network.find(game.short_name) === undefined
@@ -53,12 +54,12 @@ export const life: Family<'authenticate' | 'heartbeat'> = {
   heartbeat ({ payload }, session) {
     const { network } = session
     session.unanswered = 0
-    // A heartbeat is never answered: with a list that there is no room for, the old one stays.
+    // A heartbeat is never answered. If there is no room for the new list, the old one is kept.
     if (!network.see(session, payload?.players ?? [])) network.see(session)
   }
 }
 
-/** An info from the interval or from a topic. */
+/** Handles an info of the interval or of a topic. */
 export function handleInfo (info: News | Tick, session: Session, ws: Ws): Result {
   if (info.event === 'tick') return beat(session, ws)
   const { notTo, ...news } = info
@@ -81,7 +82,7 @@ function flawOf (supports: readonly unknown[] = []): string | undefined {
   if (supports.some((flag) => !FLAGS.includes(flag))) return 'includes unknown supports'
 }
 
-/** Players that nobody sees cannot be told anything. */
+/** A game with hidden players cannot receive tells. */
 function flagsOf (
   { display_players: shown = true }: KnownGame,
   supports: readonly string[]

@@ -1,5 +1,5 @@
-// npm run load:gossip: the example server with 2 000 games, and what becomes of 500 messages a
-// second. With `--nodes 2` two of them are one network, by the broker of REDIS_URL or NATS_URL.
+// npm run load:gossip: a load test of the example server, with 2 000 games and 500 messages a
+// second. With `--nodes 2` two servers form one network, with the broker of REDIS_URL or NATS_URL.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -31,7 +31,7 @@ const BATCH_MS = 20
 const players = Array.from({ length: PLAYERS }, (_, i) => `Player ${i}`)
 
 class Load {
-  /** How often each message has arrived, and when it was sent. */
+  /** How often each message has arrived. */
   readonly arrived: number[] = []
   readonly sentAt: number[] = []
   readonly latencies: number[] = []
@@ -49,7 +49,7 @@ class Load {
     return Array.from({ length: CHANNELS }, (_, i) => channelName((game * CHANNELS + i) % channels))
   }
 
-  /** One after the other, by tens: the server's backlog is not what is measured here. */
+  /** Connects ten games at a time, so that the server's listen backlog does not matter. */
   async connect (urls: readonly string[]): Promise<void> {
     for (let i = 0; i < this.#games.length; i += 10) {
       await Promise.all(this.#games.slice(i, i + 10).map((game, j) =>
@@ -175,12 +175,12 @@ async function startServer (
   throw new Error('the server ended before it listened')
 }
 
-/** Letters only. */
+/** A name of letters, because a channel may not contain digits. */
 function channelName (n: number): string {
   return `channel-${[...String(n)].map((digit) => 'abcdefghij'[Number(digit)]).join('')}`
 }
 
-/** Resident, where there is /proc. */
+/** The resident memory in MB, on systems with /proc. */
 function memoryOf ({ pid }: ChildProcess): string {
   try {
     return (

@@ -5,18 +5,21 @@ import { Directory } from './directory.ts'
 import type { OnlineGame } from './entry.ts'
 import type { KnownGame, KnownGames } from './known-games.ts'
 import type { Session } from './session.ts'
-import type { Sighting } from './word.ts'
+import type { Sighting } from './report.ts'
 
 export interface NetworkOptions {
   readonly websock: Websock
   readonly games: KnownGames
-  /** A game is online for so long after it was seen, and gone so long after its last socket. */
+  /**
+   * A game is online for this time after its last sign of life, and gone this time after its last
+   * socket.
+   */
   readonly onlineForMs: number
-  /** Milliseconds of a clock that only goes forward. */
+  /** The time of a monotonic clock, in milliseconds. */
   readonly now: () => number
 }
 
-/** What the sockets of this node share. */
+/** The state that the sockets of this node share. */
 export class Network {
   readonly games: KnownGames
   readonly now: () => number
@@ -31,12 +34,14 @@ export class Network {
     this.#directory = new Directory(options, (game) => this.#tellGone(game))
   }
 
-  /** Undefined: it is not online. */
+  /** Finds an online game. */
   find (game: string): OnlineGame | undefined {
     return this.#directory.find(game)
   }
 
-  /** A socket has authenticated. False when there is no room for the players of its game. */
+  /**
+   * Adds a socket that has authenticated. False when there is no room for the players of its game.
+   */
   enter (session: Session, game: KnownGame, players?: readonly string[]): boolean {
     const sessions = this.#sessions.get(game.short_name) ?? new Set()
     this.#sessions.set(game.short_name, sessions.add(session))
@@ -53,8 +58,8 @@ export class Network {
   }
 
   /**
-   * The game is online from now on for 60 s: with these players, or with those that it had. False,
-   * and nothing is done, when there is no room for them.
+   * Reports a sign of life: the game is online for another 60 s, with these players or the previous
+   * ones. When there is no room for the players it does nothing and returns false.
    */
   see (session: Session, players?: readonly string[]): boolean {
     return this.#directory.see(
@@ -64,8 +69,8 @@ export class Network {
   }
 
   /**
-   * Resolves in a turn of the event loop of one's own: those who wait for one have one each, and
-   * the sockets are served in between.
+   * Resolves in a later turn of the event loop. Each caller gets its own turn, so that other
+   * sockets are served in between.
    */
   nextTurn (): Promise<unknown> {
     return (this.#turns = this.#turns.then(() => turn()))

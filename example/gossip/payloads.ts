@@ -1,8 +1,8 @@
 import { Type, type TSchema, type TSchemaOptions } from '@fastify/type-provider-typebox'
 
-/** A published message must fit into what an engine carries. */
+/** A published message must fit into the payload of an engine. */
 export const MAX_FRAME_BYTES = 256 * 1024
-/** Of one socket: each costs a subscription at the broker. */
+/** The most channels of one socket. Each needs a subscription at the broker. */
 export const MAX_CHANNELS = 256
 
 const Text = Type.String()
@@ -13,7 +13,7 @@ const Nullable = <T extends TSchema>(schema: T, more: TSchemaOptions = {}) =>
 const Name = Type.String({ maxLength: 256 })
 export const Names = Type.Array(Text)
 
-// ── Sent by games. `title` and `examples` are for the AsyncAPI document.
+// ── payloads from games. `title` and `examples` are for the AsyncAPI document.
 
 export const Credentials = Type.Object(
   {
@@ -29,7 +29,7 @@ export const Credentials = Type.Object(
   {
     title: 'Join the network: the first message',
     examples: [{
-      // The first demo game's: known-games.ts.
+      // The credentials of the first demo game (known-games.ts).
       client_id: '10000000-0000-4000-8000-000000000000',
       client_secret: '10000000-0000-4000-8000-000000000001',
       supports: ['channels', 'players', 'tells', 'games'],
@@ -81,7 +81,7 @@ export const Tell = Type.Object(
     }]
   }
 )
-/** Any JSON: the answer names the fields that are wrong. */
+/** Fields may be any JSON: the answer names the invalid ones. */
 export const Attributes = Type.Optional(Nullable(
   Type.Object({
     key: Any,
@@ -96,7 +96,7 @@ export const Attributes = Type.Optional(Nullable(
 ))
 export const Anything = Type.Optional(Type.Unknown({ title: 'Ask for all achievements' }))
 
-// ── Sent to games.
+// ── payloads to games
 
 export const Welcome = Type.Object({ unicode: Text, version: Text })
 export const Restart = Type.Object({ downtime: Type.Integer() })

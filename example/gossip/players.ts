@@ -48,7 +48,7 @@ export const players: Family<'players/sign-in' | 'players/sign-out' | 'players/s
   }
 }
 
-/** The list of the game, to which all of its sockets contribute. */
+/** The player list of the game, which all its sockets share. */
 function playersOf ({ network, game }: Session): readonly string[] {
   return network.find(game.short_name)?.players ?? []
 }

@@ -11,8 +11,8 @@ import {
 import * as payload from './payloads.ts'
 
 /**
- * Every event of the protocol, in its order: the payload that a game sends (`request`), the one
- * that it is answered, and the one that it is sent unasked (`news`). The file named above an event
+ * Every event of the protocol, in its order, with its payloads: `request` from a game, `answer` to
+ * that request, and `news`, which the server sends without a request. The file named above an event
  * handles it.
  */
 export const PROTOCOL = {
@@ -51,25 +51,25 @@ type Envelope<E extends string, P extends TSchema> =
   Static<TObject<{ event: TLiteral<E>, ref: TOptional<TUnknown>, payload: P }>>
 
 export type RequestEvent = EventWith<'request'>
-/** What a game sends. */
+/** A message from a game. */
 export type Request<E extends RequestEvent = RequestEvent> = {
   [K in E]: Envelope<K, Protocol[K]['request']>
 }[E]
 
 /**
- * What travels on a topic to the mailbox of each subscribed socket, on all nodes. The sockets of
- * the game `notTo` do not pass it on to their client.
+ * A publication to the mailbox of each subscribed socket, on all nodes. The sockets of the game
+ * `notTo` do not send it to their client.
  */
 export type News<E extends EventWith<'news'> = EventWith<'news'>> = {
   [K in E]: { event: K, payload: Static<Protocol[K]['news']>, notTo?: string }
 }[E]
-/** The interval of heartbeats. */
+/** The info of the heartbeat interval. */
 export interface Tick { readonly event: 'tick' }
 
 type SentPayload<P> = P extends { answer: infer A extends TSchema }
   ? Static<A>
   : P extends { news: infer N extends TSchema } ? Static<N> : never
-/** What a game is sent. A frame that is not understood is answered without `event` and `ref`. */
+/** A message to a game. The answer to an unknown frame has neither `event` nor `ref`. */
 export type ToGame =
   | { status: 'unknown' | 'failure', error?: string }
   | {
@@ -82,11 +82,11 @@ export type ToGame =
     }
   }[keyof Protocol]
 
-// ── The same as schemas.
+// ── the same types as schemas
 
 interface Row { request?: TSchema, answer?: TSchema, news?: TSchema }
 const rows: Array<[string, Row]> = Object.entries(PROTOCOL)
-const Ref = Type.Optional(Type.Unknown({ description: 'Any JSON. The answer has the same.' }))
+const Ref = Type.Optional(Type.Unknown({ description: 'Any JSON. The answer has the same value.' }))
 const Status = Type.Union([Type.Literal('success'), Type.Literal('failure'), Type.Literal('unknown')])
 const Text = Type.Optional(Type.String())
 
@@ -112,8 +112,8 @@ export const ToGameSchema = Type.Unsafe<ToGame>(Type.Union([
     status: Type.Optional(Status),
     error: Text,
     payload: Type.Optional(answer ?? news ?? Type.Never())
-  }, { title: request ? 'The answer' : 'Sent unasked' })),
-  Type.Object({ status: Status, error: Text }, { title: 'The answer to what is not understood' })
+  }, { title: request ? 'The answer' : 'Sent without a request' })),
+  Type.Object({ status: Status, error: Text }, { title: 'The answer to an unknown frame' })
 ]))
 
 export function isRequest (message: unknown): message is { event: RequestEvent, ref?: unknown } {

@@ -3,16 +3,16 @@ import { isSameSecret } from './secret.ts'
 import { topics } from './topics.ts'
 
 export interface RestartOptions {
-  /** Undefined: nobody may announce a restart. */
+  /** Undefined: the route answers 404. */
   readonly adminToken: string | undefined
 }
 
-/** Section 4: the operator announces that the server restarts, and is back in so many seconds. */
+/** The operator's route to announce a restart and its duration in seconds (section 4). */
 export const restart: FastifyPluginAsyncTypebox<RestartOptions> = async (app, { adminToken }) => {
   const downtime = Type.Integer({ minimum: 0, maximum: 86_400, default: 15 })
   app.post('/gossip/restart', {
     schema: { querystring: Type.Object({ downtime }) },
-    // Before the query is validated.
+    // In onRequest, so that the token is checked before the query.
     async onRequest (request, reply) {
       if (adminToken === undefined) return reply.callNotFound()
       const [, token] = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '') ?? []
@@ -21,7 +21,7 @@ export const restart: FastifyPluginAsyncTypebox<RestartOptions> = async (app, { 
       }
     }
   }, async ({ query: { downtime } }, reply) => {
-    app.websock.publish(topics.everybody, { event: 'restart', payload: { downtime } })
+    app.websock.publish(topics.allSockets, { event: 'restart', payload: { downtime } })
     return reply.code(204).send()
   })
 }

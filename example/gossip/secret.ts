@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** Tells whether two secrets are the same, in a time that depends on neither. */
+/** Tells whether two secrets are equal, in constant time. */
 export function isSameSecret (a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b))
 }
 
-/** So that both are of one length. */
+/** A hash, so that both values have the same length. */
 function digest (secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }

@@ -7,13 +7,13 @@ import type { News, Request, RequestEvent, Tick, ToGame } from './protocol.ts'
 export type Ws = WebsocketContext<ToGame, News | Tick, Session>
 export type Result = CallbackResult<Session>
 
-/** The handlers of some events, to be spread into the route's `on`. */
+/** The handlers of some events. They are spread into the route's `on`. */
 export type Family<E extends RequestEvent> = {
   readonly [K in E]: (request: Request<K>, session: Session, ws: Ws) => Result
 }
 
-/** The game of a socket that has not authenticated: it has no name, and no credentials. */
-const NOBODY: KnownGame = { name: '', short_name: '', client_id: '', client_secret: '' }
+/** The game of a socket that has not authenticated: without name and credentials. */
+const NO_GAME: KnownGame = { name: '', short_name: '', client_id: '', client_secret: '' }
 
 /** The state of a connection. */
 export class Session {
@@ -26,14 +26,14 @@ export class Session {
     unsubscribe: new LeakyBucket(5, 1)
   }
 
-  /** Heartbeats without an answer. */
+  /** The number of heartbeats without an answer. */
   unanswered = 0
-  // From here on: known once the socket has authenticated.
-  game = NOBODY
+  // The fields below are set when the socket has authenticated.
+  game = NO_GAME
   supports: ReadonlySet<string> = new Set()
   readonly channels = new Set<string>()
   userAgent = ''
-  /** Until then each request is answered. */
+  /** Until this time each request is answered. */
   debugUntilMs = 0
 
   constructor (network: Network, ref: Ws['ref']) {
@@ -41,5 +41,5 @@ export class Session {
     this.ref = ref
   }
 
-  get isAuthenticated (): boolean { return this.game !== NOBODY }
+  get isAuthenticated (): boolean { return this.game !== NO_GAME }
 }

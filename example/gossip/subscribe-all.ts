@@ -1,12 +1,12 @@
 import type { Topic } from 'fastify-websock'
 import type { Ws } from './session.ts'
 
-/** How long a game waits for the broker. */
+/** The most time that a game waits for the broker. */
 const MAX_WAIT_MS = 5_000
 
 /**
- * Subscribes to topics. Resolves with true when publications of other nodes on all of them arrive;
- * with false when that takes too long: the broker is away, say.
+ * Subscribes to topics. Resolves with true when publications of other nodes on all of them arrive.
+ * Resolves with false when that takes too long, for example because the broker is down.
  */
 export async function subscribeAll (ws: Ws, topics: readonly Topic[]): Promise<boolean> {
   for (const topic of topics) ws.subscribe(topic.name)

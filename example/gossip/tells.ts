@@ -16,7 +16,8 @@ export const tells: Family<'tells/send'> = {
     if (!to.supports.includes('tells')) return refuse('not supported')
     if (!isAmong(from.players, tell.from_name)) return refuse('sending player offline')
     if (!isAmong(to.players, tell.to_name)) return refuse('receiving player offline')
-    // By the app, not by `ws`: one's own game may be the receiver.
+    // Published by the app, not by `ws`, because `ws.publish` leaves this socket out, and its game
+    // may be the receiver.
     ws.server.websock.publish(topics.tells(receiver.short_name), {
       event: 'tells/receive',
       payload: { from_game: game.short_name, ...tell }
@@ -25,7 +26,7 @@ export const tells: Family<'tells/send'> = {
   }
 }
 
-/** Tells whether there is such a day and such a time. The schema has seen to the digits. */
+/** Tells whether the date and the time exist. The schema checks the digits. */
 function isInstant (sentAt: string): boolean {
   const seconds = sentAt.slice(0, 19)
   const at = new Date(`${seconds}Z`)

@@ -1,12 +1,12 @@
 import { topic } from 'fastify-websock'
 import type { News } from './protocol.ts'
 import type { Talk } from './watch.ts'
-import type { Word } from './word.ts'
+import type { Report } from './report.ts'
 
-/** What is published where. The names are the same on all nodes. */
+/** The topics, with the types of their infos. The names are the same on all nodes. */
 export const topics = {
-  /** Each socket, authenticated or not. */
-  everybody: topic<{ Info: News<'restart'> }>('gossip everybody'),
+  /** All sockets, authenticated or not. */
+  allSockets: topic<{ Info: News<'restart'> }>('gossip all sockets'),
   /** The sockets with the flag `players`. */
   players: topic<{ Info: News<'players/sign-in' | 'players/sign-out'> }>('gossip players'),
   /** The sockets with the flag `games`. */
@@ -15,8 +15,8 @@ export const topics = {
   channel: (name: string) => topic<{ Info: News<'channels/broadcast'> }>(`gossip channel ${name}`),
   /** The sockets of a game with the flag `tells`. */
   tells: (game: string) => topic<{ Info: News<'tells/receive'> }>(`gossip tells ${game}`),
-  /** The nodes: each is present under its name. */
-  directory: topic<{ Info: Word }>('gossip directory'),
+  /** The nodes. Each node is present under its name. */
+  directory: topic<{ Info: Report }>('gossip directory'),
   /** The open pages. */
   pages: topic<{ Info: Talk }>('gossip pages')
 }

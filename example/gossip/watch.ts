@@ -23,7 +23,7 @@ const ToPageSchema = Type.Union([
   TalkSchema,
   Type.Object(
     { event: Type.Literal('online'), games: Type.Array(Game) },
-    { title: 'Games that came or have changed' }
+    { title: 'New and changed games' }
   ),
   Type.Object({ event: Type.Literal('offline'), games: Names }, { title: 'Games that left' })
 ])
@@ -31,15 +31,15 @@ type ToPage = Static<typeof ToPageSchema>
 
 const InfoSchema = Type.Union([TalkSchema, Type.Object({ event: Type.Literal('look') })])
 
-/** For the page at /gossip: the games that are online, and the talk on all channels. */
+/** The endpoint of the page at /gossip: the online games, and the talk on all channels. */
 export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app, { network }) => {
   app.get('/ws/gossip', {
     schema: {
-      summary: 'What happens in the network of games, for the page at /gossip',
+      summary: 'Events of the game network, for the page at /gossip',
       tags: ['gossip'],
       websocket: { receive: Type.Never(), send: ToPageSchema, info: InfoSchema }
     },
-    // The first message has all games in it, and takes its time on a slow line.
+    // The first message contains all games, and takes long on a slow line.
     websocketOptions: { slowPeer: 'wait' },
     websocketHandler: {
       init (_args, ws) {
@@ -48,11 +48,11 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
         const shown: Shown = new Map()
         return ws.push(look(shown, network, network.games), shown)
       },
-      // Nothing matches the schema, so this is never called: a page that sends is closed 1008.
+      // Never called, because no message matches the schema: a page that sends is closed with 1008.
       handleIn () {},
       handleInfo (info, shown, ws) {
         if (info.event === 'look') return ws.push(look(shown, network, network.games))
-        // A game that has come just now is shown before it talks.
+        // A new game is shown before its talk.
         const game = network.games.find(info.game)
         return ws.push([...look(shown, network, game === undefined ? [] : [game]), info])
       }
@@ -60,10 +60,10 @@ export const watch: FastifyPluginAsyncTypebox<{ network: Network }> = async (app
   })
 }
 
-/** What a page shows. */
+/** The games that a page shows. */
 type Shown = Map<string, OnlineGame>
 
-/** What has changed of these games since the page was told last. */
+/** The changes of these games since the last message to the page. */
 function look (shown: Shown, network: Network, games: Iterable<KnownGame>): ToPage[] {
   const came: Array<Static<typeof Game>> = []
   const gone: string[] = []

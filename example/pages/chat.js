@@ -10,7 +10,7 @@ const hereList = document.querySelector('#here')
 const messages = createEntryList(document.querySelector('#messages'))
 const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
 
-// Those here by name. A set, because `here` and `joined` may both tell of the same person.
+// The names in the room. A set, because `here` and `joined` may both contain the same name.
 const here = new Set()
 let me = ''
 
@@ -29,7 +29,7 @@ const handlers = {
     note(at, nick, 'joined')
   },
   left ({ nick, at }) {
-    // Someone else under our name has left; we are still here.
+    // Another client with our name has left, and we are still here.
     if (nick !== me) here.delete(nick)
     showHere()
     note(at, nick, 'left')
@@ -67,7 +67,8 @@ fillFromQuery(form)
 sayForm.addEventListener('submit', (event) => {
   event.preventDefault()
   const text = textField.value
-  // What could not be sent stays in the field; it is shown when it comes back as `said`.
+  // A message that could not be sent stays in the field. A sent one is shown when it comes back as
+  // `said`.
   const client = getClient()
   if (text.trim() !== '' && client && client.send({ event: 'say', text }) !== 'refused') {
     textField.value = ''

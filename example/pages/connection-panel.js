@@ -17,7 +17,7 @@ const stateWords = {
   closed: 'disconnected'
 }
 
-/** Words for the end of a connection: its code, and its reason or else what the code stands for. */
+/** Describes the end of a connection: its code, and its reason or else the meaning of the code. */
 export function describeClose ({ code, reason }) {
   const words = reason || closeCodeWords[code]
   return words ? `${code} ${words}` : String(code)

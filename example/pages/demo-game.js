@@ -1,9 +1,7 @@
 import { connect } from './client.js'
 import { buildEndpointUrl } from './endpoint-url.js'
 
-/**
- * A game of the network, as its client: it authenticates, answers heartbeats, and says who plays.
- */
+/** A client of the game network: it authenticates, answers heartbeats, and sends its players. */
 export function createDemoGame ({ client_id: id, client_secret: secret }) {
   const players = new Set()
   const client = connect(buildEndpointUrl('/socket'))
@@ -28,7 +26,7 @@ export function createDemoGame ({ client_id: id, client_secret: secret }) {
     async say (name, channel, message) {
       check(await authentication.passed)
       const isNew = !players.has(name)
-      // First: an answer to a heartbeat meanwhile names all who play.
+      // Added first, because an answer to a heartbeat meanwhile contains all players.
       players.add(name)
       if (isNew) await ask('players/sign-in', { name })
       await ask('channels/subscribe', { channel })

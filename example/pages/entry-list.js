@@ -23,7 +23,7 @@ export function createEntryList (list, maxEntries = 500) {
   }
 }
 
-/** Builds an element whose text is text, whatever it looks like: never parsed as HTML. */
+/** Builds an element with a text that is never parsed as HTML. */
 export function buildElement (tag, className, text = '') {
   const element = document.createElement(tag)
   element.className = className

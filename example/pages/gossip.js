@@ -10,7 +10,7 @@ const count = document.querySelector('#count')
 const talk = createEntryList(document.querySelector('#talk'))
 const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
 
-// Those online, by short name.
+// The online games, by short name.
 const games = new Map()
 
 const handlers = {
@@ -42,12 +42,12 @@ const client = connect(buildEndpointUrl('/ws/gossip'))
 for (const [event, handler] of Object.entries(handlers)) client.on(event, handler)
 client.subscribe((state) => {
   showState(state)
-  // What is online is told anew.
+  // The server sends the online games again.
   if (state.status !== 'open') games.clear()
   showGames()
 })
 
-// Those of the server's own, whose credentials are no secret: none when it has games of others.
+// The demo games of the server, whose credentials are public. None when the server has other games.
 const demoGames = await (await fetch('/gossip/demo-games')).json()
 const speak = document.querySelector('#speak')
 const outcome = document.querySelector('#outcome')

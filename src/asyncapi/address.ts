@@ -1,10 +1,10 @@
 export interface AddressParameter {
-  /** In the document. */
+  /** The name in the document. */
   readonly name: string
-  /** In the route; `*` for the wildcard. */
+  /** The name in the route. `*` for the wildcard. */
   readonly key: string
   readonly optional: boolean
-  /** What the route's own regular expression wants. */
+  /** The regular expression of the parameter in the route's URL. */
   readonly pattern: string | undefined
 }
 
@@ -56,7 +56,7 @@ export function parseAddress (url: string): Address {
   return { address: address === '' ? '/' : address, parameters }
 }
 
-/** The index behind the parenthesis that closes the one at `open`. */
+/** The index after the parenthesis that closes the one at `open`. */
 function closingParenthesis (pattern: string, open: number): number {
   let depth = 0
   for (let i = open; i < pattern.length; i++) {
@@ -67,7 +67,9 @@ function closingParenthesis (pattern: string, open: number): number {
   return pattern.length
 }
 
-/** AsyncAPI allows letters, digits, `_` and `-` in the name of a parameter. */
+/**
+ * Builds a unique name. AsyncAPI allows letters, digits, `_` and `-` in the name of a parameter.
+ */
 function uniqueName (key: string, taken: readonly AddressParameter[]): string {
   const base = key.replace(/[^\w-]/g, '_') || 'parameter'
   let name = base

@@ -22,7 +22,7 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
     document = buildDocument(findRoutes(instance), options)
   })
   instance.decorate('asyncapi', ((wanted = {}) => {
-    // Before the server is ready: of the routes that there are so far.
+    // Before the server is ready, the document has the routes declared so far.
     const current = document ?? buildDocument(findRoutes(instance), options)
     if (wanted.yaml !== true) return current
     if (document === undefined) return toYaml(current)
@@ -32,15 +32,12 @@ async function register (instance: FastifyInstance, given: AsyncApiOptions): Pro
   if (options.routePrefix !== undefined) await servePage(instance, options.routePrefix)
 }
 
-/**
- * The websocket routes of a context and of those below, whether declared before this plugin or
- * after it.
- */
+/** The websocket routes of a context and its children, declared before or after this plugin. */
 function findRoutes (context: FastifyInstance): DeclaredRoute[] {
   const declarations = findInternals(context)?.onRoute.declarations ?? []
   return (
     declarations
-      // Fastify makes the context of a child from its parent by Object.create.
+      // Fastify creates a child context from its parent with Object.create.
       .filter(
         ({ instance }) =>
           instance === context || Object.prototype.isPrototypeOf.call(context, instance)

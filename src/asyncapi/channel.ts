@@ -18,7 +18,7 @@ import type {
   DocumentSchema
 } from './types.ts'
 
-/** A websocket route, and the context that it was declared in. */
+/** A websocket route, and the Fastify instance that declared it. */
 export interface DeclaredRoute {
   readonly instance: FastifyInstance
   readonly route: RouteOptions
@@ -32,20 +32,20 @@ export interface ChannelOptions {
   readonly book: SchemaBook
 }
 
-/** What one route says about itself. */
+/** The description of one route. */
 export interface DescribedChannel {
   readonly address: string
   readonly parameters: Readonly<Record<string, AsyncApiParameter>>
   readonly binding: AsyncApiWsBinding
-  /** What clients send. */
+  /** The messages that clients send. */
   readonly receive: readonly AsyncApiMessage[]
-  /** What clients are sent. */
+  /** The messages that the server sends. */
   readonly send: readonly AsyncApiMessage[]
 }
 
 /**
- * Describes a route's address, upgrade and messages. Throws a TypeError for a schema that cannot
- * be.
+ * Describes a route's address, upgrade and messages. Throws a TypeError for a schema that it cannot
+ * describe.
  */
 export function describeChannel (options: ChannelOptions): DescribedChannel {
   const { url, schema } = options
@@ -54,13 +54,13 @@ export function describeChannel (options: ChannelOptions): DescribedChannel {
     address,
     parameters: describeParameters(parameters, schema.params, options),
     binding: describeBinding(options),
-    receive: hears(options) ? messagesOf('receive', options) : [],
+    receive: receivesMessages(options) ? messagesOf('receive', options) : [],
     send: messagesOf('send', options)
   }
 }
 
-/** Without a `receive` schema only `handleIn` is given messages. */
-function hears ({ route, schema }: ChannelOptions): boolean {
+/** Tells whether a route receives messages. Without a `receive` schema only `handleIn` does. */
+function receivesMessages ({ route, schema }: ChannelOptions): boolean {
   const { handleIn, on } = route.websocketHandler as AnyHandler
   return schema.websocket?.receive !== undefined || handleIn !== undefined || on !== undefined
 }
@@ -71,8 +71,8 @@ function messagesOf (
 ): readonly AsyncApiMessage[] {
   const { codec } = routeOf(route.config)?.options ?? route.websocketOptions ?? {}
   const schema = websocket?.[part]
-  // Zod's serializer encodes, which gives what the schema takes in; other codecs get what it gives
-  // out.
+  // The serializer of zod encodes, so the input of the schema is on the wire. Other codecs get the
+  // output.
   const encodes = codec === undefined && vendorOf(schema) === 'zod'
   const side: Side = part === 'receive' || encodes ? 'input' : 'output'
   const opcode = codec?.opcode ?? 'text'
@@ -146,7 +146,7 @@ function describeBinding (options: ChannelOptions): AsyncApiWsBinding {
   }
 }
 
-/** A schema of the handshake: an object with `properties`, as the binding wants it. */
+/** Describes a schema of the handshake as an object with `properties`, as the binding requires. */
 function describeObject (
   schema: unknown,
   { shared, book }: ChannelOptions
@@ -154,12 +154,12 @@ function describeObject (
   if (schema === undefined) return undefined
   const located = locate(toJsonSchema(schema, 'input'), shared)
   const { properties, required } = propertiesOf(located)
-  // Fastify fills in defaults here.
+  // A property with a default is not required, because Fastify sets the default.
   const needed = [...required].filter((key) => {
     const property = properties.get(key)
     return property === undefined || dereference(property).schema['default'] === undefined
   })
-  // Without its id it stands here, and is no component.
+  // Without its `$id` the schema is written in place, and not as a component.
   const {
     $id: _id,
     $ref: _ref,

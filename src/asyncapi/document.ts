@@ -66,7 +66,8 @@ function addRoute (
   shared: ReturnType<typeof indexShared>
 ): void {
   const { options, book } = draft
-  // Without a `hide` that is ours, for @fastify/swagger.
+  // `schema.hide` may be set by this library, to hide the route from @fastify/swagger. The value of
+  // the application counts here.
   const own = {
     ...route.schema,
     hide: routeOf(route.config)?.hidden ?? route.schema?.hide === true
@@ -114,7 +115,7 @@ function describeOperation (
   return { action, channel: { $ref: `#/channels/${id}` }, messages: references }
 }
 
-/** What AsyncAPI has no field for is said in words. */
+/** Describes constraints in words, because AsyncAPI has no field for them. */
 function describeTexts (
   description: string | undefined,
   constraints: Readonly<Record<string, unknown>> | undefined
@@ -128,7 +129,7 @@ function describeTexts (
   return words.length > 0 ? { description: words.join('\n\n') } : {}
 }
 
-/** The server of a route that is constrained to one host. */
+/** The server of a route with a `host` constraint. */
 function serversOf (
   constraints: Readonly<Record<string, unknown>> | undefined,
   { options, servers }: Draft
@@ -156,8 +157,8 @@ function describeTags (
 }
 
 /**
- * Each scheme that is enough. AsyncAPI knows no two that are needed together: these are listed
- * both, and the description says so.
+ * The security of an operation: each listed scheme is sufficient. AsyncAPI cannot say that two
+ * schemes are needed together. Such schemes are both listed, and the description says so.
  */
 function describeSecurity (
   requirements: ReadonlyArray<Readonly<Record<string, readonly string[]>>> | undefined,
@@ -185,7 +186,7 @@ function describeSecurity (
   }
 }
 
-/** A key that needs no escaping in a reference, and that the object has not got. */
+/** Builds a key that the object does not have yet, and that needs no escaping in a reference. */
 function uniqueKey (text: string, taken: object): string {
   const base = text.replace(/[^\w-]+/g, '.').replace(/^\.+|\.+$/g, '') || 'root'
   let key = base

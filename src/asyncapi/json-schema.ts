@@ -3,10 +3,13 @@ import type { DocumentSchema } from './types.ts'
 /** A JSON Schema as an object; `true` and `false` are `{}` and `{ not: {} }`. */
 export type SchemaObject = Readonly<Record<string, unknown>>
 
-/** What of a schema that transforms is on the wire. */
+/** The side of a transforming schema that is on the wire. */
 export type Side = 'input' | 'output'
 
-/** https://standardschema.dev: how zod, ArkType and others give their JSON Schema. */
+/**
+ * The interface by which zod, ArkType and others convert to JSON Schema:
+ * https://standardschema.dev.
+ */
 interface StandardSchema {
   readonly '~standard': {
     readonly vendor?: string
@@ -48,8 +51,9 @@ const TEXT = new Set([
   'contentMediaType'
 ])
 /**
- * Keywords that a document has no use for: identifiers (a reference leads to `components`), those
- * that AsyncAPI gives another meaning, and those that are functions or texts of a validator.
+ * Keywords that are not copied to a document: identifiers (references lead to `components`),
+ * keywords to which AsyncAPI gives another meaning, keywords that `convertToDraft07` converts, and
+ * functions or texts of a validator.
  */
 const LEFT_OUT = new Set([
   '$anchor',
@@ -78,19 +82,19 @@ const LEFT_OUT = new Set([
   'schemaFormat'
 ])
 
-/** Tells whether something is a plain object, such as a JSON Schema is. */
+/** Tells whether a value is an object and not an array, as a JSON Schema is. */
 export function isObject (value: unknown): value is SchemaObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**
- * Gives a schema as JSON Schema: plain ones as they are, those of zod and the like by the Standard
- * JSON Schema interface. Throws a TypeError for other kinds.
+ * Converts a schema to JSON Schema. Returns a JSON Schema unchanged, and converts zod and others by
+ * the Standard JSON Schema interface. Throws a TypeError for other schemas.
  */
 export function toJsonSchema (schema: unknown, side: Side): SchemaObject {
   if (schema === true) return {}
   if (schema === false) return { not: {} }
-  if (!isObject(schema)) throw new TypeError(`${typeof schema} is no schema`)
+  if (!isObject(schema)) throw new TypeError(`${typeof schema} is not a schema`)
   if (isStandard(schema)) {
     const { vendor, jsonSchema } = schema['~standard']
     const options = vendor === 'zod' ? { libraryOptions: { unrepresentable: 'any' } } : {}
@@ -99,17 +103,19 @@ export function toJsonSchema (schema: unknown, side: Side): SchemaObject {
   }
   const prototype: unknown = Object.getPrototypeOf(schema)
   if (isStandard(schema) || (prototype !== Object.prototype && prototype !== null)) {
-    throw new TypeError('it is no JSON Schema and does not give one: let `transform` convert it')
+    throw new TypeError(
+      'it is not JSON Schema and cannot be converted to it: let `transform` convert it'
+    )
   }
   return schema
 }
 
-/** Tells who made a schema, where it says so. */
+/** The vendor of a schema with the Standard Schema interface, such as `zod`. */
 export function vendorOf (schema: unknown): string | undefined {
   return isObject(schema) && isStandard(schema) ? schema['~standard'].vendor : undefined
 }
 
-/** Calls `visit` for each schema directly inside of one. */
+/** Calls `visit` for each direct subschema. */
 export function forEachChild (
   schema: SchemaObject,
   visit: (child: unknown, path: readonly string[]) => void
@@ -124,8 +130,8 @@ export function forEachChild (
 }
 
 /**
- * Copies a schema to draft 07 with JSON data alone, without identifiers and references; `convert`
- * is called for the schemas inside of it.
+ * Copies a schema to draft 07, as JSON data, without identifiers and references. Calls `convert`
+ * for each subschema.
  */
 export function copySchema (
   schema: SchemaObject,
@@ -137,7 +143,7 @@ export function copySchema (
     const copied = copyKeyword(keyword, value, convert)
     if (copied !== undefined) copy[keyword] = copied
   }
-  modernise(schema, copy, convert)
+  convertToDraft07(schema, copy, convert)
   return copy
 }
 
@@ -164,8 +170,8 @@ function copyKeyword (
   return toJson(value)
 }
 
-/** What is said in draft 07 otherwise than in later ones, OpenAPI or TypeBox. */
-function modernise (
+/** Adds to `copy` the draft 07 form of keywords of later drafts, OpenAPI and TypeBox. */
+function convertToDraft07 (
   schema: SchemaObject,
   copy: Record<string, unknown>,
   convert: (child: unknown) => unknown
@@ -174,7 +180,8 @@ function modernise (
     schema
   const types = [type].flat().filter((name) => name !== undefined)
   const known = types.filter((name) => TYPES.has(name))
-  // Of TypeBox's, `bigint` or `undefined`: for a validator and a codec that know them.
+  // TypeBox has types such as `bigint` and `undefined`, for validators and codecs that support
+  // them.
   if (known.length < types.length) {
     delete copy['type']
     copy['x-type'] = types.join(' | ')
@@ -197,7 +204,7 @@ function modernise (
   }
 }
 
-/** A copy of what JSON can hold; undefined when that is nothing. */
+/** Copies a value as JSON data. Undefined when JSON cannot hold it. */
 export function toJson (value: unknown): unknown {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
   const text = JSON.stringify(value, (_key, item: unknown) =>

@@ -5,7 +5,7 @@ import { dereference, enter, locate, type Located, type SchemaBook } from './sch
 import type { AsyncApiMessage, DocumentSchema } from './types.ts'
 
 export interface MessagesOptions {
-  /** The route's `receive` or `send` schema; undefined: messages are raw. */
+  /** The route's `receive` or `send` schema. Undefined: messages are raw. */
   readonly schema: unknown
   readonly side: Side
   readonly opcode: 'text' | 'binary'
@@ -15,14 +15,14 @@ export interface MessagesOptions {
   readonly book: SchemaBook
 }
 
-/** One message, and the schema of it that holds its texts and examples. */
+/** One message. `member` is the schema with its texts and examples. */
 interface Found {
   readonly name: string
   readonly member: Located
   readonly payload: DocumentSchema
 }
 
-/** What a route without a schema takes and sends: any text, any bytes. */
+/** The messages of a route without a schema: any text, any bytes. */
 const RAW: readonly AsyncApiMessage[] = [
   { name: 'text', summary: 'Any text', contentType: 'text/plain', payload: { type: 'string' } },
   {
@@ -35,8 +35,9 @@ const RAW: readonly AsyncApiMessage[] = [
 ]
 
 /**
- * The messages of one side of a route: each member of a union is one, named by the value of the
- * field that tells them apart, or else by its title. None where the schema matches nothing.
+ * Describes the received or sent messages of a route. Each member of a union is a message. Its name
+ * is the value of the discriminating field, or else its title. Empty when the schema matches
+ * nothing.
  */
 export function describeMessages (options: MessagesOptions): readonly AsyncApiMessage[] {
   const { schema, side, opcode, contentType, shared, book } = options
@@ -59,8 +60,7 @@ export function describeMessages (options: MessagesOptions): readonly AsyncApiMe
 }
 
 /**
- * The members of a union, those of unions inside of it too; anything else is the only member of
- * itself.
+ * The members of a union, also of nested unions. A schema that is not a union is its only member.
  */
 function flatten (whole: Located, seen: readonly SchemaObject[] = []): Located[] {
   const located = dereference(whole)
@@ -87,7 +87,7 @@ function nameMembers (members: readonly Located[], book: SchemaBook): Found[] {
       }
     })
   }
-  const field = mostTelling(views)
+  const field = findMostCommonLiteral(views)
   return members.map((member, i) => {
     const literal = field === undefined ? undefined : literalOf(views[i] as View, field)
     const { title, $id } = dereference(member).schema
@@ -101,7 +101,7 @@ function nameMembers (members: readonly Located[], book: SchemaBook): Found[] {
   })
 }
 
-/** The member with one value of its field, of several. */
+/** Restricts a member to one of the values of its discriminating field. */
 function narrow (member: Located, field: string, value: string, book: SchemaBook): DocumentSchema {
   const payload = book.add(member)
   const { properties } = payload as { properties?: Record<string, object> }
@@ -112,7 +112,7 @@ function narrow (member: Located, field: string, value: string, book: SchemaBook
   return { ...payload, properties: { ...properties, [field]: { ...property, const: value } } }
 }
 
-/** What is seen of a schema's properties across its references and `allOf`. */
+/** The properties of a schema, including those of its references and `allOf`. */
 export interface View {
   readonly properties: Readonly<Record<string, SchemaObject>>
   readonly required: readonly string[]
@@ -123,7 +123,7 @@ interface LocatedView {
   readonly required: Set<string>
 }
 
-/** The properties of an object schema, with where each of them stands. */
+/** The properties of an object schema, each with its location. */
 export function propertiesOf (
   located: Located,
   found: LocatedView = { properties: new Map(), required: new Set() },
@@ -160,8 +160,8 @@ function viewOf (located: Located): View {
   }
 }
 
-/** The field that is a literal string in most of the schemas, in two at least. */
-function mostTelling (views: readonly View[]): string | undefined {
+/** The field that is a literal string in most of the schemas, and in at least two. */
+function findMostCommonLiteral (views: readonly View[]): string | undefined {
   const counts = new Map<string, number>()
   for (const view of views) {
     for (const field of Object.keys(view.properties)) {

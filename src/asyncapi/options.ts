@@ -10,22 +10,25 @@ import type {
 export interface AsyncApiOptions {
   /** Default: the title `WebSocket API` and the version `0.0.0`. */
   readonly info?: Partial<AsyncApiInfo>
-  /** By name. Default none: the server that the document comes from. */
+  /** Servers by name. Default none: the server that serves the document. */
   readonly servers?: Readonly<Record<string, AsyncApiServer>>
   /** Descriptions of the tags that routes have in `schema.tags`. */
   readonly tags?: readonly AsyncApiTag[]
-  /** What routes refer to in `schema.security`, by name. */
+  /** The security schemes that routes name in `schema.security`. */
   readonly securitySchemes?: Readonly<Record<string, AsyncApiSecurityScheme>>
-  /** Gives another schema or URL for the document: for schemas of other kinds, for texts. */
+  /**
+   * Replaces the schema or URL of a route in the document. Use it for schemas that are not JSON
+   * Schema, or to add texts.
+   */
   readonly transform?: (route: DescribedRoute) => {
     readonly schema: FastifySchema
     readonly url: string
   }
-  /** Leaves routes out, as `schema.hide: true` does for one. */
+  /** Leaves a route out of the document when it returns true, like `schema.hide: true`. */
   readonly hide?: (route: DescribedRoute) => boolean
-  /** Names the components that schemas with an `$id` become. Default: the last part of the id. */
+  /** Names the components of schemas with an `$id`. Default: the last part of the id. */
   readonly refResolver?: { readonly buildLocalReference: BuildLocalReference }
-  /** Where the page is served, such as `/docs`. Default: nowhere. */
+  /** The path of the page, such as `/docs`. Default: no page. */
   readonly routePrefix?: string
 }
 
@@ -37,7 +40,7 @@ interface Rule {
 
 const RULES: { readonly [K in keyof Required<AsyncApiOptions>]: Rule } = {
   info: {
-    words: 'an object with a title and a version that are strings, or less',
+    words: 'an object whose title, version and description are strings if set',
     fits: (value) =>
       isRecord(value) &&
       ['title', 'version', 'description'].every((key) => isTextOrLess(value[key]))
@@ -73,7 +76,7 @@ const RULES: { readonly [K in keyof Required<AsyncApiOptions>]: Rule } = {
   }
 }
 
-// What Fastify itself reads from the options of `register`.
+// The options of `register` that Fastify itself reads.
 const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /** Checks the options. Throws FST_WEBSOCK_UNKNOWN_OPTION or FST_WEBSOCK_INVALID_OPTION. */

@@ -4,7 +4,7 @@ import { extname, join } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AsyncApiDocument } from './types.ts'
 
-/** The files of the page; the build copies the folder. */
+/** The folder of the page's files. The build copies it. */
 const FOLDER = join(__dirname, 'page')
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -48,8 +48,8 @@ export async function servePage (instance: FastifyInstance, prefix: string): Pro
 }
 
 /**
- * Relative, because a proxy may have put the server below another path: with a slash at the end or
- * without.
+ * The base URL of the page's files for a request with or without a slash at the end. Relative,
+ * because a proxy may serve the app below another path.
  */
 function baseOf (url: string): string {
   const [path = ''] = url.split(/[?#]/)
@@ -60,7 +60,7 @@ function escapeAttribute (text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
 }
 
-/** Always looked up anew by browsers, and sent only when it has changed. */
+/** Sends a body with an ETag. Browsers ask each time, and get 304 when it has not changed. */
 function send (request: FastifyRequest, reply: FastifyReply, type: string, body: string): void {
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
   reply
@@ -75,8 +75,8 @@ function send (request: FastifyRequest, reply: FastifyReply, type: string, body:
 }
 
 /**
- * Nothing but the page's own files runs, and nothing is connected to but this server and those of
- * the document.
+ * Allows only scripts and styles of the page's files, and connections only to this server and the
+ * document's servers.
  */
 function contentSecurityPolicy ({ servers = {} }: AsyncApiDocument): string {
   const hosts = Object.values(servers)

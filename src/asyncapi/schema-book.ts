@@ -1,21 +1,21 @@
 import { copySchema, forEachChild, isObject, toJson, type SchemaObject } from './json-schema.ts'
 import type { DocumentSchema } from './types.ts'
 
-/** A schema, and where its references begin. */
+/** A schema, and the base of its references. */
 export interface Located {
   readonly schema: SchemaObject
-  /** The URI that references inside are relative to. */
+  /** The base URI of the references in the schema. */
   readonly base: string
   readonly index: Index
 }
 
-/** The schemas that can be referred to, by URI. */
+/** The schemas that references can resolve to, by URI. */
 interface Index {
   readonly own: ReadonlyMap<string, Located>
   readonly shared: ReadonlyMap<string, Located> | undefined
 }
 
-/** Names the component that a schema becomes. The parameters are those of @fastify/swagger. */
+/** Names the component of a schema. The parameters are those of @fastify/swagger. */
 export type BuildLocalReference = (
   schema: SchemaObject,
   baseUri: string,
@@ -23,11 +23,11 @@ export type BuildLocalReference = (
   i: number
 ) => string
 
-/** Ids are taken for URLs below this one, as Ajv resolves them: `shared#` is `schema:///shared`. */
+/** Ids are resolved against this URL, like in Ajv: `shared#` is `schema:///shared`. */
 const ROOT = 'schema:///'
 const ANNOTATIONS = new Set(['$defs', '$id', '$ref', '$schema', 'definitions'])
 
-/** The schemas of one document: what is referred to becomes a component, once. */
+/** The schemas of one document. Each referenced schema becomes one component. */
 export class SchemaBook {
   readonly components: Record<string, DocumentSchema> = {}
   readonly #buildName: BuildLocalReference
@@ -38,11 +38,13 @@ export class SchemaBook {
     this.#buildName = buildName
   }
 
-  /** Converts a schema for the document. Throws a TypeError for a reference that leads nowhere. */
+  /**
+   * Converts a schema for the document. Throws a TypeError for a reference that cannot be resolved.
+   */
   add (located: Located): DocumentSchema {
     const converted = this.#convert(located.schema, located)
     if (typeof converted === 'boolean') return converted ? {} : { not: {} }
-    // Something inside refers to the whole.
+    // With a name, the schema contains a reference to itself, and has become a component.
     const name = this.#names.get(located.schema)
     return name === undefined ? converted : toReference(name)
   }
@@ -55,13 +57,13 @@ export class SchemaBook {
     const ref = refOf(schema)
     if (ref === undefined) return copy
     const reference = toReference(this.#name(resolve(ref, located), ref))
-    // Beside a reference draft 07 ignores all else; Ajv does not.
+    // Draft 07 ignores keywords beside a reference. Ajv does not.
     return Object.keys(schema).every((key) => ANNOTATIONS.has(key))
       ? reference
       : { allOf: [reference], ...copy }
   }
 
-  /** The name of the component that a schema is, or now becomes. */
+  /** The name of a schema's component. Creates the component if it does not exist. */
   #name (located: Located, ref: string): string {
     const { schema } = located
     const known = this.#names.get(schema)
@@ -77,7 +79,7 @@ export class SchemaBook {
     this.#names.set(schema, name)
     if (this.#sources.has(name)) return name
     this.#sources.set(name, located)
-    // Reserves its place, so that components come in the order in which they are met.
+    // Reserves the place, so that components are in the order in which they are found.
     this.components[name] = {}
     const converted = this.#convert(schema, located, true)
     this.components[name] = typeof converted === 'boolean' ? {} : converted
@@ -95,10 +97,10 @@ export function indexShared (schemas: Readonly<Record<string, unknown>>): Index 
   return index
 }
 
-/** A schema that stands by itself, beside shared ones. */
+/** A schema of a route, whose references may resolve to shared schemas. */
 export function locate (schema: SchemaObject, shared: Index): Located {
   const own = new Map<string, Located>()
-  // A schema without an id is a document of its own, not the one at ROOT.
+  // A schema without an id needs its own base: ROOT belongs to the shared schemas.
   const base = `${ROOT}?`
   const located = { schema, base, index: { own, shared: shared.own } }
   own.set(base, located)
@@ -106,7 +108,7 @@ export function locate (schema: SchemaObject, shared: Index): Located {
   return located
 }
 
-/** Follows references until there is a schema that is more than one. */
+/** Follows references until it finds a schema that is not only a reference. */
 export function dereference (located: Located): Located {
   let current = enter(located.schema, located)
   for (const seen = new Set<SchemaObject>(); !seen.has(current.schema);) {
@@ -118,7 +120,7 @@ export function dereference (located: Located): Located {
   return current
 }
 
-/** The same place for a schema inside of that one. */
+/** Locates a schema that is nested in a located one. */
 export function enter (schema: SchemaObject, { base, index }: Located): Located {
   return { schema, base: hasId(schema) ? toUri(schema['$id'] as string, base) : base, index }
 }
@@ -142,7 +144,7 @@ function resolve (ref: string, { base, index }: Located): Located {
   }
   if (located === undefined || (fragment !== '' && !fragment.startsWith('/'))) {
     throw new TypeError(
-      `nothing is at the reference ${ref}: share its schema by app.addSchema, or let \`transform\` convert it`
+      `the reference ${ref} cannot be resolved: share its schema by app.addSchema, or let \`transform\` convert it`
     )
   }
   return located
@@ -152,7 +154,7 @@ function find (uri: string, { own, shared }: Index): Located | undefined {
   return own.get(uri) ?? shared?.get(uri)
 }
 
-/** Notes every `$id` and anchor in a schema. */
+/** Adds every `$id` and anchor in a schema to `found`. */
 function collect (schema: SchemaObject, parent: Located, found: Map<string, Located>): void {
   const located = enter(schema, parent)
   if (hasId(schema)) found.set(located.base, located)
@@ -185,7 +187,7 @@ function splitFragment (uri: string): [uri: string, fragment: string | undefined
   return at < 0 ? [uri, undefined] : [uri.slice(0, at), uri.slice(at + 1)]
 }
 
-/** Tells whether two schemas are written alike, and all that they refer to. */
+/** Tells whether two schemas and all schemas that they refer to have the same text. */
 function isSame (a: Located, b: Located): boolean {
   return textOf(a) === textOf(b)
 }

@@ -1,6 +1,6 @@
 import type { FastifySchema, RouteOptions } from 'fastify'
 
-/** A JSON Schema (draft 07) as it stands in a document: references lead to `components.schemas`. */
+/** A JSON Schema (draft 07) in a document. Its references lead to `components.schemas`. */
 export type DocumentSchema = Readonly<Record<string, unknown>>
 
 export interface Reference {
@@ -46,11 +46,11 @@ export interface AsyncApiParameter {
   readonly enum?: readonly string[]
   readonly default?: string
   readonly examples?: readonly string[]
-  /** The schema that the server checks; AsyncAPI 3 has no place for it. */
+  /** The schema that the server validates with. AsyncAPI 3 has no field for it. */
   readonly 'x-schema'?: DocumentSchema
-  /** The parameter and the slash before it may be left out (`/:name?`). */
+  /** The parameter and the slash before it are optional (`/:name?`). */
   readonly 'x-optional'?: true
-  /** The value may have slashes (`*`). */
+  /** The value may contain slashes (`*`). */
   readonly 'x-wildcard'?: true
 }
 
@@ -63,7 +63,7 @@ export interface AsyncApiMessage {
   readonly contentType: string
   readonly payload: DocumentSchema
   readonly examples?: ReadonlyArray<{ readonly payload: unknown }>
-  /** Binary frames; text frames without it. */
+  /** The message is sent in binary frames. Without it, in text frames. */
   readonly 'x-opcode'?: 'binary'
 }
 
@@ -87,7 +87,7 @@ export interface AsyncApiChannel {
 }
 
 export interface AsyncApiOperation {
-  /** The server's side: `receive` is what clients send. */
+  /** Seen from the server: clients send the messages of `receive`. */
   readonly action: 'receive' | 'send'
   readonly channel: Reference
   readonly messages: readonly Reference[]
@@ -111,7 +111,7 @@ export interface AsyncApiDocument {
   }
 }
 
-/** What `transform` and `hide` are given. */
+/** The argument of `transform` and `hide`. */
 export interface DescribedRoute {
   readonly schema: FastifySchema
   /** The route's URL with all prefixes, in Fastify's syntax. */
@@ -125,7 +125,7 @@ export interface AsyncApi {
   (options: { readonly yaml: boolean }): AsyncApiDocument | string
 }
 
-// The same fields with the same types as in @fastify/swagger, so that both can be loaded.
+// Fields with the types of @fastify/swagger, so that an app can load both plugins.
 declare module 'fastify' {
   interface FastifySchema {
     /** Leaves the route out of the document. */

@@ -12,14 +12,15 @@ export function toYaml (value: unknown): string {
   return `${write(value, '').trimStart()}\n`
 }
 
-/** The text behind a `key:` or a `-`, with the space or the line break that it needs. */
+/** The text after a `key:` or a `-`, with the space or line break before it. */
 function write (value: unknown, indent: string): string {
   if (Array.isArray(value)) return value.length === 0 ? ' []' : writeList(value, indent)
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined)
     return entries.length === 0 ? ' {}' : writeMap(entries, indent)
   }
-  // A text by itself has no indent: its lines could be marks of a document.
+  // A string as the whole document has no indent. Its lines could be document markers, so it stays
+  // on one line.
   return typeof value === 'string'
     ? ` ${writeString(value, indent || undefined)}`
     : ` ${String(value)}`
@@ -28,7 +29,7 @@ function write (value: unknown, indent: string): string {
 function writeList (items: readonly unknown[], indent: string): string {
   return items.map((item) => {
     const text = write(item, `${indent}  `)
-    // The first line of a block goes behind the dash.
+    // The first line of a block follows the dash.
     return `\n${indent}-${text.startsWith('\n') ? ` ${text.trimStart()}` : text}`
   }).join('')
 }
@@ -43,7 +44,7 @@ function writeMap (entries: ReadonlyArray<[string, unknown]>, indent: string): s
   }).join('')
 }
 
-/** Without an indent, on one line. */
+/** Writes a string. Without an indent it stays on one line. */
 function writeString (text: string, indent: string | undefined): string {
   if (PLAIN.test(text) && !AMBIGUOUS.test(text)) return text
   if (indent !== undefined && isBlock(text)) return `|-\n${text.replace(/^(?=.)/gm, indent)}`
@@ -51,10 +52,7 @@ function writeString (text: string, indent: string | undefined): string {
     `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/**
- * Tells whether a text can stand in lines of its own, as a literal block without its last line
- * break.
- */
+/** Tells whether a string can be written as a literal block (`|-`). */
 function isBlock (text: string): boolean {
   return (
     text.includes('\n') && /^\S/.test(text) && !text.endsWith('\n') && text.search(UNPRINTABLE) < 0

@@ -5,7 +5,7 @@ export interface Sized {
   readonly size: number
 }
 
-/** First in, first out, bounded by count and bytes. */
+/** A queue, first in first out, that is bounded by count and bytes. */
 export class BoundedQueue<T extends Sized> {
   readonly #options: Required<QueueOptions>
   #items: T[] = []
@@ -15,7 +15,7 @@ export class BoundedQueue<T extends Sized> {
     this.#options = { maxMessages: 1024, maxBytes: 1_000_000, policy: 'refuse', ...options }
   }
 
-  /** Returns what had to go to make room; undefined when the item was refused. */
+  /** Returns the items that were removed to make room. Undefined when the item was refused. */
   add (item: T): T[] | undefined {
     const { maxMessages, maxBytes, policy } = this.#options
     const gone: T[] = []
@@ -38,7 +38,7 @@ export class BoundedQueue<T extends Sized> {
     if (at >= 0) this.#take(at)
   }
 
-  /** Takes an item by its index, or from the end by -1. */
+  /** Removes an item by its index. -1 removes the last item. */
   #take (at: number): T | undefined {
     const [item] = this.#items.splice(at, 1)
     this.#bytes -= item?.size ?? 0

@@ -21,13 +21,13 @@ type Options = ClientOptions<ClientSide, string, string>
 type Fields = Readonly<Record<string, unknown>>
 type Listener = (message: unknown) => void
 
-/** A message on its way out. */
+/** An outgoing message. */
 interface Letter extends Sized {
   readonly data: Data
-  /** Of `data`, once it has to wait. */
+  /** The bytes of `data`. Set when the message has to wait. */
   size: number
   sent: boolean
-  /** Told when it will not be sent; a request also when it will not be answered. */
+  /** Called when the message will not be sent. For a request, also when it will not be answered. */
   readonly fail: (code: ClientErrorCode) => void
 }
 
@@ -41,21 +41,23 @@ interface Received extends Sized {
   readonly message: unknown
 }
 
-/** An async iteration. */
+/**
+ * Receives the messages of an async iteration. Called without a message when the client is closed.
+ */
 type Reader = (item?: Received) => void
 
 const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.stringify }
 
 /**
- * Connects, and connects again, until it is closed or gives up.
+ * Creates a client, which connects and reconnects until it is closed or gives up.
  *
- * `url`: an address, or a function that is called for each attempt.
- * Throws when there is no WebSocket. Whatever happens later is a state of the client.
+ * `url`: a URL, or a function that is called for each attempt. Throws when there is no WebSocket
+ * class. Later failures are states of the client.
  */
 export function connect<
   C extends ClientContract = ClientSide, F extends string = 'event', R extends string = 'ref'
 > (url: Url | UrlFunction, options: ClientOptions<C, F, R> = {}): Client<C, F, R> {
-  // Internals, a message is unknown; the types of a contract hold outside.
+  // Internally a message is unknown. The types of the contract apply to callers.
   return new WebsocketClient(url, options as unknown as Options) as unknown as Client<C, F, R>
 }
 
@@ -68,7 +70,8 @@ class WebsocketClient {
   readonly #subscribers = new Set<(state: ClientState) => void>()
   readonly #pending = new Map<unknown, Pending>()
   readonly #readers = new Set<Reader>()
-  // A server may send a message with the reference of one client to all of them.
+  // The prefix makes references unique among clients, because a server may send a message with one
+  // client's reference to all clients.
   #lastRef = 0
   readonly #refPrefix = Math.random().toString(36)
 
@@ -150,9 +153,8 @@ class WebsocketClient {
   async * [Symbol.asyncIterator] (): AsyncGenerator<unknown, void, undefined> {
     const inbox = new BoundedQueue<Received>(this.#options.iteration)
     let wake = (): void => {}
-    // Called with a message, or without one when the client is closed.
     const reader: Reader = (item) => {
-      // What does not fit ends the iteration, after what did.
+      // A message that does not fit ends the iteration, after the messages before it.
       if (item && !inbox.add(item)) this.#readers.delete(reader)
       wake()
     }
@@ -203,7 +205,8 @@ class WebsocketClient {
       if ((data === raw) !== (codec.opcode === 'text')) throw new TypeError('Not a message')
       message = codec.decode(data as never)
     } catch (cause) {
-      // What a server sends must not end a process that does not care.
+      // Without `onError` a bad frame is ignored, because a server must not be able to end the
+      // process.
       if (onError) this.#safeCall(() => { throw new ClientError('undecodable', false, { cause }) })
       return
     }
@@ -216,7 +219,7 @@ class WebsocketClient {
     }
   }
 
-  /** Hands out a new state, and settles what it means the end of. */
+  /** Reports a new state. Settles the requests, queued messages and iterations that it ends. */
   #tell (): void {
     const { status } = this.getSnapshot()
     for (const { letter } of this.#pending.values()) {
@@ -232,7 +235,10 @@ class WebsocketClient {
   }
 }
 
-/** Adds a listener; the same one twice is two. Returns what takes it away. */
+/**
+ * Adds a listener. A listener that is added twice is called twice. Returns a function that removes
+ * it.
+ */
 function add<T> (listeners: Set<(value: T) => void>, listener: (value: T) => void): () => void {
   const own = (value: T): void => listener(value)
   listeners.add(own)
@@ -244,7 +250,7 @@ function write (letter: Letter, socket: WebSocketLike): void {
   socket.send(letter.data)
 }
 
-/** In bytes; of a string as UTF-8. */
+/** The size of data in bytes: text as UTF-8. */
 function sizeOf (data: Data): number {
   return new Blob([data]).size
 }

@@ -5,11 +5,12 @@ import type {
   ClientState, ConnectionEnd, LinkOptions, Url, UrlFunction, WebSocketConstructor, WebSocketLike
 } from './types.ts'
 
-// A connection that lasted this long was a good one: the next wait is short again.
+// After a connection that lasted this long the failures are counted from 0, so the next wait is
+// short.
 const HELD_MS = 5000
 const OPEN = 1
 
-/** Names that browsers have and Node has not. */
+/** Globals that not every environment has. */
 interface Environment {
   readonly WebSocket?: WebSocketConstructor
   readonly document?: { readonly hidden: boolean }
@@ -29,26 +30,27 @@ interface Socket extends WebSocketLike {
 }
 
 export interface LinkEvents {
-  /** The connection can be written to; listeners of the state do not know yet. */
+  /** The socket is open. Called before the listeners of the state. */
   readonly opened: () => void
   readonly received: (data: unknown) => void
   readonly changed: () => void
 }
 
-/** One WebSocket at a time, and the waits between them. */
+/** Connects and reconnects: one WebSocket at a time, with waits between them. */
 export class Link {
-  /** Replaced, never changed. */
+  /** Each change replaces the object. */
   state: ClientState = { status: 'connecting', attempt: 1 }
   readonly #url: Url | UrlFunction
   readonly #options: LinkOptions & { readonly WebSocket: WebSocketConstructor }
   readonly #events: LinkEvents
   readonly #safeCall: SafeCall
   readonly #liveness: Liveness
-  /** Aborted when the client is closed: takes its listeners away. */
+  /** Aborted when the client is closed, which removes its listeners. */
   readonly #life = new AbortController()
   #socket: Socket | undefined
   /**
-   * Of the attempt, and of the connection that came of it: what it is not identical with is over.
+   * The controller of the current attempt and of its connection. Code of an older attempt holds
+   * another controller.
    */
   #attempt: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -72,7 +74,7 @@ export class Link {
     this.#liveness = new Liveness(ping, this.#fail)
   }
 
-  /** Begins. Apart from the constructor, because events may come at once. */
+  /** Starts the first attempt. Not done in the constructor, because events may come at once. */
   start (): void {
     const { signal } = this.#options
     const abort = (): void => this.close(NORMAL, 'aborted')
@@ -84,13 +86,13 @@ export class Link {
     else this.#connect()
   }
 
-  /** The socket, as long as it takes data: none while the closing handshake goes on. */
+  /** The socket when data can be sent on it. Undefined during the closing handshake. */
   get open (): WebSocketLike | undefined {
     return this.#socket?.readyState === OPEN ? this.#socket : undefined
   }
 
   close (code: number, reason: string): void {
-    // Throws for a code that may not be sent, before anything has changed.
+    // Throws for an invalid code, before the state changes.
     this.#socket?.close(code, reason)
     this.#finish({ code, reason })
   }
@@ -114,7 +116,7 @@ export class Link {
   async #open (attempt: AbortController): Promise<void> {
     const url = this.#url
     try {
-      // The caller of `connect` has its client before a function of its own is called.
+      // A turn later, so that `connect` has returned before the `url` function is called.
       await Promise.resolve()
       if (attempt !== this.#attempt) return
       const found = typeof url === 'function' ? await url({ signal: attempt.signal }) : url
@@ -122,7 +124,8 @@ export class Link {
       const { WebSocket, protocols } = this.#options
       this.#listen(new WebSocket(found, protocols) as Socket)
     } catch (error) {
-      // An address that is not one today is none tomorrow, unless a function makes them.
+      // A fixed URL that is invalid stays invalid, so this failure is final. A function may return
+      // another one.
       if (attempt === this.#attempt) {
         this.#end({ code: ABNORMAL, reason: 'failed', error }, typeof url !== 'function')
       }
@@ -131,12 +134,13 @@ export class Link {
 
   #listen (socket: Socket): void {
     this.#socket = socket
-    // A socket that was left behind may still speak; ws throws where nobody listens to an error.
+    // A replaced socket may still emit events. The listeners stay, because ws throws an error that
+    // has no listener.
     const whileCurrent = <E>(listener: (event: E) => void) => (event: E): void => {
       if (socket === this.#socket) listener(event)
     }
     socket.binaryType = 'arraybuffer'
-    // Node 22 has no close event for a connection that was never open (undici 6).
+    // Node 22 (undici 6) emits no close event for a connection that never opened.
     socket.onerror = whileCurrent(() => {
       if (this.state.status !== 'open') this.#fail('')
     })
@@ -158,7 +162,10 @@ export class Link {
 
   readonly #fail = (reason: string): void => this.#end({ code: ABNORMAL, reason })
 
-  /** An attempt failed, or a connection ended: waits for the next, unless there is to be none. */
+  /**
+   * Handles a failed attempt or an ended connection: waits for the next attempt, or closes the
+   * client.
+   */
   #end (end: ConnectionEnd, final = false): void {
     const { shouldReconnect = isRetryable, giveUp } = this.#options
     const wasOpen = this.state.status === 'open'
@@ -176,7 +183,7 @@ export class Link {
         reason: `gave up after ${this.#failures} attempts: ${end.reason}`
       })
     }
-    // A function of the application's may have closed the client.
+    // `shouldReconnect` or `giveUp` may have closed the client.
     if (this.state.status === 'closed') return
     const waitMs = drawWaitMs(this.#failures, end.code, this.#options)
     this.#timer = setTimeout(() => this.#connect(), waitMs)

@@ -1,17 +1,17 @@
-// A timer that is this late was held back by a computer that slept: browsers throttle the timers
-// of hidden pages to one a minute, and servers drop a connection after less silence than this.
+// A timer that is this late means that the computer slept: browsers run the timers of hidden pages
+// once a minute. Servers drop a connection after less silence than this.
 const ASLEEP_MS = 120_000
-// A timer that is this late says nothing about the server: its answer may be waiting to be read.
+// When a timer is this late, the answer of the server may have arrived and wait to be read.
 const LATE_MS = 2000
 
 export interface Ping {
   readonly intervalMs: number
   readonly timeoutMs: number
-  /** Without it only the timers are watched. */
+  /** Undefined: only late timers are detected. */
   readonly send: (() => void) | undefined
 }
 
-/** Watches an open connection, by pings of the application's and by timers that fire late. */
+/** Detects that an open connection is dead, by pings of the application and by late timers. */
 export class Liveness {
   readonly #ping: Ping
   readonly #end: (reason: string) => void
@@ -20,7 +20,7 @@ export class Liveness {
   #asked = false
   #heard = false
 
-  /** `end` is called for a connection that is not, or probably not, alive. */
+  /** `end` is called for a connection that is dead or probably dead. */
   constructor (ping: Ping, end: (reason: string) => void) {
     this.#ping = ping
     this.#end = end
@@ -34,13 +34,16 @@ export class Liveness {
     clearTimeout(this.#timer)
   }
 
-  /** Something has arrived. */
+  /** Must be called for each received message. */
   hear (): void {
     if (this.#asked) this.start()
     this.#heard = true
   }
 
-  /** Looks after the connection. `woken`: because the page was shown or the network is back. */
+  /**
+   * Checks the connection: ends it, pings, or waits. `woken`: the page became visible or the
+   * network is back.
+   */
   check (woken?: boolean): void {
     const lateMs = Date.now() - this.#dueAt
     if (lateMs > ASLEEP_MS) this.#end('asleep')

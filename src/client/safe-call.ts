@@ -1,9 +1,9 @@
-/** Calls a function of the application's; what it throws or rejects with is reported. */
+/** Calls a function of the application. Reports an error that it throws or rejects with. */
 export type SafeCall = <T>(call: () => T) => T | undefined
 
 /**
- * `onError` is given each error once, after what runs now. Without it the error is an unhandled
- * rejection, and so is what `onError` throws itself.
+ * Creates a `SafeCall`. It calls `onError` once for each error, after the running code. Without
+ * `onError` the error is an unhandled rejection. An error that `onError` throws is one too.
  */
 export function createSafeCall (onError: ((error: unknown) => void) | undefined): SafeCall {
   const report = (promise: Promise<unknown>): void => { void promise.catch(onError) }

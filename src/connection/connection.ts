@@ -29,11 +29,11 @@ import { Tasks, type Task, type TasksOwner } from './tasks.ts'
 import { Timers, type TimersOwner } from './timers.ts'
 
 /**
- * One live connection: turns letters into calls of the handler, and their results into frames and
- * a state.
+ * One connection: turns letters into calls of the handler, and their results into frames and a new
+ * state.
  *
  * A failure of the handler ends only this connection. No method throws or rejects. It has no
- * closures, to save memory; its parts know it as their owner.
+ * closures, to save memory; its parts refer to it as their owner.
  */
 export class Connection extends RouteConnection
   implements Monitored, EndingOwner, MailboxOwner<ConnectionLetter>, OverflowOwner, TasksOwner,
@@ -49,11 +49,11 @@ export class Connection extends RouteConnection
   #overflow: Overflow | undefined
   #tasks: Tasks | undefined
   #state: unknown
-  /** The mailbox stands still for the peer (`slowPeer: 'wait'`). */
+  /** The mailbox waits for the peer (`slowPeer: 'wait'`). */
   #waitsForPeer = false
   #systemMessages: WaitingSystemMessages | undefined
 
-  /** To be called in the tick of the 101, as `start` is, so that no byte is lost. */
+  /** Call it, and `start`, in the tick of the 101, so that no byte is lost. */
   constructor (route: RouteContext, options: ConnectionOptions) {
     super(route, options)
     const { rateLimit } = route.limits
@@ -65,7 +65,7 @@ export class Connection extends RouteConnection
     this.#transport = new SocketTransport(options.socket, this, options.windowBits)
   }
 
-  /** `init` is letter number one. */
+  /** Posts the first letter: `init`. */
   start (args: InitArgs<unknown, unknown, unknown>): void {
     this.#mailbox.enter(this.#mailbox.post, this.#mailbox, { type: 'init', bytes: 0, args })
   }
@@ -90,7 +90,7 @@ export class Connection extends RouteConnection
   get bytesSent (): number { return this.#transport.queue.bytesSent }
   get bytesRead (): number { return this.#transport.bytesRead }
 
-  // ── what comes over the transport
+  // ── called by the transport
 
   enterRead<S>(parse: (this: S, chunk: Buffer) => void, transport: S, chunk: Buffer): void {
     this.#mailbox.enter(parse, transport, chunk)
@@ -119,7 +119,7 @@ export class Connection extends RouteConnection
     this.#mailbox.post({ type: 'control', bytes: data.length, frame })
   }
 
-  /** What the peer sent before is still handled, and then `terminate`. */
+  /** Messages that the peer sent before are still handled; then `terminate` is called. */
   peerEnded (code: number, reason: string): void {
     if (this.#ending.begun) return
     this.#mailbox.retain(isFromPeer)
@@ -143,9 +143,9 @@ export class Connection extends RouteConnection
     this.#end({ type: 'error', error, code: closeCodes.abnormal }, 'destroy')
   }
 
-  // ── what comes from inside
+  // ── infos, system messages and broadcasts
 
-  /** Puts an info into the mailbox; false when it was not taken. */
+  /** Puts an info into the mailbox. False when it was refused. */
   offer (info: unknown): boolean { return this.offerLetter({ type: 'info', info }) }
   offerLetter (letter: ConnectionLetter): boolean {
     if (this.#ending.begun) return false
@@ -154,7 +154,7 @@ export class Connection extends RouteConnection
     return false
   }
 
-  /** Puts a message of the library into the mailbox; false when no callback will get it. */
+  /** Puts a system message into the mailbox. False when no callback will receive it. */
   notify (message: SystemMessage): boolean {
     const callback = this.group.handler[CALLBACK_NAMES[message.type]]
     if (this.#ending.begun || callback === undefined) return false
@@ -173,9 +173,9 @@ export class Connection extends RouteConnection
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
   }
 
-  // ── what the handler asks for
+  // ── called by the handler through `ws`
 
-  /** True: sent or queued. What cannot be sent ends the connection as a callback's failure does. */
+  /** True: sent or queued. An unsendable message ends the connection like a failed callback. */
   send (messages: unknown): boolean {
     const { queue } = this.#transport
     if (!queue.open) return false
@@ -189,7 +189,7 @@ export class Connection extends RouteConnection
 
   drained (): Promise<boolean> { return this.#transport.queue.drained() }
 
-  /** Ends the connection as a stop with this close frame does. */
+  /** Ends the connection like `ws.stop('normal', [code, reason])`. */
   close (code: number, reason: string): void {
     try {
       const stopped = resolveStop(stop('normal', [code, reason]))
@@ -199,7 +199,7 @@ export class Connection extends RouteConnection
     }
   }
 
-  /** Starts a task beside the mailbox. `terminate` waits for it. */
+  /** Starts a task that runs beside the callbacks. `terminate` waits for it. */
   run (task: (signal: AbortSignal) => unknown): Task {
     if (this.#ending.begun) return { cancel () {} }
     this.#tasks ??= new Tasks(this)
@@ -220,7 +220,7 @@ export class Connection extends RouteConnection
   get membership (): Membership { return (this.#membership ??= new Membership(this)) }
   get timers (): Timers { return (this.#timers ??= new Timers(this)) }
 
-  // ── what the server does
+  // ── called by the server
 
   ping (): void { this.#transport.queue.ping() }
 
@@ -230,12 +230,12 @@ export class Connection extends RouteConnection
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'destroy' : idle)
   }
 
-  /** Ends because the server does. */
+  /** Ends the connection because the server closes. */
   shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
-  /** Ends without a close frame, or breaks off waiting for the peer's. */
+  /** Ends the connection without a close frame, or stops waiting for the peer's. */
   destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 
-  // ── the mailbox
+  // ── called by the mailbox
 
   holdReading (full: boolean): void { this.#transport.hold('mailbox', full) }
 
@@ -263,7 +263,7 @@ export class Connection extends RouteConnection
     return callHandler(letter, this.group, this.#state, this.#context)
   }
 
-  /** Apart from `#call`, where a closure would cost memory in each call, made or not. */
+  /** Separate from `#call`: a closure there would cost memory in each call, created or not. */
   #callTraced (letter: ConnectionLetter): unknown {
     return this.trace(nextCallbackOf(letter), () =>
       callHandler(letter, this.group, this.#state, this.#context))
@@ -287,8 +287,8 @@ export class Connection extends RouteConnection
   }
 
   /**
-   * The only reader of results. Throws before anything is sent or kept when any part of one is
-   * impossible. True: the guard of this message has let it pass.
+   * Applies the result of a callback. No other method reads results. Throws before anything is sent
+   * or kept when any part is invalid. True: the guard of this message has let it pass.
    */
   #apply (letter: ConnectionLetter, value: unknown): boolean {
     const result = checkResult(value)
@@ -317,7 +317,7 @@ export class Connection extends RouteConnection
     this.#failAside(error, callbackOf(letter))
   }
 
-  /** False: the next letter has to wait for the peer. */
+  /** Returns false when the next letter has to wait for the peer. */
   #afterCallback (): boolean {
     const mustWait = this.#transport.queue.overHighWaterMark
     if (mustWait) void this.#waitForPeer()
@@ -325,7 +325,7 @@ export class Connection extends RouteConnection
     return !mustWait
   }
 
-  /** `terminate` may run when nothing else of this connection does. */
+  /** Lets `terminate` run when no callback, task or letter of this connection is left. */
   #endWork (): void {
     const isDone = this.#tasks?.running !== true && this.#mailbox.length === 0
     if (this.#ending.begun && isDone) this.#ending.workEnded()
@@ -340,7 +340,7 @@ export class Connection extends RouteConnection
 
   // ── the end
 
-  /** A callback runs, and not just the wait for the peer. */
+  /** True while a callback runs, but not while the mailbox only waits for the peer. */
   get callbackRuns (): boolean { return this.#mailbox.busy && !this.#waitsForPeer }
 
   get running (): string | undefined {
@@ -351,7 +351,7 @@ export class Connection extends RouteConnection
   dropLetters (): void { this.#mailbox.close() }
 
   terminate (reason: TerminateReason): Awaitable<void> {
-    // After the peer's FIN there was still something to send.
+    // Until now answers to the peer could still be sent after its FIN.
     if (reason.type === 'remote') this.#transport.endWriting()
     return this.#mailbox.enter(this.#callTerminate, this, reason)
   }
@@ -382,13 +382,13 @@ export class Connection extends RouteConnection
     if (first) this.#begin(reason, busy, close === 'destroy' ? NO_CLOSE_FRAME : close)
   }
 
-  /** In the async context of the connection: listeners of the signal are called. */
+  /** Runs in the async context of the connection, because listeners of the signal are called. */
   #begin (reason: TerminateReason, busy: boolean, closeFrame: CloseFrame): void {
     this.closeFrame = closeFrame
     this.#mailbox.enter(() => this.#ending.begin(reason, busy), this, undefined)
   }
 
-  /** Lets go of all that a connection has while it is open. */
+  /** Releases everything that a connection holds only while it is open. */
   #release (): void {
     this.#timers?.endAll()
     this.#limiter?.stop()

@@ -13,14 +13,14 @@ type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter
   'subscribe' | 'unsubscribe' | 'subscriptionReady' | 'broadcast' | 'publish' |
   'track' | 'untrack' | 'pause' | 'resume'
 
-/** The connection, as its context uses it. */
+/** The part of a connection that its context uses. */
 export interface ContextOwner extends Pick<AnyContext, 'id' | 'server' | 'signal' | 'subprotocol' |
   'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
   readonly options: Pick<ConnectionOptions, 'log'>
   readonly group: Pick<RouteContext, 'url'>
   readonly membership: Membership
   readonly timers: Timers
-  /** A callback is running. */
+  /** True while a callback runs. */
   readonly callbackRuns: boolean
   createRef (): Ref
   send (messages: unknown): boolean
@@ -30,23 +30,27 @@ export interface ContextOwner extends Pick<AnyContext, 'id' | 'server' | 'signal
   warn (mistake: Mistake): void
 }
 
-/** Made when they are asked for. */
+/** The parts created so far. */
 type Parts = { -readonly [K in Bound]?: AnyContext[K] | undefined } & {
   log?: FastifyBaseLogger
   ref?: Ref
 }
 
 /**
- * What callbacks are given as `ws`. Each part is made when it is first asked for, because most
- * connections ask for few; functions stay bound, so that `{ push, postAfter }` can be taken out of
- * it.
+ * The `ws` argument of callbacks.
+ *
+ * Each part is created on first access, because most connections use few of them. Functions are
+ * bound, so that `{ push, postAfter }` can be destructured from it.
  */
 export class ConnectionContext implements AnyContext {
   readonly #connection: ContextOwner
   #parts: Parts | undefined
-  /** Apart: most callbacks ask for it. */
+  /** Not in `#parts`, because most callbacks use it. */
   #push: AnyContext['push'] | undefined
-  /** Pushes and stops that the running callback has made. A number, as it has no write barrier. */
+  /**
+   * Number of pushes and stops that the running callback has created. A number, because V8 needs no
+   * write barrier for it.
+   */
   #results = 0
 
   constructor (connection: ContextOwner) {
@@ -138,14 +142,17 @@ export class ConnectionContext implements AnyContext {
   get pause (): () => void { return (this.#made.pause ??= () => this.#connection.pause()) }
   get resume (): () => void { return (this.#made.resume ??= () => this.#connection.resume()) }
 
-  /** A callback has ended. Warns when it has made a push or a stop and not returned one. */
+  /**
+   * Called when a callback has ended. Warns when it has created a push or a stop but not returned
+   * one.
+   */
   callbackEnded (result: Result<unknown> | undefined): void {
     if (this.#results === 0) return
     this.#results = 0
     if (result === undefined || result.type === 'ok') this.#connection.warn('result')
   }
 
-  /** A callback has failed, and returns nothing. */
+  /** Called when a callback has failed: it returns no result. */
   callbackFailed (): void {
     this.#results = 0
   }
@@ -154,7 +161,9 @@ export class ConnectionContext implements AnyContext {
     if (++this.#results !== 1 || !this.#connection.callbackRuns) this.#warnOfResult()
   }
 
-  /** Nothing returns the result just made: no callback runs, or it is the second one of it. */
+  /**
+   * Handles a result that cannot be returned: no callback runs, or it is the second result of one.
+   */
   #warnOfResult (): void {
     this.#connection.warn('result')
     if (!this.#connection.callbackRuns) this.#results--
@@ -176,19 +185,19 @@ const LISTENING =
   'declare the callback in the route\'s websocketHandler: handleIn, on, handleControl, terminate'
 const CLOSING = 'call ws.close(code, reason), or return ws.stop()'
 const PINGING =
-  'the server pings by itself (heartbeatIntervalMs); to send another call ws.send(pingFrame(data))'
+  'the server sends pings itself (heartbeatIntervalMs); to send another one, call ws.send(pingFrame(data))'
 
-/** What people know from ws and from browsers, and what to use instead. */
+/** Methods of ws and of browsers that `ws` of a callback does not have, and their replacements. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   on: LISTENING,
   once: LISTENING,
   addEventListener: LISTENING,
-  emit: 'call ws.post(info) for the own handler, or ws.send(message) for the client',
+  emit: 'call ws.post(info) for this handler, or ws.send(message) for the client',
   terminate: CLOSING,
   destroy: CLOSING,
   disconnect: CLOSING,
   ping: PINGING,
-  pong: 'pongs are sent by the library'
+  pong: 'the library sends pongs itself'
 }
 
 for (const [name, instead] of Object.entries(ELSEWHERE)) {

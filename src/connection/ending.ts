@@ -5,26 +5,28 @@ import type { Awaitable, TerminateReason } from './result.ts'
 
 export interface EndingOwner {
   readonly limits: {
-    /** For an async `init`, in ms. */
+    /** Time limit of an async `init`, in ms. */
     readonly initTimeoutMs: number
     /**
-     * How long the connection waits for the running callback, and then for `terminate`, in ms.
+     * Time limits of the running callback after the end has begun, and then of `terminate`, in ms.
      */
     readonly terminateTimeoutMs: number
   }
-  /** The callback or task that is running: what a log line calls it. */
+  /** The running callback or task, for a log line. */
   readonly running: string | undefined
-  /** Drops the letters that wait. */
+  /** Drops the waiting letters. */
   dropLetters (): void
   terminate (reason: TerminateReason): Awaitable<void>
   report (error: unknown, callback: string): void
   /** Ends the connection with an error. */
   failed (error: unknown, code: number): void
-  /** `init` has returned, and the connection does not end. */
+  /** `init` has returned, and the connection has not begun to end. */
   opened (): void
   /** The connection begins to end. Called once. */
   ends (): void
-  /** Called once, when `terminate` has settled or its time is up, and the socket is closed. */
+  /**
+   * Called once, when the socket is closed and `terminate` has settled or exceeded its time limit.
+   */
   ended (): void
 }
 
@@ -73,7 +75,7 @@ export class Ending {
     return this.#abort.signal
   }
 
-  /** `init` gave a promise: it has `initTimeoutMs` to settle. */
+  /** Starts the time limit of `init`, which has returned a promise. */
   awaitInit (): void {
     const { initTimeoutMs } = this.#owner.limits
     this.#initTimer = setTimeout(() => {
@@ -85,13 +87,13 @@ export class Ending {
 
   initSettled (): void { clearTimeout(this.#initTimer) }
 
-  /** `init` has returned: there is a state. */
+  /** Called when `init` has returned: the connection has a state. */
   initReturned (): void {
     this.#initReturned = true
     if (!this.begun) this.#owner.opened()
   }
 
-  /** `busy`: `terminate` waits for `workEnded`, for as long as it may. */
+  /** Begins the end. `busy`: `terminate` is called after `workEnded`, or after its time limit. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
     this.#owner.ends()
@@ -112,9 +114,9 @@ export class Ending {
     }, this.#owner.limits.terminateTimeoutMs)
   }
 
-  /** What ran and waited when the connection began to end has been handled. */
+  /** Called when all work is done that ran or waited when the end began. */
   workEnded (): void {
-    // Too late: the timer is that of `terminate` now.
+    // Too late: the timer now belongs to `terminate`.
     if (this.#terminated) return
     clearTimeout(this.#timer)
     this.#terminate()

@@ -1,9 +1,9 @@
 export interface HeartbeatLimits {
-  /** Silence before a ping, in ms; 0: never. */
+  /** Silence before a ping, in ms. 0: no pings. */
   readonly heartbeatIntervalMs: number
-  /** Wait for any byte after the ping, in ms; 0: for ever. */
+  /** Time limit for any byte after the ping, in ms. 0: no limit. */
   readonly heartbeatTimeoutMs: number
-  /** No data message for this long, in ms; 0: never mind. */
+  /** Maximum time without a data message, in ms. 0: no limit. */
   readonly idleTimeoutMs: number
 }
 
@@ -11,34 +11,34 @@ export interface Monitored {
   readonly limits: HeartbeatLimits
   readonly liveness: Liveness
   readonly options: { readonly socket: CountingSocket }
-  /** Whole data messages so far. */
+  /** Complete data messages received so far. */
   readonly messagesRead: number
-  /** This side has stopped reading, so silence says nothing about the peer. */
+  /** This side has paused reading, so silence tells nothing about the peer. */
   readonly readingHeld: boolean
-  /** A callback is running. */
+  /** A callback or a task is running, or the mailbox waits for the peer. */
   readonly busy: boolean
-  /** The connection has begun to end. It has other time limits then. */
+  /** The connection has begun to end: other time limits apply then. */
   readonly ending: boolean
   ping (): void
   timeOut (kind: 'dead' | 'idle'): void
 }
 
-/** A socket that counts its bytes. A stream without these counts is not checked. */
+/** A socket that counts its bytes. Other streams are not checked for silence. */
 interface CountingSocket {
   readonly bytesRead?: number | undefined
   readonly bytesWritten?: number | undefined
   readonly writableLength: number
 }
 
-/** When a peer was last heard, and when it was last pinged. Times in ms. */
+/** The last signs of life of a peer. Times in ms. */
 export class Liveness {
   bytes = -1
-  /** Bytes that the peer has read, while more wait to be sent. -1: none wait. */
+  /** Bytes sent so far, while more wait to be sent. -1: none wait. */
   taken = -1
   messages = -1
   heardAt = 0
   messageAt = 0
-  /** -1: nothing was asked since it was heard last. */
+  /** When the peer was last pinged. -1: not since its last sign of life. */
   pingedAt = -1
 }
 
@@ -55,8 +55,8 @@ export function startHeartbeat (
 ): () => void {
   let due: NodeJS.Immediate | undefined
   const timer = setInterval(() => {
-    // Whole ms, because V8 keeps a fraction in an object of its own, two for each connection;
-    // rounded so that no silence is longer than it was.
+    // Whole ms, because V8 stores a fraction in an object of its own, two for each connection.
+    // Rounded so that no silence is overestimated.
     const readAt = Math.floor(performance.now())
     due = setImmediate(() => checkConnections(readAt, Math.ceil(performance.now()), connections()))
   }, periodMs).unref()
@@ -67,8 +67,8 @@ export function startHeartbeat (
 }
 
 /**
- * The period of the checks: a tenth of the shortest limit, from 5 ms to 1 s. Infinity: no limit is
- * set.
+ * Returns the period of the checks: a tenth of the shortest limit, from 5 ms to 1 s. Infinity when
+ * no limit is set.
  */
 export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
   const shortest = Math.min(
@@ -80,10 +80,10 @@ export function heartbeatPeriodMs (limits: HeartbeatLimits): number {
 }
 
 /**
- * Checks each connection once: pings those that are silent, ends those that are dead or idle.
+ * Checks each connection once: pings silent peers, and ends dead and idle connections.
  *
  * `readAt`: all bytes that had arrived by then have been read. `now` may be later, when the event
- * loop was blocked in between. Both in ms, of a monotonic clock.
+ * loop was blocked in between. Both in ms of a monotonic clock.
  */
 export function checkConnections (
   readAt: number,
@@ -121,8 +121,8 @@ function checkLiveness (connection: Monitored, readAt: number, now: number): voi
       connection.ping()
     }
   } else if (readingHeld && liveness.taken === -1) {
-    // We do not read, so the pong cannot arrive. TCP reports a peer that is gone. Ping again later,
-    // and judge the peer when reading goes on.
+    // Reading is paused, so the pong cannot arrive. TCP reports a lost peer. Ping again later, and
+    // check the peer when reading resumes.
     liveness.heardAt = now
     liveness.pingedAt = -1
   } else if (
@@ -133,7 +133,7 @@ function checkLiveness (connection: Monitored, readAt: number, now: number): voi
   }
 }
 
-/** True when the peer has sent bytes, or has read some of those that wait to be sent. */
+/** True when the peer has sent bytes, or TCP has sent some of the waiting ones. */
 function showsLife (
   { bytesRead = 0, bytesWritten = 0, writableLength }: CountingSocket,
   liveness: Liveness

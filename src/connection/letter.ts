@@ -10,7 +10,7 @@ import type { Result } from './result.ts'
 import type { SystemLetter } from './system-message.ts'
 import type { Tick } from './timers.ts'
 
-/** What a connection's mailbox holds: a frame that has come, or something from inside. */
+/** The letters in a connection's mailbox: received frames, and infos and events of this process. */
 export type ConnectionLetter = Letter & (
   | { readonly type: 'init', readonly bytes: 0, readonly args: InitArgs<unknown, unknown, unknown> }
   | { readonly type: 'message', readonly bytes: number, readonly data: string | Buffer }
@@ -21,7 +21,7 @@ export type ConnectionLetter = Letter & (
   | SystemLetter
 )
 
-/** The callback that each is for. */
+/** The callback for each type of letter. */
 export const CALLBACK_NAMES = {
   init: 'init',
   message: 'handleIn',
@@ -42,7 +42,7 @@ export function createMessage (
     : { type: 'guarded', bytes, data, step: 'read', message: undefined }
 }
 
-/** The callback that is called next for it. */
+/** Returns the name of the callback that is called next for a letter. */
 export function nextCallbackOf (
   letter: ConnectionLetter
 ): (typeof CALLBACK_NAMES)[ConnectionLetter['type']] | 'guard' {
@@ -51,14 +51,14 @@ export function nextCallbackOf (
     : CALLBACK_NAMES[letter.type]
 }
 
-/** The meter of that callback. Properties with constant names are read faster than others. */
+/** Returns the meter of that callback. Properties with constant names are faster to read. */
 export function nextMeterOf (
   letter: ConnectionLetter, meters: RouteTelemetry['callbacks']
 ): CallbackMeter {
   return letter.type === 'message' ? meters.handleIn : meters[nextCallbackOf(letter)]
 }
 
-/** The callback that runs, for the log. */
+/** Returns the name of the running callback, for the log. */
 export function callbackOf (letter: ConnectionLetter): string {
   return letter.type === 'guarded' && letter.step === 'guard'
     ? 'guard'
@@ -66,8 +66,8 @@ export function callbackOf (letter: ConnectionLetter): string {
 }
 
 /**
- * True when the guard of this message has run and let it pass: its callback is next. `ended`: by
- * this side, meanwhile.
+ * Returns true when the guard has let this message pass: its callback is next. `ended`: this side
+ * has ended the connection meanwhile.
  */
 export function passGuard (
   letter: GuardedMessage, result: Result<unknown> | undefined, ended: boolean
@@ -79,13 +79,14 @@ export function passGuard (
 }
 
 /**
- * The peer sent it, or its handshake: so it is handled also when the peer has ended the connection.
+ * True for letters that the peer or its handshake caused. They are handled even after the peer has
+ * ended the connection.
  */
 export function isFromPeer ({ type }: ConnectionLetter): boolean {
   return type === 'init' || type === 'message' || type === 'guarded' || type === 'control'
 }
 
-/** Calls it, and gives what it returns. */
+/** Calls the callback for a letter, and returns its result. */
 export function callHandler (
   letter: ConnectionLetter, route: RouteContext, state: unknown, context: AnyContext
 ): unknown {
@@ -123,8 +124,8 @@ function callHandleInfo (
 }
 
 /**
- * A message is a view into what was read, 64 KiB at most: a small one that waits would keep all of
- * that.
+ * Copies a small message. A message is a view into a chunk of up to 64 KiB, which a waiting message
+ * would keep.
  */
 export function copyOfSmall (data: Buffer): Buffer {
   if (data.length * 2 >= data.buffer.byteLength) return data
@@ -133,7 +134,7 @@ export function copyOfSmall (data: Buffer): Buffer {
   return copy
 }
 
-/** Encodes the messages of a result; undefined when it has none. */
+/** Encodes the messages of a result. Undefined when it has none. */
 export function encodeResult (
   result: Result<unknown>,
   encode: RouteContext['encode']
@@ -143,12 +144,15 @@ export function encodeResult (
   return encodeMessages(result.messages, encode)
 }
 
-/** Encodes one message, or a list. Throws before anything is sent when one of them cannot be. */
+/**
+ * Encodes one message, or a list. Throws when one of them cannot be encoded; nothing has been sent
+ * then.
+ */
 export function encodeMessages (
   messages: unknown,
   encode: RouteContext['encode']
 ): OutgoingFrame | OutgoingFrame[] {
   if (!Array.isArray(messages)) return encode(messages)
-  // Not map, which passes over holes: they would be found when half of the list is sent.
+  // Not `map`, which skips holes: they would be found only after half of the list has been sent.
   return Array.from(messages, (message: unknown) => encode(message))
 }

@@ -2,17 +2,15 @@ import { FST_WEBSOCK_INVALID_MESSAGE } from '../errors.ts'
 import { writeLog, type Log } from '../log.ts'
 import type { RouteContext, Mistake } from './route-context.ts'
 
-/** A callback's failure. */
+/** Logs the failure of a callback. */
 export function writeFailure (log: Log, error: unknown, callback: string): void {
   writeLog(log, 'error', { err: error, callback }, 'a websocket callback failed')
 }
 
-/**
- * A stop with an error, which is the handler's own wish or the answer to a message that cannot be
- * taken.
- */
+/** Logs a stop with an error: a stop by the handler, or the answer to an invalid message. */
 export function writeStop (log: Log, error: unknown, code: number): void {
-  // Without the stack, which is ours: a hostile client writes these lines.
+  // Logged without the stack trace, which shows only this library: a hostile client can cause many
+  // such lines.
   if (isInvalidMessage(error)) {
     writeLog(log, 'info', { code, problem: error.message }, 'a websocket message was refused')
   } else writeLog(log, 'info', { err: error, code }, 'a websocket was stopped with an error')
@@ -23,7 +21,7 @@ const MISTAKES: Readonly<Record<Mistake, string>> = {
   message:
     'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one of them',
   result:
-    'ws.push() or ws.stop() was called and its result not returned, so it did nothing. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which act at once'
+    'ws.push() or ws.stop() was called, but its result was not returned, so it had no effect. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which take effect at once'
 }
 
 /** Warns of a mistake once for each route. */
@@ -34,10 +32,10 @@ export function warnOnce (
 ): void {
   if (warned.has(mistake)) return
   warned.add(mistake)
-  writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (told once for each route)`)
+  writeLog(log, 'warn', {}, `${MISTAKES[mistake]} (logged once for each route)`)
 }
 
-/** False for a proxy that does not tell its prototype. */
+/** Also false for a proxy whose `getPrototypeOf` trap throws. */
 function isInvalidMessage (error: unknown): error is Error {
   try {
     return error instanceof FST_WEBSOCK_INVALID_MESSAGE

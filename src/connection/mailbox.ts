@@ -2,20 +2,22 @@ import { AsyncContext } from '../async-context.ts'
 import type { EventLoop, TurnTask } from '../event-loop.ts'
 
 export interface Letter {
-  /** Payload bytes of a frame. Letters from inside have none. */
+  /** Payload bytes of a frame. Letters that are not frames have none. */
   readonly bytes?: number
-  /** The library's own news, which is always taken. Other letters from inside are infos. */
+  /**
+   * True for a system message, which is never refused. All other letters without `bytes` are infos.
+   */
   readonly isSystem?: true
 }
 
 export interface MailboxLimits {
   /**
-   * Frames that wait, and their bytes: reading stops at these marks, and starts again at half of
-   * both.
+   * Limits of waiting frames and their bytes: reading stops when one is reached, and resumes at
+   * half of both.
    */
   readonly maxMailboxLength: number
   readonly maxMailboxBytes: number
-  /** Infos that wait: more are refused. */
+  /** Limit of waiting infos: more are refused. */
   readonly maxMailboxInfos: number
 }
 
@@ -23,43 +25,43 @@ export interface MailboxOwner<L extends Letter> {
   readonly limits: MailboxLimits
   readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTurn'> }
   /**
-   * Handles one letter; must not throw. False: it is still being handled, `Mailbox.next` is called
-   * later, and nothing else starts before that.
+   * Handles one letter. Must not throw. False: the letter is still being handled. The owner calls
+   * `Mailbox.next` later, and nothing else starts before that.
    */
   deliver (letter: L): boolean
-  /** True: a mark is reached, stop reading. False: read on. */
+  /** True: a limit is reached, pause reading. False: resume reading. */
   holdReading (full: boolean): void
-  /** True: `LONG_MAILBOX` letters wait. False: later none do. */
+  /** True: `LONG_MAILBOX` letters wait. False: the mailbox has become empty. */
   mailboxIsLong (isLong: boolean): void
 }
 
-/** Letters that wait in a mailbox that is worth a look. */
+/** Number of waiting letters from which `stats()` lists a mailbox. */
 export const LONG_MAILBOX = 16
 
 /**
- * One letter at a time, in the order they came. A letter for an idle mailbox is handled at once,
+ * Delivers letters one at a time, in order. A letter for an idle mailbox is handled synchronously,
  * without a promise.
  *
- * Letters are handled in the async context in which the mailbox was made. It is entered once for
+ * Letters are handled in the async context in which the mailbox was created. It is entered once for
  * each read, and once for all letters that are handled in a row.
  */
 export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask {
   readonly #owner: MailboxOwner<L>
   /**
-   * Those that wait, from `#head` on: a ring would be smaller, but this is faster to grow, and
-   * absent almost always.
+   * The waiting letters, from `#head` on. A ring buffer would be smaller, but an array grows
+   * faster, and it is undefined most of the time.
    */
   #letters: Array<L | undefined> | undefined
   #head = 0
-  /** Of the letters that wait: frames, their bytes, and infos. */
+  /** Numbers of waiting frames, of their bytes, and of waiting infos. */
   #frames = 0
   #bytes = 0
   #infos = 0
-  /** Those that were offered in this turn: they are put behind the others at its end. */
+  /** Letters offered in this turn. They are put behind the others at its end. */
   #staged: L[] | undefined
   #busy = false
   #full = false
-  /** The owner has been told that it is long. */
+  /** The owner has been notified that the mailbox is long. */
   #long = false
   #closed: false | 'retained' | 'dropped' = false
 
@@ -69,8 +71,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   }
 
   /**
-   * Letters that wait, those included that wait for the end of this turn. The one being handled
-   * does not count.
+   * Number of waiting letters, including those offered in this turn, without the one being handled.
    */
   get length (): number {
     return (
@@ -79,19 +80,19 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     )
   }
 
-  /** A callback is running. */
+  /** A letter is being handled, or the owner delays the next one. */
   get busy (): boolean {
     return this.#busy
   }
 
-  /** Closed, and what waited was dropped. */
+  /** The mailbox is closed, and the waiting letters were dropped. */
   get dropped (): boolean {
     return this.#closed === 'dropped'
   }
 
   /**
-   * Takes a frame. To be called in the context of this mailbox. Never refuses: reading stops
-   * instead, and one read more may follow.
+   * Adds a frame. Call it in the context of this mailbox. Never refuses: reading is paused instead,
+   * and the rest of the current read may follow.
    */
   post (letter: L & { readonly bytes: number }): void {
     if (this.#closed) return
@@ -100,8 +101,8 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
   }
 
   /**
-   * Takes a letter from inside. It stands behind everything that this turn of the event loop reads,
-   * and never runs inside its sender. False, and nothing kept, when the mailbox is closed, or full
+   * Adds a letter that is not a frame. It is handled after everything that is read in this turn of
+   * the event loop, and never within the call. Returns false when the mailbox is closed, or is full
    * of infos and this is one.
    */
   offer (letter: L): boolean {
@@ -128,13 +129,13 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#watch()
   }
 
-  /** Drops the letters that wait and takes no more. The running callback goes on. */
+  /** Drops the waiting letters and takes no more. The running callback continues. */
   close (): void {
     this.retain(() => false)
     this.#closed = 'dropped'
   }
 
-  /** Takes no more letters, and keeps only some of those that wait. */
+  /** Takes no more letters, and keeps only some of the waiting ones. */
   retain (isKept: (letter: L) => boolean): void {
     this.#closed = 'retained'
     this.#staged = undefined
@@ -155,7 +156,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#watch()
   }
 
-  /** Tells the owner when many letters wait, and when none do any more. */
+  /** Notifies the owner when many letters wait, and when none do any more. */
   #watch (): void {
     if (this.#letters === undefined) {
       if (!this.#long) return
@@ -188,7 +189,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     this.#busy = false
   }
 
-  /** The letter that the owner was still handling has been handled. */
+  /** Delivers the next letters. The owner calls it when an unfinished letter has been handled. */
   next (): void {
     const letter = this.#shift()
     if (letter === undefined) this.#busy = false
@@ -199,7 +200,7 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     const letters = this.#letters
     const letter = letters?.[this.#head]
     if (letters === undefined || letter === undefined) return undefined
-    // Handled, it must not be kept until the array goes.
+    // Cleared, so that the array does not keep a handled letter.
     letters[this.#head++] = undefined
     this.#count(letter, -1)
     if (this.#head === letters.length) {

@@ -4,7 +4,7 @@ import type { ConnectionLimits, TopicMember } from './route-context.ts'
 
 export interface MembershipOwner extends TopicMember {
   readonly limits: ConnectionLimits
-  /** A callback is running. */
+  /** True while a callback runs. */
   readonly callbackRuns: boolean
   /** The connection has begun to end. */
   readonly ending: boolean
@@ -16,7 +16,7 @@ interface Held {
   readonly topics: Set<string>
   readonly messages: PreparedMessage[]
   bytes: number
-  /** Broadcasts that found `maxBufferedBytes` held. */
+  /** Number of broadcasts refused because `maxBufferedBytes` were held already. */
   refused: number
 }
 
@@ -53,12 +53,12 @@ export class Membership {
     return this.#connection.group.topics.subscriptionReady(topic, this.#connection)
   }
 
-  /** To all other subscribers of the topic. */
+  /** Publishes an info to all other subscribers of the topic. */
   publish (topic: string, info: unknown): void {
     this.#connection.group.topics.publish(topic, info, { except: this.#connection.id })
   }
 
-  /** To the clients of all other subscribers of the topic. */
+  /** Broadcasts a message to the clients of all other subscribers of the topic. */
   broadcast (topic: string, message: unknown): void {
     this.#connection.group.topics.broadcast(topic, message, { except: this.#connection.id })
   }
@@ -72,7 +72,9 @@ export class Membership {
     this.#connection.group.topics.untrack(topic, key, this.#connection.id)
   }
 
-  /** Keeps the broadcast until the running callback has returned. False when it need not wait. */
+  /**
+   * Holds a broadcast until the running callback has returned. Returns false when it need not wait.
+   */
   hold (message: PreparedMessage, topic: string): boolean {
     const held = this.#held
     if (held?.topics.has(topic) !== true) return false
@@ -84,7 +86,7 @@ export class Membership {
     return true
   }
 
-  /** The result of the callback has been sent. */
+  /** Sends the held broadcasts. Called when the result of the callback has been sent. */
   sendHeld (queue: SendQueue): void {
     const held = this.#held
     if (held === undefined) return

@@ -8,23 +8,23 @@ export interface OverflowOwner {
   readonly sharing: { readonly loop: Pick<EventLoop, 'atEndOfTick'> }
   readonly logOf: Log
   readonly traffic: { infosDropped: number, messagesDropped: number }
-  /** It ends already. */
+  /** The connection has begun to end. */
   readonly ending: boolean
-  /** `infoOverflow: 'close'`: to be ended with that close code. */
+  /** Ends the connection with that close code (`infoOverflow: 'close'`). */
   failed (error: Error, code: number): void
 }
 
 /**
- * What found the mailbox full: infos, or messages that wait for a slow reader (`slowPeer: 'wait'`).
+ * The kind of refused letters: infos, or messages that wait for a slow peer (`slowPeer: 'wait'`).
  */
 type Refused = 'infos' | 'messages'
 
 /**
- * What becomes of infos that find the mailbox full (`infoOverflow`). Made for the first of a
+ * Handles infos that a full mailbox has refused (`infoOverflow`). Created at the first one of a
  * connection.
  */
 export class Overflow implements TickTask {
-  /** Left out so far (`infoOverflow: 'drop'`). */
+  /** Dropped so far (`infoOverflow: 'drop'`). */
   dropped = 0
   readonly #owner: OverflowOwner
   #refused: Refused | undefined
@@ -34,8 +34,8 @@ export class Overflow implements TickTask {
   }
 
   /**
-   * With `close`, the connection is ended at the end of the tick: no handler runs within the call
-   * that offers an info.
+   * Counts a refused info or message. With `close`, the connection ends at the end of the tick, so
+   * that no handler runs within the call that offers an info.
    */
   refuse (what: Refused): void {
     if (this.#owner.limits.infoOverflow === 'drop') {

@@ -1,16 +1,19 @@
 export interface RateLimit {
   /**
-   * Frames that a connection may send in each interval, and at once: messages, each fragment of a
-   * message, pings and pongs. 1 to 16 777 216. Default unlimited.
+   * Number of frames that a connection may send in each interval, in a burst or spread: messages,
+   * each fragment of a message, pings and pongs. 1 to 16 777 216. Default unlimited.
    */
   readonly messages?: number
-  /** Payload bytes, likewise, those of unfinished messages included: 1 to 4 GiB. */
+  /**
+   * Payload bytes that a connection may send in each interval, including those of unfinished
+   * messages: 1 to 4 GiB. Default unlimited.
+   */
   readonly bytes?: number
   /** Length of the interval in ms: 1 to 1 hour. Default 1 000. */
   readonly intervalMs?: number
   /**
-   * What happens beyond it: `close` 1008 (the default), or `wait`: nothing is read until there is
-   * allowance again.
+   * What happens above the limit. `close`, the default: the connection is closed with 1008. `wait`:
+   * reading is paused until the connection may send again.
    */
   readonly over?: 'close' | 'wait'
 }
@@ -22,7 +25,7 @@ export class RateLimiter {
   readonly #onAllowed: () => void
   #timer: NodeJS.Timeout | undefined
 
-  /** `onAllowed`: called after a `wait`, when nothing is owed any more. */
+  /** `onAllowed`: called after a `wait`, when the buckets are no longer below zero. */
   constructor (limit: RateLimit, onAllowed: () => void) {
     this.#buckets = new TokenBuckets(limit, performance.now())
     this.#over = limit.over
@@ -30,8 +33,9 @@ export class RateLimiter {
   }
 
   /**
-   * Counts what came. Undefined: it is within the limit. `wait`: like the mailbox that is a brake,
-   * and what was read together is still delivered; then nothing is to be read until `onAllowed`.
+   * Counts received frames and bytes. Undefined: they are within the limit. `close`: close the
+   * connection. `wait`: pause reading until `onAllowed`; frames that were read in the same chunk
+   * are still delivered.
    */
   judge (frames: number, bytes: number): 'close' | 'wait' | undefined {
     const waitMs = this.#buckets.take(frames, bytes, performance.now())
@@ -55,7 +59,10 @@ export class RateLimiter {
   }
 }
 
-/** Two token buckets, full at the start and refilled evenly over the interval. */
+/**
+ * Two token buckets, one of messages and one of bytes. They are full at the start and refilled
+ * evenly over the interval.
+ */
 export class TokenBuckets {
   readonly #messages: number
   readonly #bytes: number
@@ -75,8 +82,8 @@ export class TokenBuckets {
   }
 
   /**
-   * Takes from both. Gives the ms until there is allowance again: 0 when there was enough. `now` in
-   * ms, monotonic.
+   * Takes tokens from both buckets, which may fall below zero. Returns the ms until neither is: 0
+   * when there were enough tokens. `now`: ms of a monotonic clock.
    */
   take (messages: number, bytes: number, now: number): number {
     this.#refill(now)
@@ -85,7 +92,7 @@ export class TokenBuckets {
     return this.waitMs(now)
   }
 
-  /** The ms until nothing is owed any more. */
+  /** Returns the ms until no bucket is below zero. */
   waitMs (now: number): number {
     this.#refill(now)
     const debt = Math.max(
@@ -103,7 +110,7 @@ export class TokenBuckets {
   }
 }
 
-/** In intervals. */
+/** Returns the number of intervals that refill a bucket to zero. */
 function debtOf (left: number, limit: number): number {
   return left < 0 ? -left / limit : 0
 }

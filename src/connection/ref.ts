@@ -1,21 +1,21 @@
 import { checkDetail } from './result.ts'
 
-/** Where refs send to. */
+/** Delivers the calls of refs. */
 export interface RefTarget {
-  /** Puts an info into the mailbox of the connection of that address, wherever it is. */
+  /** Posts an info to the connection of an address on any node. */
   post (address: string, info: unknown): boolean
-  /** Ends the connection of that address, wherever it is. */
+  /** Ends the connection of an address on any node. */
   close (address: string, code: number, reason: string): boolean
 }
 
 /**
- * Another connection, or this one, on any node. Holds only an address, so that a kept ref keeps
- * nothing else.
+ * A reference to a connection on any node. Holds only the address, so that a kept ref keeps no
+ * connection alive.
  */
 export class Ref<in Info = unknown> {
   readonly #target: RefTarget
 
-  /** A string that can be stored and turned back by `app.websock.ref(address)`. */
+  /** A string that can be stored. `app.websock.ref(address)` converts it back to a ref. */
   readonly address: string
 
   constructor (address: string, target: RefTarget) {
@@ -24,16 +24,16 @@ export class Ref<in Info = unknown> {
   }
 
   /**
-   * Puts an info into the mailbox of that connection. False when it has ended, or its mailbox is
-   * full.
+   * Posts an info to that connection. False when it has ended or its mailbox is full, as far as
+   * this node knows.
    */
   readonly post = (info: Info): boolean => this.#target.post(this.address, info)
 
   /**
-   * Ends that connection as its own `ws.close` would: code 1000 unless another one is given
-   * (1000–1003, 1007–1014, 3000–4999), a reason of at most 123 bytes. False when it has ended
-   * already; for a connection of another node, when the request certainly did not leave this one.
-   * Throws FST_WEBSOCK_UNSENDABLE.
+   * Ends that connection like its own `ws.close`. `code`: 1000–1003, 1007–1014 or 3000–4999,
+   * 1000 by default. `reason`: at most 123 bytes. False when the connection has ended already, or
+   * when the request to another node certainly did not leave this one. Throws
+   * FST_WEBSOCK_UNSENDABLE.
    */
   close (code = 1000, reason = ''): boolean {
     const checked = checkDetail([code, reason])

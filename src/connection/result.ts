@@ -5,15 +5,21 @@ import { closeCodes, isSendableCode, MAX_REASON_BYTES } from '../wire/close-code
 
 export type Awaitable<T> = T | PromiseLike<T>
 
-/** `normal` closes 1000, `restart` closes 1012, an error closes 1011. */
+/**
+ * Why a handler stops its connection. The default close codes: 1000 for `normal`, 1012 for
+ * `restart`, 1011 for an error.
+ */
 export type StopReason = 'normal' | 'restart' | Error
 
-/** A close code (1000–1003, 1007–1014, 3000–4999), or that and a reason of at most 123 bytes. */
+/**
+ * A close code (1000–1003, 1007–1014, 3000–4999), or a code and a reason of at most 123
+ * bytes.
+ */
 export type CloseDetail = number | readonly [code: number, reason: string]
 
 /**
- * Why a connection ended. `code` is the close code that went, or came, over the wire (1005 none,
- * 1006 no close frame).
+ * Why a connection ended. `code`: the close code that was sent or received (1005: none in the
+ * frame, 1006: no close frame).
  */
 export type TerminateReason =
   | { readonly type: 'normal' }
@@ -22,21 +28,21 @@ export type TerminateReason =
   | { readonly type: 'timeout' }
   | { readonly type: 'error', readonly error: unknown, readonly code: number }
 
-/** Go on, perhaps with a new state. Made by `ws.ok()`. */
+/** A result: continue, perhaps with a new state. Created by `ws.ok()`. */
 export class Ok<out State> {
   readonly type = 'ok'
 
   constructor (readonly state: State | undefined) {}
 }
 
-/** Send these messages and go on. Made by `ws.push()`. */
+/** A result: send these messages and continue. Created by `ws.push()`. */
 export class Push<out State> {
   readonly type = 'push'
 
   constructor (readonly messages: unknown, readonly state: State | undefined) {}
 }
 
-/** Send these messages, close, and end. Made by `ws.stop()`. */
+/** A result: send these messages, then close the connection. Created by `ws.stop()`. */
 export class Stop<out State> {
   readonly type = 'stop'
 
@@ -51,8 +57,8 @@ export class Stop<out State> {
 export type Result<State> = Ok<State> | Push<State> | Stop<State>
 
 /**
- * What each callback but `terminate` may return: nothing (state unchanged, nothing sent) or a
- * result.
+ * The return type of all callbacks except `terminate`: a result, or nothing (state unchanged,
+ * nothing sent).
  */
 export type CallbackResult<State> = Awaitable<Result<State> | void>
 
@@ -74,8 +80,8 @@ export function stop<State> (
 }
 
 /**
- * Throws FST_WEBSOCK_INVALID_RESULT for what no constructor above has made. Undefined is a result:
- * nothing to do.
+ * Checks the return value of a callback. Undefined means that there is nothing to do. Throws
+ * FST_WEBSOCK_INVALID_RESULT for a value that is not from `ok`, `push` or `stop`.
  */
 export function checkResult (value: unknown): Result<unknown> | undefined {
   if (value === undefined || value instanceof Ok) return value
@@ -89,8 +95,8 @@ export interface CloseFrame {
 }
 
 /**
- * The close frame that a stop asks for, and the reason that `terminate` is given. Throws when
- * either is impossible.
+ * Returns the close frame for a stop, and the reason for `terminate`. Throws when the reason or the
+ * close frame is invalid.
  */
 export function resolveStop (stopped: Stop<unknown>): {
   frame: CloseFrame
@@ -111,7 +117,7 @@ export function resolveStop (stopped: Stop<unknown>): {
   }
 }
 
-/** Also one of another realm: a vm context, a test runner's. */
+/** True also for an error of another realm, such as a vm context or a test runner. */
 function isError (value: unknown): value is Error {
   return value instanceof Error || isNativeError(value)
 }
@@ -124,7 +130,10 @@ function codeOf (reason: StopReason): number {
   return closeCodes.internalError
 }
 
-/** Throws FST_WEBSOCK_UNSENDABLE for a code or a reason that no close frame may have. */
+/**
+ * Checks a close code and reason. Throws FST_WEBSOCK_UNSENDABLE for values that a close frame
+ * cannot have.
+ */
 export function checkDetail (detail: CloseDetail): CloseFrame {
   const [code, reason = '']: readonly unknown[] = Array.isArray(detail) ? detail : [detail]
   if (typeof code !== 'number' || !isSendableCode(code)) {

@@ -13,29 +13,29 @@ import type { ConnectionLimits, ConnectionOptions, Mistake, RouteContext } from 
 export const NO_CLOSE_FRAME: CloseFrame = { code: closeCodes.abnormal, reason: '' }
 
 /**
- * One connection of a route: its identity, and what is counted, traced and logged of it.
- * `Connection` extends it, so that this costs no object of its own.
+ * The base class of `Connection`: its identity, its counters, and its tracing and logging. A base
+ * class, because a separate object would cost memory for each connection.
  */
 export abstract class RouteConnection implements ObservedConnection {
   readonly group: RouteContext
   readonly options: ConnectionOptions
-  /** Whole data messages so far. */
+  /** Complete data messages received so far. */
   messagesRead = 0
-  // Whole ms: V8 keeps a fraction in an object of its own.
+  // Whole ms: V8 stores a fraction in an object of its own.
   readonly openedAt = Math.floor(performance.now())
   closeFrame = NO_CLOSE_FRAME
 
   abstract readonly hasState: boolean
-  /** Why it ends, once it does. */
+  /** Why the connection ends. Undefined before its end. */
   abstract readonly endReason: TerminateReason | undefined
   abstract readonly messagesSent: number
   abstract readonly bytesSent: number
   abstract readonly bytesRead: number
-  /** Letters that wait. */
+  /** Number of waiting letters. */
   abstract readonly waiting: number
   abstract readonly bufferedBytes: number
   abstract readonly logOf: Log
-  /** Ends the connection as a stop with this close frame does. */
+  /** Ends the connection with this close frame. */
   abstract close (code: number, reason: string): void
 
   constructor (route: RouteContext, options: ConnectionOptions) {
@@ -51,7 +51,7 @@ export abstract class RouteConnection implements ObservedConnection {
   get traffic (): RouteTelemetry { return this.group.telemetry }
   createRef (): Ref { return new Ref(this.id, this.group.topics) }
 
-  /** Ends the connection at the end of the tick: no handler runs within the call of another one. */
+  /** Ends the connection at the end of the tick, so that no handler runs within the caller. */
   closeSoon (code: number, reason: string): void {
     this.sharing.loop.atEndOfTick({ endTick: () => this.close(code, reason) })
   }
@@ -69,14 +69,14 @@ export abstract class RouteConnection implements ObservedConnection {
   readingResumed (by: ReadHolder | 'end'): void { this.group.telemetry.readerReleased(this, by) }
   mailboxIsLong (isLong: boolean): void { this.group.telemetry.mailboxIsLong(this, isLong) }
 
-  /** Calls a callback, and tells the tracing channel. */
+  /** Calls a callback, and publishes to the tracing channel. */
   protected trace (callback: string, call: () => unknown): unknown {
     if (!callbackChannel.hasSubscribers) return call()
     const { id, server, group: { url: route } } = this
     return traceCallback({ id, route, server, callback }, call)
   }
 
-  /** The same, counted and timed. */
+  /** Calls a callback with tracing, counts it and measures its time. */
   protected measure (callback: Metered, call: () => unknown): unknown {
     return this.traffic.callbacks[callback].measure(() => this.trace(callback, call))
   }
@@ -87,6 +87,6 @@ export abstract class RouteConnection implements ObservedConnection {
     writeFailure(this.logOf, error, callback)
   }
 
-  /** Tells the developer of a mistake, once for each route. */
+  /** Logs a mistake in the handler, once for each route. */
   warn (mistake: Mistake): void { warnOnce(this.group, this.logOf, mistake) }
 }

@@ -23,7 +23,7 @@ export interface ConnectionLimits
   readonly terminateTimeoutMs: number
 }
 
-/** A connection, as topics see it. */
+/** The part of a connection that topics use. */
 export interface TopicMember {
   readonly id: string
   readonly group: RouteContext
@@ -32,7 +32,7 @@ export interface TopicMember {
   notify (message: SystemMessage): boolean
 }
 
-/** Subscriptions, publications and presence, as connections use them. */
+/** The operations of topics that connections use. */
 export interface Topics extends RefTarget {
   subscribe (topic: string, connection: TopicMember): void
   unsubscribe (topic: string, connection: TopicMember): void
@@ -54,41 +54,41 @@ export interface Topics extends RefTarget {
 export type Mistake = 'info' | 'message' | 'result'
 
 /**
- * A data message on a route with a `guard`. One letter for the guard and the callback of the
- * message, so that nothing runs between them: it is delivered again when the guard lets it pass.
+ * A data message on a route with a `guard`. The guard and the callback share one letter, so that
+ * nothing runs between them: it is delivered again when the guard lets it pass.
  */
 export interface GuardedMessage extends Letter {
   readonly type: 'guarded'
   readonly data: string | Buffer
-  /** `read`: to be decoded; `guard`: its guard runs; `callback`: it has passed. */
+  /** `read`: not decoded yet. `guard`: its guard runs. `callback`: the guard has let it pass. */
   step: 'read' | 'guard' | 'callback'
-  /** Decoded and validated. */
+  /** The decoded and validated message. */
   message: unknown
 }
 
-/** What all connections of a route share. */
+/** The data that all connections of a route share. */
 export interface RouteContext {
   readonly url: string
-  /** The instance that the route was declared on. */
+  /** The Fastify instance of the route. */
   readonly server: FastifyInstance
   /** Mistakes that have been logged for this route. */
   readonly warned: Set<Mistake>
   readonly handler: AnyHandler
   readonly limits: ConnectionLimits
-  /** Decodes and validates one data message and calls the callback that it is for. */
+  /** Decodes and validates one data message, and calls its callback. */
   readonly receive: (data: string | Buffer, state: unknown, ws: AnyContext) => unknown
   /**
-   * In place of `receive` on a route with a `guard`: first decodes, validates and calls the guard,
-   * then, for a message that passed, the callback.
+   * Used instead of `receive` on a route with a `guard`. The first call decodes and validates the
+   * message and calls the guard. The second call, for a message that passed, calls the callback.
    */
   readonly receiveGuarded:
     ((letter: GuardedMessage, state: unknown, ws: AnyContext) => unknown) | undefined
-  /** Turns a message into its frame; throws when it cannot be sent. */
+  /** Encodes a message as a frame. Throws when it cannot be sent. */
   readonly encode: (message: unknown) => OutgoingFrame
   /** Encodes a message for many connections. */
   readonly prepare: (message: unknown) => PreparedMessage
   /**
-   * Validates an info from another node and returns what to post. Throws when it does not match
+   * Validates an info from another node and returns the info to post. Throws when it does not match
    * the schema.
    */
   readonly checkInfo: ((info: unknown) => unknown) | undefined
@@ -96,20 +96,23 @@ export interface RouteContext {
   /** The write batcher and the event loop tasks, which all connections of the app share. */
   readonly sharing: WriteSharing
   readonly telemetry: RouteTelemetry
-  /** Called once for each, when its socket is closed. */
+  /** Called once for each connection, when its socket is closed. */
   readonly onSocketClosed: (connection: ConnectionOptions) => void
-  /** Called once for each, when its `terminate` has settled and its socket is closed. */
+  /** Called once for each connection, when `terminate` has settled and its socket is closed. */
   readonly onGone: (connection: ConnectionOptions) => void
 }
 
-/** What is specific to one connection. */
+/** The data of one connection. */
 export interface ConnectionOptions {
   readonly id: string
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
   readonly subprotocol: string | null
-  /** Where permessage-deflate was agreed on: the window that we compress with. */
+  /** The window size for compression. Undefined when permessage-deflate was not negotiated. */
   readonly windowBits: number | undefined
-  /** The key that `maxConnectionsPerKey` counts it under, where that option is set. */
+  /**
+   * The key that `maxConnectionsPerKey` counts this connection under. Undefined without that
+   * option.
+   */
   readonly key: string | undefined
 }

@@ -1,36 +1,37 @@
 import type { Letter } from './mailbox.ts'
 
-/** What `handleDrain` is given. */
+/** The argument of `handleDrain`. */
 export interface DrainInfo {
   /**
-   * Milliseconds until connections that are left are destroyed. This one may be closed at any time
-   * before.
+   * Milliseconds until the remaining connections are destroyed. This connection may be closed at
+   * any time before.
    */
   readonly timeoutMs: number
 }
 
-/** What `handleGap` is given: publications of other nodes were lost. */
+/** The argument of `handleGap`: publications of other nodes were lost. */
 export interface GapInfo {
   /**
-   * For how many milliseconds, at least: since the last proof that all arrives. All topics of this
-   * connection are in force again: what is read from a database now misses nothing.
+   * The length of the gap in milliseconds: the time since the last proof that publications arrive.
+   * All topics of this connection are subscribed again, so data read from a database now misses
+   * nothing.
    */
   readonly ms: number
 }
 
 /** An entry of presence. */
 export interface PresenceEntry {
-  /** Several connections may have the same key. */
+  /** Not unique: several connections may use the same key. */
   readonly key: string
-  /** What `track` was given, as JSON has it. */
+  /** The meta given to `track`, as copied by JSON. */
   readonly meta: unknown
-  /** The address of its connection, for `app.websock.ref`. */
+  /** The address of the connection that tracks the entry, for `app.websock.ref`. */
   readonly address: string
 }
 
 /**
- * What `handlePresence` is given: who came to and left a topic. Another meta is a leave and a join
- * in one.
+ * The argument of `handlePresence`: the entries that joined and left a topic. A changed meta is a
+ * leave and a join.
  */
 export interface PresenceDiff {
   readonly topic: string
@@ -39,15 +40,15 @@ export interface PresenceDiff {
 }
 
 /**
- * A message of the library to a handler. Each kind has a callback of its own, so that infos have
- * only the types that the route declares.
+ * A message from the library to a handler. Each kind has its own callback, so that infos have only
+ * the types that the route declares.
  */
 export type SystemMessage =
   | { readonly type: 'drain', readonly info: DrainInfo }
   | { readonly type: 'gap', readonly info: GapInfo }
   | { readonly type: 'presence', readonly info: PresenceDiff }
 
-/** A letter of the library's own. A later message of its kind is merged into it. */
+/** The letter of a system message. A later message of the same kind is merged into it. */
 export interface SystemLetter extends Letter {
   readonly type: SystemMessage['type']
   readonly isSystem: true
@@ -57,14 +58,14 @@ export interface SystemLetter extends Letter {
 
 /**
  * The system messages that wait in one mailbox: at most one drain, one gap, and one presence diff
- * of each topic. So their number has a bound, and none is refused.
+ * for each topic. So their number is bounded, and none is refused.
  */
 export class WaitingSystemMessages {
   readonly #letters = new Map<string, SystemLetter>()
 
   /**
-   * Merges a message into the letter of its kind that waits. Returns a new letter, to be put into
-   * the mailbox, when none waits.
+   * Merges a message into the waiting letter of its kind. If none waits, returns a new letter for
+   * the mailbox.
    */
   add (message: SystemMessage): SystemLetter | undefined {
     const key = keyOf(message)
@@ -78,7 +79,10 @@ export class WaitingSystemMessages {
     return letter
   }
 
-  /** A letter is about to be handled: nothing is merged into it any more. True: none is left. */
+  /**
+   * Removes a letter that is about to be handled, so that nothing is merged into it. Returns true
+   * when no letter is left.
+   */
   delete (letter: SystemLetter): boolean {
     this.#letters.delete(keyOf(letter as SystemMessage))
     return this.#letters.size === 0
@@ -106,7 +110,7 @@ class DrainLetter implements SystemLetter {
     this.info = info
   }
 
-  /** The earliest end counts. */
+  /** The shorter time limit counts. */
   merge (info: DrainInfo): void {
     if (info.timeoutMs < this.info.timeoutMs) this.info = info
   }
@@ -116,8 +120,8 @@ class GapLetter implements SystemLetter {
   readonly type = 'gap'
   readonly isSystem = true
   info: GapInfo
-  /** When `info` was told, in ms of `performance.now()`. */
-  #toldAt = performance.now()
+  /** When `info` was set, in ms of `performance.now()`. */
+  #setAt = performance.now()
 
   constructor (info: GapInfo) {
     this.info = info
@@ -126,20 +130,23 @@ class GapLetter implements SystemLetter {
   /** Two gaps become one, from the beginning of the earlier one to the end of the later one. */
   merge ({ ms }: GapInfo): void {
     const now = performance.now()
-    this.info = { ms: Math.max(ms, Math.ceil(now - this.#toldAt) + this.info.ms) }
-    this.#toldAt = now
+    this.info = { ms: Math.max(ms, Math.ceil(now - this.#setAt) + this.info.ms) }
+    this.#setAt = now
   }
 }
 
-/** Entries that came and left while a diff waits, and are remembered: 100 bytes or so each. */
+/** Limit of entries kept that joined and left while a diff waits: about 100 bytes each. */
 const MAX_PASSING = 16_384
 
-/** Leaves are applied first, so an entry that has left and come again is in both lists. */
+/**
+ * A letter with the presence changes of one topic. Receivers apply leaves first, so an entry that
+ * has left and joined again is in both lists.
+ */
 class PresenceLetter implements SystemLetter {
   readonly type = 'presence'
   readonly isSystem = true
   #diff: PresenceDiff
-  /** What several diffs come to, by the id of the entry. Absent as long as there is one diff. */
+  /** The merged diffs, by the id of the entry. Undefined while there is only one diff. */
   #merged:
     { readonly joins: EntryMap, readonly leaves: EntryMap, readonly passing: EntryMap } | undefined
 
@@ -169,7 +176,7 @@ class PresenceLetter implements SystemLetter {
       const id = idOf(entry)
       if (!joins.delete(id)) leaves.set(id, entry)
       else if (!leaves.has(id)) {
-        // Told as a leave alone: a handler may have seen it by `app.websock.presence`.
+        // Reported as a leave only: a handler may have seen the entry in `app.websock.presence`.
         passing.set(id, entry)
         if (passing.size > MAX_PASSING) passing.delete(passing.keys().next().value as string)
       }
@@ -184,7 +191,7 @@ function mapOf (entries: readonly PresenceEntry[]): EntryMap {
   return new Map(entries.map((entry) => [idOf(entry), entry]))
 }
 
-/** An address has no spaces. */
+/** Builds the id of an entry. Unambiguous, because an address has no spaces. */
 function idOf ({ key, address }: PresenceEntry): string {
   return `${address} ${key}`
 }

@@ -1,17 +1,17 @@
 export interface TasksOwner {
-  /** What a task has thrown or rejected with. */
+  /** A task has thrown or rejected. */
   taskFailed (error: unknown): void
   /** The last task has settled. */
   tasksEnded (): void
 }
 
-/** A task that was started. */
+/** A started task. */
 export interface Task {
-  /** Aborts the signal of the task. Nothing happens when it has settled. */
+  /** Aborts the signal of the task. Does nothing after the task has settled. */
   readonly cancel: () => void
 }
 
-/** The tasks of `ws.run`, which run beside the mailbox. */
+/** The tasks of `ws.run`, which run beside the callbacks. */
 export class Tasks {
   readonly #owner: TasksOwner
   readonly #running = new Set<AbortController>()
@@ -45,8 +45,8 @@ export class Tasks {
 }
 
 /**
- * The error of a signal, as it is or wrapped: Node's functions that take a signal reject with an
- * AbortError of their own.
+ * True for the reason of the aborted signal, an error with that cause, or an AbortError, with which
+ * Node's functions reject.
  */
 function isAbort (error: unknown, { aborted, reason }: AbortSignal): boolean {
   if (!aborted) return false

@@ -3,15 +3,18 @@ import type { Alarm, Clock } from '../event-loop.ts'
 import type { Letter } from './mailbox.ts'
 
 export interface Timer {
-  /** Nothing happens when it is over already. An info that waits in the mailbox still arrives. */
+  /**
+   * Stops the timer. Does nothing after its end. An info that waits in the mailbox still arrives.
+   */
   readonly cancel: () => void
 }
 
-// Node fires a longer one after 1 ms, with a warning.
+// Node would run a longer timer after 1 ms, with a warning.
 const MAX_DELAY_MS = 2_147_483_647
 
 /**
- * The info of an interval. One letter serves all its ticks: it is not posted again while it waits.
+ * The letter of an interval. All its ticks use the same letter, which is not posted again while it
+ * waits.
  */
 export interface Tick extends Letter {
   readonly type: 'tick'
@@ -21,13 +24,15 @@ export interface Tick extends Letter {
 
 export interface TimersOwner {
   readonly sharing: { readonly loop: { readonly clock: Clock } }
-  /** True once the connection has begun to end: no timer starts any more. */
+  /** True once the connection has begun to end. No timer starts then. */
   readonly ending: boolean
   offer (info: unknown): boolean
   offerLetter (tick: Tick): boolean
 }
 
-/** The timers of a connection, whose infos go into its mailbox. None keeps the process alive. */
+/**
+ * The timers of a connection, which post infos to its mailbox. No timer keeps the process alive.
+ */
 export class Timers {
   readonly #owner: TimersOwner
   readonly #clock: Clock

@@ -1,10 +1,10 @@
 declare const kTypes: unique symbol
-/** The same in each copy of the package: a topic of another one is a topic, too. */
+/** A registered symbol, so that a topic of another copy of the package is recognized. */
 const kTopic = Symbol.for('fastify-websock.topic')
 
 /**
- * A topic's name with the types of what goes over it. Made by {@link topic}; taken wherever a name
- * is.
+ * The name of a topic with the types of its messages and infos. Created by {@link topic}, and
+ * accepted wherever a name is.
  */
 export class Topic<out Message = unknown, out Info = unknown> {
   declare readonly [kTypes]: { readonly message: Message, readonly info: Info }
@@ -21,20 +21,20 @@ export class Topic<out Message = unknown, out Info = unknown> {
   }
 }
 
-/** The types of one topic. What is left out is never sent over it. */
+/** The types of one topic. A type that is left out is `never`: nothing of its kind can be sent. */
 export interface TopicTypes {
-  /** Of `broadcast`: straight to the clients. */
+  /** The messages of `broadcast`, which are sent to the clients. */
   Message?: unknown
-  /** Of `publish`: to each subscriber's `handleInfo`. */
+  /** The infos of `publish`, which each subscriber's `handleInfo` receives. */
   Info?: unknown
 }
 
 /**
- * A typed topic: `export const room = (id: string) => topic<{ Message: Said, Info: Tick }>('room '
- * + id)`.
+ * Creates a typed topic: `export const room = (id: string) => topic<{ Message: Said, Info: Tick
+ * }>('room ' + id)`.
  *
- * Nothing is checked at run time. A name has 1 to 1 024 characters; another one is refused where it
- * is used.
+ * Nothing is checked at run time. A name has 1 to 1 024 characters; an invalid name is refused
+ * where it is used.
  */
 export function topic<T extends TopicTypes = {}> (
   name: string
@@ -42,7 +42,10 @@ export function topic<T extends TopicTypes = {}> (
   return new Topic(name)
 }
 
-/** The name of a topic, which may be given by its name. Other values are returned unchanged. */
+/**
+ * Returns the name of a topic that is given as a `Topic` or by its name. Other values are returned
+ * unchanged.
+ */
 export function nameOfTopic (topic: string | Topic): string {
   const isTopic = typeof topic === 'object' && topic !== null && kTopic in topic
   return isTopic ? topic.name : topic as string

@@ -2,13 +2,14 @@ import { inspect } from 'node:util'
 import { FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION } from '../errors.ts'
 
 /**
- * What is wrong with a value, as the words that complete "must be …"; undefined when nothing is.
+ * Checks the value of one option. Returns the words that complete "must be …" for an invalid
+ * value, and undefined for a valid one.
  */
 export type OptionRule = (value: unknown) => string | undefined
 
 /**
- * The options, checked; those that are undefined are left out. Throws FST_WEBSOCK_INVALID_OPTION,
- * FST_WEBSOCK_UNKNOWN_OPTION.
+ * Checks the options of an engine and returns them without the undefined ones. Throws
+ * FST_WEBSOCK_INVALID_OPTION, FST_WEBSOCK_UNKNOWN_OPTION.
  */
 export function checkEngineOptions<O extends object> (
   given: unknown,

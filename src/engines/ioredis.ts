@@ -7,15 +7,15 @@ import type {
 } from './redis-server.ts'
 
 /**
- * A client of `ioredis` 5 or 6, with or without sentinels, or a `Cluster`: what tells one from the
- * other.
+ * A client of `ioredis` 5 or 6, with or without sentinels, or a `Cluster`. Declares only the
+ * methods that the engine recognizes it by.
  */
 export interface IoredisClient {
   ssubscribe (...args: never[]): unknown
   duplicate (...args: never[]): object
 }
 
-/** Of a client, what is used here. */
+/** The part of a client that the engine uses. */
 interface Client {
   readonly status: string
   readonly options: { readonly host?: string, readonly port?: number }
@@ -34,7 +34,7 @@ interface Client {
 
 interface Cluster {
   readonly isCluster: true
-  /** By slot the addresses of its servers, the master first. */
+  /** The addresses of the servers of each slot, the master first. The index is the slot. */
   readonly slots: ReadonlyArray<readonly string[] | undefined>
   duplicate (startupNodes: readonly never[], override: typeof CLUSTER_OVERRIDE): Cluster
   connect (): Promise<unknown>
@@ -45,31 +45,31 @@ interface Cluster {
 
 const OVERRIDE = {
   lazyConnect: true,
-  // What cannot be sent is rejected, not kept for later.
+  // A command that cannot be sent rejects; it is not kept for later.
   enableOfflineQueue: false,
-  // What was sent is not sent once more by the next connection: Redis may have it, and it would
-  // come twice.
+  // Do not send unanswered commands again on the next connection: Redis may have executed them, and
+  // publications would arrive twice.
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   enableAutoPipelining: false,
-  // It is put before the channel of the sharded commands, and not of the others.
+  // ioredis adds the prefix to the channels of sharded commands only.
   keyPrefix: ''
 } as const
 
 const CLUSTER_OVERRIDE = {
   lazyConnect: true,
-  // It would try again by itself, and `connect` would not settle meanwhile. The engine tries again.
+  // The engine itself tries again. If the cluster retried, `connect` would not settle meanwhile.
   clusterRetryStrategy: () => null
 } as const
 
-/** The servers that a client of `ioredis` leads to, or undefined when it is no such client. */
+/** Finds the servers behind a client of `ioredis`. Returns undefined for anything else. */
 export function findIoredis (given: unknown, isSharded: boolean): RedisServers | undefined {
   const { ssubscribe, duplicate, isCluster } = (given ?? {}) as Partial<IoredisClient & Cluster>
   if (typeof ssubscribe !== 'function' || typeof duplicate !== 'function') return undefined
   if (isCluster === true) {
     return { kind: 'cluster', find: () => findMasters(given as Cluster, isSharded) }
   }
-  // One with sentinels asks them anew for each connection.
+  // A client with sentinels asks them again for each connection.
   const server = serverOf(given as Client, isSharded, () => true)
   return { kind: 'one', find: async () => [server] }
 }
@@ -119,7 +119,8 @@ class IoredisConnection implements RedisConnection {
     )
     for (const event of ['connect', 'ready', 'close', 'end', 'error']) client.on(event, change)
     client.on('moved', moved)
-    // Tries again by itself, as `retryStrategy` says; `error` and `end` have told.
+    // The client reconnects as its `retryStrategy` says. The events `error` and `end` report
+    // failures.
     client.connect().catch(() => {})
   }
 

@@ -2,11 +2,11 @@ import { FST_WEBSOCK_ENGINE_DOWN, FST_WEBSOCK_ENGINE_IN_USE } from '../errors.ts
 import type { EngineListener } from '../pubsub/engine.ts'
 
 /**
- * An engine's view of its broker: `up` and `down` in turns, and no call that outlives the
- * connection that it was made on.
+ * The state of an engine's connection to its broker. Calls `up` and `down` of the listener
+ * alternately, and rejects unfinished calls when the connection is lost.
  *
- * A client may leave promises open when its connection ends, or send late what it still has. Here
- * they reject at once.
+ * A client may leave promises open when its connection ends, or send commands later. A call through
+ * `Link` rejects at once instead.
  */
 export class Link {
   readonly #name: string
@@ -14,8 +14,8 @@ export class Link {
   #listener: EngineListener | undefined
   #wasStarted = false
   #isUp = false
-  #hasTold = false
-  /** When the last probe was sent that the broker has answered, in ms of `performance.now()`. */
+  #hasNotified = false
+  /** When the last answered probe was sent, in ms of `performance.now()`. */
   #provedAt = 0
 
   constructor (name: string) {
@@ -36,38 +36,40 @@ export class Link {
   /** Idempotent. */
   up (): void {
     if (this.#isUp || this.#listener === undefined) return
-    this.#isUp = this.#hasTold = true
+    this.#isUp = this.#hasNotified = true
     this.proved(performance.now())
     this.#listener.up()
   }
 
   /**
-   * Rejects the calls that are under way. Idempotent.
-   * Before the first `up` it needs a reason, such as a wrong password, which is for the log.
+   * Rejects the unfinished calls and calls `down` of the listener. Idempotent.
+   *
+   * Before the first `up`, the listener is called only if there is a reason to log, such as a wrong
+   * password.
    */
   down (reason?: unknown): void {
-    if (!this.#isUp && (this.#hasTold || reason === undefined)) return
+    if (!this.#isUp && (this.#hasNotified || reason === undefined)) return
     const silentMs = this.#isUp ? this.#silentMs : 0
     this.#isUp = false
-    this.#hasTold = true
+    this.#hasNotified = true
     this.#rejectAll('has lost its broker', reason)
     this.#listener?.down(reason, silentMs)
   }
 
-  /** The broker has ended one subscription. */
+  /** Reports that the broker has ended one subscription. */
   dropped (topic: string, reason: unknown): void {
     if (this.#isUp) this.#listener?.dropped(topic, reason, this.#silentMs)
   }
 
   /**
-   * The broker has answered a probe that was sent at that time: what was published before has
-   * arrived.
+   * Records that the broker has answered a probe sent at that time. Publications made before it
+   * have arrived.
    */
   proved (sentAt: number): void {
     this.#provedAt = sentAt
   }
 
-  /** From here on the listener is not called. Rejects the calls that are under way. */
+  /** Stops calling the listener, and rejects the unfinished calls. */
   stop (): void {
     this.#isUp = false
     this.#listener = undefined
@@ -79,8 +81,8 @@ export class Link {
   }
 
   /**
-   * The result of the task. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down, or goes
-   * down before the task settles.
+   * Runs a task and returns its result. Rejects with FST_WEBSOCK_ENGINE_DOWN when the link is down,
+   * or goes down before the task settles.
    */
   async call<T> (task: () => Promise<T>): Promise<T> {
     if (!this.#isUp) throw new FST_WEBSOCK_ENGINE_DOWN(this.#name, 'is not connected to its broker')

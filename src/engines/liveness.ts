@@ -1,24 +1,27 @@
 export interface LivenessOptions {
   /**
-   * Resolves with true when the other end has answered, with false when nobody can tell. Does not
-   * reject.
+   * Sends a probe. Resolves with true when it was answered, and with false when the answer is not
+   * known. Must not reject.
    */
   readonly probe: () => Promise<boolean>
-  /** A probe that was sent at that time, in ms of `performance.now()`, has been answered. */
+  /** Called when a probe was answered. `sentAt`: when it was sent, in ms of `performance.now()`. */
   readonly proved: (sentAt: number) => void
-  /** Nothing has come for SILENT_TICKS ticks. */
+  /** Called when nothing has been received for SILENT_TICKS ticks. */
   readonly silent: () => void
 }
 
 const TICK_MS = 1_000
 /**
- * Ticks, not milliseconds: a process that stood still, or whose event loop was busy, reads what has
- * come meanwhile before the next tick. With TICK_MS a silent broker is noticed after 6 to 7 s; the
- * library promises 10 s.
+ * Counted in ticks, not in milliseconds: a process that was suspended, or whose event loop was
+ * blocked, reads the received data before its next tick. With TICK_MS a silent broker is noticed
+ * after 6 to 7 s; the library promises 10 s.
  */
 const SILENT_TICKS = 6
 
-/** Watches one connection: sends a probe each second, and tells when nothing comes back. */
+/**
+ * Detects a silent connection: sends a probe each second, and calls `silent` when nothing is
+ * received.
+ */
 export class Liveness {
   readonly #options: LivenessOptions
   #timer: NodeJS.Timeout | undefined
@@ -43,7 +46,10 @@ export class Liveness {
     this.#isWaiting = false
   }
 
-  /** Something has come: the other end is there, though perhaps behind. */
+  /**
+   * Resets the silence count. Call it for everything received: it shows that the other end is
+   * alive, but not that all earlier publications have arrived.
+   */
   heard (): void {
     this.#silentTicks = 0
   }

@@ -4,9 +4,11 @@ import { Link } from './link.ts'
 const MIB = 1024 * 1024
 
 /**
- * A broker in this process, for tests: its engines deliver to each other, in a later turn of the
- * event loop. It can be taken down, for all or for one, and up again; what is on its way then is
- * lost, and so are the subscriptions.
+ * A broker within one process, for tests. Its engines deliver to each other in a later turn of the
+ * event loop.
+ *
+ * `goDown` disconnects all engines, or one of them; `goUp` connects them again. Subscriptions and
+ * undelivered publications are lost.
  */
 export class MemoryNetwork {
   readonly #engines = new Set<MemoryEngine>()
@@ -25,7 +27,7 @@ export class MemoryNetwork {
         this.#engines.delete(engine)
       },
       carry: (topic, payload) => {
-        // Each sees bytes of its own, as if they had come from elsewhere.
+        // Each engine receives its own copy, as from a real broker.
         for (const engine of this.#engines) {
           if (engine.isConnected) this.#soon(() => engine.deliver(topic, payload.slice()))
         }
@@ -34,7 +36,7 @@ export class MemoryNetwork {
     })
   }
 
-  /** Ends the connections of all engines, or of one, as a broken cable does. Idempotent. */
+  /** Disconnects all engines, or one. Idempotent. */
   goDown (engine?: Engine, reason: unknown = new Error('The memory network was taken down')): void {
     if (engine === undefined) {
       this.#isUp = false
@@ -45,7 +47,7 @@ export class MemoryNetwork {
     }
   }
 
-  /** Idempotent. */
+  /** Connects all engines, or one. Idempotent. */
   goUp (engine?: Engine): void {
     if (engine === undefined) this.#isUp = true
     if (!this.#isUp) return
@@ -53,8 +55,8 @@ export class MemoryNetwork {
   }
 
   /**
-   * In the next turn of the event loop, in the order in which it was asked for, unless the network
-   * goes down before.
+   * Runs a task in the next turn of the event loop, in the order of the calls. The task is dropped
+   * if the whole network goes down before.
    */
   #soon (task: () => void): void {
     if (this.#waiting.push(task) > 1) return

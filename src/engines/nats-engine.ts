@@ -7,9 +7,9 @@ import { checkEngineOptions } from './engine-options.ts'
 import { Link } from './link.ts'
 import { Liveness } from './liveness.ts'
 
-/** Of a connection of `@nats-io/transport-node` 3, what is used here. */
+/** The part of a connection of `@nats-io/transport-node` 3 that the engine uses. */
 export interface NatsConnection {
-  /** Undefined while it is not connected. */
+  /** Undefined while the connection is not established. */
   readonly info?: { readonly max_payload: number } | undefined
   publish (subject: string, payload: Uint8Array): void
   subscribe(
@@ -36,19 +36,19 @@ export interface NatsStatus {
 
 export interface NatsEngineOptions {
   /**
-   * The first tokens of all subjects, at most 128 letters, digits, `-`, `_` with dots between. The
-   * same on all nodes. Default `websock`.
+   * The first tokens of all subjects: at most 128 letters, digits, `-`, `_`, with dots between
+   * them. Must be the same on all nodes. Default `websock`.
    */
   readonly prefix?: string
 }
 
 const MIB = 1024 * 1024
 const RETRY_MS = 500
-// A server takes lines of 4 096 bytes (`max_control_line`), in which there is more than the
-// subject.
+// A server accepts lines of at most 4 096 bytes (`max_control_line`), and a line holds more than
+// the subject.
 const MAX_SUBJECT_LENGTH = 1024
 const SOCKET_IS_HIDDEN =
-  ', and this version of its client hides its socket: until the system gives the connection up, which may take minutes, it may not connect again'
+  ', and this version of its client hides its socket: it may not reconnect until the operating system closes the connection, which may take minutes'
 const RULES = {
   prefix: (value: unknown) =>
     typeof value === 'string' && value.length <= 128 && /^[\w-]+(\.[\w-]+)*$/.test(value)
@@ -57,9 +57,11 @@ const RULES = {
 }
 
 /**
- * An engine over NATS, by a connection of `@nats-io/transport-node`, which stays the user's: it is
- * not closed, and how long it tries to connect again is as it was told (`maxReconnectAttempts`, by
- * default 10: -1 is for ever). Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
+ * Creates an engine over NATS from a connection of `@nats-io/transport-node`.
+ *
+ * The user owns the connection: the engine does not close it. The connection's options decide how
+ * often it reconnects (`maxReconnectAttempts`, 10 by default; -1 means no limit). Throws
+ * FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
  */
 export function natsEngine (connection: NatsConnection, options: NatsEngineOptions = {}): Engine {
   const { prefix = 'websock' } = checkEngineOptions<NatsEngineOptions>(options, RULES, 'natsEngine')
@@ -78,8 +80,8 @@ export function natsEngine (connection: NatsConnection, options: NatsEngineOptio
 }
 
 /**
- * The socket of a connection, which no documented property leads to; undefined when it is not where
- * it was in version 3.
+ * Returns the socket of a connection. No documented property holds it: undefined if it is not where
+ * version 3 keeps it.
  */
 function socketOf (connection: NatsConnection): { destroy (): void } | undefined {
   const { protocol } = connection as {
@@ -89,7 +91,7 @@ function socketOf (connection: NatsConnection): { destroy (): void } | undefined
   return typeof socket?.destroy === 'function' ? socket as { destroy (): void } : undefined
 }
 
-/** A call that the server has yet to confirm. */
+/** A call that the server has not confirmed yet. */
 interface Call {
   readonly type: 'subscribe' | 'publish'
   readonly subject: string
@@ -108,7 +110,7 @@ class NatsEngine implements Engine {
   #maxPayloadBytes = MIB
   #confirmation: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
-  /** Subscriptions that are made one after the other. */
+  /** Runs subscriptions one at a time, see `subscribe`. */
   #queue: Promise<unknown> = Promise.resolve()
 
   constructor (connection: NatsConnection, prefix: string) {
@@ -117,7 +119,7 @@ class NatsEngine implements Engine {
     this.#liveness = new Liveness({
       probe: () => connection.flush().then(() => true, () => false),
       proved: (sentAt) => {
-        // No property tells whether it is connected.
+        // No property of the connection tells whether it is connected, but an answer does.
         this.#link.up()
         this.#link.proved(sentAt)
       },
@@ -125,7 +127,7 @@ class NatsEngine implements Engine {
     })
   }
 
-  /** As the server says; until it has, its default. */
+  /** The limit of the server. Before the first connection: the default of NATS. */
   get maxPayloadBytes (): number {
     this.#maxPayloadBytes = this.#connection.info?.max_payload ?? this.#maxPayloadBytes
     return this.#maxPayloadBytes
@@ -136,7 +138,7 @@ class NatsEngine implements Engine {
     this.#statuses = this.#connection.status()
     void this.#watch(this.#statuses)
     this.#liveness.start()
-    // Where it is not connected now this rejects, and `reconnect` will tell.
+    // Rejects while the connection is not established. The status `reconnect` follows in that case.
     this.#connection.flush().then(() => this.#link.up(), () => {})
   }
 
@@ -144,10 +146,11 @@ class NatsEngine implements Engine {
     await this.#link.call(async () => {
       if (this.#subscriptions.has(topic)) return
       if (await this.#subscribe(topic)) return
-      // The server says that there are too many, and not which. One by one it can be told.
+      // The server reports that there are too many subscriptions, but not which were refused.
+      // Subscribing one at a time shows which.
       const alone = this.#queue.then(async () => {
         if (!this.#link.isUp || await this.#subscribe(topic)) return
-        throw new Error('NATS takes no more subscriptions: see `max_subscriptions` of the server')
+        throw new Error('NATS accepts no more subscriptions: see `max_subscriptions` of the server')
       })
       this.#queue = alone.catch(() => {})
       await alone
@@ -178,12 +181,12 @@ class NatsEngine implements Engine {
     clearTimeout(this.#retry)
     this.#link.stop()
     this.#statuses?.stop?.()
-    this.#forget()
+    this.#dropSubscriptions()
   }
 
   /**
-   * False when the server took fewer subscriptions than it was asked for, of which this may be one.
-   * Rejects when it is not permitted.
+   * Subscribes to a topic. Resolves with false when the server refused some of the subscriptions
+   * under way, perhaps this one. Rejects when it is not permitted.
    */
   async #subscribe (topic: string): Promise<boolean> {
     let refusal: Error | undefined
@@ -195,7 +198,8 @@ class NatsEngine implements Engine {
           this.#liveness.heard()
           return this.#link.receive(topic, message.data)
         }
-        // The server does not permit it, or does not any more; the client has dropped it.
+        // The server denies the subscription or has withdrawn the permission. The client has
+        // dropped the subscription.
         refusal = error
         if (this.#subscriptions.get(topic) !== subscription) return
         this.#subscriptions.delete(topic)
@@ -214,8 +218,8 @@ class NatsEngine implements Engine {
   }
 
   /**
-   * Resolves when the server has answered what was sent in this turn, with what it refused of this
-   * call.
+   * Waits until the server has answered everything sent in this turn. Resolves with the server's
+   * refusal of this call, if any.
    */
   async #outcome (call: Call): Promise<Error | undefined> {
     this.#calls.add(call)
@@ -236,24 +240,24 @@ class NatsEngine implements Engine {
     await nextTurn()
     this.#confirmation = undefined
     await this.#connection.flush()
-    // Refusals were read before the answer, and are told of later in that turn.
+    // The client has read refusals before the answer, and reports them later in the same turn.
     await nextTurn()
   }
 
   async #watch (statuses: NatsStatuses): Promise<void> {
     for await (const { type, error } of statuses) {
       if (type === 'reconnect') this.#link.up()
-      if (type === 'disconnect') this.#lose()
-      if (type === 'error' && error !== undefined) this.#note(error)
+      if (type === 'disconnect') this.#handleLoss()
+      if (type === 'error' && error !== undefined) this.#setRefusal(error)
     }
-    this.#lose(
+    this.#handleLoss(
       new Error(
         'The connection to NATS was closed, by its owner or because it gave up (see `maxReconnectAttempts` and `ignoreAuthErrorAbort`)'
       )
     )
   }
 
-  #note (error: Error & { readonly operation?: unknown, readonly subject?: unknown }): void {
+  #setRefusal (error: Error & { readonly operation?: unknown, readonly subject?: unknown }): void {
     const isFull = /maximum .*subscriptions/i.test(error.message)
     for (const call of this.#calls) {
       if (
@@ -266,37 +270,37 @@ class NatsEngine implements Engine {
     }
   }
 
-  /** The server is silent. What is dialed next may be another one, or the same by another way. */
+  /** Handles a silent server: reconnects, perhaps to another server or over another path. */
   #hangUp (): void {
     this.#liveness.heard()
     if (!this.#link.isUp) return
     const hint = socketOf(this.#connection) === undefined ? SOCKET_IS_HIDDEN : ''
-    this.#lose(new Error(`NATS does not answer${hint}`))
+    this.#handleLoss(new Error(`NATS does not answer${hint}`))
     this.#retry = setTimeout(() => this.#reconnect(), RETRY_MS).unref()
   }
 
   #reconnect (): void {
     if (this.#link.isUp) return
     this.#connection.reconnect().catch(() => {})
-    // `reconnect` waits until the socket has taken all, which it does not where the other end is
-    // gone.
+    // `reconnect` waits until the socket has written everything, which never happens when the other
+    // end is gone.
     socketOf(this.#connection)?.destroy()
   }
 
-  #lose (reason?: unknown): void {
-    // The client would subscribe to them again by itself.
-    this.#forget()
+  #handleLoss (reason?: unknown): void {
+    // The client would resubscribe to these subjects by itself.
+    this.#dropSubscriptions()
     this.#link.down(reason)
   }
 
-  #forget (): void {
+  #dropSubscriptions (): void {
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe()
     this.#subscriptions.clear()
   }
 
   /**
-   * One token that can be read, or a hash in two where it were too long: a dot is in the latter
-   * only.
+   * Encodes a topic as a subject: one readable token, or `sha256.` and a hash for a long topic.
+   * Only the hashed form contains a dot, so the two cannot collide.
    */
   #subjectOf (topic: string): string {
     const token = encodeURIComponent(topic).replace(/[.*]/g, (character) =>

@@ -6,13 +6,16 @@ import type {
   RedisServers
 } from './redis-server.ts'
 
-/** A client of `redis` 5 or 6, a cluster, or a sentinel: what tells one from the other. */
+/**
+ * A client, a cluster, or a sentinel of `redis` 5 or 6. Declares only the methods that the engine
+ * recognizes it by.
+ */
 export interface NodeRedisClient {
   sSubscribe (...args: never[]): unknown
   duplicate (...args: never[]): object
 }
 
-/** Of a client, what is used here. */
+/** The part of a client that the engine uses. */
 interface Client {
   readonly isOpen: boolean
   readonly isReady: boolean
@@ -44,9 +47,7 @@ interface Sentinel extends Finder {
     readonly clientSideCache: undefined
     readonly reserveClient: false
   }): Sentinel
-  /**
-   * Gives the client of the present master. No other method does, and this one is not documented.
-   */
+  /** Runs a task with the client of the current master. No documented method gives that client. */
   _execute<T>(isReadonly: false, task: (client: Client) => Promise<T>): Promise<T>
 }
 
@@ -59,21 +60,21 @@ interface Finder {
 type Receive = (message: Buffer, channel: Buffer) => void
 
 const OVERRIDES = {
-  // What cannot be sent is rejected, not kept for later.
+  // A command that cannot be sent rejects; it is not kept for later.
   disableOfflineQueue: true,
-  // A cache would be shared with the user's client, and emptied whenever this connection is lost.
+  // The duplicate would share the cache of the user's client, and empty it at each lost connection.
   clientSideCache: undefined
 } as const
 
 const CLIENT_METHODS = ['getPubSubListeners', 'sendCommand'] as const
 /**
- * What the engine uses of a cluster and of sentinels is in part not documented, and may be gone in
- * a version to come.
+ * The engine uses methods of clusters and sentinels that are not documented. Another version may
+ * not have them.
  */
 const UNKNOWN_VERSION =
-  'This version of `redis` does not lead to the clients of its servers: use one that is named in docs/operating.md, or `ioredis`'
+  'This version of `redis` does not give access to the clients of its servers: use a version named in docs/operating.md, or `ioredis`'
 
-/** The servers that a client of `redis` leads to, or undefined when it is no such client. */
+/** Finds the servers behind a client of `redis`. Returns undefined for anything else. */
 export function findNodeRedis (given: unknown, isSharded: boolean): RedisServers | undefined {
   if (!hasMethods(given, 'sSubscribe', 'duplicate')) return undefined
   if (hasMethods(given, ...CLIENT_METHODS)) {
@@ -138,12 +139,12 @@ async function whileConnected<F extends Finder, T> (
   } catch (error) {
     throw reason ?? error
   } finally {
-    // Of a sentinel it is a promise; of a cluster that is not open it throws.
+    // `destroy` of a sentinel returns a promise; `destroy` of a cluster that is not open throws.
     await Promise.resolve().then(() => finder.destroy()).catch(() => {})
   }
 }
 
-/** Throws when it has not what is needed here. */
+/** Throws if the client lacks a method that the engine needs. */
 function serverOf (
   template: Client,
   isSharded: boolean,
@@ -157,8 +158,8 @@ function serverOf (
 }
 
 function duplicate (template: Client): Client {
-  // After a `socketTimeout` the client does not connect again by default. Liveness notices silence
-  // here.
+  // By default the client does not reconnect after a `socketTimeout`. `Liveness` detects silence
+  // instead.
   return template.duplicate({
     ...OVERRIDES,
     socket: { ...template.options?.socket, socketTimeout: undefined }
@@ -182,14 +183,14 @@ class NodeRedisConnection implements RedisConnection {
         this.#isDialing = event === 'reconnecting'
         this.#hasSocket = event === 'connect' || event === 'ready'
         if (this.#isClosed) return this.#destroy()
-        // It would subscribe by itself to all that it has here, and twice to what is asked for
-        // anew.
+        // The client would resubscribe to these channels by itself, and twice to channels that the
+        // library subscribes again.
         if (!client.isReady) client.getPubSubListeners(isSharded ? 'SHARDED' : 'CHANNELS').clear()
         change(event === 'error' ? reason : undefined)
       })
     }
     client.on('sharded-channel-moved', moved)
-    // Rejects when it gives up, which `error` has told before.
+    // Rejects when the client gives up. `error` has reported the reason before.
     client.connect().catch(() => {})
   }
 
@@ -199,8 +200,8 @@ class NodeRedisConnection implements RedisConnection {
   }
 
   publish (channel: string, payload: Buffer): Promise<unknown> {
-    // Not `publish` and `sPublish`: the `keyPrefix` of redis 6 is put before the channel by the
-    // latter and not by `sSubscribe`.
+    // Not `publish` and `sPublish`: redis 6 adds its `keyPrefix` to the channel in `sPublish`, but
+    // not in `sSubscribe`.
     return this.#client.sendCommand([this.#isSharded ? 'SPUBLISH' : 'PUBLISH', channel, payload])
   }
 
@@ -226,8 +227,8 @@ class NodeRedisConnection implements RedisConnection {
   }
 
   /**
-   * Not while it dials: the socket that it is about to have would be left open by redis 5 and 6,
-   * and nobody could close it any more.
+   * Destroys the client, but not while it connects: redis 5 and 6 would leave the new socket open,
+   * and nothing could close it.
    */
   #destroy (): void {
     if (!this.#isDialing && this.#client.isOpen) this.#client.destroy()

@@ -3,10 +3,10 @@ import type { ConnectionState, RedisConnection, RedisServer, RedisServers } from
 import { slotOf } from './redis-slot.ts'
 
 export interface RedisEvents {
-  /** `areReady` may have changed. The reason is given when it is an error. */
+  /** `areReady` may have changed. `reason`: the error that caused it, if any. */
   change (reason?: unknown): void
   receive (channel: string, payload: Uint8Array): void
-  /** What was published before that time has arrived, on all connections. */
+  /** All publications made before that time have arrived, on all connections. */
   proved (sentAt: number): void
 }
 
@@ -15,10 +15,10 @@ interface Member {
   readonly role: 'publisher' | 'subscriber'
   readonly liveness: Liveness
   connection: RedisConnection
-  /** When it changed last. */
+  /** The state of the connection at its last event. */
   state: ConnectionState
   provedAt: number
-  /** Of a publisher in a cluster, once it has answered. */
+  /** The cluster's epoch. Set only for a publisher in a cluster, after the server has answered. */
   epoch: string | undefined
 }
 
@@ -26,11 +26,11 @@ const FIND_TIMEOUT_MS = 10_000
 const RETRY_MS = 500
 
 /**
- * The connections of a Redis engine: one to publish and one to subscribe, in a sharded cluster a
- * pair for each master.
+ * The connections of a Redis engine: one to publish and one to subscribe. A sharded cluster needs
+ * such a pair for each master.
  *
- * When one is lost they all start anew, so that no server keeps a subscription that nobody wants
- * any more.
+ * When one connection is lost, all are replaced. Otherwise a server could keep subscriptions that
+ * are no longer wanted.
  */
 export class RedisConnections {
   readonly #servers: RedisServers
@@ -47,7 +47,7 @@ export class RedisConnections {
   get areReady (): boolean {
     return (
       this.#members.length > 0 &&
-      this.#members.every((member) => member.state === 'ready' && this.#isSound(member))
+      this.#members.every((member) => member.state === 'ready' && this.#isHealthy(member))
     )
   }
 
@@ -80,10 +80,10 @@ export class RedisConnections {
       servers = await withTimeout(this.#servers.find())
       if (servers.length === 0) throw new Error('The Redis cluster has no masters')
     } catch (error) {
-      return this.#startAnew(error, RETRY_MS)
+      return this.#restart(error, RETRY_MS)
     }
     if (this.#events === undefined) return
-    // Publications reach all servers of a cluster, unless they are sharded.
+    // Without sharding, a publication reaches all servers of a cluster, so one is enough.
     const used = this.#isSharded
       ? servers
       : [servers[Math.floor(Math.random() * servers.length)] as RedisServer]
@@ -98,7 +98,7 @@ export class RedisConnections {
     const liveness = new Liveness({
       probe: () => this.#probe(member),
       proved: (sentAt) => this.#proved(member, sentAt),
-      silent: () => this.#startAnew(new Error('Redis does not answer'), RETRY_MS)
+      silent: () => this.#restart(new Error('Redis does not answer'), RETRY_MS)
     })
     const member: Member = {
       server,
@@ -120,7 +120,7 @@ export class RedisConnections {
       member.connection === connection && this.#members.includes(member)
     const connection: RedisConnection = member.server.connect({
       change: (reason) => {
-        if (isCurrent()) this.#look(member, reason)
+        if (isCurrent()) this.#updateState(member, reason)
       },
       receive: (channel, payload) => {
         if (!isCurrent()) return
@@ -129,14 +129,14 @@ export class RedisConnections {
       },
       moved: () => {
         if (isCurrent()) {
-          this.#startAnew(new Error('A slot of the Redis cluster has moved'), RETRY_MS)
+          this.#restart(new Error('A slot of the Redis cluster has moved'), RETRY_MS)
         }
       }
     })
     member.connection = connection
   }
 
-  #look (member: Member, reason: unknown): void {
+  #updateState (member: Member, reason: unknown): void {
     const before = member.state
     const now = member.state = member.connection.state
     if (now === 'away') member.liveness.stop()
@@ -147,15 +147,15 @@ export class RedisConnections {
     }
     const isLost = before === 'ready' && now !== 'ready'
     if (this.#servers.kind !== 'one' && (isLost || reason !== undefined)) {
-      return this.#startAnew(reason ?? new Error('The connection to Redis was lost'), RETRY_MS)
+      return this.#restart(reason ?? new Error('The connection to Redis was lost'), RETRY_MS)
     }
     this.#events?.change(reason)
     if (isLost) this.#replaceOthers(member)
   }
 
   /**
-   * The lost one connects again by itself. The others may have subscriptions that nobody wants any
-   * more.
+   * Replaces all connections but the lost one, which reconnects by itself. The others may have
+   * subscriptions that are no longer wanted.
    */
   #replaceOthers (lost: Member): void {
     this.#unlessRefused(() => {
@@ -169,17 +169,18 @@ export class RedisConnections {
   }
 
   /**
-   * The user's client may refuse to be duplicated: that is for the log, and not for the process.
+   * Runs `connect`. The user's client may throw when it is duplicated: that is logged, and must not
+   * end the process.
    */
   #unlessRefused (connect: () => void): void {
     try {
       connect()
     } catch (error) {
-      this.#startAnew(error, RETRY_MS)
+      this.#restart(error, RETRY_MS)
     }
   }
 
-  #startAnew (reason: unknown, delayMs: number): void {
+  #restart (reason: unknown, delayMs: number): void {
     if (this.#events === undefined) return
     this.#closeAll()
     this.#events.change(reason)
@@ -196,7 +197,9 @@ export class RedisConnections {
     }
   }
 
-  /** True when the server has answered, be it that the command is not permitted. */
+  /**
+   * Sends a probe. Resolves with true when the server has answered, even if it denied the command.
+   */
   async #probe (member: Member): Promise<boolean> {
     const { connection } = member
     if (connection.state !== 'ready') return false
@@ -212,8 +215,8 @@ export class RedisConnections {
   }
 
   /**
-   * An epoch ends with each failover and each slot that moves. In a cluster that is down some nodes
-   * are cut off.
+   * Reads the answer to CLUSTER INFO. Each failover and each moved slot begins a new epoch. In a
+   * cluster that is down, some nodes may be cut off.
    */
   #readClusterInfo (member: Member, info: string): void {
     if (!this.#members.includes(member)) return
@@ -224,7 +227,7 @@ export class RedisConnections {
     const wasReady = this.areReady
     member.epoch = state === 'ok' ? epoch : undefined
     if (!isSame || (wasReady && state !== 'ok')) {
-      return this.#startAnew(
+      return this.#restart(
         new Error(state === 'ok' ? 'The Redis cluster has changed' : 'The Redis cluster is down'),
         RETRY_MS
       )
@@ -241,7 +244,7 @@ export class RedisConnections {
     return this.#servers.kind === 'cluster' && role === 'publisher'
   }
 
-  #isSound (member: Member): boolean {
+  #isHealthy (member: Member): boolean {
     return !this.#isClusterPublisher(member) || member.epoch !== undefined
   }
 
@@ -265,17 +268,14 @@ export class RedisConnections {
         error.message.startsWith('MOVED ') &&
         this.#members.includes(member)
       ) {
-        this.#startAnew(error, RETRY_MS)
+        this.#restart(error, RETRY_MS)
       }
       throw error
     }
   }
 }
 
-/**
- * Tells what the server said from what the client says by itself, such as that a command took too
- * long.
- */
+/** Tells an error reply of the server from an error of the client, such as a command timeout. */
 function isErrorReply (error: unknown): error is Error {
   return error instanceof Error && /^[A-Z]+ /.test(error.message)
 }

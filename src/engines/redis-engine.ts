@@ -12,17 +12,18 @@ export type { IoredisClient, NodeRedisClient }
 
 export interface RedisEngineOptions {
   /**
-   * SPUBLISH and SSUBSCRIBE (Redis 7) in place of PUBLISH and SUBSCRIBE. The same on all nodes.
-   * Default false.
+   * Uses SPUBLISH and SSUBSCRIBE (Redis 7) instead of PUBLISH and SUBSCRIBE. Must be the same on
+   * all nodes. Default false.
    */
   readonly sharded?: boolean
   /**
-   * What channels begin with, at most 256 characters. The same on all nodes. Default `websock:`.
+   * The first characters of all channels, at most 256. Must be the same on all nodes. Default
+   * `websock:`.
    */
   readonly prefix?: string
 }
 
-// A subscriber that has 32 MiB to read, or 8 MiB for a minute, is cut by Redis
+// Redis disconnects a subscriber with 32 MiB of unread data, or with 8 MiB for a minute
 // (`client-output-buffer-limit` of redis.conf).
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 const RULES = {
@@ -31,9 +32,11 @@ const RULES = {
 }
 
 /**
- * An engine over Redis, by a client of `redis` (5, 6) or `ioredis` (5, 6), connected or not: a
- * client of one server, of a cluster, or of sentinels. The engine opens connections of its own with
- * the options of that client. Throws FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
+ * Creates an engine over Redis from a client of `redis` (5, 6) or `ioredis` (5, 6), connected or
+ * not: a client of one server, of a cluster, or of sentinels.
+ *
+ * The engine opens its own connections with the options of that client. Throws
+ * FST_WEBSOCK_INVALID_CLIENT, _INVALID_OPTION, _UNKNOWN_OPTION.
  */
 export function redisEngine (
   client: NodeRedisClient | IoredisClient,
@@ -61,7 +64,10 @@ class RedisEngine implements Engine {
   readonly #link = new Link('redis')
   readonly #connections: RedisConnections
   readonly #prefix: string
-  /** Another one after each loss: what fails late must not undo what is asked for anew. */
+  /**
+   * The subscribed topics. Each loss of the broker creates a new set, so that a late failure of an
+   * old call does not remove a topic that has been subscribed again.
+   */
   #topics = new Set<string>()
 
   constructor (connections: RedisConnections, prefix: string) {
@@ -72,7 +78,7 @@ class RedisEngine implements Engine {
   async start (listener: EngineListener): Promise<void> {
     this.#link.start(listener)
     this.#connections.open({
-      change: (reason) => this.#look(reason),
+      change: (reason) => this.#updateState(reason),
       receive: (channel, payload) => this.#receive(channel, payload),
       proved: (sentAt) => this.#link.proved(sentAt)
     })
@@ -82,7 +88,7 @@ class RedisEngine implements Engine {
     await this.#link.call(async () => {
       const topics = this.#topics
       if (topics.has(topic)) return
-      // Before it is confirmed: what comes in one read with that is not lost.
+      // Added before the confirmation: one read may hold both the confirmation and publications.
       topics.add(topic)
       try {
         await this.#connections.subscribe(this.#prefix + topic)
@@ -105,14 +111,14 @@ class RedisEngine implements Engine {
   }
 
   async stop (): Promise<void> {
-    // At the end of the turn clients write what they were given in it, and what they have not
-    // written they forget when they are closed.
+    // Clients write their commands at the end of the turn, and drop unwritten ones when they are
+    // closed.
     await nextTurn()
     this.#link.stop()
     this.#connections.close()
   }
 
-  #look (reason: unknown): void {
+  #updateState (reason: unknown): void {
     if (this.#connections.areReady) return this.#link.up()
     this.#topics = new Set()
     this.#link.down(reason)

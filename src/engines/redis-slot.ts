@@ -1,8 +1,8 @@
 export const SLOTS = 16_384
 
 /**
- * The hash slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its bytes, or of its hash tag
- * (Redis Cluster specification).
+ * Returns the hash slot of a channel in a Redis Cluster: CRC16 (XMODEM) of its bytes, or of its
+ * hash tag (Redis Cluster specification).
  */
 export function slotOf (channel: string): number {
   const opened = channel.indexOf('{')

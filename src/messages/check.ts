@@ -4,19 +4,22 @@ import type { MessageCompilers, ValidateFunction } from './compilers.ts'
 import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
 /**
- * What a check answers instead of the message when it does not match. Not thrown: a hostile client
- * makes many.
+ * The result of a check for a message that does not match. Returned, not thrown, because a hostile
+ * client may send many such messages.
  */
 export class Mismatch {
   constructor (readonly message: string, readonly cause?: unknown) {}
 }
 
-/** Gives the message, as the schema's own library returns it, or a {@link Mismatch}. */
+/**
+ * Checks one message. Returns the message as the schema's own library returns it, or a {@link
+ * Mismatch}.
+ */
 export type Check = (message: unknown) => unknown
 
 /**
- * Builds the check of one schema. A union on a discriminating field is looked up by that field:
- * one member is tried, and the error speaks of that member only.
+ * Builds the check of one schema. In a union with a discriminating field, only the member with the
+ * value of that field is checked, and the error concerns that member only.
  */
 export function buildCheck (schema: object, compile: MessageCompilers['validator']): Check {
   const union = findDiscriminatedUnion(schema)
@@ -36,19 +39,19 @@ export function buildCheck (schema: object, compile: MessageCompilers['validator
 
 function wrap (validate: ValidateFunction): Check {
   if (validate.$async === true) {
-    throw new TypeError('a message cannot wait for an async schema ($async)')
+    throw new TypeError('schemas of messages must be synchronous, but this one has `$async`')
   }
   return (message) => {
     let result: unknown
     try {
       result = validate(message)
     } catch (error) {
-      // A recursive schema and a message nested deeper than the stack: the client's doing.
+      // For example, a recursive schema and a message that is nested too deeply for the stack.
       return new Mismatch('message cannot be validated', error)
     }
     if (result === false) return new Mismatch(textOf(validate.errors))
     if (typeof result !== 'object' || result === null) return message
-    // Of a compiler that does not say so at start.
+    // An async validator that has no `$async` to detect it by at start.
     refusePromise(result, 'the validator of the schema')
     const { error, value } = result as { error?: unknown, value?: unknown }
     if (error !== undefined && error !== null) {
@@ -57,12 +60,12 @@ function wrap (validate: ValidateFunction): Check {
         error
       )
     }
-    // As in Fastify, a validator that gives no value has left the message as it is.
+    // As in Fastify: a validator that returns no value has left the message unchanged.
     return value === undefined ? message : value
   }
 }
 
-/** Throws FST_WEBSOCK_ASYNC for a promise, whose rejection would end the process. */
+/** Throws FST_WEBSOCK_ASYNC for a promise. Handles its rejection, which would end the process. */
 export function refusePromise (value: unknown, source: string): void {
   if (!isThenable(value)) return
   ignoreRejection(value)
@@ -73,6 +76,6 @@ function textOf (errors: unknown): string {
   const [first] = Array.isArray(errors)
     ? (errors as Array<{ instancePath?: string, message?: string }>)
     : []
-  // A path can hold a key of the client's, as long as its message.
+  // A path may contain a key from the message, which may be as long as the message.
   return `message${first?.instancePath?.slice(0, 200) ?? ''} ${first?.message?.slice(0, 200) ?? 'does not match its schema'}`
 }

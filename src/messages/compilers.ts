@@ -1,22 +1,24 @@
 /**
- * A validation function as Fastify's validator compilers make them: `false` and `.errors`, or `{
- * error }`, or `{ value }`.
+ * A validation function of a Fastify validator compiler. Returns a boolean and sets `errors`, or
+ * returns `{ error }` or `{ value }`.
  */
 export interface ValidateFunction {
   (data: unknown): unknown
-  /** Ajv's mark on a schema whose functions give promises. */
+  /** Set by Ajv for a schema whose validation function returns promises. */
   readonly $async?: boolean
   errors?: ReadonlyArray<{ readonly instancePath?: string, readonly message?: string }> | null
 }
 
-/** The compilers that a route's message schemas go through. Each throws when a schema is none. */
+/**
+ * The compilers for the message schemas of a route. Each throws when it is given an invalid schema.
+ */
 export interface MessageCompilers {
-  /** Leaves what it checks as it is. */
+  /** Compiles a validation function that does not change the message. */
   readonly validator: (schema: object) => ValidateFunction
-  /** Writes only what the schema names. */
+  /** Compiles a function that serializes only the properties that the schema names. */
   readonly serializer: (schema: object) => (message: unknown) => string
   /**
-   * The schemas are JSON Schema. Of other kinds (zod, say) it is the validator that gives a
+   * True for JSON Schema. For other kinds of schema, such as zod, the validator returns the
    * stripped copy.
    */
   readonly jsonSchema: boolean

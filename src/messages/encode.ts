@@ -10,17 +10,17 @@ import { TypeToken } from './typed.ts'
 import { findDiscriminatedUnion, readDiscriminant } from './union.ts'
 
 export interface EncodeOptions {
-  /** The `send` schema; undefined: strings and bytes go out as they are. */
+  /** The `send` schema. Undefined: strings and bytes are sent unchanged. */
   readonly schema: object | undefined
   readonly codec: Codec
-  /** The codec is JSON: the schema's serializer writes it at once. */
+  /** True for the JSON codec: the schema's serializer then writes the frame directly. */
   readonly json: boolean
   readonly compilers: MessageCompilers
 }
 
 /**
- * Builds the function from a message to its frame. What it cannot send, it throws as
- * FST_WEBSOCK_UNSENDABLE.
+ * Builds the function that encodes a message as a frame. It throws FST_WEBSOCK_UNSENDABLE for a
+ * message that cannot be sent.
  */
 export function buildEncode (options: EncodeOptions): (message: unknown) => OutgoingFrame {
   const write = buildWrite(options)
@@ -55,11 +55,11 @@ function buildWrite ({
     } catch (error) {
       throw unsendable(error)
     }
-    // ws would send anything: undefined, for one, as an empty frame.
+    // The types of a codec do not hold at run time: a codec may return anything.
     if (codec.opcode === 'text' ? typeof data !== 'string' : !isUint8Array(data)) {
-      throw new FST_WEBSOCK_UNSENDABLE(`${typeof data} is no data of a ${codec.opcode} frame`)
+      throw new FST_WEBSOCK_UNSENDABLE(`\`encode\` of the codec returned ${typeof data}, which a ${codec.opcode} frame cannot carry`)
     }
-    // The codec's word for its own opcode is the pair that wire/codec.ts types.
+    // `opcode` and `data` fit together: both come from the codec, and the check above has passed.
     return { opcode: codec.opcode, data } as OutgoingFrame
   }
 }
@@ -89,13 +89,16 @@ function buildSerialize (
     const value = readDiscriminant(message, field)
     const serialize = serializers.get(value ?? '')
     if (serialize === undefined) {
-      throw new TypeError(`${field} ${JSON.stringify(value)} is in no member of the send schema`)
+      throw new TypeError(`no member of the \`send\` schema has the ${field} ${JSON.stringify(value)}`)
     }
     return serialize(message)
   }
 }
 
-/** Serializers of other kinds of schema (zod, say) check by themselves. */
+/**
+ * Builds a serializer that refuses values that JSON cannot hold. Serializers of other kinds of
+ * schema, such as zod, check by themselves.
+ */
 function buildCheckedSerialize (
   schema: object,
   { serializer, jsonSchema }: MessageCompilers
@@ -103,15 +106,15 @@ function buildCheckedSerialize (
   const serialize = serializer(schema)
   const check = jsonSchema ? buildCheckSendable(schema) : () => {}
   return (message) => {
-    if (message === undefined) throw new TypeError('undefined is no JSON')
+    if (message === undefined) throw new TypeError('undefined is not JSON')
     check(message)
     return serialize(message)
   }
 }
 
 /**
- * For a codec that is not JSON: first a copy with only what the schema names, because the message
- * is still the handler's own.
+ * Builds the encoding for a codec that is not JSON. It encodes a copy with only the properties that
+ * the schema names, because the message belongs to the handler.
  */
 function buildStrippedEncode (
   schema: object,
@@ -137,8 +140,8 @@ function buildStripByValidator (
 }
 
 /**
- * By way of JSON, which knows no bytes: they stay behind, and a word that nobody can guess stands
- * for them meanwhile.
+ * Strips a message by serializing it to JSON and parsing it again. JSON cannot hold bytes: a random
+ * text that a client cannot guess stands for them meanwhile.
  */
 function buildStripBySerializer (
   schema: object,
@@ -157,7 +160,7 @@ function buildStripBySerializer (
   }
 }
 
-/** A copy of plain objects and lists; anything else goes along as it is. */
+/** Copies plain objects and arrays, with bytes replaced. All other values stay the same. */
 function replaceBytes (value: unknown, by: (bytes: Uint8Array) => string): unknown {
   if (value instanceof Uint8Array) return by(value)
   if (Array.isArray(value)) return value.map((item) => replaceBytes(item, by))

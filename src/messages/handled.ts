@@ -18,8 +18,8 @@ interface ObjectSchema {
 }
 
 /**
- * The values of one field in all members; `open`: a member has it without a literal, or takes a
- * message without it.
+ * The values of one field in all members. `known`: some member has the field. `open`: a member
+ * allows other values than literal strings, or a message without the field.
  */
 interface Field {
   readonly values: ReadonlySet<string>
@@ -28,11 +28,11 @@ interface Field {
 }
 
 /**
- * Compares a handler with its `receive` schema: what is wrong, and what to do, or undefined.
+ * Compares a handler with its `receive` schema. Returns the problem and its remedy, or undefined.
  *
- * Fields and values are compared for JSON Schemas whose members stand in them; what is behind a
- * `$ref`, or in another kind of schema, is not looked at: a message that meets no callback is
- * warned of when it comes.
+ * Compares fields and values only in JSON Schemas that contain their members. Members behind a
+ * `$ref`, and other kinds of schema, are not examined: a message without a callback is then
+ * reported when it arrives.
  */
 export function findUnhandled (
   { on = {}, handleIn, guard }: Pick<AnyHandler, 'on' | 'handleIn' | 'guard'>,
@@ -94,7 +94,7 @@ function compareField (
     : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for the rest`
 }
 
-/** The object schemas that a message may match, or undefined where they cannot be seen. */
+/** The object schemas that a message may match. Undefined when they cannot be examined. */
 function objectsOf (schema: object): readonly ObjectSchema[] | undefined {
   const members = membersOf(schema)
   if (members.length === 0) {
@@ -132,12 +132,12 @@ function isHidden (property: Property | undefined): boolean {
   )
 }
 
-/** Each message that it takes is an object with this field. */
+/** True when every matching message is an object with this field. */
 function requires ({ type, required }: ObjectSchema, name: string): boolean {
   return type === 'object' && required?.includes(name) === true
 }
 
-/** Its literal strings; none where it may be something else, too. */
+/** The literal strings that a property allows; none when it allows other values, too. */
 function valuesOf (property: Property): readonly string[] {
   if (property.anyOf !== undefined) {
     const lists = property.anyOf.map(valuesOf)

@@ -3,14 +3,15 @@ import type { TextCodec } from '../wire/codec.ts'
 import { checkAll } from './sendable.ts'
 
 export interface JsonCodecOptions {
-  /** What a `__proto__` key does: Fastify's `onProtoPoisoning`. */
+  /** What happens for a `__proto__` key: Fastify's `onProtoPoisoning`. */
   readonly protoAction: 'error' | 'remove' | 'ignore'
-  /** What a `constructor.prototype` key does: Fastify's `onConstructorPoisoning`. */
+  /** What happens for a `constructor.prototype` key: Fastify's `onConstructorPoisoning`. */
   readonly constructorAction: 'error' | 'remove' | 'ignore'
 }
 
 /**
- * JSON over text frames, with the same guard against poisoned prototypes as Fastify's body parser.
+ * Builds the codec for JSON over text frames. It guards against prototype poisoning in the same way
+ * as Fastify's body parser.
  */
 export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
   return {
@@ -18,9 +19,9 @@ export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
     decode: (text) => (isSuspect(text) ? parse(text, null, options) : parsePlain(text)),
     encode: (message) => {
       checkAll(message)
-      // Undefined for undefined, whatever lib.d.ts says.
+      // The declared type is wrong: the result is undefined for undefined.
       const text = JSON.stringify(message) as string | undefined
-      if (text === undefined) throw new TypeError(`${typeof message} is no JSON`)
+      if (text === undefined) throw new TypeError(`${typeof message} is not JSON`)
       return text
     }
   }
@@ -30,7 +31,10 @@ export function buildJsonCodec (options: JsonCodecOptions): TextCodec {
 const canLimitStackTraces =
   Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
 
-/** Its error has no stack trace: a hostile client makes many. That guard does the same. */
+/**
+ * Parses JSON. Its error has no stack trace, because a hostile client may cause many. `parse` of
+ * secure-json-parse does the same.
+ */
 function parsePlain (text: string): unknown {
   if (!canLimitStackTraces) return JSON.parse(text)
   const { stackTraceLimit } = Error
@@ -43,8 +47,8 @@ function parsePlain (text: string): unknown {
 }
 
 /**
- * What that guard looks at twice, by its regular expressions, can only be where these are. It takes
- * off a byte order mark, too.
+ * Tells whether a text needs `parse` of secure-json-parse. Only a text with one of these parts can
+ * match its regular expressions. It also removes a byte order mark.
  */
 function isSuspect (text: string): boolean {
   return (

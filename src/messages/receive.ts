@@ -16,20 +16,17 @@ export type ReceiveGuarded = (letter: GuardedMessage, state: unknown, ws: AnyCon
 export interface ReceiveOptions {
   readonly handler: AnyHandler
   readonly codec: Codec
-  /** Undefined: there is no `receive` schema, messages are given as they came. */
+  /** Undefined without a `receive` schema: messages are passed on unchanged. */
   readonly check: Check | undefined
-  /**
-   * Told of a message that `on` has no callback for, where there is no `handleIn` either: it is
-   * dropped.
-   */
+  /** Called for a dropped message: `on` has no callback for it, and there is no `handleIn`. */
   readonly unhandled: (ws: AnyContext) => void
-  /** Told of a message that cannot be taken. */
+  /** Called for an invalid message. */
   readonly refused: (kind: InvalidMessage['kind'], ws: AnyContext) => void
 }
 
 /**
- * Builds the way of one data message: decode, check, dispatch. Gives the callback's result; throws
- * what it throws.
+ * Builds the function for one data message: decode, check, dispatch. It returns what the callback
+ * returns and throws what the callback throws.
  */
 export function buildReceive (options: ReceiveOptions): Receive {
   const { handler, codec, check, unhandled } = options
@@ -44,8 +41,8 @@ export function buildReceive (options: ReceiveOptions): Receive {
 }
 
 /**
- * Builds the same for a route with a `guard`; undefined for one without. Called twice for a
- * message: for its guard, and for its callback when the guard let it pass.
+ * Builds the same for a route with a `guard`; undefined for other routes. The function is called
+ * once for the guard of a message, and again for its callback when the guard lets it pass.
  */
 export function buildReceiveGuarded (options: ReceiveOptions): ReceiveGuarded | undefined {
   const { handler, codec, check, unhandled } = options
@@ -63,8 +60,8 @@ export function buildReceiveGuarded (options: ReceiveOptions): ReceiveGuarded | 
 }
 
 /**
- * What `handleInvalid` is given. A client may send many, so the error and its stack trace are made
- * when asked for.
+ * The problem that `handleInvalid` receives. A client may cause many, so the error and its stack
+ * trace are created on first access.
  */
 class Invalid implements InvalidMessage {
   readonly kind: InvalidMessage['kind']
@@ -102,7 +99,7 @@ class Invalid implements InvalidMessage {
 function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   const opcode = opcodeOf(data)
   if (opcode !== codec.opcode) {
-    return new Invalid('opcode', `a ${opcode} message where ${codec.opcode} is spoken`, data)
+    return new Invalid('opcode', `a ${opcode} message, but this route takes ${codec.opcode} messages`, data)
   }
   let decoded: unknown
   try {

@@ -1,4 +1,4 @@
-/** Throws a TypeError for a part of a message that JSON cannot hold. */
+/** Throws a TypeError when a part of the message cannot be held by JSON. */
 export type CheckSendable = (value: unknown) => void
 
 interface Schema {
@@ -11,19 +11,19 @@ interface Schema {
 }
 
 /**
- * Keywords under which the serializer picks a schema by the value, or leaves the value as it is.
+ * Keywords for which the serializer selects a schema by the value, or writes the value unchanged.
  */
 const COMPOSED = ['$ref', 'anyOf', 'oneOf', 'allOf', 'if', 'not', 'enum', 'const'] as const
 const LEAVES = new Set<unknown>(['string', 'number', 'integer', 'boolean', 'null'])
 
 /**
- * Builds the check of what a JSON serializer of this schema looks at: functions and symbols, and
- * undefined in lists.
+ * Builds a check that refuses functions and symbols, and undefined in arrays, in all parts that a
+ * JSON serializer of this schema reads.
  *
- * fast-json-stringify writes `undefined`, `null` or a function's source text for them,
- * JSON.stringify leaves them out. A property that is undefined is absent, as in JSON.stringify.
- * Properties that the schema does not name are stripped, so they may hold anything; where it leaves
- * a part open or composes it, all of that part is looked at.
+ * Without it, fast-json-stringify would write `undefined`, `null` or the source text of a function,
+ * and JSON.stringify would omit the value. An undefined property is absent, as in JSON.stringify.
+ * Properties that the schema does not name are stripped, so they may have any value. A part for
+ * which the schema is open or composed is checked completely.
  */
 export function buildCheckSendable (schema: unknown): CheckSendable {
   if (isLeaf(schema)) return checkLeaf
@@ -50,7 +50,7 @@ export function buildCheckSendable (schema: unknown): CheckSendable {
   )
 }
 
-/** A scalar, or one of some scalars. */
+/** True for a schema of a scalar, or of a union of scalars. */
 function isLeaf (schema: unknown): boolean {
   if (typeof schema !== 'object' || schema === null) return false
   const { type, anyOf } = schema as Schema
@@ -76,8 +76,8 @@ function buildCheckList (check: CheckSendable): CheckSendable {
 }
 
 /**
- * Builds a function with the names of the properties in its text, as fast-json-stringify does: in a
- * loop over the names, the look-ups cost as much as the serializer itself.
+ * Generates a function with the property names in its source text, as fast-json-stringify does. In
+ * a loop over the names, the look-ups would take as long as the serializer itself.
  */
 function buildCheckProperties (
   checks: ReadonlyArray<readonly [name: string, check: CheckSendable]>
@@ -101,7 +101,7 @@ function buildCheckProperties (
   }
 }
 
-/** Looks at everything that JSON.stringify would. */
+/** Checks everything that JSON.stringify would write. */
 export function checkAll (value: unknown): void {
   if (typeof value !== 'object' || value === null) return checkLeaf(value)
   const json = toJson(value)
@@ -128,7 +128,7 @@ function checkLeaf (value: unknown): void {
 }
 
 function refuse (value: unknown): never {
-  throw new TypeError(`${typeof value === 'undefined' ? '' : 'a '}${typeof value} is no JSON`)
+  throw new TypeError(`${typeof value === 'undefined' ? '' : 'a '}${typeof value} is not JSON`)
 }
 
 function toJson (value: object): unknown {

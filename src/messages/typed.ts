@@ -1,15 +1,15 @@
 declare const kType: unique symbol
 
-/** Made by {@link typed}. */
+/** Stands for a type without a schema. Created by {@link typed}. */
 export class TypeToken<out T> {
   declare readonly [kType]: T
 }
 
 /**
- * A type with no schema behind it: `info: typed<Tick>()`.
+ * Declares a type without a schema: `info: typed<Tick>()`.
  *
- * Nothing is checked at run time: for `receive` that means that the client may send anything that
- * can be decoded.
+ * Nothing is checked at run time: with `receive`, the client may send anything that the codec can
+ * decode.
  */
 export function typed<T> (): TypeToken<T> {
   return new TypeToken<T>()

@@ -1,4 +1,4 @@
-/** The members of a union, by the value of the field that tells them apart. */
+/** The members of a union, by the value of the discriminating field. */
 export interface DiscriminatedUnion {
   readonly field: string
   readonly members: ReadonlyMap<string, object>
@@ -11,7 +11,7 @@ interface ObjectSchema {
   readonly required?: readonly string[]
 }
 
-// What may stand beside `anyOf` without changing what it means.
+// Keywords that may accompany `anyOf` without changing its meaning.
 const HARMLESS = new Set([
   'anyOf',
   'oneOf',
@@ -24,7 +24,7 @@ const HARMLESS = new Set([
   'type'
 ])
 
-/** The members of a JSON Schema union at the top, or none when it is no union. */
+/** Returns the members of a JSON Schema that is a union; none for other schemas. */
 export function membersOf (schema: object): readonly object[] {
   const { anyOf, oneOf } = schema as { anyOf?: unknown, oneOf?: unknown }
   const members: unknown = anyOf ?? oneOf
@@ -36,8 +36,8 @@ export function membersOf (schema: object): readonly object[] {
 }
 
 /**
- * OpenAPI's `discriminator` asks for `required` beside the union. It adds nothing where each member
- * requires the same.
+ * True when each member requires the fields that the union requires, as OpenAPI's `discriminator`
+ * does. Then `required` of the union adds nothing.
  */
 function requiresAll (member: unknown, { required }: ObjectSchema): boolean {
   const own = (member as ObjectSchema | null)?.required ?? []
@@ -45,8 +45,8 @@ function requiresAll (member: unknown, { required }: ObjectSchema): boolean {
 }
 
 /**
- * Finds the required field that has a literal string, another one in each member. Undefined when
- * there is none: such a union is tried member by member.
+ * Finds a required field with a literal string that differs in each member. Undefined when there is
+ * none: the members of such a union are tried one by one.
  */
 export function findDiscriminatedUnion (schema: object): DiscriminatedUnion | undefined {
   const members = membersOf(schema) as readonly ObjectSchema[]
@@ -63,7 +63,7 @@ export function findDiscriminatedUnion (schema: object): DiscriminatedUnion | un
   return undefined
 }
 
-/** By `#` it means the union that it stands in: compiled alone, it would mean itself. */
+/** True for a member that refers to its union by `#`. Compiled alone, it would refer to itself. */
 function refersToWhole (member: object): boolean {
   return /"\$(ref|dynamicRef|recursiveRef)":"#/.test(JSON.stringify(member))
 }
@@ -75,7 +75,7 @@ function literalsOf (member: ObjectSchema, field: string): readonly string[] {
   return values.every((value) => typeof value === 'string') ? values : []
 }
 
-/** The value of the field that tells, when the message has one. */
+/** Reads the value of the discriminating field. Undefined when the message has no string there. */
 export function readDiscriminant (message: unknown, field: string): string | undefined {
   if (typeof message !== 'object' || message === null) return undefined
   const value = (message as Record<string, unknown>)[field]

@@ -19,14 +19,15 @@ export interface WebsockMetricsOptions {
 }
 
 const OPTIONS = ['registry', 'prefix']
-// Options of `register` that Fastify itself reads.
+// Options of `register` that Fastify itself uses.
 const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 
 /**
- * A Fastify plugin that registers the counts of `app.websock.stats()` as metrics of prom-client.
- * Each scrape reads them, and `app.close()` removes them from the registry.
+ * A Fastify plugin that registers the counts of `app.websock.stats()` as prom-client metrics. Each
+ * scrape reads them, and `app.close()` removes them from the registry.
  *
- * Throws FST_WEBSOCK_METRIC_EXISTS, and registers nothing, when the registry has one of the names.
+ * Throws FST_WEBSOCK_METRIC_EXISTS, and registers nothing, when the registry already has one of the
+ * names.
  */
 export const websockMetrics = fp(register, { fastify: '5.x', name: 'fastify-websock-metrics' })
 
@@ -62,13 +63,16 @@ function create (
       metric.inc(Object.fromEntries(given) as Record<string, string>, value)
     }
   }
-  // Both collect in their `this`. No label values, no line: prom-client would write a 0.
+  // prom-client calls `collect` with the metric as `this`.
   if (type === 'counter') {
     void new Counter({ ...description, collect () { collect(this) } })
   } else void new Gauge({ ...description, collect () { collect(this) } })
 }
 
-/** All metrics of a scrape are collected in one turn of the event loop, from one `stats()`. */
+/**
+ * Caches the result of `build` for one turn of the event loop: all metrics of a scrape use the same
+ * `stats()`.
+ */
 function oncePerTurn<Value> (build: () => Value): () => Value {
   let built: Value | undefined
   return () => {
@@ -96,7 +100,7 @@ function check (given: WebsockMetricsOptions): { registry: Registry, prefix: str
   return { registry, prefix }
 }
 
-/** True also for a registry of another copy of prom-client. */
+/** Tells whether a value is a registry, perhaps of another copy of prom-client. */
 function isRegistry (value: unknown): value is Registry {
   const methods = ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics']
   return typeof value === 'object' && value !== null &&

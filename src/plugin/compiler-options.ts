@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 
-/** What the application gave Fastify for its default compilers. Filled in before `onReady`. */
+/** The application's options for Fastify's default compilers. Filled in before `onReady`. */
 export interface CompilerOptions {
   /** The option `ajv`. */
   ajv?: object
@@ -12,11 +12,12 @@ export interface CompilerOptions {
 /**
  * Reads the options `ajv` and `serializerOpts` of the application.
  *
- * Nothing public gives them but Fastify's call of the factories in a schema controller, and it
- * calls those only for a route with schemas. So a context of our own has such a route, hidden, with
- * a method and a path that nobody asks for. The application's `onRoute` hooks see it. The options
- * also stand under a symbol of Fastify's own, but a release that renames it would change without a
- * word what messages are accepted.
+ * Fastify passes them only to the factories of a schema controller, and only for a route with
+ * schemas. So this function declares such a route in a context of its own: hidden, with a method
+ * and a path that no client uses. The application's `onRoute` hooks see the route.
+ *
+ * Fastify also stores the options under a private symbol. But if a release renamed that symbol, the
+ * messages that a route accepts would silently change.
  */
 export function readCompilerOptions (instance: FastifyInstance): CompilerOptions {
   const read: CompilerOptions = {}
@@ -33,7 +34,7 @@ export function readCompilerOptions (instance: FastifyInstance): CompilerOptions
         }
       } as never
     })
-    // A compiler that the application has set is used as it is, and may know no JSON Schema.
+    // A compiler that the application has set is used unchanged, and may not support JSON Schema.
     const { validatorCompiler, serializerCompiler } = child as Partial<FastifyInstance>
     child.route({
       method: 'TRACE',

@@ -5,12 +5,12 @@ const NAME = '@fastify/websocket'
 const kMeta = Symbol.for('plugin-meta')
 
 /**
- * Throws FST_WEBSOCK_FOREIGN_PLUGIN when the application has more than `own` @fastify/websocket, be
- * it in a context beside this one: each would take every upgrade of the server, and the first
- * answer is not always that of the right one.
+ * Throws FST_WEBSOCK_FOREIGN_PLUGIN when the application has registered @fastify/websocket more
+ * than `own` times, in any context. Each registration would take every upgrade of the server, and
+ * the wrong one might answer first.
  */
 export function refuseConflict (instance: FastifyInstance, own: 0 | 1): void {
-  // The one public view of contexts that are not above this one.
+  // `printPlugins` is the only public view of contexts that are not parents of this one.
   const lines = instance
     .printPlugins()
     .split('\n')
@@ -19,8 +19,8 @@ export function refuseConflict (instance: FastifyInstance, own: 0 | 1): void {
 }
 
 /**
- * From now on `register` refuses it here and below: it would fail on its first line, where nobody
- * catches it, and end the process.
+ * From now on `register` of this context and its children refuses @fastify/websocket. Otherwise
+ * that plugin would throw an error that nothing catches, and the process would end.
  */
 export function refuseInRegister (instance: FastifyInstance): void {
   const original = instance.register as (this: FastifyInstance, ...args: unknown[]) => unknown
@@ -30,7 +30,7 @@ export function refuseInRegister (instance: FastifyInstance): void {
   } as typeof instance.register
 }
 
-/** The name that fastify-plugin gave, also of an imported module. */
+/** The name that fastify-plugin set on a plugin or on the default export of a module. */
 function nameOf (plugin: unknown): string | undefined {
   const { default: inner = plugin } = (plugin ?? {}) as { default?: unknown }
   return (inner as { [kMeta]?: { name?: string } } | undefined)?.[kMeta]?.name

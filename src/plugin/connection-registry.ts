@@ -9,7 +9,7 @@ import {
 } from '../errors.ts'
 import { RETRY_AFTER_SECONDS } from '../upgrade/upgrade.ts'
 
-/** Counts connections with the same key together. */
+/** Limits the connections with the same key. */
 export interface ConnectionKey {
   readonly max: number
   readonly key: (request: FastifyRequest) => string
@@ -21,8 +21,9 @@ export interface RegistryOptions {
 }
 
 /**
- * Every connection from its 101 until its `terminate` has settled and its socket is closed. What
- * `maxConnections` and `maxConnectionsPerKey` count ends with the socket.
+ * The connections of the app. A connection stays from its 101 until its `terminate` has settled and
+ * its socket is closed. It counts towards `maxConnections` and `maxConnectionsPerKey` until its
+ * socket is closed.
  */
 export class ConnectionRegistry {
   readonly #options: RegistryOptions
@@ -45,7 +46,7 @@ export class ConnectionRegistry {
     return this.#connections.values()
   }
 
-  /** The error for a request that is to be refused now, or undefined. */
+  /** The error that refuses this request now, or undefined. */
   refusal (request: FastifyRequest): FastifyError | undefined {
     const { maxConnections, maxConnectionsPerKey } = this.#options
     if (this.#draining) return retryLater(new FST_WEBSOCK_DRAINING())
@@ -61,13 +62,14 @@ export class ConnectionRegistry {
   }
 
   /**
-   * The key that a connection of this request is counted under, where the option is set. Throws
-   * FST_WEBSOCK_INVALID_KEY, and what the option's function throws: to be asked for before the 101.
+   * The key of a connection of this request, or undefined without `maxConnectionsPerKey`. Must be
+   * called before the 101, because it throws FST_WEBSOCK_INVALID_KEY and the errors of the option's
+   * function.
    */
   keyOf (request: FastifyRequest): string | undefined {
     const { maxConnectionsPerKey } = this.#options
     if (maxConnectionsPerKey === undefined) return undefined
-    // A Unix socket has no address: its clients are counted together.
+    // The clients of a Unix socket have no address, so they share one key.
     const key: unknown =
       typeof maxConnectionsPerKey === 'object'
         ? maxConnectionsPerKey.key(request)
@@ -83,13 +85,13 @@ export class ConnectionRegistry {
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
 
-  /** The connection does not count towards the limits any more. To be called once for each. */
+  /** Removes the connection from the limits. Must be called once for each connection. */
   socketClosed ({ key }: ConnectionOptions): void {
     this.#open--
     if (key !== undefined) this.#countOut(key)
   }
 
-  /** To be called once for each. */
+  /** Removes the connection. Must be called once for each connection. */
   delete ({ id }: ConnectionOptions): void {
     this.#connections.delete(id)
     if (this.#connections.size === 0) this.#emptied?.()
@@ -100,7 +102,7 @@ export class ConnectionRegistry {
     this.#draining = true
   }
 
-  /** Resolves when there are no connections. To be called after `startDraining`. */
+  /** Resolves when there are no connections. Must be called after `startDraining`. */
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
     this.#empty ??= new Promise<void>((resolve) => { this.#emptied = resolve })

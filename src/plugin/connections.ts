@@ -1,7 +1,7 @@
 import type { Ref } from '../connection/ref.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
 
-/** One open connection, as others see it: its state is its own. */
+/** One open connection. Its state is private. */
 export interface WebsocketConnection {
   /** The `ws.id` of its callbacks, and the `websocket` of its log lines. */
   readonly id: string
@@ -11,8 +11,8 @@ export interface WebsocketConnection {
 }
 
 /**
- * The connections of this process that are open: from the 101 until they begin to end, as long as
- * `ref.post` reaches them.
+ * The open connections of this process. A connection is open from the 101 until its end begins, as
+ * long as `ref.post` reaches it.
  */
 export class WebsocketConnections implements Iterable<WebsocketConnection> {
   readonly #registry: ConnectionRegistry
@@ -21,7 +21,7 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
     this.#registry = registry
   }
 
-  /** The number of connections. Walks all of them. */
+  /** The number of connections. Visits all connections. */
   get size (): number {
     let size = 0
     for (const { ending } of this.#registry.values()) if (!ending) size++
@@ -29,8 +29,8 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
   }
 
   /**
-   * The number of connections of each route that has some: `{ '/rooms/:room': 5 }`. Walks all of
-   * them.
+   * The number of connections of each route: `{ '/rooms/:room': 5 }`. Routes without connections
+   * are left out. Visits all connections.
    */
   countByRoute (): Record<string, number> {
     const counts: Record<string, number> = {}
@@ -43,7 +43,7 @@ export class WebsocketConnections implements Iterable<WebsocketConnection> {
     return counts
   }
 
-  /** In the order in which they came. Connections may come and end meanwhile. */
+  /** In the order in which they opened. Connections may open and end during the iteration. */
   * [Symbol.iterator] (): Generator<WebsocketConnection, void, undefined> {
     for (const connection of this.#registry.values()) {
       if (!connection.ending) {

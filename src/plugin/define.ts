@@ -1,13 +1,14 @@
 import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type { DefineWebsocketRoute } from './types.ts'
 
-/**
- * A websocket route at module level, without a type provider: see {@link withTypeProvider} for one.
- */
+/** Defines a websocket route at module level. For a type provider use {@link withTypeProvider}. */
 export const defineWebsocketRoute: DefineWebsocketRoute<FastifyTypeProviderDefault> = (route) =>
   route as never
 
-/** `const { defineWebsocketRoute } = withTypeProvider<TypeBoxTypeProvider>()` */
+/**
+ * Returns `defineWebsocketRoute` for a type provider: `const { defineWebsocketRoute } =
+ * withTypeProvider<TypeBoxTypeProvider>()`.
+ */
 export function withTypeProvider<TP extends FastifyTypeProvider> (): {
   readonly defineWebsocketRoute: DefineWebsocketRoute<TP>
 } {

@@ -3,11 +3,11 @@ import type { DrainOptions } from './options.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
 
 /**
- * Refuses new connections, calls `handleDrain`, closes the connections in batches, and destroys
- * those that are left after `timeoutMs`. Model: Phoenix's socket drainer.
+ * Refuses new connections, calls `handleDrain`, closes the connections in batches, and destroys the
+ * remaining connections after `timeoutMs`. Model: Phoenix's socket drainer.
  *
- * Resolves when all have ended, with the number that had to be destroyed: 0 is a clean drain. Never
- * rejects. Takes at most `timeoutMs` and twice `terminateTimeoutMs`.
+ * Resolves when all connections have ended, with the number of destroyed connections: 0 is a clean
+ * drain. Never rejects. Takes at most `timeoutMs` plus twice `terminateTimeoutMs`.
  */
 export async function drain (
   registry: ConnectionRegistry,
@@ -22,7 +22,7 @@ export async function drain (
   const told = connections.filter((connection) =>
     connection.notify({ type: 'drain', info: { timeoutMs } })
   )
-  // The callbacks run at the end of this turn: their messages leave before the close frame.
+  // The callbacks run at the end of this turn, so their messages are sent before the close frame.
   if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {
     if (from > 0) await waitUnless(over.signal, batchIntervalMs)
@@ -37,12 +37,14 @@ export async function drain (
   return left.length
 }
 
-/** Waits, for ever without `ms`, but not beyond the signal. */
+/**
+ * Waits until `ms` have passed or the signal is aborted. Without `ms`, until the signal is aborted.
+ */
 async function waitUnless (signal: AbortSignal, ms?: number): Promise<void> {
   if (signal.aborted) return
   const over = new Promise((resolve) => {
     signal.addEventListener('abort', resolve, { once: true })
   })
-  // An early end rejects; that is what it is for.
+  // `later` rejects when the signal is aborted, which ends the wait.
   await (ms === undefined ? over : later(ms, undefined, { signal }).catch(() => {}))
 }

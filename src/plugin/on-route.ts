@@ -13,7 +13,7 @@ interface Declaration {
 }
 
 /**
- * What happens to each route as it is declared: once before @fastify/websocket's onRoute hook, once
+ * Two onRoute hooks: `before` runs before the onRoute hook of @fastify/websocket, `after` runs
  * after it.
  */
 export class OnRouteHooks {
@@ -32,7 +32,9 @@ export class OnRouteHooks {
     return [...this.#declarations.values()].map(({ route }) => route)
   }
 
-  /** In the order of their declaration, each with the context that it was declared in. */
+  /**
+   * The routes in the order of their declaration, each with the Fastify instance that declared it.
+   */
   get declarations (): ReadonlyArray<Pick<Declaration, 'instance' | 'declared'>> {
     return [...this.#declarations.values()]
   }
@@ -42,11 +44,11 @@ export class OnRouteHooks {
       throw new FST_WEBSOCK_INVALID_HANDLER(
         `${String(declared.method)}:${declared.url}`,
         '',
-        'there, beside `websocketOptions`'
+        'set where `websocketOptions` is set'
       )
     }
     if (declared.websocketHandler !== undefined) {
-      // Fastify makes a HEAD route of each GET route: nothing can be upgraded there.
+      // Fastify adds a HEAD route for each GET route. A HEAD request cannot be upgraded.
       if (declared.method !== 'HEAD') this.#declare(instance, declared)
       if (!hasOwnHandler(declared)) hideFromDocuments(declared)
     }
@@ -54,9 +56,9 @@ export class OnRouteHooks {
   }
 
   /**
-   * Takes @fastify/websocket's wrapper off again: on a plain route it would answer an upgrade with
-   * 101 and close at once, where HTTP would just answer. Its own `websocket: true` and `wsHandler`
-   * routes keep it.
+   * Restores the handler that @fastify/websocket has wrapped. On a plain route its wrapper would
+   * answer an upgrade with 101 and close at once, instead of the HTTP answer. Routes of
+   * @fastify/websocket (`websocket: true`, `wsHandler`) keep the wrapper.
    */
   after (declared: RouteOptions): void {
     const handler = this.#handlers.get(declared)
@@ -78,7 +80,7 @@ export class OnRouteHooks {
 
   #declare (instance: FastifyInstance, declared: RouteOptions): void {
     const name = `${String(declared.method)}:${declared.url}`
-    // Once more, for a method that was added after the guard: `addHttpMethod`.
+    // Checked again for a method that `addHttpMethod` added after the route methods were wrapped.
     checkMethods([declared.method].flat(), name)
     if (declared.websocketOptions?.checkOrigin === false) warnOfAnyOrigin(instance, name)
     const route = new WebsocketRoute(
@@ -97,13 +99,13 @@ export class OnRouteHooks {
 
 export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void {
   instance.log.warn(
-    `${where}: checkOrigin is false, a page of any origin may open websockets here with the cookies of its visitors`
+    `${where}: checkOrigin is false, so a page of any origin can open websockets here with the cookies of its visitors`
   )
 }
 
 /**
- * For @fastify/swagger: the route has no answer to a plain request. The application's own `hide`
- * stands, and `WebsocketRoute.hidden` has it.
+ * Hides the route from @fastify/swagger, because it has no answer to a plain request. A `hide` of
+ * the application is kept. `WebsocketRoute.hidden` has its value.
  */
 function hideFromDocuments (declared: RouteOptions): void {
   declared.schema = { hide: true, ...declared.schema } as NonNullable<RouteOptions['schema']>

@@ -2,7 +2,7 @@ import type { Engine } from '../pubsub/engine.ts'
 import { isOriginEntry } from '../upgrade/origin.ts'
 import type { TextCodec } from '../wire/codec.ts'
 
-/** What an option must be. */
+/** A rule that an option is checked with. */
 export interface Rule {
   /** Completes "must be …". */
   readonly words: string
@@ -11,7 +11,7 @@ export interface Rule {
 
 export const BOOLEAN: Rule = { words: 'a boolean', fits: (value) => typeof value === 'boolean' }
 
-/** The largest message of presence. */
+/** The smallest `maxPayloadBytes` of an engine: a presence message may have this size. */
 export const MIN_PAYLOAD_BYTES = 256 * 1024
 
 export function integer (min: number, max: number): Rule {

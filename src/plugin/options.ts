@@ -14,112 +14,122 @@ import {
   isListOf, isPerKey, isRecord, isShutdownCode, isToken, oneOf, type Rule
 } from './option-rules.ts'
 
-/** What a route may set for itself in `websocketOptions`; what it leaves out is the plugin's. */
+/** The options of a route (`websocketOptions`). The default of each is the plugin's option. */
 export interface WebsocketOptions {
   /**
-   * Who may connect, by the Origin header. Default true: pages of the request's own host, and
-   * clients that send none.
+   * The origins that may connect. Default true: pages of the request's own host, and clients
+   * without an Origin header.
    */
   readonly checkOrigin?: CheckOrigin
-  /** Subprotocols that are spoken, best first. Default none. */
+  /** Supported subprotocols, best first. Default none. */
   readonly subprotocols?: readonly string[]
-  /** Refuse a client with 400 that offers none of them. Default false. */
+  /** Refuse with 400 a client that offers none of `subprotocols`. Default false. */
   readonly requireSubprotocol?: boolean
-  /** How messages become frames. Default JSON over text frames. */
+  /** Encodes and decodes messages. Default JSON over text frames. */
   readonly codec?: TextCodec | BinaryCodec
-  /** Bytes of a whole message, after inflation: 1 to 1 GiB. Over it 1009. Default 1 MiB. */
+  /**
+   * The most bytes of a received message, after inflation: 1 to 1 GiB. A larger message closes with
+   * 1009. Default 1 MiB.
+   */
   readonly maxMessageBytes?: number
   /**
-   * Offer permessage-deflate (RFC 7692), without context takeover; messages under 1 KiB are sent as
-   * they are. Default false.
+   * Accept permessage-deflate (RFC 7692), without context takeover. Messages under 1 KiB are sent
+   * uncompressed. Default false.
    */
   readonly compress?: boolean
-  /** Silence before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
+  /** The time without received bytes before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number
-  /** Wait after the ping for any byte, in ms: 0 (for ever) to 1 day. Default 20 000. */
+  /** The time to wait for any byte after a ping, in ms: 0 (no limit) to 1 day. Default 20 000. */
   readonly heartbeatTimeoutMs?: number
-  /** No data message for this long closes 1000, in ms: 0 (off) to 1 week. Default 0. */
+  /**
+   * The time without a data message after which the connection closes with 1000, in ms: 0 (off) to
+   * 1 week. Default 0.
+   */
   readonly idleTimeoutMs?: number
   /**
-   * Frames that may wait before reading stops: 1 to 1 048 576. It starts again at half. Default 1
-   * 024.
+   * The number of waiting frames at which reading stops: 1 to 1 048 576. Reading resumes at half.
+   * Default 1 024.
    */
   readonly maxMailboxLength?: number
   /**
-   * Bytes of frames that may wait before reading stops: 1 to 1 GiB. It starts again at half.
+   * The bytes of waiting frames at which reading stops: 1 to 1 GiB. Reading resumes at half.
    * Default 1 MiB.
    */
   readonly maxMailboxBytes?: number
   /**
-   * Infos that may wait, whatever frames do: 1 to 16 777 216. One more meets `infoOverflow`.
-   * Default 16 384.
+   * The most waiting infos: 1 to 16 777 216. `infoOverflow` says what happens to one more. Default
+   * 16 384.
    */
   readonly maxMailboxInfos?: number
   /**
-   * What an info beyond `maxMailboxInfos` meets: `close` ends the connection 1013, `drop` drops it
-   * and counts. Default `close`.
+   * What happens to an info beyond `maxMailboxInfos`: `close` ends the connection with 1013, `drop`
+   * drops and counts the info. Default `close`.
    */
   readonly infoOverflow?: 'close' | 'drop'
   /**
-   * Bytes of JSON that the presence entries of one connection have in all: 1 to 8 MiB. Default 64
-   * KiB.
+   * The most bytes of JSON in all presence entries of one connection: 1 to 8 MiB. Default 64 KiB.
    */
   readonly maxPresenceBytes?: number
   /**
-   * Unsent bytes, and 256 for each unsent write, that a slow reader may have waiting when a message
-   * is sent: 1 to 4 GiB. Default 1 MiB.
+   * The most unsent bytes when a message is sent: 1 to 4 GiB. Each unsent write counts 256 bytes
+   * more. `slowPeer` says what happens beyond it. Default 1 MiB.
    */
   readonly maxBufferedBytes?: number
   /**
-   * What it meets beyond that: `close` ends the connection 1013, `drop` leaves messages out and
-   * counts them, `wait` lets the mailbox stand still until half of it is sent. Default `close`.
+   * What happens beyond `maxBufferedBytes`: `close` ends the connection with 1013, `drop` drops and
+   * counts messages, `wait` stops the mailbox until half of `maxBufferedBytes` is sent. Default
+   * `close`.
    */
   readonly slowPeer?: SlowPeerPolicy
   /**
-   * What a client may send, in messages and control frames, and in bytes. Over it 1008, or nothing
-   * is read meanwhile. Default off.
+   * The most frames (`messages`) or payload bytes that a client may send in an interval. Each
+   * fragment and each control frame counts. Beyond it the connection closes with 1008, or reading
+   * stops (`over`). Default off.
    */
   readonly rateLimit?: RateLimit
-  /** How long the hooks of an upgrade may take, in ms: 1 to 1 hour. Over it 503. Default 10 000. */
+  /**
+   * The time limit of an upgrade's hooks, in ms: 1 to 1 hour. After it the upgrade gets 503.
+   * Default 10 000.
+   */
   readonly upgradeTimeoutMs?: number
   /**
-   * How long an async `init` may take, in ms: 1 to 1 hour. After that the connection is closed
+   * The time limit of an async `init`, in ms: 1 to 1 hour. After it the connection closes with
    * 1011. Default 10 000.
    */
   readonly initTimeoutMs?: number
   /**
-   * From the first close frame, FIN or refusal until the socket is closed, whatever the peer does,
-   * in ms: 1 to 1 hour. Default 5 000.
+   * The time from the first close frame, FIN or refusal until the socket is destroyed, in ms: 1 to
+   * 1 hour. Default 5 000.
    */
   readonly closeTimeoutMs?: number
   /**
-   * How long the running callback, and then `terminate`, may take at the end, in ms: 1 to 1 hour.
-   * Default 5 000.
+   * The time limit at the end of a connection, in ms: first of the running callback, then of
+   * `terminate`. 1 to 1 hour. Default 5 000.
    */
   readonly terminateTimeoutMs?: number
   /**
-   * The level of the log line at the end of a connection: `silent` for none, also at its beginning.
-   * Default `info`.
+   * The level of the log line at the end of a connection. `silent` turns that line off, and the
+   * line at the beginning. Default `info`.
    */
   readonly connectionLogLevel?: (typeof CONNECTION_LOG_LEVELS)[number]
-  /** What that line has: see docs/observing.md. Default all. */
+  /** The fields of that line: see docs/observing.md. Default all. */
   readonly connectionLogFields?: readonly ConnectionLogField[]
 }
 
 /** The options of `app.register(websock, options)`. */
 export interface WebsockOptions extends WebsocketOptions {
-  /** Connections in all: 1 to 16 777 216. Over it 503. Default unlimited. */
+  /** The most connections of the app: 1 to 16 777 216. One more gets 503. Default unlimited. */
   readonly maxConnections?: number
   /**
-   * Connections of one client IP, or of one key: `{ max, key (request) }`. Over it 429. Default
-   * unlimited.
+   * The most connections of one client IP, or of one key: `{ max, key (request) }`. One more gets
+   * 429. Default unlimited.
    */
   readonly maxConnectionsPerKey?: number | ConnectionKey
-  /** The close code when the server closes. Default 1012. */
+  /** The close code of connections when the server closes. Default 1012. */
   readonly shutdownCode?: number
   /**
-   * What carries topics, refs and presence to other nodes: see docs/engines.md. Default none: they
-   * stay in this process.
+   * The engine that carries topics, refs and presence to other nodes: see docs/engines.md. Default
+   * none: they stay in this process.
    */
   readonly engine?: Engine
   /** How `app.close()` and `app.websock.drain()` end connections. */
@@ -127,15 +137,18 @@ export interface WebsockOptions extends WebsocketOptions {
 }
 
 export interface DrainOptions {
-  /** Connections that are told to close at once: 1 to 16 777 216. Default 10 000. */
+  /** The number of connections that are closed together: 1 to 16 777 216. Default 10 000. */
   readonly batchSize?: number
-  /** Between two batches, in ms: 0 to 1 hour. Default 2 000. */
+  /** The time between two batches, in ms: 0 to 1 hour. Default 2 000. */
   readonly batchIntervalMs?: number
-  /** After it, those that are left are destroyed, in ms: 1 to 1 day. Default 30 000. */
+  /**
+   * The time after which the remaining connections are destroyed, in ms: 1 to 1 day.
+   * Default 30 000.
+   */
   readonly timeoutMs?: number
 }
 
-/** A plugin's or a route's options, each one filled in. */
+/** The options of the plugin or of a route, with defaults. */
 export type ResolvedOptions = {
   readonly [K in Exclude<keyof WebsockOptions, 'drain'>]-?:
     NonNullable<WebsockOptions[K]> | undefined
@@ -172,7 +185,7 @@ const DEFAULTS = {
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
-// Phoenix's, of its drainer.
+// The defaults of Phoenix's socket drainer.
 const DRAIN_DEFAULTS: Required<DrainOptions> = {
   batchSize: 10_000,
   batchIntervalMs: 2_000,
@@ -205,7 +218,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   requireSubprotocol: BOOLEAN,
   codec: {
     words:
-      'an object with opcode ("text" or "binary"), decode and encode, and perhaps a contentType',
+      'an object with opcode ("text" or "binary"), decode and encode, and optionally a contentType',
     fits: isCodec
   },
   maxMessageBytes: integer(1, 1024 * MIB),
@@ -222,7 +235,7 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   slowPeer: oneOf('close', 'drop', 'wait'),
   rateLimit: {
     words:
-      '{ messages, bytes, intervalMs, over }, messages or bytes at least: integers from 1 to 16777216, 4294967296 and 3600000; over "close" or "wait"',
+      '{ messages, bytes, intervalMs, over } with messages or bytes: messages an integer from 1 to 16777216, bytes from 1 to 4294967296, intervalMs from 1 to 3600000, over "close" or "wait"',
     fits: (value) =>
       isRecord(value) &&
       ('messages' in value || 'bytes' in value) &&
@@ -244,7 +257,7 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   maxConnections: integer(1, 16_777_216),
   maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
   engine: {
-    words: `an engine, such as redisEngine(client), that carries at least ${MIN_PAYLOAD_BYTES} bytes`,
+    words: `an engine, such as redisEngine(client), with a maxPayloadBytes of at least ${MIN_PAYLOAD_BYTES}`,
     fits: isEngine
   },
   shutdownCode: {
@@ -253,16 +266,16 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   },
   drain: {
     words:
-      '{ batchSize, batchIntervalMs, timeoutMs }: integers from 1 to 16777216, 0 to 3600000, 1 to 86400000',
+      '{ batchSize, batchIntervalMs, timeoutMs }: batchSize an integer from 1 to 16777216, batchIntervalMs from 0 to 3600000, timeoutMs from 1 to 86400000',
     fits: (value) => isRecord(value) && eachFits(value, DRAIN_RULES)
   }
 }
 
-// What Fastify itself reads from the options of `register`.
+// The options of `register` that Fastify itself reads.
 const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /**
- * Checks the plugin's options and fills them in. Throws FST_WEBSOCK_UNKNOWN_OPTION or
+ * Checks the plugin's options and adds the defaults. Throws FST_WEBSOCK_UNKNOWN_OPTION or
  * FST_WEBSOCK_INVALID_OPTION.
  */
 export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
@@ -283,7 +296,10 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
   }
 }
 
-/** Checks the options of one drain and fills them in from the plugin's. Throws as above. */
+/**
+ * Checks the options of one drain. Their defaults are the plugin's. Throws like
+ * `resolvePluginOptions`.
+ */
 export function resolveDrainOptions (
   given: DrainOptions,
   plugin: ResolvedOptions
@@ -292,7 +308,10 @@ export function resolveDrainOptions (
   return { ...plugin.drain, ...drain }
 }
 
-/** Checks a route's `websocketOptions` and fills them in from the plugin's. Throws as above. */
+/**
+ * Checks a route's `websocketOptions`. Their defaults are the plugin's. Throws like
+ * `resolvePluginOptions`.
+ */
 export function resolveRouteOptions (
   given: WebsocketOptions | undefined,
   plugin: ResolvedOptions,
@@ -306,10 +325,10 @@ export function resolveRouteOptions (
     ...plugin,
     ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
   }
-  // Every client would be refused.
+  // The route would refuse every client.
   if (options.requireSubprotocol && options.subprotocols.length === 0) {
     const name = `\`requireSubprotocol\` of ${route}`
-    throw new FST_WEBSOCK_INVALID_OPTION(name, 'false where `subprotocols` is empty', 'true')
+    throw new FST_WEBSOCK_INVALID_OPTION(name, 'false when `subprotocols` is empty', 'true')
   }
   return options
 }

@@ -35,7 +35,7 @@ import { RouteTable } from './route-table.ts'
 import { admissionRefusal, findRoute, type PluginContext } from './route.ts'
 import type {} from './types.ts'
 
-/** What the entries `asyncapi` and `testing` read of the plugin. */
+/** The objects of the plugin that the entries `asyncapi` and `testing` use. */
 export interface Internals {
   readonly loop: EventLoop
   readonly registry: ConnectionRegistry
@@ -68,7 +68,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
     (request) => routes.isWebsocketRoute(request),
     telemetry
   )
-  // Tells processes apart, because addresses are good in all of them.
+  // Identifies this process, because addresses are valid in all processes.
   const node = randomBytes(9).toString('base64url')
   const topics = new PubSub<PreparedMessage>({
     node,
@@ -101,7 +101,7 @@ async function register (instance: FastifyInstance, given: WebsockOptions): Prom
   instance.addHook('onClose', async () => stopHeartbeat())
 }
 
-/** Undefined when the plugin is not registered there. */
+/** The internals of an app's plugin. Undefined when the app has not registered it. */
 export function findInternals ({ server }: Pick<FastifyInstance, 'server'>): Internals | undefined {
   return servers.get(server)
 }
@@ -147,20 +147,20 @@ function decorate (
 }
 
 /**
- * Closes the socket of each refused upgrade after its answer, for all routes and for unknown ones.
+ * Closes the socket of each refused upgrade after its answer, also where no route matches.
  *
- * @fastify/websocket does so only for routes that have its hooks, and destroys the socket as soon
- * as it has written the answer, so that the client may lose the end of it.
+ * @fastify/websocket does so only for routes with its hooks. It also destroys the socket directly
+ *   after it has written the answer, so that the client may lose the end of the answer.
  */
 function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
   const route = instance.routing.bind(instance)
-  // @fastify/websocket creates the response and passes it to `routing`. This is the only place that
-  // sees each response, also where no hook runs: a malformed URL, a route outside of this context.
+  // @fastify/websocket creates the response and passes it to `routing`. No other place sees the
+  // responses for which no hook runs: of a malformed URL, or of a route outside this context.
   instance.routing = (request: IncomingMessage, response: ServerResponse) => {
     gate.find(request)?.answerWith(response)
     route(request, response)
   }
-  // As early as the route is known: its limits count for all hooks that come after this one.
+  // The first hook that knows the route, so its time limits apply to all later hooks.
   instance.addHook('onRequest', (request, reply, done) => {
     const upgrade = gate.find(request.raw)
     const own = findRoute(request)?.options
@@ -168,7 +168,7 @@ function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
     else if (own !== undefined) upgrade.setRoute(request.routeOptions.url ?? '', own)
     done()
   })
-  // Before its own hook of that name, which looks at this flag.
+  // Added before the onResponse hook of @fastify/websocket, which reads `request.ws`.
   instance.addHook('onResponse', (request, reply, done) => {
     if (gate.find(request.raw) !== undefined) request.ws = false
     else gate.answered(request.raw.socket, reply.raw)
@@ -194,7 +194,7 @@ async function registerWebsocketPlugin (
   )
 }
 
-/** Ends everything that `server.close()` would wait for, each within its time limit. */
+/** Ends everything that `server.close()` would wait for. Each part has a time limit. */
 async function shutDown (
   instance: FastifyInstance,
   options: ResolvedOptions,
@@ -212,9 +212,11 @@ function idOf (ref: Ref<never> | string | undefined): string | undefined {
   return typeof ref === 'object' ? ref.address : ref
 }
 
-/** Ids of connections, which are addresses for other processes too. */
+/**
+ * Returns a function that creates the ids of connections. An id is also the connection's address.
+ */
 function countFrom (node: string): () => string {
   let last = 0
-  // Not a template: its string would keep both of its parts.
+  // Not a template literal, because V8 would keep both parts in memory.
   return () => [node, (++last).toString(36)].join('.')
 }

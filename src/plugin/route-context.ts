@@ -17,8 +17,8 @@ import type { CompilerOptions } from './compiler-options.ts'
 import { buildMessageCompilers } from './schema-compilers.ts'
 
 /**
- * Compiles a route's message schemas into what its connections share. Throws
- * FST_WEBSOCK_INVALID_SCHEMA.
+ * Builds the context that the connections of a route share, and compiles the route's message
+ * schemas. Throws FST_WEBSOCK_INVALID_SCHEMA.
  */
 export function buildRouteContext (
   instance: FastifyInstance,
@@ -68,7 +68,7 @@ export function buildRouteContext (
   }
 }
 
-/** With the instance's guard against poisoned prototypes. */
+/** The JSON codec, with the instance's options against prototype poisoning. */
 function buildJsonCodecOf ({ initialConfig }: FastifyInstance): TextCodec {
   return buildJsonCodec({
     protoAction: initialConfig.onProtoPoisoning ?? 'error',
@@ -81,10 +81,10 @@ function readSchemas (
   route: string
 ): { [K in 'receive' | 'send' | 'info']: object | undefined } {
   const { receive, send, info, ...others } = declared.schema?.websocket ?? {}
-  // A misspelt `receive` would let everything in.
+  // With a misspelt `receive` the route would accept every message.
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) {
-    throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'known are receive, send and info')
+    throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'the known schemas are receive, send and info')
   }
   return {
     receive: checkSchema(receive, route, 'receive'),
@@ -94,10 +94,10 @@ function readSchemas (
 }
 
 function checkSchema (schema: unknown, route: string, part: string): object | undefined {
-  // JSON Schema's own short forms.
+  // JSON Schema allows `true` (matches everything) and `false` (matches nothing).
   if (typeof schema === 'boolean') return schema ? {} : { not: {} }
   if (schema === undefined || (typeof schema === 'object' && schema !== null)) return schema
-  throw new FST_WEBSOCK_INVALID_SCHEMA(route, part, 'it is no object')
+  throw new FST_WEBSOCK_INVALID_SCHEMA(route, part, 'it is not an object')
 }
 
 function buildReceiveCheck (

@@ -4,13 +4,13 @@ import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.
 import { upgradeRequired } from '../upgrade/handshake.ts'
 
 const kWrapped = Symbol('fastify-websock.wrapped')
-// In the global registry, because a process may hold this module twice (two versions of it, a test
-// runner that loads it anew), and then each copy guards every instance.
+// In the global symbol registry, because a process may load this module twice (two versions, or a
+// test runner that reloads it). Each copy then wraps the methods of every instance.
 const kNoHandler = Symbol.for('fastify-websock.noHandler')
 
 /**
- * A route and the URL of its onRoute hooks. That of its options changes when Fastify serves `/` of
- * a prefix at two URLs.
+ * A route, and the URL that its onRoute hooks get. Fastify changes the URL in the options when it
+ * serves `/` of a prefix at two URLs.
  */
 export interface DeclaredRoute {
   readonly url: string
@@ -21,21 +21,21 @@ type AnyRoute = Partial<RouteOptions> | undefined
 type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
 
 /*
- * Fastify refuses a route without a `handler` before any hook of ours sees it, so the methods that
- * declare routes are wrapped. From the moment an instance is made, when this module is loaded by
- * then: a route that is declared before the plugin has loaded (a forgotten `await`) is then told
- * so, and not that it lacks a handler.
+ * Fastify refuses a route without a `handler` before any hook runs, so the methods that declare
+ * routes are wrapped. They are wrapped as soon as an instance is created, when this module is
+ * loaded by then. A route that is declared before the plugin is registered (a forgotten `await`)
+ * then fails with the right error, and not with Fastify's error for a missing handler.
  */
 subscribe('fastify.initialization', (message) => {
   const { fastify } = message as { fastify: FastifyInstance }
-  // Other versions of Fastify in this process publish here too.
+  // Other versions of Fastify in this process publish on this channel too.
   if (Array.isArray(fastify.supportedMethods)) wrapRouteMethods(fastify)
 })
 
 /**
- * Lets the instance and its children declare routes that have only a `websocketHandler`, and gives
- * the list in which each GET route of theirs is written down from now on: where the first call was
- * before this one, that call's.
+ * Lets the instance and its children declare routes that have only a `websocketHandler`. Returns
+ * the list to which each GET route that they declare is added. A second call returns the list of
+ * the first call.
  */
 export function wrapRouteMethods (instance: FastifyInstance): readonly DeclaredRoute[] {
   const wrapped = instance as FastifyInstance & { readonly [kWrapped]?: readonly DeclaredRoute[] }
@@ -76,7 +76,7 @@ function wrap (
   }
 }
 
-/** Stands in for the handler that a route has not got. Another plugin may wrap it, and call it. */
+/** The handler of a route that has none. Another plugin may wrap and call it. */
 const refusePlain: RouteHandlerMethod = (request, reply) => reply.send(upgradeRequired(request.raw))
 
 export function hasOwnHandler (route: RouteOptions): boolean {

@@ -10,10 +10,10 @@ type Routing = FastifyInstance['routing']
 type Looked = Pick<IncomingMessage, 'method' | 'url' | 'headers'>
 
 /**
- * Tells which upgrades belong to websocket routes, before any hook runs.
+ * Finds out which upgrades belong to websocket routes, before any hook runs.
  *
- * Fastify tells publicly only that some route matches, so its GET routes are looked up once more
- * here, with its own router and its router options.
+ * Fastify's public API tells only whether some route matches. So this table has a second router
+ * with the same GET routes and the same router options.
  */
 export class RouteTable {
   readonly #instance: FastifyInstance
@@ -21,14 +21,14 @@ export class RouteTable {
   readonly #routes: readonly DeclaredRoute[]
   #find: ((request: IncomingMessage) => boolean) | undefined
 
-  /** `routes`: all of the server, in the order of their declaration. */
+  /** `routes`: all routes of the server, in the order of their declaration. */
   constructor (instance: FastifyInstance, routes: readonly DeclaredRoute[]) {
     this.#instance = instance
     this.#routing = instance.routing.bind(instance)
     this.#routes = routes
   }
 
-  /** To be called when all routes are declared. */
+  /** Must be called when all routes are declared. */
   build (): void {
     this.#find = this.#buildFind()
   }
@@ -41,8 +41,8 @@ export class RouteTable {
     const options = readRouterOptions(this.#instance)
     const known = new Set(['host', 'version', ...Object.keys(options.constraints ?? {})])
     const lookup = buildLookup(this.#routes, options, known)
-    // A strategy of `addConstraintStrategy` may be asynchronous, and then `rewriteUrl` below could
-    // not end the call.
+    // A strategy of `addConstraintStrategy` may be asynchronous. `rewriteUrl` below cannot stop an
+    // asynchronous call.
     const strange = this.#routes.some(({ route }) =>
       Object.keys(route.constraints ?? {}).some((name) => !known.has(name))
     )
@@ -71,12 +71,14 @@ function readRouterOptions ({ initialConfig }: FastifyInstance): Config {
     ...Object.fromEntries(
       names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])
     ),
-    // Copies: find-my-way writes into them, and these are frozen.
+    // Copies, because find-my-way writes into the strategies, and Fastify has frozen them.
     constraints: Object.fromEntries(constraints.map(([name, strategy]) => [name, { ...strategy }]))
   }
 }
 
-/** `known`: the constraints that can be looked at. Any value of another one counts as a match. */
+/**
+ * `known`: the names of constraints that can be evaluated. Any value of another constraint matches.
+ */
 function buildLookup (
   routes: readonly DeclaredRoute[],
   options: Config,
@@ -89,8 +91,8 @@ function buildLookup (
     onBadUrl: refuse,
     onMaxParamLength: refuse
   })
-  // Websocket routes first: of two that differ only in constraints that are not known, the first
-  // one stands.
+  // Websocket routes come first: of two routes that differ only in unknown constraints, the router
+  // keeps the first.
   for (const isWebsocket of [true, false]) {
     const answer = (() => isWebsocket) as unknown as Handler<Version>
     for (const { url, route } of routes) {
@@ -105,15 +107,15 @@ function buildLookup (
       }
     }
   }
-  // It gives what the handler gives, which takes no part in an answer.
+  // `lookup` returns the result of the handler. It never writes an answer, so it needs no response.
   return (request) =>
     router.lookup(request as IncomingMessage, undefined as never) as unknown as boolean
 }
 
 /**
- * The URL that Fastify looks a route up by. What its `rewriteUrl` option makes of a request's URL
- * is not public, but `routing` calls it first: it is given a view of the request that ends the call
- * at the lookup, before a route is found.
+ * Returns the URL that Fastify looks a route up by. The result of Fastify's `rewriteUrl` option is
+ * not public, but `routing` calls the option first. So `routing` gets a view of the request that
+ * throws at the lookup, before a route is found.
  */
 function rewriteUrl (routing: Routing, request: IncomingMessage): string {
   let url = request.url ?? '/'
@@ -129,12 +131,12 @@ function rewriteUrl (routing: Routing, request: IncomingMessage): string {
         end()
       }
     },
-    // The lookup's first question, but the option's function may ask, too.
+    // The lookup reads `method` first. The `rewriteUrl` function may read it too.
     method: { get: () => rewriting ? request.method : end() },
     destroy: { value: end }
   }) as IncomingMessage
   try {
-    // A response that ends the call as well, whatever is done with it.
+    // Any use of this response throws too.
     routing(view, new Proxy({}, { get: end }) as ServerResponse)
   } catch (error) {
     if (error !== stop) throw error

@@ -23,7 +23,7 @@ import { agreeOnDeflate, switchProtocols, toHeaderLines } from '../upgrade/switc
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Upgrade } from '../upgrade/upgrade.ts'
 
-/** What the plugin gives to each of its routes. */
+/** The objects of the plugin that each route uses. */
 export interface PluginContext {
   readonly gate: UpgradeGate
   readonly registry: ConnectionRegistry
@@ -33,7 +33,7 @@ export interface PluginContext {
   readonly nextId: () => string
 }
 
-/** What the handshake of one connection came to. */
+/** The result of one connection's handshake. */
 interface Agreed {
   readonly subprotocol: string | null
   readonly deflate: DeflateAgreement | undefined
@@ -56,12 +56,12 @@ const CALLBACKS = [
 ] as const
 
 /**
- * One websocket route: the hooks that stand around its upgrade, and what its connections share.
+ * One websocket route: the hooks around its upgrade, and the context that its connections share.
  */
 export class WebsocketRoute {
   readonly name: string
   readonly options: ResolvedOptions
-  /** The application hides the route from documents. */
+  /** True when the application hides the route from documents with `schema.hide`. */
   readonly hidden: boolean
   readonly #plugin: PluginContext
   readonly #handler: RouteHandlerMethod | undefined
@@ -79,16 +79,16 @@ export class WebsocketRoute {
   }
 
   /**
-   * Puts the upgrade into the route: our checks behind its `onRequest` hooks, the 101 behind its
-   * `onSend` hooks.
+   * Adds the upgrade to the route: the handshake checks after its `onRequest` hooks, the 101 after
+   * its `onSend` hooks.
    */
   mount (route: RouteOptions): void {
     const check = this.#check.bind(this)
     const upgrade = this.#upgrade.bind(this)
     keepLast(route, 'onRequest', check)
     keepLast(route, 'onSend', upgrade)
-    // A hook that fails at the 101 ends in an error handler, whose answer goes through the same
-    // onSend hooks.
+    // The error of a hook that fails at the 101 goes to an error handler. The answer of that
+    // handler goes through the same onSend hooks.
     route.onError = [...listOf(route.onError), (request, reply, error, done) => {
       this.#plugin.gate.find(request.raw)?.withdraw(reply, error)
       done()
@@ -111,13 +111,13 @@ export class WebsocketRoute {
         websocket.#plugin.registry
       )
       if (refusal !== undefined) return reply.send(withHeaders(reply, refusal))
-      // `attachValidation` leaves it to the handler.
+      // With `attachValidation` Fastify leaves the error to the handler.
       if (request.validationError !== undefined) return reply.send(request.validationError)
-      // The 101 goes through the onSend hooks like every answer: cookies and sessions are written
-      // there.
+      // The 101 goes through the onSend hooks like every answer, because they write cookies and
+      // sessions.
       upgrade.admit(reply)
-      // Returned for the handler of another plugin around this one: what an async one gives,
-      // Fastify would send once more.
+      // Returned for another plugin that wraps this handler in an async one: Fastify would send any
+      // other result again.
       return reply.send()
     }
   }
@@ -148,15 +148,14 @@ export class WebsocketRoute {
   ): void {
     const upgrade = this.#plugin.gate.find(request.raw)
     if (upgrade?.takeAdmission(reply) !== true) return done(null, payload)
-    // The client has gone, or was told that it took too long, or a hook has begun an answer by
-    // itself and goes on with it.
+    // The client is gone, or got the refusal of a timeout, or a hook writes an answer itself.
     if (upgrade.over || reply.raw.headersSent) {
       reply.hijack()
       return
     }
     let refusal: Error | undefined
     try {
-      // Once more: onSend hooks may have taken their time.
+      // Checked again, because the onSend hooks may have taken long.
       refusal =
         admissionRefusal(request, upgrade.headers, this.options, this.#plugin.registry) ??
         this.#switch(upgrade, request, reply)
@@ -168,8 +167,8 @@ export class WebsocketRoute {
   }
 
   /**
-   * Switches protocols. From here to the end of `connect` all is one tick, so no frame can come too
-   * early. Throws, or gives a refusal, only before anything is on the wire.
+   * Switches protocols. The 101 and `connect` run in one tick, so no frame can arrive before the
+   * connection exists. Throws or returns a refusal only before any byte is sent.
    */
   #switch (upgrade: Upgrade, request: FastifyRequest, reply: FastifyReply): Error | undefined {
     const headerLines = toHeaderLines(reply)
@@ -204,7 +203,7 @@ export class WebsocketRoute {
   }
 }
 
-/** A route of @fastify/websocket's own kind. */
+/** Tells whether a route is one of @fastify/websocket. */
 export function isFastifyWebsocketRoute (route: {
   readonly websocket?: unknown
   readonly wsHandler?: unknown
@@ -212,7 +211,9 @@ export function isFastifyWebsocketRoute (route: {
   return Boolean(route.websocket) || Boolean(route.wsHandler)
 }
 
-/** A route that upgrades: ours, or one of @fastify/websocket's. */
+/**
+ * Tells whether a route upgrades: a route with a `websocketHandler`, or one of @fastify/websocket.
+ */
 export function isWebsocketRoute (route: RouteOptions): boolean {
   return route.websocketHandler !== undefined || isFastifyWebsocketRoute(route)
 }
@@ -228,7 +229,7 @@ export function routeOf (config: unknown): WebsocketRoute | undefined {
 }
 
 /**
- * Draining, limits, then the subprotocol: why this request may not be upgraded now, or undefined.
+ * The refusal of this request, or undefined. Checks, in this order: draining, limits, subprotocol.
  */
 export function admissionRefusal (
   request: FastifyRequest,
@@ -243,7 +244,7 @@ export function admissionRefusal (
 }
 
 /**
- * Gives the error, and its headers to the reply, so that an error handler of the application's
+ * Returns the error. Sets its headers on the reply, so that an error handler of the application
  * keeps them.
  */
 function withHeaders<E extends Error> (reply: FastifyReply, error: E | undefined): E | undefined {
@@ -295,12 +296,11 @@ function listOf<T> (hooks: T | T[] | undefined): T[] {
 }
 
 /**
- * Adds a hook behind all others of the route, also behind those that the onRoute hooks of other
- * plugins add after this: Fastify reads the list when all plugins are loaded.
+ * Adds a hook that runs after all other hooks of the route, also after hooks that other plugins add
+ * later in onRoute. Fastify reads the list when all plugins are loaded.
  *
- * A plugin may also replace each hook of the list with a wrapper (@fastify/otel does). Then the
- * wrapper stays in its place and lets the request pass, and the hook is added behind the list
- * again.
+ * A plugin may replace each hook of the list with a wrapper (@fastify/otel does). The wrapper then
+ * only lets the request pass, and a new hook is added at the end of the list.
  */
 function keepLast (
   route: RouteOptions,
@@ -319,7 +319,7 @@ function keepLast (
     get: () => {
       if (!hooks.includes(current)) current = build()
       const others = hooks.filter((other) => other !== current)
-      // The same list each time, because a plugin may push to it.
+      // Always the same list, because a plugin may push to it.
       hooks.splice(0, hooks.length, ...others, current)
       return hooks
     },
@@ -327,7 +327,7 @@ function keepLast (
   })
 }
 
-/** Calls the `done` of a hook. An onSend hook has a payload in front of it. */
+/** Calls the `done` of a hook. An onSend hook also gets a payload. */
 function letPass (args: readonly unknown[]): void {
   const done = args.at(-1) as (error?: null, payload?: unknown) => void
   if (args.length === 4) done(null, args[2])

@@ -22,25 +22,25 @@ interface AjvOptions {
   readonly onCreate?: (ajv: AjvFormats) => void
 }
 
-// Compilers that tell parts apart coerce all but this one (TypeBox's), or know no others than
-// Fastify's four.
+// Some compilers depend on the part: TypeBox's coerces all parts but `body`, others accept only
+// Fastify's four parts.
 const HTTP_PART = 'body'
 
 /**
- * The compilers for a route's message schemas: its own, or the instance's, so that any type
- * provider works.
+ * Builds the compilers of a route's message schemas. They are those of the route or of the
+ * instance, so that any type provider works.
  *
- * Fastify's default validator coerces, fills in defaults and removes what it does not know, which
- * is right for query strings and wrong for messages. One that is seen to do so is replaced by
- * Fastify's own over the same shared schemas and with the application's options (`given`), without
- * these three. A route that wants them has its own `validatorCompiler`.
+ * Fastify's default validator coerces types, sets defaults and removes unknown properties. That is
+ * right for query strings and wrong for messages. A validator that does so is replaced by an Ajv
+ * compiler with the same shared schemas and the application's options (`options`), but without
+ * these three features. A route that needs them sets its own `validatorCompiler`.
  */
 export function buildMessageCompilers (
   instance: FastifyInstance,
   route: RouteOptions,
   options: CompilerOptions
 ): MessageCompilers {
-  // Typed as always there; undefined until somebody sets it or a route needs it.
+  // Fastify's type says that it always exists. It is undefined until it is set or a route needs it.
   const given = (route.validatorCompiler ?? instance.validatorCompiler) as Compile | undefined
   const jsonSchema = given === undefined || speaksJsonSchema(given)
   const replaced =
@@ -77,8 +77,8 @@ export function buildMessageCompilers (
 }
 
 /**
- * A context inherits the compilers of the one above it, made there without the schemas that were
- * added here.
+ * Compiles once more with `compileHere` when `compile` throws. A context inherits the compilers of
+ * its parent, and those do not know the schemas that were added in this context.
  */
 function retry<T> (compile: () => T, again: boolean, compileHere: () => T): T {
   try {
@@ -96,10 +96,10 @@ function retry<T> (compile: () => T, again: boolean, compileHere: () => T): T {
 const strictAjvs = new WeakMap<FastifyInstance, Compile>()
 const defaultSerializers = new WeakMap<FastifyInstance, CompileSerializer>()
 
-/** One for each context, when a schema first asks for it. */
+/** The strict Ajv compiler of a context, created at the first use. */
 function strictAjvOf (instance: FastifyInstance, options: CompilerOptions): Compile {
   const { log } = instance
-  // Its own logger is the console.
+  // Without a logger Ajv writes to the console.
   const logger = { log: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log) }
   const { customOptions, onCreate, ...others } = (options.ajv ?? {}) as AjvOptions
   const compile =
@@ -142,16 +142,19 @@ function defaultSerializerOf (
 }
 
 /**
- * Tells whether a compiler is Fastify's own and the application has formats: it puts those of
- * ajv-formats in place of the application's of the same name. It can be told by nothing but its
- * name.
+ * Tells whether a compiler overrides formats of the application: Fastify's default compiler
+ * replaces them by formats of ajv-formats with the same name. Only its name identifies that
+ * compiler.
  */
 function losesFormats (compile: Compile, options: CompilerOptions): boolean {
   const { customOptions } = (options.ajv ?? {}) as AjvOptions
   return customOptions?.formats !== undefined && compile.name === 'bound buildValidatorFunction'
 }
 
-/** Tells whether a compiler's functions change what they check, by trying one for each way to. */
+/**
+ * Tells whether the validators of a compiler change the data. Tries one schema for each of the
+ * three features.
+ */
 function alters (compile: Compile): boolean {
   return (
     isChanged(
@@ -182,8 +185,8 @@ function isChanged (compile: Compile, schema: object, data: object): boolean {
 }
 
 /**
- * A compiler for another kind of schema (zod, say) takes JSON Schema for none: it throws, or
- * refuses what matches.
+ * Tells whether a compiler supports JSON Schema. A compiler for other schemas (zod, for example)
+ * throws, or refuses data that matches.
  */
 function speaksJsonSchema (compile: Compile): boolean {
   try {
@@ -201,7 +204,7 @@ function run (compile: Compile, schema: object, data: unknown): unknown {
   const result = (
     compile({ schema, method: 'GET', url: '', httpPart: HTTP_PART }) as (data: unknown) => unknown
   )(data)
-  // Refused in messages/check.ts; its rejection must not end the process here.
+  // messages/check.ts refuses promises. Here the rejection must not end the process.
   if (isThenable(result)) ignoreRejection(result)
   return result
 }

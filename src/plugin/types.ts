@@ -105,7 +105,7 @@ export interface WebsocketShorthandOptions<
 > {
   websocket?: never
   wsHandler?: never
-  /** Answers plain GETs; without it they get 426. */
+  /** Answers plain GET requests. Without it they get 426. */
   handler?: RouteHandlerMethod<
     RawServer,
     RawRequest,
@@ -154,46 +154,47 @@ export interface WebsocketRouteOptions<
 declare const kContract: unique symbol
 
 /**
- * The types of one route as its client sees them: a plain object type, for
- * `connect<ContractOf<typeof chat>>(url)`.
+ * The types of one route for its client: a plain object type, for `connect<ContractOf<typeof
+ * chat>>(url)`.
  *
- * The names are the server's, so `Receive` is what the client sends, and `Send` what the client
- * receives. They differ from the types in the handler where a schema transforms (zod, say): the
- * client sends what `receive` takes in, and receives what goes over the wire.
+ * The names are those of the server: the client sends `Receive` and receives `Send`. The types
+ * differ from those of the handler when a schema transforms (zod, for example). Then the client
+ * sends the input of the `receive` schema, and receives the data on the wire.
  */
 export interface WebsocketContract<out Params, out Querystring, out Receive, out Send, out Info> {
   readonly Params: Params
   readonly Querystring: Querystring
   readonly Receive: Receive
   readonly Send: Send
-  /**
-   * What the route's mailboxes take: `app.websock.ref<ContractOf<typeof chat>['Info']>(address)`.
-   */
+  /** The infos of the route: `app.websock.ref<ContractOf<typeof chat>['Info']>(address)`. */
   readonly Info: Info
 }
 
-/** Both sides of a schema that transforms, as Standard Schema has them: zod, valibot, ArkType. */
+/**
+ * The input and the output of a schema that transforms (Standard Schema: zod, valibot, ArkType).
+ */
 interface StandardSchema<out In, out Out> {
   readonly '~standard': {
     readonly types?: { readonly input: In, readonly output: Out } | undefined
   }
 }
 
-/** What a schema is given before it transforms. */
+/** The input of a schema, before it transforms. */
 type Input<TP extends FastifyTypeProvider, S> =
   S extends StandardSchema<infer In, unknown> ? In : Validated<TP, S>
 
 /**
- * What is on the wire for a `send` schema: its other side than the one that handlers push. A
- * serializer compiler encodes the output (fastify-type-provider-zod 5 and later) or parses the
- * input (earlier ones).
+ * The data on the wire for a `send` schema. Handlers push one side of the schema, the wire has the
+ * other. A serializer compiler encodes the output (fastify-type-provider-zod 5 and later) or parses
+ * the input (earlier versions).
  */
 type OnWire<TP extends FastifyTypeProvider, S> = S extends StandardSchema<infer In, infer Out>
   ? [Serialized<TP, S>, Out] extends [Out, Serialized<TP, S>] ? In : Out
   : Serialized<TP, S>
 
 /**
- * From a schema object that both sides share: `SchemaContract<TypeBoxTypeProvider, typeof schema>`.
+ * The contract of a schema object that client and server share:
+ * `SchemaContract<TypeBoxTypeProvider, typeof schema>`.
  */
 export type SchemaContract<TP extends FastifyTypeProvider, S> = WebsocketContract<
   S extends { params: infer P } ? Input<TP, P> : unknown,
@@ -203,27 +204,24 @@ export type SchemaContract<TP extends FastifyTypeProvider, S> = WebsocketContrac
   InfoOf<TP, S, {}>>
 
 /**
- * From a route made by `defineWebsocketRoute`: `ContractOf<typeof chat>`. See {@link
+ * The contract of a route of `defineWebsocketRoute`: `ContractOf<typeof chat>`. See {@link
  * WebsocketContract}.
  */
 export type ContractOf<R> = R extends { readonly [kContract]: infer T } ? T : never
 
 /**
- * What `defineWebsocketRoute` gives: options for `app.get(url, route)` or `app.route({ method:
+ * The result of `defineWebsocketRoute`: options for `app.get(url, route)` or `app.route({ method:
  * 'GET', url, ...route })`.
  */
 export interface WebsocketRoute<TP extends FastifyTypeProvider, S extends FastifySchema, State> {
   schema?: S
   websocketOptions?: WebsocketOptions
   websocketHandler: WebsocketRouteHandler<TP, S, {}, State>
-  /** In the types alone, and always there: so that a route of any provider fits any instance. */
+  /** Exists only in the types. It lets a route of any type provider fit any instance. */
   readonly [kContract]: SchemaContract<TP, S>
 }
 
-/**
- * A route made by `defineWebsocketRoute`, with hooks beside it or without, as any instance takes
- * it.
- */
+/** A route of `defineWebsocketRoute`, with hooks or without, for any instance. */
 export type DefinedWebsocketRoute<
   RawServer extends RawServerBase = RawServerDefault,
   RawRequest extends RawRequestDefaultExpression<RawServer> =
@@ -238,7 +236,7 @@ export type DefinedWebsocketRoute<
 
 export interface DefineWebsocketRoute<TP extends FastifyTypeProvider> {
   /**
-   * The same literal as in `app.get`, outside of one: schema, handler and state are inferred alike.
+   * Takes the same object as `app.get`, and infers schema, handler and state in the same way.
    * Returns its argument.
    */
   <const S extends FastifySchema = {}, State = NoStateFromInitAbove>(route: {
@@ -259,15 +257,14 @@ declare module 'fastify' {
 
   interface FastifySchema {
     /**
-     * `receive`: what the client may send. `send`: what the server may send. `info`: what the
-     * mailbox may be told.
+     * `receive`: the messages that the client may send. `send`: the messages that the server may
+     * send. `info`: the infos of the mailbox.
      */
     websocket?: { receive?: unknown, send?: unknown, info?: unknown }
   }
 
-  // Not used for inference: State is any here. It is what the last overload of Fastify sees, so
-  // that a mistake in a handler is reported where it is, and not as "'websocketHandler' does not
-  // exist".
+  // Not used for inference: State is any here. The last overload of Fastify uses it. Without it a
+  // mistake in a handler would be reported as "'websocketHandler' does not exist".
   interface RouteShorthandOptions<
     RawServer extends RawServerBase = RawServerDefault,
     RawRequest extends RawRequestDefaultExpression<RawServer> =
@@ -287,14 +284,14 @@ declare module 'fastify' {
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
       any
     >
-    /** What this route does otherwise than the plugin's options say. */
+    /** Options of this route. They replace the plugin's options. */
     websocketOptions?: WebsocketOptions
   }
 
   interface FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider> {
     websock: Websock
 
-    // For a route of `defineWebsocketRoute`, whatever its type provider.
+    // For a route of `defineWebsocketRoute` with any type provider.
     route(
       opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply> & {
         method: 'GET' | 'get' | readonly ['GET']
@@ -349,10 +346,10 @@ declare module 'fastify' {
       >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
 
-    // Looks as if the one above could do without it, and does two things. A route of
-    // `defineWebsocketRoute` fits an instance of another type provider. And it is the fourth
-    // overload that takes two arguments: of up to three TypeScript prints each one's error, of more
-    // the last one's alone (test/types/mistakes.test.ts holds the texts).
+    // This overload seems redundant, but it has two purposes. It lets a route of
+    // `defineWebsocketRoute` fit an instance of another type provider. And it is the fourth
+    // overload with two arguments: TypeScript prints the errors of up to three overloads, and of
+    // four only the error of the last (test/types/mistakes.test.ts checks the texts).
     (
       path: string, opts: DefinedWebsocketRoute<RawServer, RawRequest, RawReply>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>

@@ -7,11 +7,11 @@ import type { WebsockStats } from '../telemetry/stats.ts'
 import type { WebsocketConnections } from './connections.ts'
 import type { DrainOptions } from './options.ts'
 
-/** `app.websock` */
+/** The type of `app.websock`. */
 export interface Websock {
   /**
-   * A ref from an address that `ref.address` gave. Its `post` answers false when that connection
-   * has ended. Throws FST_WEBSOCK_INVALID_ADDRESS.
+   * Returns the ref of an address that `ref.address` gave. Its `post` returns false when that
+   * connection has ended. Throws FST_WEBSOCK_INVALID_ADDRESS.
    */
   readonly ref: <Info = unknown>(address: string) => Ref<Info>
   /**
@@ -20,15 +20,16 @@ export interface Websock {
    */
   readonly connections: WebsocketConnections
   /**
-   * What has been counted in this process, by route, and connections that are held, slow, or have
-   * many letters to handle. Takes less than 1 ms with 10 000 connections.
+   * Returns the counts of this process, by route, and the connections with paused reading, a slow
+   * client, or many waiting letters. Takes less than 1 ms with 10 000 connections.
    */
   readonly stats: () => WebsockStats
   /**
-   * Calls the listener, which is no connection, for what concerns a topic: `handleInfo` for
-   * publications, at once and in the publisher's own call when that is here, unless that is a
-   * listener's itself, which ends first; `handlePresence`, `handleGap`. Errors are logged. Throws
-   * FST_WEBSOCK_INVALID_TOPIC.
+   * Subscribes a listener of the application, without a connection, to a topic. Calls `handleInfo`
+   * for publications, `handlePresence` and `handleGap`.
+   *
+   * A publication of this process calls `handleInfo` within the call of `publish`. When a listener
+   * publishes, that listener returns first. Errors are logged. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscribe: <Info = unknown>(
     topic: string | Topic<unknown, Info>,
@@ -36,34 +37,35 @@ export interface Websock {
   ) => void
   readonly unsubscribe: (topic: string | Topic, listener: TopicListener<never>) => void
   /**
-   * Resolves with true when publications of other nodes on this topic arrive here: at once without
-   * an engine. Resolves with false when nobody here is subscribed, or the last subscription ends
-   * before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
+   * Resolves with true when publications of other nodes on this topic arrive in this process.
+   * Without an engine it resolves at once. Resolves with false when this process has no
+   * subscription to the topic, or when the last one ends before. Rejects with
+   * FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
   /**
-   * Makes this process itself present on a topic, as `ws.track` does a connection. Throws
+   * Tracks this process on a topic, as `ws.track` tracks a connection. Throws
    * FST_WEBSOCK_UNTRACKABLE, FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly track: (topic: string | Topic, key: string, meta?: unknown) => void
   readonly untrack: (topic: string | Topic, key: string) => void
   /**
-   * Who is tracked on that topic, on all nodes, as far as this one knows: a node that died is here
-   * for up to 4 seconds more.
+   * Returns the presence entries of a topic on all nodes, as far as this node knows. The entries of
+   * a node that died stay for up to 4 seconds.
    */
   readonly presence: (topic: string | Topic) => PresenceEntry[]
   /**
-   * Tells whether the engine is connected and subscribed to all that is wanted here. Always true
-   * without an engine.
+   * Tells whether the engine is connected and has subscribed to all topics of this process. Always
+   * true without an engine.
    */
   readonly ready: () => boolean
   /**
-   * Publications that did not reach the other nodes, because the engine was not connected, or did
-   * not keep up.
+   * The number of publications that were not sent to the other nodes, because the engine was not
+   * connected or was too slow.
    */
   readonly lostPublications: number
   /**
-   * An info for the mailbox of each subscriber of that topic, but for `except`. Throws
+   * Puts an info into the mailbox of each subscriber of the topic, except `except`. Throws
    * FST_WEBSOCK_INVALID_TOPIC.
    */
   readonly publish: <Info = unknown>(
@@ -72,9 +74,9 @@ export interface Websock {
     options?: PublishOptions
   ) => void
   /**
-   * A message straight to the socket of each subscriber, with no handler in between: encoded once
-   * for each route that they are of, by its `send` schema and codec. Throws
-   * FST_WEBSOCK_INVALID_TOPIC, and FST_WEBSOCK_UNSENDABLE when one of these cannot write it.
+   * Sends a message to the client of each subscriber, without calling a handler. The message is
+   * encoded once for each route, by its `send` schema and codec. Throws FST_WEBSOCK_INVALID_TOPIC,
+   * and FST_WEBSOCK_UNSENDABLE when a route cannot encode the message.
    */
   readonly broadcast: <Message = unknown>(
     topic: string | Topic<Message>,
@@ -82,16 +84,16 @@ export interface Websock {
     options?: PublishOptions
   ) => void
   /**
-   * Ends all connections in batches and refuses upgrades with 503 from now on. Options that are
-   * left out are those of the plugin's `drain`. Resolves with the number of connections that had to
-   * be destroyed when `timeoutMs` was over; 0 is a clean drain.
+   * Ends all connections in batches and refuses upgrades with 503 from now on. The defaults are the
+   * plugin's `drain` options. Resolves with the number of connections that were destroyed after
+   * `timeoutMs`: 0 is a clean drain.
    */
   readonly drain: (options?: DrainOptions) => Promise<number>
   /**
-   * The verdict that an upgrade of this request would get, without upgrading: handshake, origin,
-   * limits, subprotocol. Resolves with null, or with the error that would be answered:
-   * `statusCode`, and `headers` where it has some. Hooks and schemas have no part in it. On a route
-   * of its own the route's `websocketOptions` count, elsewhere the plugin's.
+   * Runs the checks of an upgrade without upgrading: handshake, origin, limits, subprotocol.
+   * Resolves with null, or with the error that an upgrade would get: `statusCode`, and perhaps
+   * `headers`. Hooks and schemas do not run. Uses the `websocketOptions` of a websocket route, and
+   * on other routes the options of the plugin.
    */
   readonly validateUpgrade: (request: FastifyRequest) => Promise<FastifyError | null>
 }

@@ -1,19 +1,22 @@
 import { isUtf8 } from 'node:buffer'
 import { closeCodes, isSendableCode } from '../wire/close-codes.ts'
 
-/** What a close frame says. */
+/** The content of a close frame. */
 export interface Closing {
   /** 1005: the frame had no code. */
   readonly code: number
   readonly reason: string
 }
 
-/** What is wrong with a close frame, and the code that answers it. */
+/** The problem of an invalid close frame, and the close code to answer with. */
 export class InvalidClosing {
   constructor (readonly code: number, readonly problem: string) {}
 }
 
-/** Reads the payload of a close frame, which has not one byte (RFC 6455 §5.5.1, §7.4). */
+/**
+ * Reads the payload of a close frame (RFC 6455 §5.5.1, §7.4). The frame parser has refused
+ * payloads of one byte.
+ */
 export function readClosePayload (payload: Buffer): Closing | InvalidClosing {
   if (payload.length === 0) return { code: closeCodes.noCode, reason: '' }
   const code = payload.readUInt16BE()

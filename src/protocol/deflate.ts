@@ -2,31 +2,32 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 
 /*
  * permessage-deflate (RFC 7692), without context takeover in either direction: no connection keeps
- * a zlib stream, and a message that many receive is compressed once.
+ * a zlib stream, and a message for many connections is compressed once.
  *
- * zlib runs at once, on the main thread: a message is decoded in its place, before the next one.
+ * zlib runs synchronously on the main thread, so messages are decoded in order.
  */
 
-/** What a client and this server agreed on. */
+/** The result of the negotiation between a client and this server. */
 export interface DeflateAgreement {
-  /** The window that we compress with: 9 to 15 (`server_max_window_bits`). */
+  /** The window size for compression: 9 to 15 (`server_max_window_bits`). */
   readonly windowBits: number
   /** Value of the response's Sec-WebSocket-Extensions header. */
   readonly header: string
 }
 
-/** What a compressed message ends with before it is sent without it (RFC 7692 §7.2.1). */
+/** The end of a compressed message, which is removed before sending (RFC 7692 §7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 
-/** An extension or parameter, and the value as a token, quoted or not (RFC 6455 §9.1). */
+/** Matches an extension or a parameter. The value is a token, quoted or not (RFC 6455 §9.1). */
 const PARAMETER =
   /^[\t ]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[\t ]*(?:=[\t ]*("?)([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\2[\t ]*)?$/
 
 type Parameters = ReadonlyMap<string, string | undefined>
 
 /**
- * Answers a Sec-WebSocket-Extensions header: takes the first offer of permessage-deflate that can
- * be met. `undefined`: none can. `malformed`: the header is not a list of extensions.
+ * Answers a Sec-WebSocket-Extensions header: accepts the first acceptable offer of
+ * permessage-deflate. `undefined`: there is none. `malformed`: the header is not a list of
+ * extensions.
  */
 export function negotiateDeflate (
   header: string | undefined
@@ -41,13 +42,13 @@ export function negotiateDeflate (
   return agreement
 }
 
-/** Undefined for an offer that a server must decline (RFC 7692 §5.1, §7.1). */
+/** Accepts one offer. Undefined for an offer that a server must decline (RFC 7692 §5.1, §7.1). */
 function acceptOffer (parts: readonly RegExpExecArray[]): DeflateAgreement | undefined {
   const parameters: Parameters = new Map(parts.map((part) => [part[1] as string, part[3]]))
   if (parameters.size < parts.length) return undefined
   for (const [name, value] of parameters) if (!isValidParameter(name, value)) return undefined
   const windowBits = Number(parameters.get('server_max_window_bits') ?? 15)
-  // zlib has no window of 256 bytes.
+  // zlib does not support a window of 256 bytes.
   if (windowBits === 8) return undefined
   const limited = parameters.has('server_max_window_bits')
   return {
@@ -71,7 +72,7 @@ function isWindowBits (value: string | undefined): boolean {
   return value !== undefined && /^([89]|1[0-5])$/.test(value)
 }
 
-/** The longest that a message of so many bytes can be when it is compressed: zlib's own bound. */
+/** The maximum size of a compressed message of this many bytes: the bound of zlib. */
 export function maxDeflatedBytes (bytes: number): number {
   return bytes + (bytes >>> 12) + (bytes >>> 14) + 16
 }
@@ -82,7 +83,7 @@ export function deflateMessage (data: string | Uint8Array, windowBits: number): 
   return deflateRawSync(data, options).subarray(0, -TAIL.length)
 }
 
-/** Inflates one message. It never holds more than `maxBytes` and one chunk of zlib's. */
+/** Inflates one message. Uses at most `maxBytes` plus one chunk of zlib for the result. */
 export function inflateMessage (payload: Buffer, maxBytes: number): Buffer | 'too big' | 'invalid' {
   try {
     return inflateRawSync(Buffer.concat([payload, TAIL]), {

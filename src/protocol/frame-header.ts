@@ -23,10 +23,10 @@ export const FIRST_BYTES = {
   pong: FIN | OPCODES.pong
 } as const
 
-/** Longest header of a frame that a server sends: two bytes and eight of extended length. */
+/** The longest header of a server's frame: two bytes, and eight of extended length. */
 export const MAX_HEADER_BYTES = 10
 
-/** Writes the header of an unmasked frame (RFC 6455 §5.2). Returns where the payload begins. */
+/** Writes the header of an unmasked frame (RFC 6455 §5.2). Returns the position of the payload. */
 export function writeHeader (bytes: Buffer, at: number, firstByte: number, length: number): number {
   bytes[at] = firstByte
   if (length < 126) {

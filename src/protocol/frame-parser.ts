@@ -7,30 +7,33 @@ import { GrowingBuffer } from './growing-buffer.ts'
 import { readAscii } from './short-text.ts'
 import { unmask } from './unmask.ts'
 
-/** What a {@link FrameParser} reads goes here. None of these throws. */
+/** Receives the content that a {@link FrameParser} reads. No method may throw. */
 export interface FrameSink {
   readonly limits: { readonly maxMessageBytes: number }
-  /** permessage-deflate was agreed on. */
+  /** permessage-deflate was negotiated. */
   readonly inflates: boolean
-  /** `count` is to be called. */
+  /** True when `count` must be called. */
   readonly metered: boolean
-  /**
-   * Counts what came in: complete frames, and payload bytes, those of unfinished frames included.
-   */
+  /** Counts complete frames and payload bytes, including those of unfinished frames. */
   count (frames: number, bytes: number): void
-  /** A whole text message of that many bytes of UTF-8. */
+  /** A complete text message. `bytes`: its length in UTF-8. */
   receiveText (text: string, bytes: number): void
-  /** A whole binary message: often a view into the chunk. */
+  /** A complete binary message. `data` may be a view into the chunk. */
   receiveBinary (data: Buffer): void
-  /** A view into the chunk. */
+  /** A ping or pong. `data` is a view into the chunk. */
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void
-  /** The peer's close frame: nothing after it is parsed. `code` is 1005 when it had none. */
+  /**
+   * The peer's close frame. Nothing after it is parsed. `code` is 1005 for a frame without a code.
+   */
   receiveClose (code: number, reason: string, payload: Buffer): void
-  /** The peer broke the protocol: nothing after it is parsed. `code` is the close code for it. */
+  /**
+   * The peer has violated the protocol. Nothing after that is parsed. `code`: the close code to
+   * send.
+   */
   fail (code: number, problem: string): void
 }
 
-/** A message of which not all fragments have come. */
+/** A message whose last fragment has not arrived. */
 interface FragmentedMessage {
   readonly opcode: number
   readonly isCompressed: boolean
@@ -38,24 +41,27 @@ interface FragmentedMessage {
   count: number
 }
 
-/** Fragments of at least this size fill a message; more of them than that close 1008. */
+/**
+ * The limit of fragments per message: as many as a message of `maxMessageBytes` has with fragments
+ * of this size, but at least MIN_MAX_FRAGMENTS. One more closes the connection with 1008.
+ */
 const MIN_FRAGMENT_BYTES = 64
 const MIN_MAX_FRAGMENTS = 16_384
 
 /**
- * Reads the frames that a client sends (RFC 6455 §5) from chunks of any size.
+ * Parses the frames of a client (RFC 6455 §5) from chunks of any size.
  *
- * A frame that is whole in its chunk is not copied. An unfinished frame, and the fragments of an
- * unfinished message, are kept in at most twice their bytes.
+ * A frame that lies completely in one chunk is not copied. Unfinished frames and messages take at
+ * most twice the memory of the bytes received.
  */
 export class FrameParser {
   readonly #sink: FrameSink
   #stopped = false
-  /** A frame that has begun, from its first byte on. */
+  /** An unfinished frame, from its first byte on. */
   #frame: GrowingBuffer | undefined
-  /** Length of that frame, as far as its header tells yet. */
+  /** Length of that frame, as far as the received part of its header tells it. */
   #frameBytes = 0
-  /** Bytes of that frame that have been counted. */
+  /** Bytes of that frame that have been counted already. */
   #counted = 0
   #message: FragmentedMessage | undefined
 
@@ -63,7 +69,7 @@ export class FrameParser {
     this.#sink = sink
   }
 
-  /** Nothing more is parsed: the peer has closed, or broken the protocol. */
+  /** True when nothing more is parsed: the peer has sent a close frame or violated the protocol. */
   get stopped (): boolean { return this.#stopped }
 
   stop (): void {
@@ -72,7 +78,7 @@ export class FrameParser {
     this.#message = undefined
   }
 
-  /** Not to be called by what the sink does. */
+  /** Parses a chunk. A method of the sink must not call it. */
   push (chunk: Buffer): void {
     const from = this.#frame === undefined ? 0 : this.#finishFrame(this.#frame, chunk)
     if (this.#frame !== undefined || this.#stopped) return
@@ -80,7 +86,7 @@ export class FrameParser {
     if (at < chunk.length && !this.#stopped) this.#keep(chunk, at)
   }
 
-  /** Reads all frames that are whole. Returns where the first unfinished one begins. */
+  /** Reads all complete frames. Returns the position of the first incomplete one. */
   #readFrames (bytes: Buffer, from: number): number {
     let at = from
     while (bytes.length - at >= 2 && !this.#stopped) {
@@ -119,7 +125,7 @@ export class FrameParser {
     this.#append(this.#frame, chunk, from, chunk.length)
   }
 
-  /** Adds what the chunk has of the frame that has begun. Returns where the next one begins. */
+  /** Adds the chunk's part of the unfinished frame. Returns the position of the next frame. */
   #finishFrame (frame: GrowingBuffer, chunk: Buffer): number {
     let at = 0
     while (at < chunk.length && !this.#stopped) {
@@ -127,7 +133,7 @@ export class FrameParser {
       this.#append(frame, chunk, at, end)
       at = end
       if (frame.length < this.#frameBytes) break
-      // Either the whole frame is there, or more of its header, and `#frameBytes` grows.
+      // Either the frame is complete, or more of its header is known and `#frameBytes` grows.
       if (this.#readFrames(frame.view(), 0) === frame.length) {
         this.#frame = undefined
         break
@@ -143,7 +149,7 @@ export class FrameParser {
     this.#sink.count(0, to - from)
   }
 
-  /** False, and the parser has failed, when a frame may not begin like this. */
+  /** Checks the first two bytes of a frame. Returns false after a failure. */
   #checkHeader (first: number, second: number): boolean {
     const problem = this.#problemOf(first, second)
     if (problem !== undefined) this.#fail(closeCodes.protocolError, problem)
@@ -154,22 +160,22 @@ export class FrameParser {
     const opcode = first & 0x0f
     if ((first & 0x30) !== 0) return 'RSV2 or RSV3 is set'
     if ((first & RSV1) !== 0 && !(this.#sink.inflates && isDataOpcode(opcode))) return 'RSV1 is set'
-    if (second < 0x80) return 'a frame that is not masked'
+    if (second < 0x80) return 'a frame without a mask'
     if (isDataOpcode(opcode)) {
       return this.#message === undefined ? undefined : 'a message within a message'
     }
     if (opcode === OPCODES.continuation) {
-      return this.#message === undefined ? 'a continuation of no message' : undefined
+      return this.#message === undefined ? 'a continuation without a message' : undefined
     }
     if (opcode < OPCODES.close || opcode > OPCODES.pong) return `the opcode ${opcode}`
-    if ((first & FIN) === 0) return 'a control frame that is fragmented'
+    if ((first & FIN) === 0) return 'a fragmented control frame'
     if (opcode === OPCODES.close && second === 0x80 + 1) {
       return 'a close frame with one byte of payload'
     }
     return second > 0x80 + 125 ? 'a control frame with more than 125 bytes' : undefined
   }
 
-  /** False, and the parser has failed, when a message would be too long with this frame. */
+  /** Checks the length of the message with this frame. Returns false after a failure. */
   #checkLength (first: number, length: number): boolean {
     const opcode = first & 0x0f
     const isCompressed =
@@ -254,7 +260,10 @@ function isDataOpcode (opcode: number): boolean {
   return opcode === OPCODES.text || opcode === OPCODES.binary
 }
 
-/** An extended length of eight bytes. Infinity beyond what a number holds exactly. */
+/**
+ * Reads an extended length of eight bytes. Returns Infinity for numbers that a double cannot hold
+ * exactly.
+ */
 function readLength (bytes: Buffer, at: number): number {
   const high = bytes.readUInt32BE(at)
   return high > 0x1fffff ? Infinity : high * 2 ** 32 + bytes.readUInt32BE(at + 4)

@@ -1,14 +1,14 @@
 const MIN_CAPACITY = 1024
 
 /**
- * Bytes that come in pieces. Its memory is at most twice the bytes that have come, or 1 KiB,
- * however small the pieces are.
+ * Collects bytes that arrive in pieces. Its memory is at most the larger of 1 KiB and twice the
+ * bytes received, however small the pieces are.
  */
 export class GrowingBuffer {
   length = 0
   #bytes = Buffer.alloc(0)
 
-  /** Copies `source[from, to)` to the end. `most`: the length that will not be exceeded. */
+  /** Appends a copy of `source[from, to)`. `most`: the length that the buffer will never exceed. */
   append (source: Buffer, from: number, to: number, most: number): void {
     const length = this.length + to - from
     if (length > this.#bytes.length) this.#grow(Math.min(most, Math.max(MIN_CAPACITY, length * 2)))
@@ -16,13 +16,13 @@ export class GrowingBuffer {
     this.length = length
   }
 
-  /** A view of all bytes so far. */
+  /** Returns a view of all bytes so far. */
   view (): Buffer {
     return this.#bytes.subarray(0, this.length)
   }
 
   #grow (capacity: number): void {
-    // Not from Node's pool: what is kept of a message must not keep 8 KiB of others.
+    // Not from Node's pool: a kept slice would keep a pool of 8 KiB.
     const bytes = Buffer.allocUnsafeSlow(capacity)
     this.#bytes.copy(bytes, 0, 0, this.length)
     this.#bytes = bytes

@@ -1,6 +1,6 @@
 /**
- * Methods of Node's Buffer that are not documented: `toString` and `write` call them behind their
- * checks of arguments. For short texts those checks take as long as the work.
+ * Undocumented methods of Node's Buffer, which `toString` and `write` call after checking their
+ * arguments. For short texts those checks take as long as the work.
  */
 interface UncheckedBuffer {
   latin1Slice? (from: number, to: number): string
@@ -9,14 +9,14 @@ interface UncheckedBuffer {
 
 const { latin1Slice, utf8Write } = Buffer.prototype as UncheckedBuffer
 
-/** The text of bytes that are ASCII. */
+/** Decodes bytes that are ASCII. */
 export function readAscii (bytes: Buffer, from: number, to: number): string {
   return latin1Slice === undefined
     ? bytes.toString('latin1', from, to)
     : latin1Slice.call(bytes, from, to)
 }
 
-/** Writes a text as UTF-8 where there is room for it. Returns the number of bytes. */
+/** Writes a text as UTF-8. The caller ensures that there is room. Returns the number of bytes. */
 export function writeUtf8 (bytes: Buffer, text: string, at: number): number {
   return utf8Write === undefined ? bytes.write(text, at) : utf8Write.call(bytes, text, at)
 }

@@ -1,19 +1,21 @@
-/** From here on four bytes at a time are faster, though it takes a view of them. */
+/**
+ * From this length on, unmasking four bytes at a time is faster, although it has to create a view.
+ */
 const LONG = 256
 
 const maskBytes = new Uint8Array(4)
 const maskWord = new Int32Array(maskBytes.buffer)
 
 /**
- * Unmasks a payload in place, with the four bytes before `from` (RFC 6455 §5.3). Twice leaves it as
- * it was. True when all of it is ASCII afterwards.
+ * Unmasks a payload in place with the four bytes before `from` (RFC 6455 §5.3). A second call
+ * restores the masked payload. Returns true when the unmasked payload is ASCII.
  */
 export function unmask (bytes: Buffer, from: number, to: number): boolean {
   const key = from - 4
   if (to - from < LONG) return unmaskBytes(bytes, from, to, key) < 0x80
   const aligned = from + (-(bytes.byteOffset + from) & 3)
   const rest = to - ((to - aligned) & 3)
-  // The key goes round: the words and the last bytes begin with another byte of it.
+  // The key repeats every four bytes: the words and the last bytes start at other positions in it.
   for (let i = 0; i < 4; i++) maskBytes[i] = bytes[key + ((aligned - from + i) & 3)] as number
   const words = unmaskWords(
     new Int32Array(bytes.buffer, bytes.byteOffset + aligned, (rest - aligned) >>> 2),
@@ -29,7 +31,7 @@ export function unmask (bytes: Buffer, from: number, to: number): boolean {
   return (words & 0x80808080) === 0 && others < 0x80
 }
 
-/** Returns all bytes or-ed together. */
+/** Returns the bitwise OR of all unmasked bytes. */
 function unmaskBytes (bytes: Buffer, from: number, to: number, key: number): number {
   const a = bytes[key] as number
   const b = bytes[key + 1] as number
@@ -47,7 +49,7 @@ function unmaskBytes (bytes: Buffer, from: number, to: number, key: number): num
   return all
 }
 
-/** Returns all words or-ed together. */
+/** Returns the bitwise OR of all unmasked words. */
 function unmaskWords (words: Int32Array, mask: number): number {
   let all = 0
   for (let i = 0; i < words.length; i++) all |= (words[i] = (words[i] as number) ^ mask)

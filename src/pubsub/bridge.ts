@@ -5,28 +5,28 @@ import type { EngineStats } from '../telemetry/stats.ts'
 import type { Engine, EngineListener } from './engine.ts'
 
 export interface BridgeOwner {
-  /** What stands before the dot in this node's addresses. */
+  /** The name of this node: the part before the dot in its addresses. */
   readonly node: string
-  /** Bytes of anybody, on a topic that was wanted. Does not throw. */
+  /** Takes a publication on a wanted topic. Its sender is not trusted. Must not throw. */
   received (topic: string, payload: Uint8Array): void
-  /** The broker is there. */
+  /** The broker is connected. */
   up (): void
   /**
-   * These topics are subscribed again. For each: since when publications may have been missed, in
+   * These topics are subscribed again. The value: since when publications may have been missed, in
    * ms of `performance.now()`.
    */
   restored (topics: ReadonlyMap<string, number>): void
-  /** A topic is subscribed. */
+  /** A topic is subscribed at the broker. */
   subscribed (topic: string): void
 }
 
-/** What is known of one topic at the broker. */
-interface Wish {
+/** The wanted and the actual state of one topic at the broker. */
+interface TopicState {
   readonly topic: string
   wanted: boolean
-  /** Undefined while unknown, after the broker was disconnected. */
+  /** Undefined when it is not known, after the broker was disconnected. */
   subscribed: boolean | undefined
-  /** A call is under way. */
+  /** A call of the engine for this topic is not settled yet. */
   busy: boolean
   /** Since when publications may have been missed. */
   missingSince: number | undefined
@@ -34,40 +34,37 @@ interface Wish {
   drops: number
 }
 
-/** Bytes that the broker may have yet to take: what is published beyond them is lost, not kept. */
+/** Limit for the bytes of unsettled publications. Further publications are lost, not queued. */
 const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024
 const RETRY_MS = 1_000
 const STOP_TIMEOUT_MS = 5_000
 const START_NOTICE_MS = 5_000
-/** Least time between two log lines of one kind. */
+/** Minimum time between two log lines with the same text. */
 const LOG_INTERVAL_MS = 60_000
 
-/**
- * Engines that were given to an app. Two apps on one engine would take each other's subscriptions
- * away.
- */
+/** Engines that belong to an app. Two apps with one engine would end each other's subscriptions. */
 const owned = new WeakSet<Engine>()
 
 /**
- * Keeps an engine subscribed to what is wanted here, publishes, and knows what was missed.
+ * Keeps an engine subscribed to the wanted topics, publishes, and records missed publications.
  *
- * Nothing here throws or rejects, but the constructor. For each topic one call at a time is under
- * way; the next one asks for what is wanted then.
+ * Only the constructor throws; no method throws or rejects. At most one call per topic is under
+ * way; the next one follows the state that is wanted then.
  */
 export class Bridge implements EngineListener {
   readonly #engine: Engine
   readonly #owner: BridgeOwner
   readonly #log: Log
-  readonly #wishes = new Map<string, Wish>()
+  readonly #topics = new Map<string, TopicState>()
   readonly #timers = new Set<NodeJS.Timeout>()
-  /** Wishes that the broker has refused, until the next try. */
-  readonly #refused = new Set<Wish>()
-  readonly #toldAt = new Map<string, number>()
+  /** Topics whose last call the broker refused, until the next try. */
+  readonly #refused = new Set<TopicState>()
+  readonly #loggedAt = new Map<string, number>()
   #isUp = false
-  /** Counts the times that the broker came or went. */
+  /** Number of calls of `up` and `down`. Identifies one period of connection or disconnection. */
   #era = 0
-  #wentAt: number | undefined
-  /** Of the wanted topics, how many are not subscribed. */
+  #lostAt: number | undefined
+  /** Number of wanted topics that are not subscribed. */
   #missing = 0
   /** Topics that are subscribed again and whose subscribers have not been notified yet. */
   #restored = new Map<string, number>()
@@ -79,7 +76,7 @@ export class Bridge implements EngineListener {
   #stopped = false
   /** Publications that did not reach the broker. */
   lost = 0
-  /** How often the broker was lost, and how often subscribers were told of a gap. */
+  /** How often the broker was lost, and how often subscribers were notified of a gap. */
   #outages = 0
   #gaps = 0
 
@@ -99,16 +96,14 @@ export class Bridge implements EngineListener {
       this.#write(
         'error',
         { err: reasonOf(error) },
-        'the engine cannot start: topics stay in this process'
+        'the engine cannot start: publications reach this process only'
       )
       return
     }
-    if (!this.#isUp) this.#later(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
+    if (!this.#isUp) this.#schedule(START_NOTICE_MS, () => { if (this.#era === 0) this.down() })
   }
 
-  /**
-   * Tells whether the broker is there, takes what is published, and has all subscriptions in force.
-   */
+  /** True when the broker is connected, accepts publications, and has all wanted subscriptions. */
   get ready (): boolean {
     return this.#isUp && this.#missing === 0 && !this.#arePublicationsRefused
   }
@@ -118,7 +113,7 @@ export class Bridge implements EngineListener {
       name: this.#engine.name,
       connected: this.#isUp,
       ready: this.ready,
-      topics: this.#wishes.size,
+      topics: this.#topics.size,
       topicsMissing: this.#missing,
       outages: this.#outages,
       gaps: this.#gaps,
@@ -128,18 +123,18 @@ export class Bridge implements EngineListener {
 
   get maxPayloadBytes (): number { return this.#engine.maxPayloadBytes }
 
-  /** True when publications on this topic arrive. */
+  /** True when publications of other nodes on this topic arrive. */
   isSubscribed (topic: string): boolean {
-    const wish = this.#wishes.get(topic)
-    return wish?.wanted === true && wish.subscribed === true
+    const state = this.#topics.get(topic)
+    return state?.wanted === true && state.subscribed === true
   }
 
   want (topic: string): void {
-    const wish = this.#wishes.get(topic)
-    // What is wanted while the broker is known to be away misses something from now on.
+    const state = this.#topics.get(topic)
+    // A topic first wanted while the broker is disconnected misses publications from now on.
     const missingSince = this.#isUp || this.#era === 0 ? undefined : performance.now()
-    if (wish === undefined) {
-      this.#wishes.set(topic, {
+    if (state === undefined) {
+      this.#topics.set(topic, {
         topic,
         wanted: true,
         subscribed: false,
@@ -148,25 +143,25 @@ export class Bridge implements EngineListener {
         drops: 0
       })
       this.#missing++
-    } else if (!wish.wanted) {
-      this.#set(wish, { wanted: true })
-      wish.missingSince = missingSince
+    } else if (!state.wanted) {
+      this.#set(state, { wanted: true })
+      state.missingSince = missingSince
     }
     void this.#sync(topic)
   }
 
   drop (topic: string): void {
-    const wish = this.#wishes.get(topic)
-    if (wish === undefined) return
-    this.#set(wish, { wanted: false })
-    wish.missingSince = undefined
+    const state = this.#topics.get(topic)
+    if (state === undefined) return
+    this.#set(state, { wanted: false })
+    state.missingSince = undefined
     this.#restored.delete(topic)
     void this.#sync(topic)
   }
 
   /**
-   * False when it is lost for certain. `isPresence`: of the library's own, each second; it is not
-   * counted as lost.
+   * Publishes. Returns false when the publication is certainly lost. `isPresence`: a presence
+   * message, which is not counted as lost because presence repairs itself.
    */
   send (topic: string, payload: Uint8Array, isPresence: boolean): boolean {
     if (!this.#isUp || this.#bytesUnderWay + payload.length > MAX_BYTES_UNDER_WAY) {
@@ -177,7 +172,7 @@ export class Bridge implements EngineListener {
     return true
   }
 
-  /** Resolves when the engine has stopped, or does not. */
+  /** Stops the engine. Resolves when it has stopped, has failed to, or after STOP_TIMEOUT_MS. */
   async stop (): Promise<void> {
     this.#stopped = true
     this.#isUp = false
@@ -193,7 +188,7 @@ export class Bridge implements EngineListener {
     try {
       await Promise.race([this.#engine.stop(), timeout])
     } catch (error) {
-      this.#write('error', { err: reasonOf(error) }, 'the engine did not stop well')
+      this.#write('error', { err: reasonOf(error) }, 'the engine failed to stop')
     } finally {
       clearTimeout(timer)
     }
@@ -203,7 +198,7 @@ export class Bridge implements EngineListener {
     if (
       !this.#stopped &&
       payload.length <= this.#engine.maxPayloadBytes &&
-      this.#wishes.get(topic)?.wanted === true
+      this.#topics.get(topic)?.wanted === true
     ) {
       this.#owner.received(topic, payload)
     }
@@ -213,103 +208,103 @@ export class Bridge implements EngineListener {
     if (this.#isUp || this.#stopped) return
     this.#isUp = true
     this.#era++
-    const ms = this.#wentAt === undefined ? undefined : Math.round(performance.now() - this.#wentAt)
-    this.#wentAt = undefined
+    const ms = this.#lostAt === undefined ? undefined : Math.round(performance.now() - this.#lostAt)
+    this.#lostAt = undefined
     this.#write(
       'info',
       { ...(ms !== undefined && { ms, lost: this.lost - this.#lostBefore }) },
       'the engine is connected'
     )
-    if (channels.engineUp.hasSubscribers) channels.engineUp.publish(this.#names())
-    for (const topic of this.#wishes.keys()) void this.#sync(topic)
+    if (channels.engineUp.hasSubscribers) channels.engineUp.publish(this.#identity())
+    for (const topic of this.#topics.keys()) void this.#sync(topic)
     this.#owner.up()
   }
 
   down (reason?: unknown, silentMs = 0): void {
     if (this.#stopped || (!this.#isUp && this.#era > 0)) return
     const since = performance.now() - silentMs
-    if (this.#isUp) this.#wentAt = since
+    if (this.#isUp) this.#lostAt = since
     this.#isUp = false
     this.#era++
     this.#outages++
     this.#lostBefore = this.lost
     this.#arePublicationsRefused = false
-    for (const wish of this.#wishes.values()) {
-      this.#set(wish, { subscribed: undefined })
-      if (wish.wanted) wish.missingSince ??= this.#restored.get(wish.topic) ?? since
+    for (const state of this.#topics.values()) {
+      this.#set(state, { subscribed: undefined })
+      if (state.wanted) state.missingSince ??= this.#restored.get(state.topic) ?? since
     }
     this.#restored.clear()
     this.#refused.clear()
     this.#write(
       'warn',
       { ...(reason !== undefined && { err: reasonOf(reason) }) },
-      'the engine is not connected: topics stay in this process until it is'
+      'the engine is not connected: publications reach this process only'
     )
     if (channels.engineDown.hasSubscribers) {
-      channels.engineDown.publish({ ...this.#names(), reason })
+      channels.engineDown.publish({ ...this.#identity(), reason })
     }
   }
 
-  #names (): { engine: string, node: string } {
+  #identity (): { engine: string, node: string } {
     return { engine: this.#engine.name, node: this.#owner.node }
   }
 
   dropped (topic: string, reason?: unknown, silentMs = 0): void {
-    const wish = this.#wishes.get(topic)
-    if (this.#stopped || wish === undefined) return
-    wish.drops++
-    if (wish.busy) return
-    this.#set(wish, { subscribed: false })
-    if (wish.wanted) this.#refuse(wish, reason, performance.now() - silentMs)
-    else this.#wishes.delete(topic)
+    const state = this.#topics.get(topic)
+    if (this.#stopped || state === undefined) return
+    state.drops++
+    if (state.busy) return
+    this.#set(state, { subscribed: false })
+    if (state.wanted) this.#refuse(state, reason, performance.now() - silentMs)
+    else this.#topics.delete(topic)
   }
 
   async #sync (topic: string): Promise<void> {
-    const wish = this.#wishes.get(topic)
-    if (wish === undefined || wish.busy || this.#refused.has(wish)) return
-    wish.busy = true
-    while (this.#isUp && wish.subscribed !== wish.wanted) {
-      if (!await this.#ask(wish)) break
+    const state = this.#topics.get(topic)
+    if (state === undefined || state.busy || this.#refused.has(state)) return
+    state.busy = true
+    while (this.#isUp && state.subscribed !== state.wanted) {
+      if (!await this.#ask(state)) break
     }
-    wish.busy = false
-    if (!wish.wanted && wish.subscribed === false) this.#wishes.delete(topic)
+    state.busy = false
+    if (!state.wanted && state.subscribed === false) this.#topics.delete(topic)
   }
 
-  /** One call of the engine. False when it failed, and is to be tried again later. */
-  async #ask (wish: Wish): Promise<boolean> {
-    const { topic, wanted, drops } = wish
+  /** Makes one call of the engine. Resolves with false when it failed and will be tried again. */
+  async #ask (state: TopicState): Promise<boolean> {
+    const { topic, wanted, drops } = state
     const era = this.#era
     const askedAt = performance.now()
     try {
       await (wanted ? this.#engine.subscribe(topic) : this.#engine.unsubscribe(topic))
       if (era !== this.#era) return true
-      if (drops !== wish.drops) throw new Error('The broker has ended the subscription')
+      if (drops !== state.drops) throw new Error('The broker has ended the subscription')
     } catch (error) {
       if (era !== this.#era) return true
-      this.#set(wish, { subscribed: wanted ? false : undefined })
-      this.#refuse(wish, error, askedAt)
+      this.#set(state, { subscribed: wanted ? false : undefined })
+      this.#refuse(state, error, askedAt)
       return false
     }
-    this.#set(wish, { subscribed: wanted })
-    if (wanted) this.#tellOfReturn(wish)
+    this.#set(state, { subscribed: wanted })
+    if (wanted) this.#reportSubscribed(state)
     return true
   }
 
-  #refuse (wish: Wish, reason: unknown, since: number): void {
-    if (wish.wanted) {
-      wish.missingSince ??= this.#restored.get(wish.topic) ?? since
-      this.#restored.delete(wish.topic)
+  #refuse (state: TopicState, reason: unknown, since: number): void {
+    if (state.wanted) {
+      state.missingSince ??= this.#restored.get(state.topic) ?? since
+      this.#restored.delete(state.topic)
       this.#refusedTopics++
     }
-    this.#tellNow('error', { err: reasonOf(reason), topic: wish.topic }, wish.wanted
-      ? 'a topic cannot be subscribed: trying again each second, also with others'
-      : 'a topic cannot be unsubscribed: trying again each second, also with others')
-    this.#refused.add(wish)
+    this.#logRarely('error', { err: reasonOf(reason), topic: state.topic }, state.wanted
+      ? 'a topic cannot be subscribed: trying again each second'
+      : 'a topic cannot be unsubscribed: trying again each second')
+    this.#refused.add(state)
     if (this.#refused.size > 1) return
-    this.#later(RETRY_MS, () => {
-      const wishes = [...this.#refused]
+    this.#schedule(RETRY_MS, () => {
+      const refused = [...this.#refused]
       this.#refused.clear()
-      for (const { topic } of wishes) void this.#sync(topic)
+      for (const { topic } of refused) void this.#sync(topic)
     })
   }
 
@@ -323,24 +318,28 @@ export class Bridge implements EngineListener {
       if (!isPresence) this.lost++
       if (era !== this.#era || this.#stopped) return
       if (isPresence) this.#arePublicationsRefused = true
-      this.#tellNow(
+      this.#logRarely(
         'error',
         { err: reasonOf(error), topic, lost: this.lost },
-        'the broker does not take what is published: it reaches this process only'
+        'the broker refuses publications: they reach this process only'
       )
     } finally {
       this.#bytesUnderWay -= payload.length
     }
   }
 
-  /** Those of one turn together; at once when nothing is missing any more. */
-  #tellOfReturn (wish: Wish): void {
-    this.#owner.subscribed(wish.topic)
-    if (wish.missingSince !== undefined) this.#restored.set(wish.topic, wish.missingSince)
-    wish.missingSince = undefined
+  /**
+   * Notifies the owner that a topic is subscribed. Restored topics are collected for one turn, and
+   * reported at once when no topic is missing.
+   */
+  #reportSubscribed (state: TopicState): void {
+    this.#owner.subscribed(state.topic)
+    if (state.missingSince !== undefined) this.#restored.set(state.topic, state.missingSince)
+    state.missingSince = undefined
     if (this.#missing === 0) {
       if (this.#refusedTopics > 0) {
-        this.#tellNow('info', { refusals: this.#refusedTopics }, 'all topics are subscribed again')
+        const fields = { refusals: this.#refusedTopics }
+        this.#logRarely('info', fields, 'all topics are subscribed again')
       }
       this.#refusedTopics = 0
       return this.#flushRestored()
@@ -362,26 +361,26 @@ export class Bridge implements EngineListener {
       let since = Infinity
       for (const from of topics.values()) since = Math.min(since, from)
       const ms = Math.ceil(performance.now() - since)
-      channels.engineGap.publish({ ...this.#names(), topics: topics.size, ms })
+      channels.engineGap.publish({ ...this.#identity(), topics: topics.size, ms })
     }
     this.#owner.restored(topics)
   }
 
   #set (
-    wish: Wish,
-    { wanted = wish.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }
+    state: TopicState,
+    { wanted = state.wanted, ...given }: { wanted?: boolean, subscribed?: boolean | undefined }
   ): void {
-    const isMissing = (): number => wish.wanted && wish.subscribed !== true ? 1 : 0
+    const isMissing = (): number => state.wanted && state.subscribed !== true ? 1 : 0
     this.#missing -= isMissing()
-    wish.wanted = wanted
-    if ('subscribed' in given) wish.subscribed = given.subscribed
+    state.wanted = wanted
+    if ('subscribed' in given) state.subscribed = given.subscribed
     this.#missing += isMissing()
   }
 
-  #tellNow (level: 'error' | 'info', fields: object, text: string): void {
+  #logRarely (level: 'error' | 'info', fields: object, text: string): void {
     const now = performance.now()
-    if (now - (this.#toldAt.get(text) ?? -Infinity) < LOG_INTERVAL_MS) return
-    this.#toldAt.set(text, now)
+    if (now - (this.#loggedAt.get(text) ?? -Infinity) < LOG_INTERVAL_MS) return
+    this.#loggedAt.set(text, now)
     this.#write(level, fields, text)
   }
 
@@ -389,7 +388,7 @@ export class Bridge implements EngineListener {
     writeLog(this.#log, level, { engine: this.#engine.name, ...fields }, text)
   }
 
-  #later (ms: number, task: () => void): void {
+  #schedule (ms: number, task: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       task()

@@ -1,21 +1,21 @@
-/** What an engine tells the library. None of these throws. */
+/** The callbacks through which an engine reports to the library. None of them throws. */
 export interface EngineListener {
   /**
-   * A publication on a topic that this engine was asked to subscribe to. May be one of this
-   * engine's own.
+   * Delivers a publication on a topic that the library has subscribed to. It may be one of this
+   * engine's own publications.
    */
   receive (topic: string, payload: Uint8Array): void
-  /** The broker is there: from now on the engine can subscribe and publish. */
+  /** The broker is connected: the engine can subscribe and publish from now on. */
   up (): void
   /**
-   * The broker is gone, cannot be reached from the start, or no longer answers: what others publish
-   * is lost until `up`. The reason is for the log. `silentMs`: how long ago the last proof was that
-   * the broker delivers, 0 by default.
+   * The broker is disconnected, cannot be reached, or does not answer. Publications are lost until
+   * the next `up`. `reason` is for the log. `silentMs`: the time since the last proof that
+   * publications arrive, 0 by default.
    */
   down (reason?: unknown, silentMs?: number): void
   /**
-   * The broker has ended the subscription of one topic, and is still there. The library subscribes
-   * to the topic again.
+   * The broker has ended the subscription of one topic, but is still connected. The library
+   * subscribes to the topic again.
    */
   dropped (topic: string, reason?: unknown, silentMs?: number): void
 }
@@ -27,28 +27,34 @@ export interface EngineListener {
  * `fastify-websock/testing/engines` checks it.
  */
 export interface Engine {
-  /** For the log: `redis`. */
+  /** The name for the log, such as `redis`. */
   readonly name: string
-  /** Bytes of one publication, at most. */
+  /** The maximum size of one publication in bytes. */
   readonly maxPayloadBytes: number
   /**
-   * Called once, before all else. Does not wait for the broker: `listener.up()` tells when it is
-   * there. Rejects when it is called a second time.
+   * Begins to connect. Called once, before all other methods. Must not wait for the broker:
+   * `listener.up()` reports the connection. Must reject when it is called a second time.
    */
   start (listener: EngineListener): Promise<void>
   /**
-   * Publications on this topic arrive from the moment when it resolves. Called only while the
-   * broker is up, and again for each topic after each `up`. Idempotent. Rejects when the topic is
-   * not subscribed.
+   * Subscribes to a topic. Must resolve when the broker has confirmed the subscription, and reject
+   * when it is refused. Called only while the broker is connected, and again for each topic after
+   * each `up`. Must be idempotent.
    */
   subscribe (topic: string): Promise<void>
-  /** Called only while the broker is up. Does nothing for a topic that is not subscribed. */
+  /**
+   * Ends the subscription of a topic. Called only while the broker is connected. Must do nothing
+   * for a topic that is not subscribed.
+   */
   unsubscribe (topic: string): Promise<void>
   /**
-   * Called only while the broker is up. Resolves when the broker has it, as far as one can tell;
-   * rejects when it may be lost.
+   * Publishes. Called only while the broker is connected. Must resolve when the broker has received
+   * the publication, as far as the engine can tell, and reject when it may be lost.
    */
   publish (topic: string, payload: Uint8Array): Promise<void>
-  /** Called once, after all else. Closes what `start` opened, and nothing that the user brought. */
+  /**
+   * Called once, after all other methods. Closes everything that `start` opened, but nothing that
+   * belongs to the user.
+   */
   stop (): Promise<void>
 }

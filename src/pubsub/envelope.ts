@@ -5,13 +5,17 @@ import { isSendableCode, MAX_REASON_BYTES } from '../wire/close-codes.ts'
 /** A message from one node to another. */
 export interface Envelope {
   /**
-   * `publish`: an info for the subscribers of a topic; `broadcast`: a message for their clients;
-   * `post`: an info for one connection; `presence`; `close`: ends one connection.
+   * `publish`: an info for the subscribers of a topic. `broadcast`: a message for their clients.
+   * `post`: an info for one connection. `presence`: a presence message. `close`: ends one
+   * connection.
    */
   readonly kind: Kind
-  /** The name of the sender. */
+  /** The name of the node that sent it. */
   readonly node: string
-  /** `post`, `close`: the receiver. Else the subscriber to leave out, or ''. */
+  /**
+   * With `post` and `close`: the address of the receiver. Otherwise: the address of the subscriber
+   * to leave out, or ''.
+   */
   readonly address: string
   readonly body: unknown
 }
@@ -20,7 +24,7 @@ export type Kind = typeof KINDS[number]
 
 const VERSION = 1
 const KINDS = ['publish', 'broadcast', 'post', 'presence', 'close'] as const
-/** How the body is written: as JSON; as bytes; as the bytes of `{ opcode: 'binary', data }`. */
+/** The encodings of a body: JSON, bytes, or the bytes of `{ opcode: 'binary', data }`. */
 const FORMS = ['json', 'bytes', 'binary message'] as const
 
 const MAX_ADDRESS_LENGTH = 255
@@ -28,15 +32,15 @@ const NODE = /^[\w-]{1,64}$/
 const ADDRESS = /^[\w-]+\.[\w-]+$/
 
 /**
- * Writes what leaves this node: version, kind, form, sender and address with a byte of length each,
- * body.
+ * Encodes an envelope: version, kind, form, sender and address (each after one byte with its
+ * length), body.
  *
- * Throws FST_WEBSOCK_UNSENDABLE for a body that JSON cannot hold, or that would be refused where it
- * is read.
+ * Throws FST_WEBSOCK_UNSENDABLE for a body that JSON cannot hold, or that the receiving node would
+ * refuse.
  */
 export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer {
   const [form, data] = writeBody(body)
-  // A value that is not an address belongs to no connection.
+  // The application may pass anything. A value that is not an address identifies no connection.
   const known = isAddress(address) ? address : ''
   const head = 5 + node.length + known.length
   const bytes = Buffer.allocUnsafe(head + Buffer.byteLength(data))
@@ -51,8 +55,8 @@ export function encodeEnvelope ({ kind, node, address, body }: Envelope): Buffer
 }
 
 /**
- * Reads a payload from the broker, to which anybody may have published. Undefined when it is not an
- * envelope of this version.
+ * Decodes a payload from the broker. Any client of the broker may have published it: returns
+ * undefined when it is not a valid envelope of this version.
  */
 export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
@@ -81,12 +85,12 @@ export function decodeEnvelope (payload: Uint8Array): Envelope | undefined {
   }
 }
 
-/** True for the form of an address: the node, a dot, a number. */
+/** Tells whether a text has the form of an address: a node name, a dot, and letters or digits. */
 export function isAddress (value: string): boolean {
   return value.length <= MAX_ADDRESS_LENGTH && ADDRESS.test(value)
 }
 
-/** The node that an address is on. */
+/** Returns the name of the node in an address. */
 export function nodeOf (address: string): string {
   return address.slice(0, address.indexOf('.'))
 }
@@ -103,7 +107,7 @@ export function isCloseFrame (body: unknown): body is [code: number, reason: str
   )
 }
 
-/** As the other nodes will read it. Throws for what they would refuse. */
+/** Parses JSON as the receiving nodes do. Throws for JSON that they refuse. */
 export function readJson (json: string): unknown {
   return parse(json)
 }
@@ -114,19 +118,19 @@ function writeBody (body: unknown): [form: typeof FORMS[number], data: string | 
   let json: string | undefined
   try {
     json = JSON.stringify(body)
-    // Looking for the names first spares nearly all a second reading.
+    // A search for the names avoids parsing nearly all bodies again.
     if (json?.includes('"__proto__":') || json?.includes('"constructor":')) readJson(json)
   } catch (cause) {
     throw Object.assign(
       new FST_WEBSOCK_UNSENDABLE(
-        `between nodes infos and messages travel as JSON: ${String(cause)}`
+        `infos and messages are sent to other nodes as JSON: ${String(cause)}`
       ),
       { cause }
     )
   }
   if (json === undefined) {
     throw new FST_WEBSOCK_UNSENDABLE(
-      `between nodes infos and messages travel as JSON, which has no ${typeof body}`
+      `infos and messages are sent to other nodes as JSON, which has no ${typeof body}`
     )
   }
   return ['json', json]
@@ -135,7 +139,7 @@ function writeBody (body: unknown): [form: typeof FORMS[number], data: string | 
 function readBody (form: typeof FORMS[number], bytes: Buffer): unknown {
   switch (form) {
     case 'json': return readJson(decodeUtf8(bytes))
-    // Copies: the client may write the next thing where these stand.
+    // Copied: the client of the broker may reuse the memory of `bytes`.
     case 'bytes': return Buffer.from(bytes)
     case 'binary message': return { opcode: 'binary', data: Buffer.from(bytes) }
   }

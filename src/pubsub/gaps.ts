@@ -1,15 +1,17 @@
 import type { SystemMessage } from '../connection/system-message.ts'
 
 /**
- * Subscribers that have missed publications and have yet to be told. Each one is told once for an
- * outage, when all its topics are in force: what it reads from a database then misses nothing.
+ * Subscribers that have missed publications and have not been notified yet.
+ *
+ * Each is notified once per outage, when all its topics are subscribed again. Data that it then
+ * reads from a database misses nothing.
  */
 export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
   readonly #since = new Map<S, number>()
   readonly #isBehind: (subscriber: S) => boolean
   #isScheduled = false
 
-  /** `isBehind`: whether a topic of this subscriber is not in force. */
+  /** `isBehind` tells whether a topic of this subscriber is not subscribed at the broker. */
   constructor (isBehind: (subscriber: S) => boolean) {
     this.#isBehind = isBehind
   }
@@ -28,7 +30,7 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
   }
 
   /** Notifies each subscriber whose topics are all subscribed at the broker. */
-  tell (): void {
+  notify (): void {
     const now = performance.now()
     for (const [subscriber, since] of this.#since) {
       if (this.#isBehind(subscriber)) continue
@@ -37,13 +39,13 @@ export class Gaps<S extends { notify (message: SystemMessage): unknown }> {
     }
   }
 
-  /** Calls `tell` once at the end of this turn of the event loop. */
-  tellSoon (): void {
+  /** Calls `notify` once at the end of this turn of the event loop. */
+  notifySoon (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      this.tell()
+      this.notify()
     })
   }
 }

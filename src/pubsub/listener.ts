@@ -4,8 +4,8 @@ import { writeLog, type Log } from '../log.ts'
 import type { Subscriber } from './subscriptions.ts'
 
 /**
- * Who listens to topics without being a connection: the same callbacks, without a mailbox, called
- * at once.
+ * The callbacks of a subscriber without a connection. They have no mailbox and are called
+ * synchronously.
  */
 export interface TopicListener<in Info = unknown> {
   readonly handleInfo?: (info: Info) => void
@@ -14,8 +14,10 @@ export interface TopicListener<in Info = unknown> {
 }
 
 /**
- * Calls of listeners, one after the other. What a listener publishes in its call comes to all after
- * what it was called for, and whom it subscribes is not among those that are being told.
+ * Calls listeners one after the other.
+ *
+ * A publication that a listener makes in its callback is delivered after the current one has
+ * reached all listeners. A listener that it subscribes does not receive the current one.
  */
 export class ListenerCalls {
   #waiting: Array<() => void> = []
@@ -25,12 +27,12 @@ export class ListenerCalls {
     this.#waiting.push(call)
   }
 
-  /** Within one of them: nothing, they come after it. */
+  /** Runs the waiting calls. Called by one of them, it returns at once: new calls run after it. */
   run (): void {
     if (this.#running || this.#waiting.length === 0) return
     this.#running = true
     try {
-      // It may grow meanwhile.
+      // A call may add more calls to the array.
       for (const call of this.#waiting) call()
     } finally {
       this.#waiting = []
@@ -42,11 +44,13 @@ export class ListenerCalls {
 const LISTENERS = {}
 
 /**
- * A listener as one of the subscribers of its topics. Broadcasts are for sockets: they pass it by.
- * It is called in the async context of its first subscription, and not in the publisher's.
+ * A listener as a subscriber of its topics.
+ *
+ * It ignores broadcasts, which are for sockets. Its callbacks run in the async context of its first
+ * subscription, not in that of the publisher.
  */
 export class Listener extends AsyncContext implements Subscriber<unknown> {
-  /** No address: nothing leaves it out. */
+  /** Not an address, so `except` never excludes it. */
   readonly id = 'listener'
   readonly group = LISTENERS
   readonly topics = new Set<string>()
@@ -86,7 +90,8 @@ export class Listener extends AsyncContext implements Subscriber<unknown> {
   /** Never throws. */
   #call (callback: () => unknown): void {
     try {
-      // Also what is no promise of this realm: a `then` that throws is caught here, too.
+      // Any thenable counts, because a promise may come from another realm. A `then` getter that
+      // throws is caught here, too.
       const result = this.enter(callback, undefined, undefined) as { then?: unknown } | undefined
       if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
         Promise.resolve(result).catch((error: unknown) => this.#report(error))

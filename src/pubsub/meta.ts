@@ -4,8 +4,8 @@ import { readJson } from './envelope.ts'
 export const MAX_KEY_LENGTH = 1024
 const MAX_META_BYTES = 8 * 1024
 /**
- * Of lists and objects in each other. Comparing and writing what is deeper may take more stack than
- * there is: 8 KiB have room for 4 096.
+ * Maximum nesting of arrays and objects. Comparing and serializing deeper values may overflow the
+ * stack: 8 KiB of JSON can hold 4 096 levels.
  */
 const MAX_META_DEPTH = 64
 
@@ -18,7 +18,7 @@ export function checkKey (key: unknown): void {
   }
 }
 
-/** As the other nodes will have it. Throws FST_WEBSOCK_UNTRACKABLE. */
+/** Copies a meta as the other nodes will receive it. Throws FST_WEBSOCK_UNTRACKABLE. */
 export function copyMeta (meta: unknown): unknown {
   let json: string | undefined
   let copy: unknown
@@ -26,12 +26,12 @@ export function copyMeta (meta: unknown): unknown {
     json = JSON.stringify(meta ?? null)
     copy = json === undefined ? undefined : readJson(json)
   } catch (cause) {
-    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON: ${String(cause)}`), {
+    throw Object.assign(new FST_WEBSOCK_UNTRACKABLE(`a meta is sent as JSON: ${String(cause)}`), {
       cause
     })
   }
   if (json === undefined) {
-    throw new FST_WEBSOCK_UNTRACKABLE(`a meta travels as JSON, which has no ${typeof meta}`)
+    throw new FST_WEBSOCK_UNTRACKABLE(`a meta is sent as JSON, which has no ${typeof meta}`)
   }
   const bytes = Buffer.byteLength(json)
   if (bytes > MAX_META_BYTES) {
@@ -45,12 +45,12 @@ export function copyMeta (meta: unknown): unknown {
   return copy
 }
 
-/** True when an entry from another node passes the checks of `track`. */
+/** Tells whether a meta from another node passes the checks of `track`. */
 export function isMeta (meta: unknown): boolean {
   return isShallow(meta) && Buffer.byteLength(JSON.stringify(meta)) <= MAX_META_BYTES
 }
 
-/** Whether JSON is nested in so many levels at most. */
+/** Tells whether a JSON value is nested in at most `levels` levels. */
 function isShallow (json: unknown, levels = MAX_META_DEPTH): boolean {
   return (
     typeof json !== 'object' ||

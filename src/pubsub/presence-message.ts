@@ -1,24 +1,27 @@
 import { isAddress, nodeOf } from './envelope.ts'
 import { isMeta, MAX_KEY_LENGTH } from './meta.ts'
 
-/** One tracked entry, and which one. */
+/** One tracked entry, and its identity. */
 export type WireEntry = readonly [topic: string, key: string, address: string, meta: unknown]
 export type WireId = readonly [topic: string, key: string, address: string]
 
 /** Messages of presence between nodes. */
 export type PresenceMessage =
-  /** Heartbeat with the version of the sender's entries. `hello`: the others are to answer. */
+  /**
+   * Heartbeat with the version of the sender's entries. `hello`: the other nodes must answer with a
+   * heartbeat.
+   */
   | { readonly type: 'beat', readonly version: number, readonly hello: boolean }
-  /** What makes the version before it this one. */
+  /** The changes from the previous version to this one. */
   | {
     readonly type: 'delta'
     readonly version: number
     readonly joins: readonly WireEntry[]
     readonly leaves: readonly WireId[]
   }
-  /** That node is to send all that it has. */
+  /** Requests a snapshot from the node `of`. */
   | { readonly type: 'ask', readonly of: string }
-  /** All that I have, at this version, in so many parts, of which this is one. */
+  /** One part of a snapshot of the sender's entries at this version. Parts count from 0. */
   | {
     readonly type: 'part'
     readonly version: number
@@ -26,12 +29,12 @@ export type PresenceMessage =
     readonly parts: number
     readonly entries: readonly WireEntry[]
   }
-  /** I am going. */
+  /** The sender stops. */
   | { readonly type: 'bye' }
 
 /**
- * Reads what a node sent, who may be anybody: undefined when it is not one of these. A node speaks
- * for its own entries only.
+ * Checks a message of another node, which is not trusted. Returns undefined when it is malformed,
+ * or contains entries of a third node.
  */
 export function readPresenceMessage (node: string, body: unknown): PresenceMessage | undefined {
   if (!isRecord(body)) return undefined

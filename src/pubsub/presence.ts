@@ -18,7 +18,7 @@ export interface PresenceOwner {
   /** True with an engine: changes are sent to other nodes. */
   readonly hasEngine: boolean
   /** Sends to all other nodes, in order. Dropped while the broker is disconnected. */
-  tellNodes (message: PresenceMessage): void
+  sendToNodes (message: PresenceMessage): void
   /** The entries of a topic have changed, on any node. */
   presenceChanged (diff: PresenceDiff): void
   /** Entries of other nodes were dropped because of the limit on their total bytes. */
@@ -29,8 +29,8 @@ export interface PresenceOwner {
 export const BEAT_MS = 1_000
 /**
  * A node that sends nothing during more than this number of our ticks counts as dead, and its
- * entries are removed. Ticks and not milliseconds: while this process is suspended there are no
- * ticks, and what other nodes have sent meanwhile is read before the next four.
+ * entries are removed. Counted in ticks, not in milliseconds: a suspended process has no ticks, and
+ * reads the received messages before it counts on.
  */
 const SILENT_TICKS = 3
 const MAX_NODES = 1_024
@@ -41,13 +41,13 @@ const MAX_NODES = 1_024
 const MAX_BYTES = 8 * 1024 * 1024
 /** Limit for the entries of all other nodes, including the overhead of their objects. */
 const MAX_OTHERS_BYTES = 64 * 1024 * 1024
-/** JSON characters of the entries in one message, and then one more entry. */
+/** JSON characters in one message. The last entry of a message may exceed it. */
 const CHUNK_LENGTH = 24 * 1024
 
-/** Of one address. */
+/** The entries of one address. */
 interface Tracked {
   readonly topics: Map<string, Set<string>>
-  /** Of its entries, as JSON. */
+  /** JSON size of these entries. */
   bytes: number
 }
 
@@ -75,13 +75,16 @@ export class Presence implements ReplicaOwner {
   readonly #own: Replica
   readonly #others = new Map<string, Replica>()
   readonly #othersBudget = new Budget(MAX_OTHERS_BYTES)
-  /** Of a topic, the replicas that have entries of it. */
+  /** The replicas that have entries of a topic. */
   readonly #byTopic = new Map<string, Set<Replica>>()
   readonly #byAddress = new Map<string, Tracked>()
   #changes = new Map<string, Map<string, Change>>()
-  /** Since the last tick. All nodes receive a snapshot, so one answers several requests. */
+  /**
+   * A snapshot was sent since the last tick. All nodes receive a snapshot, so one answers several
+   * requests.
+   */
   #sentSnapshot = false
-  /** What to send at the end of this turn. */
+  /** The messages to send at the end of this turn. */
   #due: { beat: boolean, snapshot: boolean, scheduled: boolean } = {
     beat: false,
     snapshot: false,
@@ -94,8 +97,9 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * Tracking a key again replaces its meta; only the difference counts towards the limits.
-   * `maxBytes` limits all entries of the address together. Throws FST_WEBSOCK_UNTRACKABLE.
+   * Adds an entry. Tracking a key again replaces its meta; only the difference in size counts
+   * towards the limits. `maxBytes` limits all entries of the address together. Throws
+   * FST_WEBSOCK_UNTRACKABLE.
    */
   track (topic: string, key: string, meta: unknown, address: string, maxBytes = Infinity): void {
     checkKey(key)
@@ -110,7 +114,7 @@ export class Presence implements ReplicaOwner {
     }
     if (added > 0 && this.#owner.hasEngine && this.#own.bytes + added > MAX_BYTES) {
       throw new FST_WEBSOCK_UNTRACKABLE(
-        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, or the others could not be told`
+        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, as they are sent to other nodes together`
       )
     }
     this.#own.set(entry)
@@ -131,7 +135,7 @@ export class Presence implements ReplicaOwner {
     if (tracked.topics.size === 0) this.#byAddress.delete(address)
   }
 
-  /** Ends all that is tracked for an address. */
+  /** Removes all entries of an address. */
   untrackAll (address: string): void {
     const tracked = this.#byAddress.get(address)
     if (tracked === undefined) return
@@ -142,8 +146,8 @@ export class Presence implements ReplicaOwner {
   }
 
   /**
-   * The entries of a topic, in no particular order; several may have one key. Takes time
-   * proportional to their number.
+   * Returns the entries of a topic in no particular order. Several entries may have the same key.
+   * Takes time proportional to their number.
    */
   of (topic: string): PresenceEntry[] {
     for (const [id, change] of this.#changes.get(topic) ?? []) {
@@ -152,7 +156,7 @@ export class Presence implements ReplicaOwner {
     return Array.from(this.#byTopic.get(topic) ?? [], (replica) => replica.of(topic)).flat()
   }
 
-  /** Entries of this node and of the others, as far as it knows them. */
+  /** Numbers of entries and nodes, as far as this node knows them. */
   stats (): PresenceStats {
     let elsewhere = 0
     for (const { size } of this.#others.values()) elsewhere += size
@@ -161,31 +165,31 @@ export class Presence implements ReplicaOwner {
 
   /**
    * Starts the heartbeat and the removal of dead nodes. Returns a function that stops both and
-   * tells the other nodes so.
+   * notifies the other nodes.
    */
   start (): () => void {
     const timer = setInterval(() => this.tick(), BEAT_MS).unref()
     return () => {
       clearInterval(timer)
       this.#flush()
-      this.#owner.tellNodes({ type: 'bye' })
+      this.#owner.sendToNodes({ type: 'bye' })
     }
   }
 
-  /** The engine has connected. */
+  /** Asks the other nodes for heartbeats. Call it when the engine has connected. */
   greet (): void {
     this.#flush()
     this.#beat(true)
   }
 
-  /** To be called each BEAT_MS. */
+  /** Sends a heartbeat and removes silent nodes. Call it each BEAT_MS. */
   tick (): void {
     this.#sentSnapshot = false
     this.#due.beat = true
     this.#flush()
     for (const [node, replica] of this.#others) {
       replica.asked = false
-      if (++replica.silentTicks > SILENT_TICKS) this.#forget(node, replica)
+      if (++replica.silentTicks > SILENT_TICKS) this.#removeNode(node, replica)
     }
   }
 
@@ -197,7 +201,7 @@ export class Presence implements ReplicaOwner {
       if (message.of === this.#owner.node) this.#soon({ snapshot: true })
       return true
     }
-    const replica = this.#others.get(node) ?? this.#meet(node)
+    const replica = this.#others.get(node) ?? this.#addNode(node)
     if (replica === undefined) return true
     replica.silentTicks = 0
     this.#take(node, replica, message)
@@ -231,7 +235,7 @@ export class Presence implements ReplicaOwner {
         }
         return
       case 'bye':
-        this.#forget(node, replica)
+        this.#removeNode(node, replica)
     }
   }
 
@@ -244,14 +248,14 @@ export class Presence implements ReplicaOwner {
     }
   }
 
-  #meet (node: string): Replica | undefined {
+  #addNode (node: string): Replica | undefined {
     if (node === this.#owner.node || this.#others.size >= MAX_NODES) return undefined
     const replica = new Replica(this, this.#othersBudget)
     this.#others.set(node, replica)
     return replica
   }
 
-  #forget (node: string, replica: Replica): void {
+  #removeNode (node: string, replica: Replica): void {
     replica.clear()
     this.#others.delete(node)
   }
@@ -259,12 +263,12 @@ export class Presence implements ReplicaOwner {
   #ask (node: string, replica: Replica): void {
     if (replica.asked) return
     replica.asked = true
-    this.#owner.tellNodes({ type: 'ask', of: node })
+    this.#owner.sendToNodes({ type: 'ask', of: node })
   }
 
   #beat (hello: boolean): void {
     this.#due.beat = false
-    this.#owner.tellNodes({ type: 'beat', version: this.#own.version, hello })
+    this.#owner.sendToNodes({ type: 'beat', version: this.#own.version, hello })
   }
 
   #sendSnapshot (): void {
@@ -273,7 +277,7 @@ export class Presence implements ReplicaOwner {
     const chunks = [...chunksOf(this.#own.entries())]
     const parts = Math.max(1, chunks.length)
     for (let part = 0; part < parts; part++) {
-      this.#owner.tellNodes({
+      this.#owner.sendToNodes({
         type: 'part',
         version: this.#own.version,
         part,
@@ -297,7 +301,7 @@ export class Presence implements ReplicaOwner {
    */
   #flush (): void {
     this.#due.scheduled = false
-    this.#tellChanges()
+    this.#publishChanges()
     if (this.#due.beat) this.#beat(false)
     if (this.#due.snapshot && !this.#sentSnapshot) this.#sendSnapshot()
   }
@@ -312,7 +316,7 @@ export class Presence implements ReplicaOwner {
     if (replicas?.size === 0) this.#byTopic.delete(topic)
   }
 
-  /** Keeps the entry as it was before the first change of this turn. */
+  /** Records the entry as it was before the first change in this turn. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void {
     this.#soon()
     const changes = getOrAdd(this.#changes, topic, () => new Map<string, Change>())
@@ -321,8 +325,8 @@ export class Presence implements ReplicaOwner {
     changes.set(id, { key, address, own: replica === this.#own, before, seen: undefined })
   }
 
-  /** Each topic's subscribers here, and the other nodes. */
-  #tellChanges (): void {
+  /** Sends the changes of this turn to the other nodes and to the subscribers of each topic. */
+  #publishChanges (): void {
     const changed = this.#changes
     if (changed.size === 0) return
     this.#changes = new Map()
@@ -332,8 +336,8 @@ export class Presence implements ReplicaOwner {
     for (const [topic, changes] of changed) {
       const joins: PresenceEntry[] = []
       const leaves: PresenceEntry[] = []
-      // Added and removed in this turn, but `presence()` has returned it in between: a leave is
-      // sent, because a reader would wait for it.
+      // Entries that were added and removed in this turn, but returned by `presence()` in between:
+      // a leave is sent, because the reader would wait for it.
       const seen: PresenceEntry[] = []
       for (const [id, { key, address, own, before, seen: passing }] of changes) {
         const after = this.#find(topic, id)
@@ -350,8 +354,8 @@ export class Presence implements ReplicaOwner {
       }
       if (joins.length > 0 || leaves.length > 0) diffs.push({ topic, joins, leaves })
     }
-    for (const leaves of chunksOf(ownLeaves)) this.#tellDelta([], leaves)
-    for (const joins of chunksOf(ownJoins)) this.#tellDelta(joins, [])
+    for (const leaves of chunksOf(ownLeaves)) this.#sendDelta([], leaves)
+    for (const joins of chunksOf(ownJoins)) this.#sendDelta(joins, [])
     // Last, because subscribers may track and untrack when they are called.
     for (const diff of diffs) this.#owner.presenceChanged(diff)
   }
@@ -362,9 +366,9 @@ export class Presence implements ReplicaOwner {
     return (node === this.#owner.node ? this.#own : this.#others.get(node))?.get(topic, id)
   }
 
-  #tellDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {
+  #sendDelta (joins: readonly WireEntry[], leaves: readonly WireId[]): void {
     this.#own.version++
-    this.#owner.tellNodes({ type: 'delta', version: this.#own.version, joins, leaves })
+    this.#owner.sendToNodes({ type: 'delta', version: this.#own.version, joins, leaves })
   }
 }
 

@@ -30,7 +30,7 @@ import { checkTopicName } from './topic-name.ts'
 export interface PubSubOptions<Prepared> {
   /** The name of this node: the part before the dot in its addresses. */
   readonly node: string
-  /** The connection of an address of this node. */
+  /** Finds the connection of an address of this node. */
   readonly find: (address: string) => Addressee<Prepared> | undefined
   readonly engine: Engine | undefined
   readonly log: LogTarget
@@ -47,8 +47,8 @@ const NODE = 'n:'
 const PRESENCE = 'p'
 
 /**
- * Topics: publications reach the subscribers of this node at once, and those of other nodes through
- * the engine.
+ * Topics and presence. Delivers publications to the subscribers of this node synchronously, and to
+ * other nodes through the engine.
  */
 export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, PresenceOwner {
   readonly node: string
@@ -62,8 +62,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   readonly #readiness = new Readiness<Subscriber<Prepared> | undefined>()
   readonly #bridge: Bridge | undefined
   #stopPresence: (() => void) | undefined
-  #told = false
-  #toldOfPresence = false
+  #isRefusalLogged = false
+  #isIncompleteLogged = false
 
   constructor ({ node, find, engine, log }: PubSubOptions<Prepared>) {
     this.node = node
@@ -87,7 +87,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     await this.#bridge?.stop()
   }
 
-  /** True without an engine, and when it is connected and all subscriptions are in force. */
+  /** True when the engine is connected and all topics are subscribed; always true without one. */
   get ready (): boolean { return this.#bridge?.ready ?? true }
 
   stats (): TopicStats {
@@ -105,13 +105,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   unsubscribe (topic: string, subscriber: Subscriber<Prepared>): void {
     checkTopicName(topic)
     this.#subscriptions.delete(topic, subscriber)
-    this.#ended(subscriber, topic)
+    this.#handleUnsubscribe(subscriber, topic)
   }
 
   /**
-   * Resolves with true when publications of other nodes on this topic arrive here; with false when
-   * nobody here is subscribed, or the subscription ends before: that of the subscriber, where one
-   * is given. Throws FST_WEBSOCK_INVALID_TOPIC.
+   * Resolves with true when publications of other nodes on this topic arrive here. Resolves with
+   * false when this node has no subscription, or it ends before: that of the given subscriber, or
+   * else the last one of the topic. Throws FST_WEBSOCK_INVALID_TOPIC.
    */
   async subscriptionReady (topic: string, subscriber?: Subscriber<Prepared>): Promise<boolean> {
     checkTopicName(topic)
@@ -124,7 +124,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return this.#readiness.wait(topic, subscriber)
   }
 
-  /** Subscribes a listener, which has no connection. Idempotent. */
+  /** Subscribes a listener. Idempotent. */
   listen (topic: string, listener: TopicListener<never>): void {
     checkTopicName(topic)
     let known = this.#listeners.get(listener)
@@ -142,7 +142,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     known.topics.delete(topic)
     if (known.topics.size === 0) this.#listeners.delete(listener)
     this.#subscriptions.delete(topic, known)
-    this.#ended(known, topic)
+    this.#handleUnsubscribe(known, topic)
   }
 
   /** Throws FST_WEBSOCK_INVALID_TOPIC or FST_WEBSOCK_UNTRACKABLE. */
@@ -169,36 +169,36 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   /** Ends all subscriptions of a subscriber, and removes its presence entries. */
   unsubscribeAll (subscriber: Subscriber<Prepared>): void {
     this.#subscriptions.deleteAll(subscriber)
-    this.#ended(subscriber)
+    this.#handleUnsubscribe(subscriber)
     this.#presence.untrackAll(subscriber.id)
   }
 
   /**
-   * An info for the mailbox of each subscriber. Throws, and nothing is sent, where it cannot travel
-   * to the other nodes.
+   * Puts an info into the mailbox of each subscriber. Throws, and sends nothing, when the info
+   * cannot be encoded for other nodes.
    */
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('publish', info, except)
-    this.#publishHere(topic, info, except)
+    this.#publishLocally(topic, info, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
     this.#calls.run()
   }
 
   /**
-   * A message for the socket of each subscriber, made once for each group. Throws, and nothing is
-   * sent, where a group here cannot send it, or as above.
+   * Sends a message to the client of each subscriber; it is encoded once per group. Throws, and
+   * sends nothing, when a group of this node or the envelope cannot encode it.
    */
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('broadcast', message, except)
-    this.#broadcastHere(topic, message, except)
+    this.#broadcastLocally(topic, message, except)
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
   }
 
   /**
-   * An info for one connection. False when it was not taken here, or certainly does not leave this
-   * node. Throws as above.
+   * Posts an info to one connection. False when the connection does not take it, or it cannot leave
+   * this node. Throws when the info cannot be encoded for other nodes.
    */
   post (address: string, info: unknown): boolean {
     if (!this.#isElsewhere(address)) return this.#find(address)?.offer(info, '') ?? false
@@ -206,8 +206,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   /**
-   * Ends one connection. False when it has ended already, or as above. The code and the reason have
-   * been checked.
+   * Ends one connection. False when it has ended already, or when the request cannot leave this
+   * node. The caller has checked the code and the reason.
    */
   close (address: string, code: number, reason: string): boolean {
     if (this.#isElsewhere(address)) return this.#sendToNode(address, 'close', [code, reason])
@@ -222,13 +222,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#readiness.resolve(topic, false)
   }
 
-  tellNodes (message: PresenceMessage): void {
+  sendToNodes (message: PresenceMessage): void {
     try {
       const envelope = this.#encode('presence', message, '')
       if (envelope !== undefined) this.#bridge?.send(PRESENCE, envelope, true)
     } catch (error) {
-      // The broker has come back with a smaller limit.
-      writeLog(this.#log, 'error', { err: error }, 'the other nodes cannot be told who is here')
+      // The broker may have returned with a smaller limit.
+      writeLog(this.#log, 'error', { err: error }, 'presence cannot be sent to other nodes')
     }
   }
 
@@ -242,13 +242,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   get hasEngine (): boolean { return this.#bridge !== undefined }
 
   presenceIncomplete (): void {
-    if (this.#toldOfPresence) return
-    this.#toldOfPresence = true
+    if (this.#isIncompleteLogged) return
+    this.#isIncompleteLogged = true
     writeLog(
       this.#log,
       'warn',
       {},
-      'other nodes tell of more presence than this one keeps: some entries are missing here; there will be no more such lines'
+      'presence of other nodes exceeds the limit: entries are missing here; this is logged once'
     )
   }
 
@@ -265,17 +265,15 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
         for (const subscriber of subscribers) this.#gaps.add(subscriber, since)
       }
     }
-    this.#gaps.tell()
+    this.#gaps.notify()
     this.#calls.run()
   }
 
-  /**
-   * One of a subscriber's topics, or all, have ended: there may be nothing left that it waits for.
-   */
-  #ended (subscriber: Subscriber<Prepared>, topic?: string): void {
+  /** Handles the end of one subscription, or of all: a wait for a topic or a gap may be over. */
+  #handleUnsubscribe (subscriber: Subscriber<Prepared>, topic?: string): void {
     this.#readiness.cancel(subscriber, topic)
     if (!this.#subscriptions.isSubscribed(subscriber)) this.#gaps.delete(subscriber)
-    else if (this.#gaps.has(subscriber)) this.#gaps.tellSoon()
+    else if (this.#gaps.has(subscriber)) this.#gaps.notifySoon()
   }
 
   #isBehind (subscriber: Subscriber<Prepared>): boolean {
@@ -287,36 +285,36 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
 
   received (topic: string, payload: Uint8Array): void {
     const envelope = decodeEnvelope(payload)
-    // What went round by the broker.
+    // This node's own publication.
     if (envelope?.node === this.node) return
-    const taken = envelope !== undefined && this.#take(topic, envelope)
+    const taken = envelope !== undefined && this.#deliver(topic, envelope)
     this.#calls.run()
     if (!taken) {
       this.#refuse(
         'bytes',
-        `no publication of this version, or one that has no business on ${topic}`
+        `not a valid envelope of this version, or of a kind that is not allowed on ${topic}`
       )
     }
   }
 
-  /** False when such an envelope has no business on this topic. */
-  #take (topic: string, { kind, node, address, body }: Envelope): boolean {
+  /** Delivers an envelope. False when its kind or body is not allowed on this topic. */
+  #deliver (topic: string, { kind, node, address, body }: Envelope): boolean {
     if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
-    if (topic === NODE + this.node) return this.#takeForOne(kind, address, body)
+    if (topic === NODE + this.node) return this.#deliverToOne(kind, address, body)
     const own = topic.slice(TOPIC.length)
     if (kind === 'publish') {
       for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) {
-        this.#offerFromAfar(group, subscribers, { info: body, topic: own, except: address })
+        this.#offerRemote(group, subscribers, { info: body, topic: own, except: address })
       }
-    } else if (kind === 'broadcast') this.#broadcastFromAfar(own, body, address)
+    } else if (kind === 'broadcast') this.#broadcastRemote(own, body, address)
     return kind === 'publish' || kind === 'broadcast'
   }
 
-  #takeForOne (kind: Kind, address: string, body: unknown): boolean {
+  #deliverToOne (kind: Kind, address: string, body: unknown): boolean {
     const connection = this.#find(address)
     if (kind === 'post') {
       if (connection !== undefined) {
-        this.#offerFromAfar(connection.group, [connection], { info: body })
+        this.#offerRemote(connection.group, [connection], { info: body })
       }
       return true
     }
@@ -335,16 +333,18 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     return envelope !== undefined && this.#bridge?.send(topic, envelope, false) === true
   }
 
-  #publishHere (topic: string, info: unknown, except: string): void {
-    const left = this.#find(except)
+  #publishLocally (topic: string, info: unknown, except: string): void {
+    const excluded = this.#find(except)
     for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
-      for (const subscriber of subscribers) if (subscriber !== left) subscriber.offer(info, topic)
+      for (const subscriber of subscribers) {
+        if (subscriber !== excluded) subscriber.offer(info, topic)
+      }
     }
   }
 
-  #broadcastHere (topic: string, message: unknown, except: string): void {
-    const left = this.#find(except)
-    // Before anything is sent: a message that one group cannot send is sent to none.
+  #broadcastLocally (topic: string, message: unknown, except: string): void {
+    const excluded = this.#find(except)
+    // Prepared before anything is sent: if one group cannot encode the message, it is sent to none.
     const prepared = Array.from(
       this.#subscriptions.of(topic) ?? [],
       ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
@@ -352,40 +352,40 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     for (const [made, subscribers] of prepared) {
       if (made === undefined) continue
       for (const subscriber of subscribers) {
-        if (subscriber !== left) subscriber.broadcast(made, topic)
+        if (subscriber !== excluded) subscriber.broadcast(made, topic)
       }
     }
   }
 
-  #broadcastFromAfar (topic: string, message: unknown, except: string): void {
+  #broadcastRemote (topic: string, message: unknown, except: string): void {
     try {
-      this.#broadcastHere(topic, message, except)
+      this.#broadcastLocally(topic, message, except)
     } catch (error) {
       this.#refuse('a message', error)
     }
   }
 
-  #offerFromAfar (
+  #offerRemote (
     { checkInfo }: Group<Prepared>,
     subscribers: Iterable<Subscriber<Prepared>>,
     { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }
   ): void {
     try {
       const checked = checkInfo === undefined ? info : checkInfo(info)
-      const left = this.#find(except)
+      const excluded = this.#find(except)
       for (const subscriber of subscribers) {
-        if (subscriber !== left) subscriber.offer(checked, topic)
+        if (subscriber !== excluded) subscriber.offer(checked, topic)
       }
     } catch (error) {
       this.#refuse('an info', error)
     }
   }
 
-  /** Logs the first refusal only, because a flood of messages may come from the broker. */
+  /** Logs only the first refusal, because a client of the broker may send many invalid messages. */
   #refuse (what: string, why: unknown): void {
-    if (this.#told) return
-    this.#told = true
-    const text = `${what} from the broker was dropped; there will be no more such lines`
+    if (this.#isRefusalLogged) return
+    this.#isRefusalLogged = true
+    const text = `${what} from the broker was dropped; this is logged once`
     writeLog(this.#log, 'warn', { err: why }, text)
   }
 
@@ -394,7 +394,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     const envelope = encodeEnvelope({ kind, node: this.node, address, body })
     const max = this.#bridge.maxPayloadBytes
     if (envelope.length <= max) return envelope
-    const text = `its ${envelope.length} bytes are more than the engine carries, which is ${max}`
+    const text = `it has ${envelope.length} bytes, and the engine carries at most ${max}`
     throw new FST_WEBSOCK_UNSENDABLE(text)
   }
 }

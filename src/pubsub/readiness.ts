@@ -12,8 +12,8 @@ export class Readiness<S> {
   #isStopped = false
 
   /**
-   * Resolves with what `resolve` is given, or with false when the subscription ends or `stop` is
-   * called.
+   * Resolves with the value that `resolve` is called with, or with false when the subscription ends
+   * or `stop` is called.
    */
   wait (topic: string, subscriber: S): Promise<boolean> {
     if (this.#isStopped) return Promise.resolve(false)

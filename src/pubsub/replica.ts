@@ -5,11 +5,11 @@ import { getOrAdd } from './subscriptions.ts'
 
 /** Receives the changes of a replica. */
 export interface ReplicaOwner {
-  /** An entry came, went or changed: with what was there before. */
+  /** An entry was added, removed or changed. `before`: the previous entry. */
   changed (replica: Replica, topic: string, id: string, before: PresenceEntry | undefined): void
-  /** The first entry of a topic came. */
+  /** The first entry of a topic was added. */
   topicOpened (replica: Replica, topic: string): void
-  /** The last entry of a topic went. */
+  /** The last entry of a topic was removed. */
   topicClosed (replica: Replica, topic: string): void
 }
 
@@ -22,14 +22,17 @@ export class Budget {
     this.#max = max
   }
 
-  /** False, and nothing is taken, when it is more than is left. A negative number gives back. */
+  /**
+   * Takes bytes from the budget; a negative number returns them. Returns false, and takes nothing,
+   * when too few are left.
+   */
   take (bytes: number): boolean {
     if (bytes > 0 && this.used + bytes > this.#max) return false
     this.used += bytes
     return true
   }
 
-  /** There is room again for more than a few. */
+  /** True when at least an eighth of the budget is free. */
   get hasRoom (): boolean {
     return this.used < this.#max * 7 / 8
   }
@@ -40,25 +43,25 @@ interface Kept {
   readonly bytes: number
 }
 
-/** What an entry takes beside its JSON: the objects, and its places in maps. */
+/** Memory of an entry besides its JSON: the objects, and its places in maps. */
 const OVERHEAD_BYTES = 128
 
 /** The presence entries of one node: a copy for other nodes, the original for this one. */
 export class Replica {
   version = 0
-  /** Ticks since it was last heard of. */
+  /** Ticks since the last message of its node. */
   silentTicks = 0
-  /** Whether it was asked for all since the last tick. */
+  /** A snapshot was requested since the last tick. */
   asked = false
-  /** Some of its entries found no room. */
+  /** Some of its entries were dropped because of a limit. */
   isIncomplete = false
-  /** Its entries, and their bytes as JSON. */
+  /** Number of entries, and their size as JSON in bytes. */
   size = 0
   bytes = 0
   readonly #topics = new Map<string, Map<string, Kept>>()
   readonly #owner: ReplicaOwner
   readonly #budget: Budget
-  /** Parts of a snapshot, in their order, until the last has come. */
+  /** The parts of a snapshot received so far, which must arrive in order. */
   #arriving:
     | {
       readonly version: number
@@ -83,7 +86,7 @@ export class Replica {
     return this.#topics.get(topic)?.get(id)?.entry
   }
 
-  /** Bytes of JSON of one entry, 0 when there is none. */
+  /** JSON size of one entry in bytes, 0 when there is none. */
   bytesOf (topic: string, id: string): number {
     return this.#topics.get(topic)?.get(id)?.bytes ?? 0
   }
@@ -98,7 +101,7 @@ export class Replica {
     }
   }
 
-  /** Without room for it, the replica is incomplete. */
+  /** Adds or replaces an entry. Without room for it, the replica becomes incomplete. */
   set (entry: WireEntry): void {
     const [topic, key, address, meta] = entry
     const id = idOf(key, address)
@@ -132,7 +135,9 @@ export class Replica {
     this.#owner.changed(this, topic, id, before.entry)
   }
 
-  /** One part of a snapshot; what it holds counts when all have come, one after the other. */
+  /**
+   * Takes one part of a snapshot. The entries are replaced when all parts have arrived in order.
+   */
   takePart (
     version: number,
     part: number,
@@ -141,7 +146,7 @@ export class Replica {
     maxBytes: number
   ): void {
     if (part === 0) {
-      this.#forgetArriving()
+      this.#dropArriving()
       this.#arriving = { version, parts, next: 0, bytes: 0, cost: 0, entries: [] }
     }
     const arriving = this.#arriving
@@ -152,28 +157,28 @@ export class Replica {
       arriving.next !== part ||
       arriving.bytes > maxBytes
     ) {
-      return this.#forgetArriving()
+      return this.#dropArriving()
     }
     arriving.next++
     for (const entry of entries) {
       const bytes = sizeOf(entry)
       if (!this.#budget.take(bytes + OVERHEAD_BYTES)) {
         this.isIncomplete = true
-        return this.#forgetArriving()
+        return this.#dropArriving()
       }
       arriving.entries.push(entry)
       arriving.bytes += bytes
       arriving.cost += bytes + OVERHEAD_BYTES
     }
     if (arriving.next !== parts) return
-    this.#forgetArriving()
+    this.#dropArriving()
     this.version = version
     this.isIncomplete = false
     this.#replace(arriving.entries)
   }
 
   clear (): void {
-    this.#forgetArriving()
+    this.#dropArriving()
     this.#replace([])
   }
 
@@ -183,7 +188,7 @@ export class Replica {
     this.clear()
   }
 
-  #forgetArriving (): void {
+  #dropArriving (): void {
     this.#budget.take(-(this.#arriving?.cost ?? 0))
     this.#arriving = undefined
   }
@@ -200,12 +205,14 @@ export class Replica {
   }
 }
 
-/** Bytes of JSON. */
+/** JSON size of an entry in bytes. */
 export function sizeOf (entry: WireEntry): number {
   return Buffer.byteLength(JSON.stringify(entry))
 }
 
-/** Which entry of a topic: an address has no spaces. */
+/**
+ * Builds the identity of an entry within its topic. Unambiguous, because an address has no spaces.
+ */
 export function idOf (key: string, address: string): string {
   return `${address} ${key}`
 }

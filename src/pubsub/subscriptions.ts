@@ -2,11 +2,14 @@ import type { SystemMessage } from '../connection/system-message.ts'
 
 /** Subscribers with the same `send` schema and codec, which share one prepared message. */
 export interface Group<Prepared> {
-  /** Throws when the message cannot be sent. A group without it gets no broadcasts. */
+  /**
+   * Encodes a message. Throws when it cannot be sent. A group without this function gets no
+   * broadcasts.
+   */
   readonly prepare?: (message: unknown) => Prepared
   /**
-   * Gives an info from another node as it is to be handed on; throws when it does not match their
-   * schema.
+   * Checks an info from another node, and returns it as the subscribers will receive it. Throws
+   * when it does not match their schema.
    */
   readonly checkInfo?: ((info: unknown) => unknown) | undefined
 }
@@ -25,7 +28,7 @@ export interface Subscriber<Prepared> {
 
 /** A subscriber that has an address. */
 export interface Addressee<Prepared> extends Subscriber<Prepared> {
-  /** Ends it at the end of the tick. */
+  /** Ends the connection at the end of the tick. */
   closeSoon (code: number, reason: string): void
 }
 
@@ -48,11 +51,14 @@ interface Topic<Prepared> {
  * subscribers of its topic.
  */
 export class Subscriptions<Prepared> {
-  /** Of all subscribers. */
+  /** Number of subscriptions of all subscribers. */
   count = 0
   readonly #owner: SubscriptionsOwner
   readonly #topics = new Map<string, Topic<Prepared>>()
-  /** Not by name: names come with messages, and each subscription would keep its own copy. */
+  /**
+   * The values are not names: each subscription would keep its own copy of a name that came in a
+   * message.
+   */
   readonly #bySubscriber = new Map<Subscriber<Prepared>, Set<Topic<Prepared>>>()
 
   constructor (owner: SubscriptionsOwner) {

@@ -3,7 +3,7 @@ import { FST_WEBSOCK_INVALID_TOPIC } from '../errors.ts'
 const MAX_LENGTH = 1024
 
 /**
- * Checks that a topic's name has 1 to 1 024 characters and no half of a surrogate pair. Throws
+ * Checks that the name of a topic has 1 to 1 024 characters and no lone surrogate. Throws
  * FST_WEBSOCK_INVALID_TOPIC.
  */
 export function checkTopicName (name: unknown): void {
@@ -17,8 +17,8 @@ export function checkTopicName (name: unknown): void {
   }
 }
 
-/** Half of a surrogate pair does not survive UTF-8: two topics would be one at the broker. */
+/** A lone surrogate does not survive UTF-8: two topics would become one at the broker. */
 function isWellFormed (name: string): boolean {
-  // In Node 20 and ES2024, but not in the `lib` that TypeScript is given here.
+  // Part of Node 20 and ES2024, but not of the `lib` configured for TypeScript.
   return (name as string & { isWellFormed (): boolean }).isWellFormed()
 }

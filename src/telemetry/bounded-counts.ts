@@ -1,6 +1,6 @@
-/** The most keys that are counted separately. Peers choose some of the keys. */
+/** Maximum number of keys that are counted separately. Peers choose some of the keys. */
 const MAX_KEYS = 64
-/** The key that counts all others. */
+/** The key under which all further keys are counted. */
 export const OTHER = 'other'
 
 /** Counts by key: the first 64 keys separately, all others together. */

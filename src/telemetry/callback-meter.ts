@@ -1,28 +1,30 @@
 import { isThenable } from '../foreign-value.ts'
 
-/** Calls of one callback that are timed in each second, whatever their number. */
+/** Number of calls of one callback that are timed in each second. */
 const TIMED_PER_SECOND = 256
-/** Beyond them one call of as many is timed, and counts for all of them. A power of two. */
+/**
+ * Of the further calls, one in THINNING is timed, and counts for THINNING calls. A power of two.
+ */
 const THINNING = 64
 
 const UNTIMED = 0
 
 /**
- * Counts the calls of one callback on one route, and their time.
+ * Counts the calls of one callback on one route, and measures their time.
  *
- * Reading the clock twice can take longer than a small callback. So where calls are many, only some
- * are timed, and each of those counts for `THINNING` calls: `ms` is exact with up to
- * `TIMED_PER_SECOND` calls a second, and an unbiased estimate beyond that.
+ * Reading the clock twice can take longer than a small callback. So only some of many calls are
+ * timed, and each of those counts for `THINNING` calls. `ms` is exact for up to `TIMED_PER_SECOND`
+ * calls a second, and an unbiased estimate for more.
  */
 export class CallbackMeter {
   calls = 0
   failures = 0
-  /** From the call until the callback has returned, or its promise has settled. */
+  /** Time from the call until the callback has returned or its promise has settled. */
   ms = 0
   #budget = 0
   #budgetFrom = -Infinity
 
-  /** A call begins. Gives what `ended` is to be given. */
+  /** Begins a call. Returns the argument for `ended`. */
   started (): number {
     this.calls++
     if (this.#budget === 0 && (this.calls & (THINNING - 1)) !== 1) return UNTIMED
@@ -36,14 +38,20 @@ export class CallbackMeter {
     return now
   }
 
-  /** The call has returned, thrown or settled. Given what it returns, it does nothing. */
+  /**
+   * Ends a call that has returned, thrown or settled. Returns a value with which a second `ended`
+   * does nothing.
+   */
   ended (startedAt: number): number {
     if (startedAt > 0) this.ms += performance.now() - startedAt
     else if (startedAt < 0) this.ms += (performance.now() + startedAt) * THINNING
     return UNTIMED
   }
 
-  /** Makes one call, and gives what it gives. A promise is awaited once, as a lazy one must be. */
+  /**
+   * Makes one call and returns its result. A promise is awaited only once, because `then` of a lazy
+   * promise starts its work.
+   */
   measure<Result> (call: () => Result | PromiseLike<Result>): Result | PromiseLike<Result> {
     let startedAt = this.started()
     try {

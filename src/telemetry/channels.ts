@@ -13,9 +13,12 @@ import { isThenable } from '../foreign-value.ts'
 
 /** The connection that a message is about. */
 export interface ConnectionMessage {
-  /** The `ws.id` of its callbacks. What stands before the dot is the same for all of one app. */
+  /**
+   * The `ws.id` of its callbacks. The part before the dot is the same for all connections of an
+   * app.
+   */
   readonly id: string
-  /** The URL of its route as declared: `/rooms/:room`. */
+  /** The declared URL of its route: `/rooms/:room`. */
   readonly route: string
   /** The Fastify instance of the route. */
   readonly server: FastifyInstance
@@ -26,57 +29,67 @@ export interface UpgradeAcceptedMessage extends ConnectionMessage {
   readonly request: FastifyRequest
 }
 
-/** `fastify-websock:upgrade:refused`: an upgrade was answered with something else than a 101. */
+/** `fastify-websock:upgrade:refused`: an upgrade was answered with a response other than 101. */
 export interface UpgradeRefusedMessage {
-  /** Empty when it was refused before a route was found, or there is none. */
+  /**
+   * The declared URL of the route. Empty when the upgrade was refused before a route was found, or
+   * when there is none.
+   */
   readonly route: string
   readonly request: IncomingMessage
   readonly statusCode: number
-  /** Of the error: `FST_WEBSOCK_ORIGIN_REFUSED`. Empty when a hook answered without one. */
+  /**
+   * The code of the error, such as `FST_WEBSOCK_ORIGIN_REFUSED`. Empty when a hook answered without
+   * an error.
+   */
   readonly code: string
 }
 
 /** `fastify-websock:connection:open`: `init` has returned. */
 export type ConnectionOpenMessage = ConnectionMessage
 
-/** What one connection came to. */
+/** The summary of a connection that has ended. */
 export interface ConnectionSummary {
   readonly type: TerminateReason['type']
-  /** The close code that was sent or came; 1006 without a close frame. */
+  /** The close code that was sent or received; 1006 without a close frame. */
   readonly code: number
-  /** The close reason that was sent or came. Where the peer closed, the peer wrote it. */
+  /** The close reason that was sent or received. The peer chooses a received one. */
   readonly reason: string
   /** For the type `error`: the code of the error, or its name. */
   readonly error: string | undefined
   readonly durationMs: number
   readonly messagesReceived: number
   readonly messagesSent: number
-  /** Bytes read from the socket after the upgrade: frames with their headers, as compressed. */
+  /**
+   * Bytes read from the socket after the upgrade: frames with their headers, in compressed form.
+   */
   readonly bytesReceived: number
   readonly bytesSent: number
 }
 
-/** `fastify-websock:connection:close`: the socket is closed and `terminate` has ended. */
+/** `fastify-websock:connection:close`: the socket is closed and `terminate` has settled. */
 export interface ConnectionCloseMessage extends ConnectionMessage, ConnectionSummary {}
 
-/** `fastify-websock:message:refused`: a message that cannot be decoded, or does not match. */
+/** `fastify-websock:message:refused`: a message cannot be decoded, or does not match the schema. */
 export interface MessageRefusedMessage extends ConnectionMessage {
   readonly kind: InvalidMessage['kind']
 }
 
-/** `fastify-websock:callback:failed`: what is logged as a failed callback. */
+/** `fastify-websock:callback:failed`: a failure of a callback was logged. */
 export interface CallbackFailedMessage extends ConnectionMessage {
-  /** Its name: `handleIn`, `terminate`, or `ws.send`, `ws.run`. */
+  /** The name of the callback: `handleIn`, `terminate`, or `ws.send`, `ws.run`. */
   readonly callback: string
   readonly error: unknown
 }
 
-/** Who holds a socket from being read. */
+/** The reasons for which reading of a socket is paused. */
 export type ReadHolder = 'mailbox' | 'handler' | 'rateLimit'
 
 /** `fastify-websock:reading:paused` and `fastify-websock:reading:resumed`. */
 export interface ReadingMessage extends ConnectionMessage {
-  /** Who was the first to hold it, and the last to let go of it. At the end: `end`. */
+  /**
+   * The reason that paused reading, or the last reason that went away. `end`: the connection ends.
+   */
   readonly by: ReadHolder | 'end'
 }
 
@@ -88,11 +101,11 @@ export interface PeerSlowMessage extends ConnectionMessage {
 
 /** `fastify-websock:engine:up` and `fastify-websock:engine:down`. */
 export interface EngineMessage {
-  /** The name of the engine: `redis`. */
+  /** The name of the engine, such as `redis`. */
   readonly engine: string
-  /** What stands before the dot in the ids of this app's connections. */
+  /** The part before the dot in the ids of this app's connections. */
   readonly node: string
-  /** For `down`: why, when it is known. */
+  /** For `down`: the reason, when it is known. */
   readonly reason?: unknown
 }
 
@@ -101,19 +114,21 @@ export interface EngineGapMessage {
   readonly engine: string
   readonly node: string
   readonly topics: number
-  /** For at least how long. */
+  /** The minimum length of the gap in ms. */
   readonly ms: number
 }
 
 /**
- * `tracing:fastify-websock:callback:start`, `:end`, `:asyncStart`, `:asyncEnd`, `:error`: one
- * object for all of one call.
+ * `tracing:fastify-websock:callback:start`, `:end`, `:asyncStart`, `:asyncEnd`, `:error`. All
+ * events of one call have the same message object.
  */
 export interface CallbackMessage extends ConnectionMessage {
   readonly callback: string
-  /** What the callback returned, from `end` on, or from `asyncStart` on when it is asynchronous. */
+  /**
+   * The result of the callback. Set from `end` on, or from `asyncStart` on for an async callback.
+   */
   result?: unknown
-  /** What the callback threw or rejected with. */
+  /** The value that the callback has thrown or rejected with. */
   error?: unknown
 }
 
@@ -140,8 +155,8 @@ export const callbackChannel =
   tracingChannel<unknown, CallbackMessage>('fastify-websock:callback')
 
 /**
- * Calls a callback within `callbackChannel`, as Node's `traceSync` does for one that is
- * synchronous and `tracePromise` for one that is not: stores that are bound to `start` hold in it.
+ * Calls a callback within `callbackChannel`: like Node's `traceSync` when it is synchronous, and
+ * like `tracePromise` when it is not. It runs with the stores that are bound to `start`.
  */
 export function traceCallback (message: CallbackMessage, call: () => unknown): unknown {
   const { start, end, error } = callbackChannel

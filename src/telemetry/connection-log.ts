@@ -3,17 +3,17 @@ import type { ConnectionSummary } from './channels.ts'
 import type { ObservedConnection } from './observed.ts'
 
 /*
- * The logger of the upgrade's request writes both lines and adds the request's id. They contain
- * nothing else of the request: no URL, no header.
+ * Both lines are written by the logger of the upgrade request, which adds the request's id. They
+ * contain no other data of the request: no URL, no header.
  */
 
-/** One line at `debug` when a connection begins. */
+/** Writes a line at `debug` when a connection begins. */
 export function logOpening ({ id, group, options, limits }: ObservedConnection): void {
   if (limits.connectionLogLevel === 'silent') return
   writeLog(() => options.log, 'debug', { websocket: id, route: group.url }, 'websocket opened')
 }
 
-/** One line when it has ended. */
+/** Writes a line when a connection has ended. */
 export function logEnd (
   { id, group, options, limits }: ObservedConnection,
   summary: ConnectionSummary

@@ -12,18 +12,18 @@ export interface ObservedConnection {
   readonly limits: ConnectionLogOptions & { readonly slowPeer: 'close' | 'drop' | 'wait' }
   /** `init` has returned. */
   readonly hasState: boolean
-  /** Why it ends, once it does. */
+  /** Why the connection ends. Undefined before its end. */
   readonly endReason: TerminateReason | undefined
-  /** The close frame that was sent or came; 1006 for none. */
+  /** The close frame that was sent or received; 1006 for none. */
   readonly closeFrame: { readonly code: number, readonly reason: string }
-  /** In whole ms of `performance.now()`. */
+  /** The time of the 101, in whole ms of `performance.now()`. */
   readonly openedAt: number
-  /** Whole data messages, and bytes of the socket. */
+  /** Numbers of complete data messages, and of bytes of the socket. */
   readonly messagesRead: number
   readonly messagesSent: number
   readonly bytesRead: number
   readonly bytesSent: number
-  /** Letters that wait in its mailbox. */
+  /** Number of letters that wait in its mailbox. */
   readonly waiting: number
   readonly bufferedBytes: number
 }

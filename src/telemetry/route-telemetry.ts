@@ -15,7 +15,7 @@ import { logEnd, logOpening } from './connection-log.ts'
 import type { ObservedConnection } from './observed.ts'
 import type { WatchLists } from './watch-lists.ts'
 
-type Told = Pick<ObservedConnection, 'id' | 'server'>
+type ConnectionIdentity = Pick<ObservedConnection, 'id' | 'server'>
 
 /**
  * Counts the connections of one route and their traffic, and publishes to the diagnostics channels.
@@ -23,17 +23,17 @@ type Told = Pick<ObservedConnection, 'id' | 'server'>
  */
 export class RouteTelemetry {
   readonly url: string
-  /** Connections whose `init` runs, open connections, and connections that end. */
+  /** Numbers of connections whose `init` runs, open connections, and connections that end. */
   opening = 0
   open = 0
   closing = 0
   accepted = 0
-  /** Of connections that have ended. */
+  /** Total duration of the connections that have ended. */
   connectionMs = 0
   readonly refused = new BoundedCounts()
-  /** By the type of the reason, then by the close code. */
+  /** Numbers of ended connections, by the type of the reason and the close code. */
   readonly closes = new Map<TerminateReason['type'], BoundedCounts>()
-  /** Whole data messages, and bytes of the sockets. */
+  /** Numbers of complete data messages, and of bytes of the sockets. */
   messagesReceived = 0
   messagesSent = 0
   bytesReceived = 0
@@ -57,7 +57,7 @@ export class RouteTelemetry {
     this.#lists = lists
   }
 
-  /** The 101 has been sent. */
+  /** Called when the 101 has been sent. */
   connectionAccepted (connection: ObservedConnection, request: FastifyRequest): void {
     this.accepted++
     this.opening++
@@ -67,7 +67,7 @@ export class RouteTelemetry {
     logOpening(connection)
   }
 
-  /** `init` has returned, and the connection does not end yet. */
+  /** Called when `init` has returned, and the connection has not begun to end. */
   connectionOpened (connection: ObservedConnection): void {
     this.opening--
     this.open++
@@ -76,14 +76,14 @@ export class RouteTelemetry {
     }
   }
 
-  /** It begins to end. To be called once for each. */
+  /** Called once for each connection, when it begins to end. */
   connectionEnds ({ hasState }: ObservedConnection): void {
     if (hasState) this.open--
     else this.opening--
     this.closing++
   }
 
-  /** Its socket is closed, and `terminate` has ended. To be called once for each. */
+  /** Called once for each connection, when its socket is closed and `terminate` has settled. */
   connectionGone (connection: ObservedConnection): void {
     const summary = summarize(connection)
     const { type, code, durationMs } = summary
@@ -98,7 +98,7 @@ export class RouteTelemetry {
     logEnd(connection, summary)
   }
 
-  messageRefused (kind: InvalidMessage['kind'], connection: Told): void {
+  messageRefused (kind: InvalidMessage['kind'], connection: ConnectionIdentity): void {
     this.invalid[kind]++
     if (channels.messageRefused.hasSubscribers) {
       const { id, server } = connection
@@ -106,8 +106,8 @@ export class RouteTelemetry {
     }
   }
 
-  /** A failure of a callback has been logged. */
-  callbackFailed (callback: string, error: unknown, connection: Told): void {
+  /** Called when a failure of a callback is logged. */
+  callbackFailed (callback: string, error: unknown, connection: ConnectionIdentity): void {
     if (isTimeout(error)) this.timeouts.callback++
     else if (isMetered(callback)) this.callbacks[callback].failures++
     if (channels.callbackFailed.hasSubscribers) {
@@ -137,7 +137,7 @@ export class RouteTelemetry {
     if (!channels.peerSlow.hasSubscribers) return
     const { bufferedBytes, limits: { slowPeer } } = connection
     const message = { ...this.#of(connection), bufferedBytes, slowPeer }
-    // Not at once: code of the application must not run while a broadcast is handed out.
+    // Not published synchronously: no code of the application may run while a broadcast is sent.
     queueMicrotask(() => channels.peerSlow.publish(message))
   }
 
@@ -148,12 +148,12 @@ export class RouteTelemetry {
     else this.#lists.long.delete(connection)
   }
 
-  #of ({ id, server }: Told): ConnectionMessage {
+  #of ({ id, server }: ConnectionIdentity): ConnectionMessage {
     return { id, route: this.url, server }
   }
 }
 
-/** The names of callbacks: calls are counted by them, and failures are logged with them. */
+/** The names under which calls are counted and failures are logged. */
 const METERED = [
   'init',
   'guard',

@@ -7,23 +7,29 @@ import type { Telemetry } from './telemetry.ts'
 import type { WatchList } from './watch-lists.ts'
 
 /**
- * The result of `app.websock.stats()`. Counts are of this process, since the plugin was registered.
+ * The result of `app.websock.stats()`. The counts cover this process since the plugin was
+ * registered.
  */
 export interface WebsockStats {
-  /** Upgrades that are under way: not answered yet, or whose socket is not closed yet. */
+  /** Upgrades in progress: not answered yet, or refused and the socket is not closed yet. */
   readonly upgradesPending: number
-  /** Upgrades refused before a websocket route was found: as `refused` of a route. */
+  /**
+   * Upgrades refused before a websocket route was found, by the same keys as `refused` of a route.
+   */
   readonly upgradesRefused: Readonly<Record<string, number>>
-  /** By the URL as declared. */
+  /** The counts of each route, by its declared URL. */
   readonly routes: Readonly<Record<string, RouteStats>>
-  /** Connections whose socket is not read: how many, and those that wait for the longest time. */
+  /** Connections whose reading is paused. `first`: those paused for the longest time. */
   readonly heldReaders: WatchedStats
-  /** Connections that have exceeded `maxBufferedBytes`, until half of that has left. */
+  /**
+   * Connections that have exceeded `maxBufferedBytes`, until half of it has been sent. `first`:
+   * those slow for the longest time.
+   */
   readonly slowPeers: WatchedStats
-  /** Mailboxes that 16 letters have waited in, until they are empty: the longest. */
+  /** Mailboxes that have held 16 letters, until they are empty. `first`: the longest. */
   readonly longMailboxes: WatchedStats
   readonly topics: number
-  /** Of connections and listeners. */
+  /** Subscriptions of connections and listeners. */
   readonly subscriptions: number
   readonly presence: PresenceStats
   /** Undefined without an engine. */
@@ -34,8 +40,8 @@ type Counts = Readonly<Record<string, number>>
 
 export interface RouteStats {
   /**
-   * `opening`: `init` has not returned. `closing`: until `terminate` has ended and the socket is
-   * closed.
+   * `opening`: `init` has not returned. `closing`: the end has begun, and `terminate` has not
+   * settled or the socket is not closed.
    */
   readonly connections: {
     readonly opening: number
@@ -44,23 +50,25 @@ export interface RouteStats {
   }
   /** Upgrades answered with 101. */
   readonly accepted: number
-  /** Upgrades answered otherwise: by the code of the error, or the status where there is none. */
+  /**
+   * Upgrades answered otherwise, by the code of the error, or by the status when there is no code.
+   */
   readonly refused: Readonly<Record<string, number>>
-  /** Connections that have ended: by the type of the reason, then by the close code. */
+  /** Connections that have ended, by the type of the reason and the close code. */
   readonly closed: { readonly [Type in TerminateReason['type']]?: Counts }
-  /** How long those lasted, together. */
+  /** Total duration of the connections that have ended. */
   readonly closedMs: number
-  /** Whole data messages. */
+  /** Complete data messages. */
   readonly messagesReceived: number
   readonly messagesSent: number
-  /** Bytes of the sockets after the upgrade: frames with their headers, as compressed. */
+  /** Bytes of the sockets after the upgrade: frames with their headers, in compressed form. */
   readonly bytesReceived: number
   readonly bytesSent: number
-  /** Messages that cannot be decoded, or do not match. */
+  /** Messages that cannot be decoded, or do not match the schema. */
   readonly messagesRefused: Readonly<Record<InvalidMessage['kind'], number>>
-  /** `slowPeer: 'drop'`, and messages that found a mailbox full with `slowPeer: 'wait'`. */
+  /** Messages dropped with `slowPeer: 'drop'`, or by a full mailbox with `slowPeer: 'wait'`. */
   readonly messagesDropped: number
-  /** `infoOverflow: 'drop'` */
+  /** Infos dropped with `infoOverflow: 'drop'`. */
   readonly infosDropped: number
   /**
    * `dead`: heartbeat. `idle`: `idleTimeoutMs`. `callback`: `initTimeoutMs`, `terminateTimeoutMs`.
@@ -75,35 +83,36 @@ export interface RouteStats {
   /** How often reading was paused, and how often a peer became slow. */
   readonly readingPaused: number
   readonly slowPeers: number
-  /** Those that were called, or have failed. */
+  /** Only callbacks that were called or have failed. */
   readonly callbacks: Readonly<Partial<Record<Metered, CallbackStats>>>
 }
 
 export interface CallbackStats {
   readonly calls: number
-  /** Logged as such: a throw, a rejection, an invalid result, an unsendable message. */
+  /** Logged failures: a throw, a rejection, an invalid result, or an unsendable message. */
   readonly failures: number
   /**
-   * From the call until it has returned or its promise has settled, with decoding and validation of
-   * the message. With more than 256 calls a second one call in 16 is timed, and counts for all.
+   * Time from the call until the callback has returned or its promise has settled, including
+   * decoding and validation of the message. Of more than 256 calls a second, one in 64 is timed and
+   * counts for 64.
    */
   readonly ms: number
 }
 
 export interface WatchedStats {
   readonly count: number
-  /** Ten of them at most. */
+  /** At most ten of them. */
   readonly first: readonly WatchedConnection[]
 }
 
 export interface WatchedConnection {
   readonly id: string
   readonly route: string
-  /** For how long it has been listed. */
+  /** How long the connection has been listed. */
   readonly ms: number
-  /** Letters that wait in its mailbox. */
+  /** Number of letters that wait in its mailbox. */
   readonly letters: number
-  /** Bytes that wait to be sent. */
+  /** Number of bytes that wait to be sent. */
   readonly bufferedBytes: number
 }
 
@@ -115,31 +124,37 @@ export interface TopicStats {
 }
 
 export interface PresenceStats {
-  /** Entries of this node, and of the others as far as this one knows them. */
+  /** Entries of this node, and of other nodes as far as this node knows them. */
   readonly here: number
   readonly elsewhere: number
-  /** Nodes that are known, with this one. */
+  /** Known nodes, including this one. */
   readonly nodes: number
 }
 
 export interface EngineStats {
   readonly name: string
   readonly connected: boolean
-  /** What `app.websock.ready()` says. */
+  /** The result of `app.websock.ready()`. */
   readonly ready: boolean
-  /** At the broker: topics, with two of the library's own, and how many are not subscribed. */
+  /**
+   * Wanted topics at the broker, including two of the library itself, and those of them that are
+   * not subscribed.
+   */
   readonly topics: number
   readonly topicsMissing: number
-  /** How often the broker was lost, or was not there at the start. */
+  /** How often the broker was lost, or could not be reached at the start. */
   readonly outages: number
-  /** How often subscriptions were restored, and subscribers were told of a gap. */
+  /** How often subscriptions were restored and subscribers were notified of a gap. */
   readonly gaps: number
   readonly lostPublications: number
 }
 
 const MAX_WATCHED = 10
 
-/** Its cost grows with routes and watched connections, not with all connections. */
+/**
+ * Builds the result of `stats()`. The cost depends on the number of routes and watched connections,
+ * not on the number of all connections.
+ */
 export function buildStats (
   { routes, lists, unrouted }: Telemetry,
   upgradesPending: number,
@@ -196,7 +211,7 @@ function oldestOf (list: WatchList): WatchedStats {
   return { count: list.size, first }
 }
 
-/** Keeps the longest so far, in a list that is sorted when it is full. */
+/** Returns the connections with the longest mailboxes. The list is kept sorted. */
 function longestOf (list: WatchList): WatchedStats {
   const longest: Array<[ObservedConnection, since: number, letters: number]> = []
   for (const [connection, since] of list.entries()) {

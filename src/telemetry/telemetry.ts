@@ -13,7 +13,7 @@ export class Telemetry {
 
   get routes (): Iterable<RouteTelemetry> { return this.#routes.values() }
 
-  /** By the URL as declared. */
+  /** Returns the counters of a route by its declared URL. */
   routeOf (url: string): RouteTelemetry {
     let route = this.#routes.get(url)
     if (route === undefined) this.#routes.set(url, (route = new RouteTelemetry(url, this.lists)))

@@ -1,8 +1,8 @@
 import type { ObservedConnection } from './observed.ts'
 
-/** The few connections that are in one condition, and the time since when. */
+/** The few connections in one condition, and since when. */
 export class WatchList {
-  /** In the order in which they were added. Since: in ms of `performance.now()`. */
+  /** In the order of `add`. The value: since when, in ms of `performance.now()`. */
   readonly #since = new Map<ObservedConnection, number>()
 
   get size (): number { return this.#since.size }
@@ -16,11 +16,14 @@ export class WatchList {
   entries (): Iterable<[connection: ObservedConnection, since: number]> { return this.#since }
 }
 
-/** The connections that `stats()` describes one by one. It never walks all connections. */
+/**
+ * The connections that `stats()` describes individually. These lists keep it from examining all
+ * connections.
+ */
 export class WatchLists {
   /** Connections whose reading is paused. */
   readonly held = new WatchList()
-  /** Connections whose unsent bytes exceeded `maxBufferedBytes`, until half of it has left. */
+  /** Connections whose unsent bytes exceeded `maxBufferedBytes`, until half of it has been sent. */
   readonly slow = new WatchList()
   /** Connections whose mailbox has reached `LONG_MAILBOX` letters, until it is empty. */
   readonly long = new WatchList()

@@ -23,21 +23,22 @@ export function buildClientFrame (kind: FrameKind, payload: Uint8Array): Buffer 
   randomBytes(4).copy(frame, at)
   frame.set(payload, at + 4)
   const end = at + 4 + payload.length
-  // Masking and unmasking are the same.
+  // Masking and unmasking are the same operation.
   unmask(frame, at + 4, end)
   return frame.subarray(0, end)
 }
 
 /**
- * Reads what a server sends, without extensions: the parser of `protocol/` reads what a client
- * sends, and takes no frame that is not masked.
+ * Parses the frames of a server, without extensions. The parser of `protocol/` parses the frames of
+ * clients and refuses unmasked frames.
  */
 export class ServerFrames {
   #bytes: Buffer = Buffer.alloc(0)
   #message: { readonly opcode: number, readonly fragments: Buffer[] } | undefined
 
   /**
-   * Returns the whole frames so far, fragments put together. Throws for what no server may send.
+   * Returns the frames that the chunk completes, fragments put together. Throws for a frame that no
+   * server may send.
    */
   push (chunk: Buffer): WholeFrame[] {
     this.#bytes = Buffer.concat([this.#bytes, chunk])

@@ -9,15 +9,17 @@ import { askForUpgrade, type UpgradeOptions } from './upgrade.ts'
 export interface ConnectOptions<F extends string = 'event'>
   extends ExpectOptions<F>, UpgradeOptions {}
 
-/** What any Fastify instance has, whatever its type parameters. */
+/**
+ * The part of a Fastify instance that `connect` uses. It fits instances with any type parameters.
+ */
 export type AnyApp = Pick<FastifyInstance, 'server' | 'listen'> & { ready (): PromiseLike<unknown> }
 
 /**
- * Opens a WebSocket to an app, over TCP. An app that does not listen yet listens on a free port of
- * 127.0.0.1 from now on; closing it stays the test's business.
+ * Opens a WebSocket to an app, over TCP. An app that does not listen yet is made to listen on a
+ * free port of 127.0.0.1. The test must close the app.
  *
- * `R`: a route of `defineWebsocketRoute`, or a contract. `url`: path and query.
- * Resolves also when the upgrade is refused: see `refused`. Rejects when there is no answer.
+ * `R`: a route of `defineWebsocketRoute`, or a contract. `url`: path and query. Resolves also when
+ * the upgrade is refused: see `refused`. Rejects when there is no answer.
  */
 export async function connect<R = unknown, F extends string = 'event'> (
   app: AnyApp, url: string, options: ConnectOptions<F> = {}
@@ -42,7 +44,7 @@ async function listen (app: AnyApp): Promise<void> {
 }
 
 function addressOf (server: NetServer): RequestOptions {
-  // Certificates of tests are their own.
+  // Certificates of tests are self-signed.
   const options = { agent: false, rejectUnauthorized: false }
   const address = server.address()
   if (typeof address === 'string') return { ...options, socketPath: address }

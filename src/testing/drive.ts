@@ -24,23 +24,23 @@ export interface DriveOptions<R> extends Omit<ExpectOptions<string>, 'field'>, U
   readonly params?: ParamsOf<R>
   readonly query?: QueryOf<R>
   /**
-   * An app that has the route, with its compilers, decorators and hooks. Default: a new one with
-   * nothing else. Its connections share one time, which stands still from now on.
+   * An app that has the route, with its compilers, decorators and hooks. Default: a new app with
+   * only this route. The connections of the app share one clock, which stops now.
    */
   readonly app?: FastifyInstance
 }
 
-/** A route: of `defineWebsocketRoute`, or any other options with a `websocketHandler`. */
+/** A route of `defineWebsocketRoute`, or other route options with a `websocketHandler`. */
 export interface DrivableRoute {
   readonly schema?: object
   readonly websocketHandler: object
 }
 
 /**
- * Runs a handler without a network: the route's hooks, schemas, mailbox and serializers as in an
- * app, over a stream in memory. Each step resolves when the handler has done what came of it.
+ * Runs a handler without a network. The route's hooks, schemas, mailbox and serializers run as in
+ * an app, over a stream in memory. Each step resolves when the handler is idle again.
  *
- * Rejects when the upgrade is refused: `connect` is for that.
+ * Rejects when the upgrade is refused. Use `connect` to test refusals.
  */
 export async function drive<R extends DrivableRoute> (
   route: R,
@@ -85,8 +85,8 @@ interface Parts<R> {
 }
 
 /**
- * A connection of `drive`. Steps resolve with the messages that the client has got since the last
- * one.
+ * A connection of `drive`. Each step resolves with the messages that the client has received since
+ * the last step.
  */
 export class Driven<R> implements AsyncDisposable {
   readonly app: FastifyInstance
@@ -100,41 +100,41 @@ export class Driven<R> implements AsyncDisposable {
     this.#parts = parts
   }
 
-  /** What the callbacks have made of it. */
+  /** The handler's state. */
   get state (): StateOf<R> { return this.#parts.connection.state as StateOf<R> }
 
-  /** Each message that the client has got so far. */
+  /** All messages that the client has received. */
   get sent (): ReadonlyArray<Received<R>> { return this.#parts.client.received }
 
-  /** Why the connection has ended, as `terminate` is told. Undefined while it lasts. */
+  /** The reason of the end, as `terminate` gets it. Undefined before the end. */
   get end (): TerminateReason | undefined { return this.#parts.connection.endReason }
 
-  /** What the client saw of the end. Rejects when there is none. */
+  /** The client's close code and reason. Rejects when the connection does not end in time. */
   get closed (): Promise<ClosedWith> { return this.#parts.client.closed }
 
-  /** The client sends a message. */
+  /** Sends a message from the client. */
   async receive (message: Sent<R>): Promise<Array<Received<R>>> {
     return this.#step(this.receive, ({ client }) => client.send(message))
   }
 
-  /** The client sends a frame as it is: a string as text, bytes as binary. */
+  /** Sends a frame from the client without encoding: a string as text, bytes as binary. */
   async receiveRaw (data: string | Uint8Array): Promise<Array<Received<R>>> {
     return this.#step(this.receiveRaw, ({ client }) => client.sendRaw(data))
   }
 
-  /** The client sends a ping. */
+  /** Sends a ping from the client. */
   async ping (data: string | Uint8Array = ''): Promise<Array<Received<R>>> {
     return this.#step(this.ping, ({ client }) => client.ping(data))
   }
 
-  /** An info comes into the mailbox, as by `ref.post`. Rejects when it is not taken. */
+  /** Posts an info to the mailbox, like `ref.post`. Rejects when the mailbox refuses it. */
   async post (info: InfoOf<R>): Promise<Array<Received<R>>> {
     return this.#step(this.post, ({ connection }) =>
-      connection.offer(info) ? undefined : 'an info that was not taken'
+      connection.offer(info) ? undefined : 'the mailbox refused the info'
     )
   }
 
-  /** Somebody came to or left a topic. Rejects without a `handlePresence`; so do the next two. */
+  /** Calls `handlePresence`. Rejects when the handler has none. `gap` and `drain` do the same. */
   async presence (diff: PresenceDiff): Promise<Array<Received<R>>> {
     return this.#notify({ type: 'presence', info: diff }, this.presence)
   }
@@ -148,7 +148,7 @@ export class Driven<R> implements AsyncDisposable {
   }
 
   /**
-   * Moves the time of `ws.postAfter` and `ws.postInterval` on, timer by timer, for all connections
+   * Advances the clock of `ws.postAfter` and `ws.postInterval`, timer by timer, for all connections
    * of the app.
    */
   async advance (ms: number): Promise<Array<Received<R>>> {
@@ -158,26 +158,25 @@ export class Driven<R> implements AsyncDisposable {
     return this.settled()
   }
 
-  /** The client closes. */
+  /** Closes the connection from the client. */
   async disconnect (code: number = closeCodes.normal, reason = ''): Promise<Array<Received<R>>> {
     await this.#parts.client.close(code, reason)
     return this.settled()
   }
 
-  /** The client is gone without a close frame. */
+  /** Destroys the client's socket, without a close frame. */
   async cut (): Promise<Array<Received<R>>> {
     return this.#step(this.cut, ({ client }) => { client.socket.destroy() })
   }
 
   /**
-   * Resolves when the handler has nothing to do: after what the test did elsewhere, a broadcast,
-   * say.
+   * Resolves when the handler is idle. Use it after other actions of the test, such as a broadcast.
    */
   async settled (): Promise<Array<Received<R>>> {
     return this.#step(this.settled, () => {})
   }
 
-  /** Ends the connection, and the app if that was made by `drive`. */
+  /** Ends the connection. Closes the app if `drive` has created it. */
   async [Symbol.asyncDispose] (): Promise<void> {
     const { client, shared, connection, app, ownsApp } = this.#parts
     await client[Symbol.asyncDispose]()
@@ -192,7 +191,7 @@ export class Driven<R> implements AsyncDisposable {
     return this.#step(from, ({ connection }) =>
       connection.notify(message)
         ? undefined
-        : `no handler for the ${message.type}, or no connection any more`
+        : `no handler for the ${message.type}, or the connection has ended`
     )
   }
 
@@ -215,7 +214,7 @@ export class Driven<R> implements AsyncDisposable {
   }
 }
 
-/** An app with that route alone, at a URL that takes these params. */
+/** Builds an app with only this route, at a URL with these params. */
 async function buildApp (route: DrivableRoute, params: object): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(websock, { checkOrigin: false })

@@ -8,12 +8,12 @@ import { findInternals, type Internals } from '../plugin/plugin.ts'
 import { HandClock } from './hand-clock.ts'
 import { now, turn } from './real-time.ts'
 
-// As many quiet turns, and nothing is under way between the two ends of a stream in memory.
+// After this many idle turns no bytes are in transit between the two ends of a stream in memory.
 const QUIET_TURNS = 3
 
 const driven = new WeakMap<object, DrivenApp>()
 
-/** An app whose connections of `drive` share one time, moved by hand. */
+/** An app whose connections of `drive` share one clock, which the test advances. */
 export class DrivenApp {
   readonly clock = new HandClock()
   readonly #app: FastifyInstance
@@ -26,7 +26,7 @@ export class DrivenApp {
     internals.loop.clock = this.clock
   }
 
-  /** The same for each call with one app. */
+  /** Returns the same object for each call with the same app. */
   static of (app: FastifyInstance): DrivenApp {
     const internals = findInternals(app)
     if (internals === undefined) {
@@ -37,7 +37,7 @@ export class DrivenApp {
     return found
   }
 
-  /** The URL of the route with this handler, filled in. */
+  /** The URL of the route with this handler, with params and query filled in. */
   urlOf (handler: object, params: object, query: object): string {
     const route = this.#internals.onRoute.routes.find(({ context }) => context?.handler === handler)
     if (route?.context === undefined) {
@@ -67,10 +67,11 @@ export class DrivenApp {
     return search.size === 0 ? path : `${path}?${search.toString()}`
   }
 
-  /** Both ends of a stream in memory; the server has the second. */
+  /** Returns both ends of a stream in memory. The server uses the second. */
   openStream (): [Duplex, Duplex] {
     const [ours, theirs] = duplexPair()
-    // As a socket does. Later, for what was written before must be read first.
+    // The end of one side closes the other, as with a socket. It closes a turn later, because the
+    // bytes written before must be read first.
     theirs.once('close', () => { setImmediate(() => ours.destroy()) })
     ours.once('close', () => { setImmediate(() => theirs.destroy()) })
     Object.assign(theirs, { remoteAddress: '127.0.0.1' })
@@ -79,19 +80,17 @@ export class DrivenApp {
     return [ours, theirs]
   }
 
-  /** The connection on that stream. */
+  /** Finds the connection on a stream. */
   find (stream: Duplex): Connection {
     for (const connection of this.#internals.registry.values()) {
       if (connection.options.socket !== stream) continue
       this.#connections.add(connection)
       return connection
     }
-    throw new FST_WEBSOCK_UNEXPECTED('a connection that ended before it could be looked at')
+    throw new FST_WEBSOCK_UNEXPECTED('the connection ended before `drive` could find it')
   }
 
-  /**
-   * Resolves when no driven connection of the app has anything to do. Rejects after `timeoutMs`.
-   */
+  /** Resolves when all driven connections of the app are idle. Rejects after `timeoutMs`. */
   async settle (timeoutMs: number, fail: (problem: string) => Error): Promise<void> {
     const deadline = now() + timeoutMs
     for (let quiet = 0; quiet < QUIET_TURNS;) {

@@ -6,10 +6,10 @@ interface HandAlarm extends Alarm {
   at: number
 }
 
-/** A clock that stands still unless it is moved. */
+/** A clock that moves only when `advance` is called. */
 export class HandClock implements Clock {
   #now = 0
-  // In the order in which they were set, which is that of alarms of the same time.
+  // In the order in which they were set. Alarms of the same time run in this order.
   readonly #alarms = new Set<HandAlarm>()
 
   setTimeout (task: () => void, ms: number): Alarm { return this.#set(task, ms, undefined) }
@@ -17,7 +17,8 @@ export class HandClock implements Clock {
   clearTimeout (alarm: Alarm): void { this.#alarms.delete(alarm as HandAlarm) }
 
   /**
-   * Moves on by `ms`, from alarm to alarm. After each, `settle` is waited for: it may set others.
+   * Advances the clock by `ms`, from alarm to alarm. Waits for `settle` after each alarm, because
+   * its task may set others.
    */
   async advance (ms: number, settle: () => Promise<void>): Promise<void> {
     const end = this.#now + ms

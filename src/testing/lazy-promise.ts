@@ -1,4 +1,4 @@
-/** A promise that begins when somebody waits for it, so that its time limit counts from then. */
+/** A promise that starts its work at the first `then`, so that its time limit counts from there. */
 export class LazyPromise<T> implements Promise<T> {
   readonly [Symbol.toStringTag] = 'LazyPromise'
   readonly #begin: () => Promise<T>

@@ -1,18 +1,18 @@
-// Kept: the tests that these helpers are for may mock them.
+// Saved when the module loads, because the tests of users may mock them later.
 const { clearTimeout, performance, setImmediate, setTimeout } = globalThis
 
-/** Milliseconds of a monotonic clock that no test mocks. */
+/** The time of a monotonic clock in milliseconds. Tests cannot mock it. */
 export function now (): number {
   return performance.now()
 }
 
-/** Calls once, after `ms`. Returns what cancels it. */
+/** Calls `task` once, after `ms`. Returns a function that cancels it. */
 export function after (ms: number, task: () => void): () => void {
   const timer = setTimeout(task, ms)
   return () => clearTimeout(timer)
 }
 
-/** Resolves when this turn of the event loop is over. */
+/** Resolves at the end of this turn of the event loop. */
 export async function turn (): Promise<void> {
   await new Promise<void>((resolve) => { setImmediate(resolve) })
 }

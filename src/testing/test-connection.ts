@@ -10,7 +10,7 @@ import { Transcript } from './transcript.ts'
 import type { ClosedWith, ExpectOptions, Refusal } from './types.ts'
 import type { Answer } from './upgrade.ts'
 
-/** A message that nobody has taken yet. */
+/** A received message that the test has not taken yet. */
 interface Waiting {
   readonly message: unknown
 }
@@ -19,20 +19,24 @@ const JSON_CODEC: Codec = { opcode: 'text', decode: JSON.parse, encode: JSON.str
 const MAX_SHOWN = 200
 
 /**
- * A client of a test. Each wait rejects, with what has happened so far, when what it waits for does
- * not come in time or can no longer come.
+ * The WebSocket client of a test. Each wait rejects with the transcript when the expected event
+ * does not come in time or can no longer come.
  */
 export class TestConnection<In, Out, F extends string = 'event'> implements AsyncDisposable {
-  /** The answer, when it was not the 101. Nothing can be sent or received then. */
+  /**
+   * The answer to the upgrade, when it was not the 101. Then the client can neither send nor
+   * receive.
+   */
   readonly refused: Refusal | undefined
-  /** Of the answer, whichever it was. */
+  /** The headers of the answer to the upgrade. */
   readonly headers: Refusal['headers']
   readonly subprotocol: string | null
   /**
-   * The stream below: `pause()` plays a client that does not read, `destroy()` one that vanishes.
+   * The stream of the connection: `pause()` simulates a client that does not read, `destroy()` a
+   * client that vanishes.
    */
   readonly socket: Duplex
-  /** Each message so far, those that were taken included. */
+  /** All received messages, also those that the test has taken. */
   readonly received: In[] = []
   readonly #options: Required<ExpectOptions<string>>
   #problem: string | undefined
@@ -56,12 +60,12 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     else this.#transcript.add(`refused: ${answer.refused.statusCode} ${answer.refused.body}`)
   }
 
-  /** What has happened so far, a line each. */
+  /** The events so far, one a line. */
   get transcript (): string {
     return this.#transcript.toString()
   }
 
-  /** Prepares the error of an expectation, whose stack begins with the caller of `from`. */
+  /** Prepares the error of an expectation. Its stack begins at the caller of `from`. */
   expectation (from: (...args: never[]) => unknown): (problem: string) => Error {
     return this.#transcript.expectation(from)
   }
@@ -76,7 +80,7 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     )
   }
 
-  /** Sends a frame as it is, whatever the route takes: a string as text, bytes as binary. */
+  /** Sends a frame without encoding: a string as text, bytes as binary. */
   sendRaw (data: string | Uint8Array): void {
     this.#sendData(data, this.sendRaw)
   }
@@ -86,7 +90,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     this.#write('ping', Buffer.from(data as string), this.ping)
   }
 
-  /** Takes the first message that nobody has taken. With a value, the first whose field has it. */
+  /**
+   * Takes the first message that the test has not taken yet. With a value, the first one whose
+   * field has this value.
+   */
   next (): Promise<In>
   next<V extends FieldValue<In, F>> (value: V): Promise<MessageWith<In, F, V>>
   async next (value?: unknown): Promise<unknown> {
@@ -101,18 +108,21 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     )
   }
 
-  /** Takes the first message that the predicate holds for. */
+  /** Takes the first message for which the predicate returns true. */
   nextWhere<M extends In> (predicate: (message: In) => message is M): Promise<M>
   nextWhere (predicate: (message: In) => boolean): Promise<In>
   async nextWhere (predicate: (message: In) => boolean): Promise<In> {
     return (await this.#take(
-      'no message as wanted',
+      'no message that the predicate accepts',
       predicate as (message: unknown) => boolean,
       this.nextWhere
     )) as In
   }
 
-  /** Resolves when no message waits, none comes within `ms`, and the connection lasts. */
+  /**
+   * Resolves when there is no untaken message, none arrives within `ms`, and the connection stays
+   * open.
+   */
   async silence (ms: number): Promise<void> {
     const fail = this.#transcript.expectation(this.silence)
     this.#checkOpen(fail)
@@ -124,16 +134,19 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     if (broken !== undefined) throw fail(broken.value)
   }
 
-  /** Why the client has destroyed its socket: a frame that it did not understand. */
+  /** The problem for which the client has destroyed its socket: a frame that it cannot parse. */
   get problem (): string | undefined { return this.#problem }
 
-  /** Resolves when the connection has ended, whoever ended it. Waits from the first `await` on. */
+  /**
+   * Resolves when the connection has ended, by either side. The time limit starts at the first
+   * `await`.
+   */
   get closed (): Promise<ClosedWith> {
     const fail = this.#transcript.expectation()
     return new LazyPromise(() => this.#untilClosed(fail))
   }
 
-  /** Closes, and waits for the end. */
+  /** Sends a close frame and waits for the end. */
   async close (code: number = closeCodes.normal, reason = ''): Promise<ClosedWith> {
     const fail = this.#transcript.expectation(this.close)
     if (!this.#closeSent && this.#closed === undefined) {
@@ -143,7 +156,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     return this.#untilClosed(fail)
   }
 
-  /** Closes, whatever state it is in. What does not close in time is destroyed. */
+  /**
+   * Closes the connection in any state. Destroys the socket when the connection does not close in
+   * time.
+   */
   async [Symbol.asyncDispose] (): Promise<void> {
     if (this.refused === undefined && this.#closed === undefined) await this.close().catch(() => {})
     this.socket.destroy()
@@ -192,7 +208,7 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     const data = kind === 'text' ? payload.toString() : payload
     if (codec === 'raw') return data
     if (codec.opcode !== kind) {
-      throw new Error(`a ${kind} frame, and the codec reads ${codec.opcode} (option \`codec\`)`)
+      throw new Error(`a ${kind} frame, but the codec reads ${codec.opcode} (option \`codec\`)`)
     }
     return codec.decode(data as never)
   }
@@ -249,7 +265,10 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     return found.value
   }
 
-  /** Looks now and whenever something has happened. Undefined when the time is up. */
+  /**
+   * Calls `look` now and after each event, until it returns a value. Resolves with undefined after
+   * `ms`.
+   */
   async #wait<T>(
     ms: number,
     look: () => { value: T } | undefined

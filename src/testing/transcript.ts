@@ -4,7 +4,7 @@ import { now } from './real-time.ts'
 const MAX_LINES = 40
 const MAX_LINE_LENGTH = 200
 
-/** What has happened on one connection, for the text of an error. */
+/** The events of one connection, for the text of an error. */
 export class Transcript {
   readonly #begun = now()
   #lines: string[] = []
@@ -24,8 +24,8 @@ export class Transcript {
   }
 
   /**
-   * Prepares the error of an expectation, because a timer that fails has no stack of the test's.
-   * `from`: the function of ours whose caller the stack begins with.
+   * Prepares the error of an expectation. An error created in a timer would not have the test's
+   * stack. `from`: the function whose caller is the first line of the stack.
    */
   expectation (from?: (...args: never[]) => unknown): (problem: string) => Error {
     const here: { stack?: string } = {}

@@ -4,14 +4,14 @@ import type { ContractOf, WebsocketRoute } from '../plugin/types.ts'
 import type { Codec } from '../wire/codec.ts'
 import type { FastifySchema, FastifyTypeProvider } from 'fastify'
 
-/** The contract behind a route of `defineWebsocketRoute`, or the contract itself. */
+/** The contract of a route of `defineWebsocketRoute`, or the contract itself. */
 type Contract<R> = [ContractOf<R>] extends [never]
   ? R extends ClientContract ? R : ClientSide
   : ContractOf<R> extends ClientContract ? ContractOf<R> : ClientSide
 
-/** What the client of a route, or of a contract, receives. */
+/** The messages that the client of a route or of a contract receives. */
 export type Received<R> = Incoming<Contract<R>>
-/** What it may send. */
+/** The messages that the client may send. */
 export type Sent<R> = Outgoing<Contract<R>>
 
 export type InfoOf<R> = ContractOf<R> extends { readonly Info: infer I } ? I : unknown
@@ -29,16 +29,18 @@ export type StateOf<R> =
     : unknown
 /* eslint-enable @typescript-eslint/no-unused-vars */
 
-/** What both `connect` and `drive` take. */
+/** The options that `connect` and `drive` share. */
 export interface ExpectOptions<F extends string> {
-  /** The field by whose value `next` selects messages. Default: `event`. */
+  /** The field that `next` selects messages by. Default: `event`. */
   readonly field?: F
   /**
-   * The codec of the route. Default: JSON over text frames. `raw`, for a route without a `send`
-   * schema: text is a string, binary a Buffer.
+   * The codec of the route. Default: JSON over text frames. `raw` is for a route without a `send`
+   * schema: a text message is a string, a binary message a Buffer.
    */
   readonly codec?: Codec | 'raw'
-  /** How long to wait for what is expected. Default: 3 000, less than most test runners wait. */
+  /**
+   * The time limit of each wait, in ms. Default: 3 000, less than the limit of most test runners.
+   */
   readonly timeoutMs?: number
 }
 
@@ -51,7 +53,10 @@ export interface Refusal {
   readonly json: () => unknown
 }
 
-/** How a connection ended. 1005: the close frame had no code. 1006: there was none. */
+/**
+ * The client's close code and reason. 1005: the close frame had no code. 1006: there was no close
+ * frame.
+ */
 export interface ClosedWith {
   readonly code: number
   readonly reason: string

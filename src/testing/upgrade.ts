@@ -11,23 +11,23 @@ import type { Refusal } from './types.ts'
 
 export interface UpgradeOptions {
   readonly headers?: OutgoingHttpHeaders
-  /** What the client offers, best first. */
+  /** The subprotocols that the client offers, best first. */
   readonly subprotocols?: readonly string[]
 }
 
-/** How a server answered an upgrade. */
+/** The answer of a server to an upgrade. */
 export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly socket: Duplex
-  /** What came with the 101: the first frames may be in it. */
+  /** The bytes that arrived with the 101. They may contain the first frames. */
   readonly head: Buffer
-  /** There when it was not the 101. */
+  /** Undefined when the answer is the 101. */
   readonly refused: Refusal | undefined
 }
 
 /**
- * Asks for an upgrade (RFC 6455 §4.1). Resolves with the answer in the turn in which it comes, so
- * that a listener misses nothing. Rejects when there is none.
+ * Sends an upgrade request (RFC 6455 §4.1). Resolves in the turn in which the answer arrives, so
+ * that a listener misses no frame. Rejects when there is no answer.
  */
 export async function askForUpgrade (
   where: RequestOptions, isTls: boolean, { headers = {}, subprotocols = [] }: UpgradeOptions

@@ -1,8 +1,8 @@
 import type { PreparedFrame } from './prepared-message.ts'
 
 /**
- * Prepared frames that are written one after the other. Their bytes are joined once for all
- * connections that are sent the same frames in one tick.
+ * A sequence of prepared frames. Their bytes are joined once for all connections that receive the
+ * same frames in one tick.
  */
 export class PreparedBatch {
   /** Bytes of all frames. */
@@ -21,7 +21,10 @@ export class PreparedBatch {
     this.count = (before?.count ?? 0) + 1
   }
 
-  /** This batch and one more frame: the same object for connections that ask one after another. */
+  /**
+   * Returns this batch with one more frame. Consecutive calls with the same frame return the same
+   * object.
+   */
   and (frame: PreparedFrame): PreparedBatch {
     if (this.#next === undefined || this.#next.#last !== frame) {
       this.#next = new PreparedBatch(frame, this)

@@ -3,7 +3,7 @@ import { FIRST_BYTES, MAX_HEADER_BYTES, RSV1, writeHeader } from '../protocol/fr
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { PreparedBatch } from './prepared-batch.ts'
 
-/** Smaller messages are not compressed, in bytes. */
+/** Minimum size of a compressed message in bytes. */
 export const MIN_DEFLATED_BYTES = 1024
 
 /** A message for many connections: encoded, framed and compressed once. */
@@ -23,7 +23,10 @@ export class PreparedMessage {
     this.#plain = new PreparedFrame(bytes)
   }
 
-  /** `windowBits`: of permessage-deflate, where a connection has agreed on it. */
+  /**
+   * Returns the frame for one connection. `windowBits`: the window size of permessage-deflate,
+   * undefined when it was not negotiated.
+   */
   frame (windowBits: number | undefined): PreparedFrame {
     if (windowBits === undefined || this.#payload.length < MIN_DEFLATED_BYTES) return this.#plain
     this.#deflated ??= new Map()
@@ -40,7 +43,7 @@ export class PreparedMessage {
   }
 }
 
-/** Header and payload of a message: the same bytes for all receivers. */
+/** The header and payload of a message: the same bytes for all receivers. */
 export class PreparedFrame {
   readonly bytes: Buffer
   #batch: PreparedBatch | undefined
@@ -49,15 +52,15 @@ export class PreparedFrame {
     this.bytes = bytes
   }
 
-  /** A batch of this frame only. */
+  /** A batch with only this frame. */
   get batch (): PreparedBatch {
     return (this.#batch ??= new PreparedBatch(this, undefined))
   }
 }
 
-/** A frame's bytes with their header, and where the payload goes. */
+/** Allocates a frame and writes its header. Returns its bytes and the position of the payload. */
 function allocateFrame (firstByte: number, length: number): [bytes: Buffer, payloadAt: number] {
-  // Not from Node's pool: a slow reader would keep all of it.
+  // Not from Node's pool: a slow reader would keep the whole pool.
   const bytes = Buffer.allocUnsafeSlow(MAX_HEADER_BYTES + length)
   const payloadAt = writeHeader(bytes, 0, firstByte, length)
   return [bytes.subarray(0, payloadAt + length), payloadAt]

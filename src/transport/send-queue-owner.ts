@@ -2,22 +2,23 @@ import type { EventLoop } from '../event-loop.ts'
 import type { WriteBatcher } from './write-batcher.ts'
 
 /**
- * What happens to a message for a peer that reads too slowly: `close` ends the connection 1013,
- * `drop` leaves the message out and counts it, `wait` lets the mailbox stand still meanwhile.
+ * What happens to messages for a slow peer. `close`: the connection is closed with 1013. `drop`:
+ * the message is dropped and counted. `wait`: the mailbox delivers nothing until the peer has
+ * caught up.
  */
 export type SlowPeerPolicy = 'close' | 'drop' | 'wait'
 
 export interface SendQueueLimits {
   readonly maxBufferedBytes: number
   readonly slowPeer: SlowPeerPolicy
-  /** With `wait`: broadcasts and messages of `ws.send` that may wait meanwhile, and their bytes. */
+  /** With `wait`: limits for broadcasts and messages of `ws.send` that wait for the peer. */
   readonly maxMailboxLength: number
   readonly maxMailboxBytes: number
 }
 
-/** What is counted of all connections of a route. */
+/** Counters of all connections of a route. */
 export interface Traffic {
-  /** Messages that were handed to the socket, and bytes. */
+  /** Messages and bytes that were written to the socket. */
   messagesSent: number
   bytesSent: number
   messagesDropped: number
@@ -27,18 +28,27 @@ export interface SendQueueOwner {
   readonly limits: SendQueueLimits
   readonly traffic: Traffic
   readonly sharing: WriteSharing
-  /** `slowPeer: 'close'`: more than `maxBufferedBytes` wait already. May be called again. */
+  /**
+   * With `slowPeer: 'close'`: more than `maxBufferedBytes` wait for the peer. May be called more
+   * than once.
+   */
   slowPeer (bufferedBytes: number): void
-  /** More than `maxBufferedBytes` wait for the peer; later: half of that has left. */
+  /**
+   * More than `maxBufferedBytes` wait for the peer. `peerHasCaughtUp` follows when at most half of
+   * that waits, or the connection closes.
+   */
   peerIsSlow (): void
   peerHasCaughtUp (): void
-  /** `slowPeer: 'wait'`: as many messages wait for the peer as may, and this one is left out. */
+  /**
+   * With `slowPeer: 'wait'`: a message was dropped, because the limits for waiting messages are
+   * reached.
+   */
   messageRefused (): void
-  /** The peer pings, and leaves more pongs unread than a well-behaved one ever has. */
+  /** The peer sends pings but does not read the pongs: more than MAX_UNREAD_PONGS wait. */
   pongsUnread (): void
 }
 
-/** What connections of an app share to write. */
+/** Objects that all connections of an app share for writing. */
 export interface WriteSharing {
   readonly loop: EventLoop
   readonly batcher: WriteBatcher

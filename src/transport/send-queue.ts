@@ -9,18 +9,16 @@ import { MIN_DEFLATED_BYTES, PreparedMessage } from './prepared-message.ts'
 import type { SendQueueOwner } from './send-queue-owner.ts'
 import { MAX_BATCH_BYTES, type BatchWriter } from './write-batcher.ts'
 
-/** Pongs behind bytes that wait: batched, and written. */
+/** Numbers of pongs behind unsent bytes: in the batch, and written to the socket. */
 interface UnreadPongs {
   batched: number
   written: number
 }
 
-/**
- * What a write costs that waits, besides its bytes: two buffers and two entries of Node's queue.
- */
+/** Memory of a waiting write besides its bytes: two buffers and two entries of Node's queue. */
 const WRITE_OVERHEAD = 256
 
-/** ws cuts a peer behind as many: 128 KiB of the largest pongs. */
+/** Limit of unread pongs, as in ws: 128 KiB of pongs of maximum size. */
 const MAX_UNREAD_PONGS = 1024
 
 /**
@@ -31,25 +29,25 @@ const MAX_UNREAD_PONGS = 1024
  * it. With `slowPeer: 'wait'`, broadcasts for a peer that is behind wait in `#held`.
  */
 export class SendQueue implements BatchWriter, TickTask {
-  /** Messages left out so far (`slowPeer: 'drop'`). */
+  /** Messages dropped so far (`slowPeer: 'drop'`). */
   droppedMessages = 0
-  /** Messages that were handed to the socket so far, and bytes. */
+  /** Messages and bytes written to the socket so far. */
   messagesSent = 0
   bytesSent = 0
   readonly socket: Duplex
   readonly #owner: SendQueueOwner
-  /** Of permessage-deflate, where that was agreed on. */
+  /** The window size of permessage-deflate, undefined when it was not negotiated. */
   readonly windowBits: number | undefined
   #open = true
   #broadcasts: PreparedBatch | undefined
   #scheduled = false
   /** A broadcast was refused in this tick (`slowPeer: 'close'`). */
   #isSlow = false
-  /** The owner has been told that the peer is slow. */
-  #toldOfSlowPeer = false
+  /** The owner has been notified that the peer is slow. */
+  #isReportedSlow = false
   #held: PreparedMessage[] | undefined
   #heldBytes = 0
-  /** Writes that were made while others waited, and wait themselves. */
+  /** Number of writes that were made behind unsent bytes, and are not sent yet. */
   #waitingWrites = 0
   #pongs: UnreadPongs | undefined
   #waiters: Array<(drained: boolean) => void> | undefined
@@ -60,36 +58,36 @@ export class SendQueue implements BatchWriter, TickTask {
     this.windowBits = windowBits
   }
 
-  /** Frames are taken: neither side has closed, and the socket can be written to. */
+  /** True while frames are accepted: neither side has closed, and the socket is writable. */
   get open (): boolean { return this.#open }
 
-  /** Bytes that were taken and have not left. */
+  /** Bytes that were accepted and have not been sent. */
   get bufferedBytes (): number {
     return this.socket.writableLength + this.#owner.sharing.batcher.lengthOf(this) +
       (this.#broadcasts?.length ?? 0) + this.#heldBytes
   }
 
-  /** With `slowPeer: 'wait'`: nothing else is to be handled before `drained` resolves. */
+  /** With `slowPeer: 'wait'`: no other letter may be handled before `drained` resolves. */
   get overHighWaterMark (): boolean {
     return this.#waits && this.#open && this.#isOverfull()
   }
 
   /**
-   * Sends a message or a ping of the handler's. False when it is not sent: the connection is
-   * closing, or more than `maxBufferedBytes` wait. So a peer that never reads costs that and one
-   * message; with `wait`, that and one result.
+   * Sends a message or a ping from the handler. Returns false when it is not sent: the connection
+   * is closing, or more than `maxBufferedBytes` wait. So a peer that never reads costs at most that
+   * limit and one message; with `wait`, that limit and one result.
    */
   send (frame: OutgoingFrame): boolean {
-    if (!this.#open || (!this.#waits && this.#isOverfull() && this.#meetSlowPeer(1))) return false
-    // Behind broadcasts that wait for the peer.
+    if (!this.#open || (!this.#waits && this.#isOverfull() && this.#refuseSlowPeer(1))) return false
+    // Queued behind the broadcasts that wait for the peer.
     if (this.#held !== undefined) this.#keep(new PreparedMessage(frame))
     else this.#add(frame)
     return true
   }
 
   /**
-   * The same for messages that are no callback's result: with `wait`, those that find the peer
-   * behind wait like broadcasts do, and are counted with them.
+   * Sends messages that are not part of a callback's result. With `wait`, a message to a slow peer
+   * waits like a broadcast, and counts towards the same limits.
    */
   sendAside (frames: OutgoingFrame | readonly OutgoingFrame[]): boolean {
     if (!Array.isArray(frames)) return this.#sendAside(frames as OutgoingFrame)
@@ -98,12 +96,12 @@ export class SendQueue implements BatchWriter, TickTask {
     return sent
   }
 
-  /** Sends a ping of our own, however much waits. */
+  /** Sends a ping of the heartbeat, regardless of the limits. */
   ping (): void {
     if (this.#open) this.#addFrame(FIRST_BYTES.ping, '')
   }
 
-  /** Answers a ping (RFC 6455 §5.5.3), however much waits. */
+  /** Answers a ping (RFC 6455 §5.5.3), regardless of the limits for messages. */
   pong (data: Buffer): void {
     if (!this.#open) return
     if (this.socket.writableLength > 0) {
@@ -115,7 +113,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * Sends a message that many connections get. Calls no code of the application, so that a
+   * Sends a message that is sent to many connections. Runs no code of the application, so a
    * broadcast reaches all subscribers before anything else happens.
    */
   broadcast (message: PreparedMessage): void {
@@ -124,7 +122,7 @@ export class SendQueue implements BatchWriter, TickTask {
     else this.#broadcast(message)
   }
 
-  /** Sends the last frame, behind all that was taken. */
+  /** Sends the close frame behind all accepted frames, and accepts no more. */
   close (payload: Uint8Array): void {
     if (!this.#open) return
     this.#takeHeld()
@@ -132,23 +130,23 @@ export class SendQueue implements BatchWriter, TickTask {
     this.end()
   }
 
-  /** Writes all that was taken, and takes nothing any more. */
+  /** Writes all accepted frames, and accepts no more. */
   end (): void {
     if (this.#open) this.#takeHeld()
     this.flush()
     this.stop()
   }
 
-  /** Takes nothing any more. What was written still leaves. */
+  /** Accepts no more frames, and drops waiting broadcasts. Written bytes are still sent. */
   stop (): void {
     this.#open = false
     this.#broadcasts = this.#held = undefined
     this.#heldBytes = 0
     this.#resolveWaiters(false)
-    this.#forgetSlowPeer()
+    this.#reportCaughtUp()
   }
 
-  /** Writes what waits for the end of this tick. */
+  /** Writes the frames that wait for the end of this tick. */
   flush (): void {
     const { batcher } = this.#owner.sharing
     const broadcasts = this.#takeBroadcasts()
@@ -165,10 +163,10 @@ export class SendQueue implements BatchWriter, TickTask {
     const isSlow = this.#isSlow || (broadcasts !== undefined && !this.#waits && this.#isBehind())
     if (!isSlow) return this.flush()
     this.#broadcasts = undefined
-    this.#meetSlowPeer(broadcasts?.count ?? 0)
+    this.#refuseSlowPeer(broadcasts?.count ?? 0)
   }
 
-  /** Of the batcher. */
+  /** Called by the batcher. */
   write (bytes: Uint8Array): void {
     this.bytesSent += bytes.length
     this.#owner.traffic.bytesSent += bytes.length
@@ -176,8 +174,8 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   /**
-   * Resolves true when at most half of `maxBufferedBytes` waits, false when the connection ends
-   * before that.
+   * Resolves with true when at most half of `maxBufferedBytes` waits, and with false when the
+   * connection ends before that.
    */
   async drained (): Promise<boolean> {
     if (!this.#open) return false
@@ -196,25 +194,28 @@ export class SendQueue implements BatchWriter, TickTask {
     return bytes * 2 <= this.#owner.limits.maxBufferedBytes
   }
 
-  /** More waits for the peer than may. The owner is told when that begins. */
+  /**
+   * True when more than `maxBufferedBytes` wait for the peer. Notifies the owner at the beginning
+   * of this state.
+   */
   #isBehind (): boolean {
     const isBehind = this.socket.writableLength + this.#waitingWrites * WRITE_OVERHEAD >
       this.#owner.limits.maxBufferedBytes
-    if (isBehind && !this.#toldOfSlowPeer) {
-      this.#toldOfSlowPeer = true
+    if (isBehind && !this.#isReportedSlow) {
+      this.#isReportedSlow = true
       this.#owner.peerIsSlow()
       this.#awaitWrite()
     }
     return isBehind
   }
 
-  #forgetSlowPeer (): void {
-    if (!this.#toldOfSlowPeer) return
-    this.#toldOfSlowPeer = false
+  #reportCaughtUp (): void {
+    if (!this.#isReportedSlow) return
+    this.#isReportedSlow = false
     this.#owner.peerHasCaughtUp()
   }
 
-  /** Counts messages that are left out. */
+  /** Counts dropped messages. */
   drop (messages: number): void {
     this.droppedMessages += messages
     this.#owner.traffic.messagesDropped += messages
@@ -225,7 +226,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#owner.traffic.messagesSent += messages
   }
 
-  /** Broadcasts that are to leave now. */
+  /** Removes and counts the broadcasts that are to be written now. */
   #takeBroadcasts (): PreparedBatch | undefined {
     const broadcasts = this.#broadcasts
     this.#broadcasts = undefined
@@ -241,14 +242,14 @@ export class SendQueue implements BatchWriter, TickTask {
     ) {
       return false
     }
-    // What waits for the end of its tick does not wait for the peer. Other streams than sockets may
-    // run somebody's code when they are written to.
+    // Bytes that only wait for the end of the tick do not count. Only a socket of Node is flushed:
+    // writing to another stream may run foreign code.
     if (this.socket instanceof Socket) this.flush()
     return this.#isBehind()
   }
 
-  /** True: these messages are not to be sent. */
-  #meetSlowPeer (count: number): true {
+  /** Drops the messages or closes the connection. Returns true: they must not be sent. */
+  #refuseSlowPeer (count: number): true {
     if (this.#owner.limits.slowPeer === 'drop') this.drop(count)
     else this.#owner.slowPeer(this.bufferedBytes)
     return true
@@ -277,7 +278,8 @@ export class SendQueue implements BatchWriter, TickTask {
 
   #broadcast (message: PreparedMessage): void {
     const own = this.#owner.sharing.batcher.lengthOf(this) > 0
-    // The first of a tick is judged at its end: most often it is the only one.
+    // The first broadcast of a tick is checked at the end of the tick: most often it is the only
+    // one.
     if (!this.#waits && (own || this.#scheduled) && this.#isOverfull()) this.#refuseBroadcast()
     else this.#take(message)
   }
@@ -316,7 +318,7 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#owner.sharing.loop.atEndOfTick(this)
   }
 
-  /** False when as many wait as may. */
+  /** Keeps a message until the peer has caught up. Returns false when the limits are reached. */
   #hold (message: PreparedMessage): boolean {
     const { maxMailboxLength, maxMailboxBytes } = this.#owner.limits
     const isFull =
@@ -350,22 +352,22 @@ export class SendQueue implements BatchWriter, TickTask {
     this.#held = sent < held.length ? held.slice(sent) : undefined
   }
 
-  /** Asks the socket for a call when the waiting bytes have been sent. */
+  /** Calls `#writeSent` when the waiting bytes have been sent. */
   #awaitWrite (): void {
-    // An empty write behind the one that is on its way, which has no callback.
+    // The pending write has no callback, so an empty write with one follows it.
     if (this.#waitingWrites === 0) this.socket.write('', this.#countWrite(true))
   }
 
-  /** A write has left, or never will. */
+  /** Handles a write that was sent or has failed. */
   #writeSent (): void {
     this.#waitingWrites--
     const isAwaited =
-      this.#held !== undefined || this.#waiters !== undefined || this.#toldOfSlowPeer
+      this.#held !== undefined || this.#waiters !== undefined || this.#isReportedSlow
     if (!this.#open || !isAwaited) return
     if (this.#held !== undefined && this.#isHalfEmpty) this.#release()
     this.flush()
     if (this.#held !== undefined || !this.#isHalfEmpty) return this.#awaitWrite()
-    this.#forgetSlowPeer()
+    this.#reportCaughtUp()
     this.#resolveWaiters(true)
   }
 
@@ -375,7 +377,7 @@ export class SendQueue implements BatchWriter, TickTask {
     for (const resolve of waiters ?? []) resolve(drained)
   }
 
-  /** Gives the callback of a write that waits. One that the kernel takes at once needs none. */
+  /** Returns the callback for a waiting write. A write that the kernel takes at once needs none. */
   #countWrite (always = false): (() => void) | undefined {
     const pongs = this.#pongs
     const batched = pongs?.batched ?? 0

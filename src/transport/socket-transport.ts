@@ -16,56 +16,57 @@ export interface TransportLimits extends SendQueueLimits {
 const HOLDERS = { mailbox: 1, handler: 2, rateLimit: 4 } as const
 type Holder = keyof typeof HOLDERS
 
-/** What is counted of all connections of a route. */
+/** Counters of all connections of a route. */
 export interface TransportTraffic extends Traffic {
   bytesReceived: number
   readonly timeouts: { close: number }
 }
 
-/** Receives what comes over a transport. No method throws. */
+/** Receives the messages and events of a transport. No method may throw. */
 export interface TransportOwner extends SendQueueOwner {
   readonly limits: TransportLimits
   readonly traffic: TransportTraffic
-  /** There is a rate limit: `count` is to be called. */
+  /** True with a rate limit: `count` must be called. */
   readonly metered: boolean
-  /** The socket is not read any more; later: it is read again. */
+  /** Reading of the socket was paused. `readingResumed` follows when it is read again. */
   readingPaused (by: Holder): void
   readingResumed (by: Holder | 'end'): void
-  /** Calls what parses a chunk, in the context that the connection's callbacks run in. */
+  /** Calls `parse` in the async context of the connection's callbacks. */
   enterRead<Self> (parse: (this: Self, chunk: Buffer) => void, self: Self, chunk: Buffer): void
-  /** Counts complete frames and payload bytes as they come, before the frame is received. */
+  /** Counts complete frames and payload bytes. Called before the frame is received. */
   count (frames: number, bytes: number): void
-  /** A whole text message of that many bytes of UTF-8. */
+  /** A complete text message. `bytes`: its length in UTF-8. */
   receiveText (text: string, bytes: number): void
-  /** A whole binary message: often a view into what was read together. */
+  /** A complete binary message. `data` may be a view into a larger chunk. */
   receiveBinary (data: Buffer): void
-  /** A view into what was read together. The pong to a ping has been sent. */
+  /** A ping or pong. `data` is a view into a larger chunk. The pong to a ping has been sent. */
   receiveControl (opcode: 'ping' | 'pong', data: Buffer): void
   /**
-   * Nothing more comes: the peer's close frame has come, or TCP has ended without one (1006).
-   * Called once. After a close frame nothing can be sent.
+   * The peer has sent its close frame, or TCP has ended without one (1006). Called once; no message
+   * follows. After a close frame nothing can be sent.
    */
   peerEnded (code: number, reason: string): void
-  /** The peer broke the protocol. `code` is the close code for it. */
+  /** The peer has violated the protocol. `code`: the close code to send. */
   failed (error: Error, code: number): void
-  /** The socket is closed. Called once, last of all. */
+  /** The socket is closed. Called once, after all other calls. */
   closed (): void
 }
 
-// One function listens to all sockets: a closure for each would be a tenth of an idle connection.
+// All sockets share one function per event: closures would be a tenth of the memory of an idle
+// connection.
 const kTransport = Symbol('fastify-websock.transport')
 type Known = Duplex & { [kTransport]: SocketTransport }
 
 /**
- * A WebSocket on a stream whose handshake is done: frames in both directions and the closing
- * handshake (RFC 6455 §5, §7), on TCP, TLS, a Unix socket or any other Duplex.
+ * A WebSocket on a stream after the handshake: frames in both directions and the closing handshake
+ * (RFC 6455 §5, §7), on TCP, TLS, a Unix socket or any other Duplex.
  *
- * From the first of our close frame, the peer's close frame and the peer's FIN, the socket is
- * closed within `closeTimeoutMs`.
+ * The first of our close frame, the peer's close frame and the peer's FIN starts a timer: the
+ * socket is closed within `closeTimeoutMs`.
  */
 export class SocketTransport implements FrameSink {
   readonly queue: SendQueue
-  /** So far. */
+  /** Bytes read from the socket so far. */
   bytesRead = 0
   readonly #socket: Duplex
   readonly #owner: TransportOwner
@@ -75,16 +76,16 @@ export class SocketTransport implements FrameSink {
   #closeSent = false
   #ended = false
   #writingEnded = false
-  /** Bytes that came after our close frame. */
+  /** Bytes received after our close frame. */
   #bytesAfterClose = 0
   #timer: NodeJS.Timeout | undefined
   #reading = false
-  /** Chunks that a stream delivered while another one was read. */
+  /** Chunks that a stream emitted while another chunk was being parsed. */
   #unread: Buffer[] | undefined
 
   /**
-   * To be called in the tick of the 101, so that no byte is lost. `windowBits`: of
-   * permessage-deflate.
+   * Call it in the tick of the 101, so that no byte is lost. `windowBits`: the window size of
+   * permessage-deflate, undefined when it was not negotiated.
    */
   constructor (socket: Duplex, owner: TransportOwner, windowBits: number | undefined) {
     this.#socket = socket
@@ -92,11 +93,11 @@ export class SocketTransport implements FrameSink {
     this.queue = new SendQueue(socket, owner, windowBits)
     this.#parser = new FrameParser(this)
     ;(socket as Known)[kTransport] = this
-    // TLS sockets of a server would end their side with the peer's: behind its FIN there may be
-    // answers.
+    // Without this, TLS sockets of a server end their side at the peer's FIN, although answers may
+    // still have to be sent.
     socket.allowHalfOpen = true
-    // The HTTP server may have set a time limit, and the application that small packets are to
-    // wait.
+    // The HTTP server may have set a timeout, and the application may have enabled Nagle's
+    // algorithm.
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay()
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
   }
@@ -113,7 +114,7 @@ export class SocketTransport implements FrameSink {
     const before = this.#holds
     this.#holds = on ? before | HOLDERS[by] : before & ~HOLDERS[by]
     if (this.#released || (before === 0) === (this.#holds === 0)) return
-    // Behind the peer's close frame only its FIN is to be read.
+    // After the peer's close frame only its FIN is to be read.
     if (!on) this.#socket.resume()
     else if (!this.#parser.stopped) this.#socket.pause()
     if (on) this.#owner.readingPaused(by)
@@ -121,7 +122,8 @@ export class SocketTransport implements FrameSink {
   }
 
   /**
-   * Reads from now on whatever the reasons not to: at the end the peer's close frame and FIN count.
+   * Reads from now on regardless of the reasons to stop: the peer's close frame and FIN must be
+   * seen.
    */
   release (): void {
     const isHeld = this.held
@@ -131,16 +133,16 @@ export class SocketTransport implements FrameSink {
     this.#owner.readingResumed('end')
   }
 
-  /** Sends a close frame behind all that was taken. Nothing happens when one has been sent. */
+  /** Sends a close frame behind all accepted frames. Does nothing when one has been sent. */
   close (code: number, reason: string): void {
     if (this.#closeSent || !this.queue.open) return
     this.#sendClose(buildClosePayload(code, reason))
-    // It is not parsed any more, so the peer's close frame would not be seen.
+    // Nothing is parsed any more, so the peer's close frame would not be seen.
     if (this.#parser.stopped || this.#ended) this.endWriting()
     this.#socket.resume()
   }
 
-  /** Sends FIN behind all that was taken. */
+  /** Sends FIN behind all accepted frames. */
   endWriting (): void {
     this.queue.end()
     if (!this.#writingEnded) {
@@ -150,20 +152,20 @@ export class SocketTransport implements FrameSink {
     this.#destroyWhenFinished()
   }
 
-  /** `closeTimeoutMs` is over. */
+  /** Destroys the socket when `closeTimeoutMs` is over. */
   timeOut (): void {
     this.#owner.traffic.timeouts.close++
     this.#socket.destroy()
   }
 
-  /** Ends without a close frame, and without waiting for anything. */
+  /** Closes the socket without a close frame and without waiting. */
   destroy (): void {
     this.queue.stop()
     this.#parser.stop()
     this.#socket.destroy()
   }
 
-  // ── what the parser reads
+  // ── called by the parser
 
   count (frames: number, bytes: number): void { this.#owner.count(frames, bytes) }
 
@@ -195,9 +197,9 @@ export class SocketTransport implements FrameSink {
     else this.#owner.failed(new FST_WEBSOCK_PROTOCOL_ERROR(problem), code)
   }
 
-  // ── what the socket says
+  // ── called for events of the socket
 
-  /** Bytes have come. */
+  /** Handles received bytes. */
   read (chunk: Buffer): void {
     this.bytesRead += chunk.length
     this.#owner.traffic.bytesReceived += chunk.length
@@ -215,32 +217,34 @@ export class SocketTransport implements FrameSink {
     }
   }
 
-  /** FIN has come. */
+  /** Handles the peer's FIN. */
   end (): void {
     this.#startTimer()
     this.#peerEnded(closeCodes.abnormal, '')
     if (this.#closeSent) this.endWriting()
   }
 
-  /** The socket has failed: 'close' follows, and what has been read is parsed then. */
+  /**
+   * Handles an error of the socket. 'close' follows; bytes read before the error are parsed then.
+   */
   broken (): void {
     this.queue.stop()
     this.#socket.destroy()
   }
 
-  /** The socket is closed. */
+  /** Handles the close of the socket. */
   gone (): void {
     this.queue.stop()
-    // What came while nothing was read. The peer's close frame may be in it.
+    // Bytes that arrived while reading was paused. They may contain the peer's close frame.
     this.#socket.off('data', onData)
     if (!this.#ended && this.#socket.readableLength > 0) this.read(this.#socket.read() as Buffer)
     this.#peerEnded(closeCodes.abnormal, '')
-    // Last: the peer's close frame starts it.
+    // Cleared last, because a close frame among those bytes starts the timer.
     clearTimeout(this.#timer)
     this.#owner.closed()
   }
 
-  /** Parses a chunk, and those that come meanwhile. */
+  /** Parses a chunk, and the chunks that arrive meanwhile. */
   #parseAll (chunk: Buffer): void {
     for (let next: Buffer | undefined = chunk; next !== undefined; next = this.#unread?.shift()) {
       this.#parse(next)
@@ -256,7 +260,8 @@ export class SocketTransport implements FrameSink {
   }
 
   /**
-   * A peer that floods after our close frame. Not destroyed yet: it could not read the close frame.
+   * Stops reading from a peer that floods after our close frame. The socket is not destroyed yet,
+   * so that the peer can read the close frame.
    */
   #stopReading (): void {
     this.#parser.stop()
@@ -283,8 +288,8 @@ export class SocketTransport implements FrameSink {
   }
 
   /**
-   * A socket of Node's closes when both sides have ended. Other streams may not: Duplexify, of
-   * injectWS.
+   * Destroys other streams when both sides have ended. Sockets of Node close by themselves; other
+   * streams, such as the Duplexify of injectWS, may not.
    */
   #destroyWhenFinished (): void {
     const socket = this.#socket

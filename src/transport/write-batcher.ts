@@ -4,31 +4,34 @@ import type { EventLoop, TickTask } from '../event-loop.ts'
 import { MAX_HEADER_BYTES, writeHeader } from '../protocol/frame-header.ts'
 import { writeUtf8 } from '../protocol/short-text.ts'
 
-/** A connection whose frames are batched. */
+/** A connection that writes through the batcher. */
 export interface BatchWriter {
   readonly socket: Duplex
-  /** Hands bytes to the socket. */
+  /** Writes bytes to the socket. */
   write (bytes: Uint8Array): void
 }
 
-/** Bytes that are batched at most. A larger frame is written by itself, and is not copied. */
+/** Maximum size of a batch. A larger frame is written by itself, and is not copied. */
 export const MAX_BATCH_BYTES = 64 * 1024
 
-/** Batches up to this length are most of those that there are. */
+/** Most batches are not longer than this. */
 const MAX_VIEWED_BYTES = 512
 
 /**
- * Puts the frames that one connection sends in one go side by side into one buffer, which all
- * connections of an app share, so that they cost one write.
+ * Collects the frames that one connection sends in one read or tick in one buffer, so that they
+ * cost one write. All connections of an app share the buffer.
  *
- * A batch ends with the read or the tick that it began in, or when another connection begins one.
+ * A batch ends with the read or tick that it began in, or when another connection begins one.
  */
 export class WriteBatcher implements TickTask {
   readonly #loop: EventLoop
   #bytes = Buffer.allocUnsafeSlow(MAX_BATCH_BYTES)
-  /** Views of its first bytes, by their number: making one takes longer than filling it. */
+  /**
+   * Views of the first bytes of the buffer, by their length: creating a view takes longer than
+   * filling it.
+   */
   #views: Array<Buffer | undefined> = []
-  /** The batch: `#bytes[#start, #end)`. Before it are bytes that sockets have not sent yet. */
+  /** The batch is `#bytes[#start, #end)`. The bytes before it may still wait in sockets. */
   #start = 0
   #end = 0
   #writer: BatchWriter | undefined
@@ -39,12 +42,12 @@ export class WriteBatcher implements TickTask {
     this.#loop = loop
   }
 
-  /** Bytes of that writer that wait here. */
+  /** Bytes of this writer in the current batch. */
   lengthOf (writer: BatchWriter): number {
     return this.#writer === writer ? this.#end - this.#start : 0
   }
 
-  /** What is added from here to `endRead` is written then. */
+  /** Begins a read: frames added until `endRead` are written there. */
   beginRead (): void { this.#reads++ }
 
   endRead (): void {
@@ -59,13 +62,13 @@ export class WriteBatcher implements TickTask {
 
   /** Adds a text frame. */
   addText (writer: BatchWriter, firstByte: number, text: string): void {
-    // One UTF-16 unit is at most three bytes.
+    // A UTF-16 unit takes at most three bytes in UTF-8.
     const most = text.length * 3 + MAX_HEADER_BYTES
     if (most > MAX_BATCH_BYTES) return this.addBytes(writer, firstByte, Buffer.from(text))
     this.#reserve(writer, most)
     const at = this.#end
-    // Most text is ASCII, so its length tells that of the header; where it does not, the text
-    // moves.
+    // Most texts are ASCII, so the length predicts the size of the header. Where it does not, the
+    // text is moved.
     let payloadAt = at + (text.length < 126 ? 2 : 4)
     const length = writeUtf8(this.#bytes, text, payloadAt)
     if (length >= 126 && text.length < 126) {
@@ -85,7 +88,7 @@ export class WriteBatcher implements TickTask {
     else this.#writeBehind(writer, data)
   }
 
-  /** Adds frames that have their headers. */
+  /** Adds complete frames. */
   addFramed (writer: BatchWriter, frames: Uint8Array): void {
     const whole = frames.length <= MAX_BATCH_BYTES
     this.#reserve(writer, whole ? frames.length : 0)
@@ -93,16 +96,17 @@ export class WriteBatcher implements TickTask {
     else this.#writeBehind(writer, frames)
   }
 
-  /** Writes the batch of any connection. */
+  /** Writes the current batch, whichever connection it belongs to. */
   flush (): void {
     const [writer, start, end] = [this.#writer, this.#start, this.#end]
     this.#writer = undefined
     if (writer === undefined || start === end) return
-    // Before the write: a stream may deliver within it, and what comes of that is batched behind.
+    // Set before the write: a stream may emit data within it, and frames sent then are batched
+    // behind.
     this.#start = end
     const batch = this.#bytes
     if (
-      this.#isTaken(writer, this.#view(start, end)) &&
+      this.#write(writer, this.#view(start, end)) &&
       this.#end === end &&
       this.#bytes === batch
     ) {
@@ -116,10 +120,11 @@ export class WriteBatcher implements TickTask {
     return (this.#views[end] ??= this.#bytes.subarray(0, end))
   }
 
-  /** Writes bytes. False when the socket keeps a view of them. */
-  #isTaken (writer: BatchWriter, bytes: Buffer): boolean {
+  /** Writes bytes. Returns false when the socket keeps a view of them. */
+  #write (writer: BatchWriter, bytes: Buffer): boolean {
     const { socket } = writer
-    // Bytes that wait must not keep the whole buffer. Only a socket tells whether it has sent them.
+    // Waiting bytes must not keep the whole buffer. Only a socket of Node tells whether it has sent
+    // them.
     const copied = socket.writableLength > 0 || !(socket instanceof Socket)
     writer.write(copied ? Uint8Array.prototype.slice.call(bytes) : bytes)
     return copied || socket.writableLength === 0
@@ -130,7 +135,7 @@ export class WriteBatcher implements TickTask {
     this.#end += data.length
   }
 
-  /** Writes what is too large to be copied, behind the batch and in one system call with it. */
+  /** Writes bytes that are too large to copy, behind the batch and in one system call with it. */
   #writeBehind (writer: BatchWriter, data: Uint8Array): void {
     writer.socket.cork()
     this.flush()
@@ -138,10 +143,10 @@ export class WriteBatcher implements TickTask {
     writer.socket.uncork()
   }
 
-  /** Makes room in a batch of that writer. */
+  /** Ensures that the current batch belongs to this writer and has room. */
   #reserve (writer: BatchWriter, length: number): void {
     while (this.#writer !== writer || MAX_BATCH_BYTES - this.#end < length) {
-      // What comes of a flush may have begun a batch, too.
+      // A flush may run code that begins a batch, so the condition is checked again.
       if (this.#writer === undefined) this.#open(writer, length)
       else this.flush()
     }

@@ -6,7 +6,7 @@ import {
 } from '../errors.ts'
 import { isOriginAllowed, type CheckOrigin } from './origin.ts'
 
-/** The options that a handshake is checked by. */
+/** The options of the handshake checks. */
 export interface HandshakeOptions {
   readonly checkOrigin: CheckOrigin
   readonly subprotocols: readonly string[]
@@ -14,8 +14,8 @@ export interface HandshakeOptions {
 }
 
 /**
- * A refusal, or undefined: so far it may be upgraded. A promise only when `checkOrigin` is a
- * function.
+ * The refusal of a request, or undefined when the request passed the checks. A promise only when
+ * `checkOrigin` is a function.
  */
 type Verdict = FastifyError | undefined | Promise<FastifyError | undefined>
 
@@ -35,8 +35,8 @@ export function isWebsocketUpgrade ({
 }
 
 /**
- * What the handshake is about, as it came. A literal: a copy of all headers costs more, for each
- * upgrade.
+ * Copies the headers that the handshake uses, unchanged. An object literal, because a copy of all
+ * headers costs more and runs for each upgrade.
  */
 export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return {
@@ -54,8 +54,7 @@ export function copyHandshake (headers: IncomingHttpHeaders): IncomingHttpHeader
 }
 
 /**
- * Our request checks: those that need no more than the request. `headers`: as they came, see
- * `Upgrade`.
+ * Runs the checks that need only the request. `headers`: as the client sent them, see `Upgrade`.
  */
 export function checkHandshake (
   request: FastifyRequest,
@@ -76,12 +75,12 @@ export function checkHandshake (
     return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Key must be 16 bytes in base64')
   }
   if (headers.host === undefined) return new FST_WEBSOCK_BAD_HANDSHAKE('Host is missing')
-  // Node drops all but the first; the Origin check depends on it (RFC 9112 §3.2).
+  // Node keeps only the first Host header, and the Origin check depends on it (RFC 9112 §3.2).
   if (countHeader(request.raw, 'host') > 1) {
     return new FST_WEBSOCK_BAD_HANDSHAKE('there is more than one Host')
   }
   if (httpVersion !== '1.1') return new FST_WEBSOCK_BAD_HANDSHAKE('HTTP must be 1.1')
-  // Node hands on what follows the head, so a body would be read as frames.
+  // Node passes on the bytes after the head, so a body would be read as frames.
   if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') {
     return new FST_WEBSOCK_BAD_HANDSHAKE('there must be no body')
   }
@@ -92,8 +91,8 @@ export function checkHandshake (
 }
 
 /**
- * What is agreed on: the best of ours that the client offers, or null. A refusal when nothing is
- * and one is required.
+ * Selects the first configured subprotocol that the client offers, or null. Returns a refusal when
+ * there is none and one is required.
  */
 export function agreeOnSubprotocol (
   headers: IncomingHttpHeaders,
@@ -120,8 +119,9 @@ export function upgradeRequired ({
 }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): FastifyError {
   // HTTP/2 knows neither header, and Node throws (RFC 9113 §8.2.2).
   if (httpVersion.startsWith('2')) return new FST_WEBSOCK_UPGRADE_REQUIRED()
-  // RFC 9110 §7.8: who sends Upgrade names it in Connection. Node adds no `close` to a Connection
-  // header that is set, and would keep a socket open whose client waits for its end.
+  // RFC 9110 §7.8: a sender of Upgrade lists it in Connection. Node adds no `close` to a Connection
+  // header that is set. Without `close` the socket of a client that waits for its end would stay
+  // open.
   const closes = httpVersion !== '1.1' || hasToken(headers.connection, 'close')
   return withHeaders(new FST_WEBSOCK_UPGRADE_REQUIRED(), {
     upgrade: 'websocket',
@@ -135,7 +135,7 @@ function originVerdict (allowed: boolean, headers: IncomingHttpHeaders): Fastify
 
 function parseSubprotocols (header: string): string[] | undefined {
   const tokens = header.split(',').map((token) => token.trim())
-  // ASCII: to trim a non-breaking space is one, too.
+  // Only ASCII, because `trim` also removes a non-breaking space.
   const clean =
     /^[\t -~]*$/.test(header) &&
     tokens.every((token) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(token))
@@ -144,7 +144,7 @@ function parseSubprotocols (header: string): string[] | undefined {
 
 function countHeader ({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
-  // Absent in what injectWS makes.
+  // A request of `injectWS` has no `rawHeaders`.
   for (let i = 0; i < ((rawHeaders as string[] | undefined)?.length ?? 0); i += 2) {
     const header = rawHeaders[i] as string
     if (header.length === name.length && header.toLowerCase() === name) count++

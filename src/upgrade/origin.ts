@@ -1,13 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 
 /**
- * Who may connect, with the meaning of Phoenix's `check_origin`: a request without an Origin header
- * passes always.
+ * The origins that may connect, with the meaning of Phoenix's `check_origin`. A request without an
+ * Origin header always passes.
  *
- * `true`: the origin's host must be the request's own (`request.hostname`, so `trustProxy` counts).
- * A list: `https://example.com`, or without the scheme `//example.com`, with a port or any;
- * `//*.example.com` takes the apex and any depth below. Origins that are no pages' can be listed as
- * they are sent: `null`, `file://`, `app://MyApp`. A function decides alone. `false`: everybody.
+ * `true`: the origin's host must equal the request's host (`request.hostname`, so `trustProxy`
+ * applies). A list: `https://example.com`, or `//example.com` for any scheme, each with a port or
+ * without. `//*.example.com` matches the domain and all its subdomains. Origins without a host are
+ * listed as the client sends them: `null`, `file://`, `app://MyApp`. A function: called with each
+ * Origin, only `true` allows it. `false`: any origin.
  */
 export type CheckOrigin =
   | boolean
@@ -15,7 +16,7 @@ export type CheckOrigin =
   | ((origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
 
 interface AllowedOrigin {
-  /** With its colon, as in URL; undefined: any. */
+  /** With its colon, as in URL. Undefined: any. */
   readonly protocol: string | undefined
   readonly hostname: string
   /** Undefined: any. */
@@ -30,7 +31,7 @@ const DEFAULT_PORTS: Readonly<Record<string, string | undefined>> = {
   'wss:': '443'
 }
 
-/** Tells whether this request may come from where it says it comes from. */
+/** Tells whether `checkOrigin` allows the Origin of this request. */
 export function isOriginAllowed (
   check: CheckOrigin,
   origin: string | undefined,
@@ -48,19 +49,19 @@ export function isOriginAllowed (
   )
 }
 
-/** Tells whether `checkOrigin` may list it. */
+/** Tells whether this is a valid entry of a `checkOrigin` list. */
 export function isOriginEntry (entry: string): boolean {
   return OPAQUE.test(entry) || parseAllowedOrigin(entry) !== undefined
 }
 
-/** `null`, and a scheme without a host: not that of a page, which always has one. */
+/** Matches `null` and a scheme without a host. The origin of a web page always has a host. */
 const OPAQUE = /^(null|(?!https?:|wss?:)[a-z][a-z0-9+.-]*:\/\/)$/i
 
 function isSameOpaque (origin: string, entry: string): boolean {
   return OPAQUE.test(entry) && entry.toLowerCase() === origin.toLowerCase()
 }
 
-/** Reads one entry of a list. Undefined when it is none. */
+/** Parses one entry of a list. Returns undefined when it is invalid. */
 function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
   const [, protocol, wildcard, rest] =
     /^([a-z][a-z0-9+.-]*:)?\/\/(\*\.)?([^/?#@*]+)$/i.exec(entry) ?? []
@@ -68,15 +69,16 @@ function parseAllowedOrigin (entry: string): AllowedOrigin | undefined {
   const url = parseUrl(`http://${rest}`)
   if (url === undefined) return undefined
   const scheme = protocol?.toLowerCase()
-  // The URL class forgets a port that is http's own.
+  // The URL class drops port 80, the default of http.
   const port =
     /:(\d+)$/.exec(rest)?.[1] ?? (scheme === undefined ? undefined : DEFAULT_PORTS[scheme])
   return { protocol: scheme, hostname: url.hostname, port, subdomains: wildcard !== undefined }
 }
 
 /**
- * Only `true` lets in. What the function throws is for the error handler, but Fastify takes a falsy
- * error for none.
+ * Calls the function of `checkOrigin`. Only `true` allows the request. An error of the function
+ * goes to the error handler; a falsy error refuses the request, because Fastify takes a falsy error
+ * for none.
  */
 function ask (
   check: Extract<CheckOrigin, (...args: never) => unknown>,
@@ -99,7 +101,7 @@ function ask (
 
 function matches (origin: URL, allowed: AllowedOrigin | undefined): boolean {
   if (allowed === undefined) return false
-  // The URL class writes hosts in lower case only where it knows the scheme: not in app://MyApp.
+  // The URL class lowercases a host only for the schemes it knows, so not in app://MyApp.
   const hostname = origin.hostname.toLowerCase()
   const port = origin.port === '' ? DEFAULT_PORTS[origin.protocol] : origin.port
   return (
@@ -110,7 +112,10 @@ function matches (origin: URL, allowed: AllowedOrigin | undefined): boolean {
   )
 }
 
-/** An origin is scheme, host and port and nothing else (RFC 6454 §6.2); `null` is none. */
+/**
+ * Parses an origin: scheme, host and port, nothing else (RFC 6454 §6.2). Returns undefined for
+ * `null`.
+ */
 function parseUrl (text: string): URL | undefined {
   if (!URL.canParse(text)) return undefined
   const url = new URL(text)

@@ -6,23 +6,26 @@ import type { UpgradeTimeouts } from './upgrade.ts'
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 type Emit = (this: Server, event: string, ...args: unknown[]) => boolean
 
-/** Node emits 'upgrade' only where there is a listener for it. */
+/** Node emits 'upgrade' only when there is a listener for it. */
 const placeholder = (): void => {}
 
 /**
  * The other 'upgrade' listeners of the server: proxies, socket.io, ws servers.
  *
- * All that this library changes on the server is here. `emit`: a listener cannot keep an upgrade
- * from the others, whatever the order, so upgrades are taken before any is called.
- * `shouldUpgradeCallback` (Node 22.21 and later): an offer of another protocol stays an HTTP
- * request where nobody else listens.
+ * All changes that this library makes to the server are here.
+ *
+ * `emit`: a listener cannot keep an upgrade from the other listeners. So this class takes each
+ * upgrade before any listener is called.
+ *
+ * `shouldUpgradeCallback` (Node 22.21 and later): without other listeners, a request that offers
+ * another protocol stays an HTTP request.
  */
 export class OtherListeners {
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
   readonly #emit: Emit
   /**
-   * For each socket that was handed over and may not be answered yet: sets the time that is left.
+   * One function for each socket that was handed over and may be unanswered. It sets the time left.
    */
   readonly #waiting = new Set<(ms: number) => void>()
 
@@ -44,10 +47,14 @@ export class OtherListeners {
     return this.#server.listenerCount('upgrade') > 1
   }
 
-  /** Emits an upgrade to them. A socket that none answers is destroyed after `upgradeTimeoutMs`. */
+  /**
+   * Emits an upgrade to the other listeners. A socket that no listener answers is destroyed after
+   * `upgradeTimeoutMs`.
+   */
   handOver (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#watch(socket)
-    // Some look for other listeners: @fastify/http-proxy answers 404 only where it is the only one.
+    // Some listeners count the listeners: @fastify/http-proxy answers 404 only when it is the only
+    // one.
     this.#server.off('upgrade', placeholder)
     try {
       this.#emit.call(this.#server, 'upgrade', request, socket, head)
@@ -56,13 +63,14 @@ export class OtherListeners {
     }
   }
 
-  /** The server closes: what is not answered yet has `closeTimeoutMs` left. */
+  /** Called when the server closes. Sockets without an answer have `closeTimeoutMs` left. */
   close (): void {
     for (const limit of this.#waiting) limit(this.#timeouts.closeTimeoutMs)
   }
 
   /**
-   * Node has taken its own 'error' listener off: without another one a reset would end the process.
+   * Limits the time of a socket. Adds an 'error' listener, because Node has removed its own, and a
+   * reset of a socket without one would end the process.
    */
   #watch (socket: Duplex): void {
     const written = bytesWritten(socket)
@@ -74,7 +82,7 @@ export class OtherListeners {
     }
     const end = (): void => {
       release()
-      // Other streams do not count what was written, so whether they were answered is unknown.
+      // Other streams have no `bytesWritten`, so it is unknown whether they were answered.
       if (written !== undefined && bytesWritten(socket) === written) socket.destroy()
     }
     const limit = (ms: number): void => {

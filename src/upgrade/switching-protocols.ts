@@ -17,7 +17,8 @@ export interface SwitchingProtocols {
 }
 
 /**
- * Answers an offer of permessage-deflate. A refusal when the header is malformed (RFC 6455 §9.1).
+ * Answers an offer of permessage-deflate. Returns a refusal when the header is malformed (RFC 6455
+ * §9.1).
  */
 export function agreeOnDeflate (
   headers: IncomingHttpHeaders
@@ -28,9 +29,9 @@ export function agreeOnDeflate (
 }
 
 /**
- * Sends the 101 (RFC 6455 §4.2.2). False, and the socket is destroyed, when the client has gone.
+ * Sends the 101 (RFC 6455 §4.2.2). When the client is gone, destroys the socket and returns false.
  *
- * The connection is to be made in the same tick, so that no byte of the client's is lost.
+ * The caller must create the connection in the same tick, or bytes of the client are lost.
  */
 export function switchProtocols (
   upgrade: Upgrade,
@@ -62,13 +63,14 @@ function acceptKey (key: string | undefined): string {
   return createHash('sha1').update(`${key ?? ''}${GUID}`).digest('base64')
 }
 
-// Hop-by-hop (RFC 9110 §7.6.1), those of the handshake, and those of a body, which a 101 has not.
+// Hop-by-hop headers (RFC 9110 §7.6.1), headers of the handshake, and headers of a body: a 101 has
+// none.
 const NOT_ON_101 =
   /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
 
 /**
- * The headers set so far, on `reply` and on `reply.raw`, as lines. Throws for what would not stay
- * in its line.
+ * The headers set so far on `reply` and on `reply.raw`, one line each. Throws for an invalid name
+ * or value, such as a value with a line break.
  */
 export function toHeaderLines (reply: FastifyReply): string[] {
   const lines: string[] = []

@@ -14,15 +14,14 @@ import {
 } from './upgrade.ts'
 
 /**
- * Receives every upgrade of the server. Those of websocket routes go to @fastify/websocket, which
- * routes them; the others to the other 'upgrade' listeners of the server or, without any, back to
- * HTTP. Each has its time limit.
+ * Receives every upgrade of the server. An upgrade of a websocket route goes to @fastify/websocket,
+ * which routes it. Any other goes to the other 'upgrade' listeners of the server or, without such
+ * listeners, back to HTTP. Each upgrade has a time limit.
  */
 export class UpgradeGate {
   /**
-   * What @fastify/websocket listens to in place of the server (its `server` option): it routes what
-   * is let through, and serves its own `websocket: true` routes as ever. Its `injectWS` comes in
-   * here too.
+   * The `server` option of @fastify/websocket. It emits the upgrades that @fastify/websocket may
+   * route, also those of `websocket: true` routes. `injectWS` emits on it too.
    */
   readonly upgrades = new EventEmitter()
   readonly #server: Server
@@ -33,15 +32,17 @@ export class UpgradeGate {
   readonly #observer: UpgradeObserver
   readonly #open = new Set<Upgrade>()
   readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
-  /** What each socket is being answered: requests may be pipelined in front of an upgrade. */
+  /**
+   * The last unfinished response of each socket: requests may be pipelined in front of an upgrade.
+   */
   readonly #answers = new WeakMap<Duplex, ServerResponse>()
-  /** Sockets of upgrades that wait for such an answer, each with its time limit. */
+  /** Sockets of upgrades that wait for such a response, each with its time limit. */
   readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
   #closing = false
 
   /**
-   * `isRouted` tells whether a request is for a websocket route. It is asked only where others
-   * listen.
+   * `isRouted` tells whether a request is for a websocket route. It is called only when the server
+   * has other 'upgrade' listeners.
    */
   constructor (
     server: Server,
@@ -63,19 +64,19 @@ export class UpgradeGate {
     )
   }
 
-  /** Upgrades that are under way: not answered yet, or not hung up. */
+  /** The number of upgrades without an answer, or whose socket is not closed yet. */
   get pending (): number { return this.#open.size }
 
   find (request: IncomingMessage): Upgrade | undefined {
     return this.#byRequest.get(request)
   }
 
-  /** The headers of a request as they came. */
+  /** The headers of a request as the client sent them. */
   headersOf (request: IncomingMessage): IncomingHttpHeaders {
     return this.find(request)?.headers ?? request.headers
   }
 
-  /** Called for each HTTP request; `answered` is called when its response has been sent. */
+  /** Must be called for each HTTP request, and `answered` when its response has been sent. */
   answering (socket: Duplex, response: ServerResponse): void {
     this.#answers.set(socket, response)
   }
@@ -84,7 +85,7 @@ export class UpgradeGate {
     if (this.#answers.get(socket) === response) this.#answers.delete(socket)
   }
 
-  /** From now on upgrades get 503; those that wait for a hook get it now. */
+  /** Refuses new upgrades with 503 from now on, and at once those that wait for a hook. */
   close (): void {
     this.#closing = true
     for (const socket of this.#waiting.keys()) this.#limit(socket, this.#timeouts.closeTimeoutMs)
@@ -93,9 +94,9 @@ export class UpgradeGate {
   }
 
   /**
-   * Waits for the answer to what the client sent before this (pipelined); the last one is sent
-   * last. Node has let go of the socket: it neither sees its errors now nor tells a response that
-   * there is room for more.
+   * Waits for the responses to the requests that the client pipelined before this upgrade. The last
+   * of them ends last. Node does not watch the socket any more, so its errors and its 'drain'
+   * events are handled here.
    */
   #afterAnswer (socket: Duplex, next: () => void): void {
     const last = this.#answers.get(socket)
@@ -136,8 +137,8 @@ export class UpgradeGate {
     else if (this.#closing) refuseDraining(upgrade)
     else {
       this.upgrades.emit('upgrade', request, socket, head)
-      // An answer that no hook has told us of (to a malformed URL, say) has the socket until the
-      // end of this turn.
+      // No hook runs for some answers (to a malformed URL, for example). Such an answer holds the
+      // socket until the end of this turn.
       if (!upgrade.routed) setImmediate(() => this.upgrades.emit('upgrade', request, socket, head))
     }
     upgrade.watch()
@@ -146,7 +147,7 @@ export class UpgradeGate {
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.find(request) !== undefined) return
     request.headers.host ??= 'localhost'
-    // injectWS gives a number.
+    // `injectWS` sets a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
     this.#track(request, socket, head).watch()
   }
@@ -172,27 +173,28 @@ function refuseDraining (upgrade: Upgrade): void {
 }
 
 /**
- * Node leaves out headers beyond `maxHeadersCount` without a word, framing and Origin among them:
- * what is left is not what was sent, and neither to be judged nor to be given back to HTTP.
+ * Tells whether `request` has all the headers that the client sent. Node silently drops headers
+ * beyond `maxHeadersCount`, and Origin or Content-Length may be among them. Such a request can
+ * neither be checked nor be given back to HTTP.
  */
 function hasAllHeaders (server: Server, request: IncomingMessage): boolean {
-  // Node's own default (lib/_http_common.js): 2 000 names and values.
+  // The default of Node (lib/_http_common.js): 2 000 names and values.
   const most = server.maxHeadersCount ?? 1000
   return most === 0 || request.rawHeaders.length < most * 2
 }
 
 /**
- * Tells whether Node has read a body for the request (Node 26). Then the request is answered as it
- * is, and TCP is closed. Before, the body follows the head, unread.
+ * Tells whether Node has begun to read a body for the request (Node 26). Then the request gets an
+ * answer, and TCP is closed. In earlier versions the body follows the head, unread.
  */
 function hasBody ({ complete, readableLength }: IncomingMessage): boolean {
   return !complete || readableLength > 0
 }
 
 /**
- * Gives a request back to the HTTP server, without its Upgrade header: because somebody listens for
- * 'upgrade', Node takes each request that has one (h2c of curl, say) out of HTTP, body and all,
- * whatever it wants to be upgraded to.
+ * Gives a request back to the HTTP server, without its Upgrade header. Because the server has an
+ * 'upgrade' listener, Node takes each request with that header out of HTTP, also one that offers
+ * another protocol (h2c of curl, for example).
  */
 function replayAsHttp (
   server: Server,
@@ -206,7 +208,7 @@ function replayAsHttp (
     if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${request.rawHeaders[i + 1] ?? ''}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(lines.join('\r\n') + '\r\n\r\n', 'latin1'), head]))
-  // Documented: 'connection' may be emitted by users to give the server a socket; TLS has done its
-  // part already.
+  // Node's documentation allows users to emit 'connection' to give the server a socket. TLS is
+  // decrypted already.
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
 }

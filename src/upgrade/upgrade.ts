@@ -13,11 +13,11 @@ import { copyHandshake } from './handshake.ts'
 /** The value of `Retry-After`, in seconds (RFC 9110 §10.2.3). */
 export const RETRY_AFTER_SECONDS = 5
 
-/** Who is told what becomes of upgrades. */
+/** Receives the outcome of upgrades. */
 export interface UpgradeObserver {
   /**
-   * It was answered, and not with a 101. `route`: as declared, or empty when none was found yet.
-   * `code`: of the error, or empty.
+   * The upgrade got an answer other than the 101. `route`: the declared URL, or empty when no route
+   * was found yet. `code`: of the error, or empty.
    */
   upgradeRefused (
     request: IncomingMessage,
@@ -31,19 +31,19 @@ export interface UpgradeTimeouts {
 }
 
 /**
- * One upgrade on its way: from the request until the 101, or until the refusal has reached the
- * client and the socket is closed.
+ * One upgrade: from the request until the 101, or until the refusal has reached the client and the
+ * socket is closed.
  *
- * Nothing of Fastify or Node times a hook during an upgrade or closes the socket after its answer,
- * so this does.
+ * Sets the time limits of the hooks and closes the socket after the answer, because neither Fastify
+ * nor Node does so for an upgrade.
  */
 export class Upgrade implements TurnTask {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
   /**
-   * Those that the handshake is about, as they came: a schema of the route's may convert those of
-   * the request, or remove what it does not name.
+   * The headers of the handshake as the client sent them. A schema of the route may convert the
+   * headers of the request, or remove some.
    */
   readonly headers: IncomingHttpHeaders
   #admitted = false
@@ -60,7 +60,7 @@ export class Upgrade implements TurnTask {
   #watched = false
   #over = false
   #ended = false
-  /** What @fastify/websocket listens to errors with, which it leaves there. */
+  /** The 'error' listeners that @fastify/websocket adds and does not remove. */
   #foreignErrorListeners: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
@@ -86,8 +86,8 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Starts the time limit at the end of this turn. Most upgrades are over then, and need neither a
-   * timer nor a listener.
+   * Starts the time limit at the end of this turn. Most upgrades have ended by then, and need
+   * neither a timer nor a listener.
    */
   watch (): void {
     if (!this.#ended) this.#loop.atEndOfTurn(this)
@@ -98,39 +98,43 @@ export class Upgrade implements TurnTask {
     this.#watched = true
     if (this.socket.destroyed) return this.#end()
     this.socket.on('close', this.#end).on('drain', this.#drain)
-    // It may have come already.
+    // The 'drain' event may have come already.
     if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
-  /** Answered by us, upgraded, or closed by the client: hooks cannot answer any more. */
+  /**
+   * True when hooks cannot answer any more: the upgrade is refused, upgraded, or closed by the
+   * client.
+   */
   get over (): boolean {
     return this.#over
   }
 
-  /** There is a response for it, so hooks and handlers are at work. */
+  /** True when the upgrade has a response, so that hooks and handlers run. */
   get routed (): boolean {
     return this.#response !== undefined
   }
 
-  /** The response that hooks and handlers answer with, while there is no 101. */
+  /** Sets the response that hooks and handlers answer with before the 101. */
   answerWith (response: ServerResponse): void {
     this.#response = response
     this.#foreignErrorListeners = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
     response.shouldKeepAlive = false
-    // The HTTP server does this and passes 'drain' on for its own sockets, but it has let go of
-    // this one.
+    // The HTTP server closes its own sockets and passes 'drain' on, but it does not watch this
+    // socket any more.
     response.once('finish', () => this.#hangUp(response.statusCode))
   }
 
-  /** The route's handler was reached: the answer that it sends now is the 101. */
+  /** Marks the next answer as the 101. Called when the route's handler was reached. */
   admit (reply: FastifyReply): void {
     this.#admitted = true
-    // Not by `reply.code`: an error finds its own status only where none was set.
+    // Not with `reply.code`: Fastify uses the status of an error only when `reply.code` was not
+    // called.
     reply.raw.statusCode = 101
   }
 
-  /** The 101 did not come about, an error is answered. */
+  /** Takes the 101 back, because an error is answered. */
   withdraw (reply: FastifyReply, error: Error): void {
     this.#code = codeOf(error)
     if (!this.#admitted) return
@@ -138,17 +142,17 @@ export class Upgrade implements TurnTask {
     if (reply.statusCode === 101) reply.raw.statusCode = 200
   }
 
-  /** Tells, once, whether the answer on its way is the 101, and not that of an onSend hook. */
+  /** Tells, once, whether the current answer is the 101, and not an answer of an onSend hook. */
   takeAdmission (reply: FastifyReply): boolean {
-    // A hook that has begun an answer by itself has set its status.
+    // A hook that writes an answer itself has changed the status.
     const admitted = this.#admitted && (reply.statusCode === 101 || reply.raw.headersSent)
     this.#admitted = false
     return admitted
   }
 
   /**
-   * The route is known. It may give its hooks more time than the plugin does, or less: then counted
-   * from now.
+   * Sets the route and its time limits. When its `upgradeTimeoutMs` differs from the plugin's, the
+   * time starts again from now.
    */
   setRoute (url: string, timeouts: UpgradeTimeouts): void {
     this.#route = url
@@ -160,7 +164,7 @@ export class Upgrade implements TurnTask {
     this.#timeouts = timeouts
   }
 
-  /** The 101 has been written: removes all listeners from the socket. */
+  /** Removes all listeners from the socket. Called when the 101 has been written. */
   accept (): void {
     for (const listener of [destroy, ...this.#foreignErrorListeners]) this.socket.off('error', listener)
     if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)
@@ -169,9 +173,10 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Answers past Fastify and hangs up, unless an answer is under way. A hook that answers after all
-   * writes into a response whose socket is closed: into the one in use, its second head would be an
-   * exception that nobody catches.
+   * Answers without Fastify and closes the socket, unless an answer has begun.
+   *
+   * A hook that answers later writes into a response whose socket is closed. In the response that
+   * is in use, a second head would throw an exception that nothing catches.
    */
   refuse (error: FastifyError, headers: Readonly<Record<string, number>> = {}): void {
     if (this.#over) return
@@ -200,8 +205,8 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * To the hooks it is as if the client had gone. Without a socket at all, a stream that they send
-   * would stay open for ever.
+   * Gives the response of the hooks a closed socket, as if the client had closed it. Without any
+   * socket, a stream that a hook sends would stay open for ever.
    */
   #abandonResponse (): void {
     if (this.#response === undefined) return
@@ -212,8 +217,8 @@ export class Upgrade implements TurnTask {
   }
 
   /**
-   * Closes our side and reads on until the client closes its own: destroyed with bytes unread, TCP
-   * would answer with a reset, and the client might lose the refusal (RFC 9112 §9.6).
+   * Ends the socket and reads on until the client ends it too. A socket that is destroyed with
+   * unread bytes sends a TCP reset, and the client may lose the refusal (RFC 9112 §9.6).
    */
   #hangUp (statusCode: number): void {
     if (!this.#isRefused) {
@@ -249,7 +254,7 @@ export class Upgrade implements TurnTask {
   }
 }
 
-/** Empty for an error without one. */
+/** The code of an error, or an empty string. */
 function codeOf ({ code }: Error & { readonly code?: unknown }): string {
   return typeof code === 'string' ? code : ''
 }

@@ -1,15 +1,15 @@
 /**
- * Close codes by name (RFC 6455 §7.4.1 and the IANA registry). The two that never travel are
- * marked.
+ * Close codes by name (RFC 6455 §7.4.1 and the IANA registry). A frame never contains two of them,
+ * which are marked.
  */
 export const closeCodes = {
   normal: 1000,
   goingAway: 1001,
   protocolError: 1002,
   unsupportedData: 1003,
-  /** Never on the wire: the peer's close frame had no code. */
+  /** Never in a frame: the peer's close frame had no code. */
   noCode: 1005,
-  /** Never on the wire: TCP ended without a close frame. */
+  /** Never in a frame: TCP ended without a close frame. */
   abnormal: 1006,
   invalidPayload: 1007,
   policyViolation: 1008,
@@ -19,7 +19,10 @@ export const closeCodes = {
   tryAgainLater: 1013
 } as const
 
-/** RFC 6455 §5.5: 125 bytes of a control frame, less the two of the code. */
+/**
+ * Maximum length of a close reason: the 125 bytes of a control frame (RFC 6455 §5.5) without the
+ * two of the code.
+ */
 export const MAX_REASON_BYTES = 123
 
 /** Tells whether a close frame may carry this code: 1000–1003, 1007–1014, 3000–4999. */

@@ -1,17 +1,18 @@
 import type { RawMessage } from './frame.ts'
 
 /**
- * How a message becomes a frame and a frame a message.
+ * Converts messages to frames and frames to messages.
  *
- * `decode` is given whole messages of its own opcode only, and throws when the bytes are no
- * message. `encode` is given what passed the `send` schema, and throws when it cannot be written.
+ * `decode` receives complete messages with the codec's own opcode only, and throws when it cannot
+ * decode one. `encode` receives messages that match the `send` schema, and throws when it cannot
+ * encode one.
  */
 export interface Codec {
-  /** The opcode that its frames have; a message of the other one is refused. */
+  /** The opcode of its frames. A received message with the other opcode is refused. */
   readonly opcode: RawMessage['opcode']
-  /** The media type of its messages, for documents: `application/msgpack`. */
+  /** The media type of its messages, for AsyncAPI documents: `application/msgpack`. */
   readonly contentType?: string
-  /** `data` is a string when `opcode` is `text`, bytes when it is `binary`. */
+  /** `data` is a string for the opcode `text`, and bytes for `binary`. */
   readonly decode: (data: never) => unknown
   readonly encode: (message: unknown) => string | Uint8Array
 }

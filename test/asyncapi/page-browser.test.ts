@@ -52,7 +52,7 @@ void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async 
   t.equal(await page.textContent('.verdict'), '/text is shorter than 1')
   t.equal(await page.textContent('.composer .primary'), 'Send anyway')
   await page.fill('.composer textarea', '{')
-  t.equal(await page.textContent('.verdict'), 'is no JSON')
+  t.equal(await page.textContent('.verdict'), 'is not JSON')
   await say(page, { event: 'say', text: 5 })
   await page.waitForSelector('.log [data-direction=note] >> text=closed 1008 policy violation')
   await page.waitForSelector('.state[data-state=closed]')

@@ -9,7 +9,7 @@ import { until } from '../helpers/cluster.ts'
 import { startServer } from '../helpers/server.ts'
 
 void t.test(
-  'each callback runs in the context of its own upgrade, whoever sent the letter',
+  'each callback runs in the context of its own upgrade, for letters from any sender',
   async (t) => {
     const storage = new AsyncLocalStorage<string>()
     const seen: string[] = []
@@ -86,12 +86,12 @@ void t.test(
       for (const client of clients) t.equal(await client.next(), expected)
     }
     await all('info after')
-    // In one turn, each in a context of its own: the task of the turn belongs to the first.
+    // Both run in one turn, each in its own context. The task of the turn belongs to the first.
     for (const [i, ref] of refs.entries()) storage.run(`sender ${i}`, () => ref.post('post'))
     await all('info post')
     storage.run('publisher', () => websock.publish('room', 'publication'))
-    // Frames that wait behind an async callback: pongs do not, so theirs tells that the frames have
-    // come.
+    // These frames wait behind an async callback. Pongs do not wait, so a pong shows that the
+    // frames have arrived.
     for (const client of clients) {
       client.send('behind')
       client.socket.ping()

@@ -6,7 +6,7 @@ import { connect } from '../helpers/client.ts'
 import { connectRaw, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-// Node reads at most so much at once.
+// The most bytes that Node reads at once.
 const ONE_READ = 65_536
 
 const textsOf = (client: RawClient): string[] =>
@@ -25,8 +25,8 @@ async function eventually (condition: () => boolean, what: string): Promise<void
 }
 
 /**
- * A route whose `hold` message holds the mailbox until `open()`, and the server's end of the one
- * connection to it.
+ * A route whose `hold` message blocks the mailbox until `open()`, and the server's side of its only
+ * connection.
  */
 async function startHeld (t: Teardown, limits: WebsockOptions): Promise<Held> {
   let open = (): void => {}
@@ -71,10 +71,10 @@ interface Held {
   open: () => void
 }
 
-/** What has left the socket; a paused one still fills its own buffer. */
+/** The bytes that were read from the socket. A paused socket still fills its own buffer. */
 const bytesTaken = ({ socket }: Held): number => socket.bytesRead - socket.readableLength
 
-/** The bytes that are taken from the socket while the server's loop turns often. */
+/** The bytes that are read from the socket during many turns of the server's event loop. */
 async function takenMeanwhile (held: Held): Promise<number> {
   const before = bytesTaken(held)
   for (let i = 0; i < 10; i++) await fetch(held.server.http('/ping'))
@@ -82,7 +82,7 @@ async function takenMeanwhile (held: Held): Promise<number> {
 }
 
 void t.test(
-  'at a high mark the socket is read no more, beyond it at most one read comes, and nothing is lost',
+  'at a high mark reading stops after at most one more read, and no message is lost',
   async (t) => {
     const cases = [
       { limits: { maxMailboxLength: 10 }, padding: 60_000, mark: 11 * 60_020 },
@@ -94,7 +94,7 @@ void t.test(
       const held = await startHeld(t, limits)
       const { client, socket, open } = held
       const before = bytesTaken(held)
-      // For the first case more than the kernel takes off the client's hands.
+      // For the first case, more than the kernel buffers.
       const sent = padding === 60_000 ? 200 : 3000
       client.write(Buffer.concat(count(sent).map((i) => text(`${i} ${'x'.repeat(padding)}`))))
       await eventually(() => socket.isPaused(), 'the socket is paused')
@@ -122,14 +122,14 @@ void t.test('a full mailbox does not make its client look dead', async (t) => {
   const { client, socket, open } = held
   client.write(Buffer.concat(count(100).map(text)))
   await eventually(() => socket.isPaused(), 'the socket is paused')
-  // The second is sent when the time to answer the first is over.
+  // The second ping is sent when the time to answer the first is over.
   await client.until(() => client.frames().filter(({ opcode }) => opcode === 9).length >= 3)
   open()
   await client.until(() => textsOf(client).length === 102)
   t.same(textsOf(client), ['init', 'hold', ...count(100)])
 })
 
-void t.test('a pause of the handler and one of the mailbox stand beside each other', async (t) => {
+void t.test('a pause of the handler and a pause of the mailbox are independent', async (t) => {
   for (const first of ['handler', 'mailbox']) {
     const held = await startHeld(t, { maxMailboxLength: 5 })
     const { client, socket, controls, open } = held
@@ -178,7 +178,7 @@ void t.test('a connection that ends while it is paused closes at once', async (t
 })
 
 void t.test(
-  'infos beyond the mark close the connection 1013, or are dropped and counted',
+  'infos beyond the mark close the connection with 1013, or are dropped and counted',
   async (t) => {
     const reasons: unknown[] = []
     const handled: Record<string, unknown[]> = { close: [], drop: [] }

@@ -7,7 +7,7 @@ import { startServer } from '../helpers/server.ts'
 
 const SEEDS = LONG ? 600 : 120
 
-/** mulberry32: small, seeded, good enough to shuffle with. */
+/** The seeded random generator mulberry32. */
 function randomFrom (seed: number): (below: number) => number {
   return (below) => {
     seed = (seed + 0x6d2b79f5) | 0
@@ -17,7 +17,7 @@ function randomFrom (seed: number): (below: number) => number {
   }
 }
 
-/** What one message asks its callback to do. */
+/** The instructions of a message to its callback. */
 interface Step {
   n: number
   turns: number
@@ -25,7 +25,7 @@ interface Step {
   end?: 'stop' | 'throw' | 'reject' | 'unsendable'
 }
 
-/** All that the handler of one connection saw. */
+/** The record of one connection's handler. */
 interface Diary {
   calls: string[]
   running: number
@@ -186,7 +186,7 @@ void t.test(
       const { packets, ending } = plan(seed)
       const client = await connectRaw(t, server.port)
       client.write(handshake(`/?seed=${seed}`))
-      // Half of them send their first packet before the 101.
+      // Half of the clients send their first packet before the 101.
       if (seed % 2 === 0) await client.until(({ status }) => status === 101)
       for (const packet of packets) {
         client.write(
@@ -258,7 +258,7 @@ interface Outcome {
   waited: boolean
 }
 
-/** Holds what happened against the model. Gives what is wrong. */
+/** Compares the records with the model. Returns the differences. */
 function judge ({ diary, client, wanted, ending, all, waited }: Outcome): string[] {
   const faults: string[] = []
   const fail = (fault: string, detail: unknown): void => {
@@ -286,8 +286,8 @@ function judge ({ diary, client, wanted, ending, all, waited }: Outcome): string
     fail('infos out of order', { infos, taken: diary.infosTaken })
   }
 
-  // Nothing is on the wire that no callback returned, in the order of the calls, and those of one
-  // result together.
+  // The wire has only messages that callbacks returned, in the order of the calls, and the messages
+  // of one result together.
   const expected = diary.calls.flatMap((call) => {
     const [kind, n] = call.split(' ')
     const step = wanted.find((one) => String(one.n) === n)

@@ -14,8 +14,7 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
 
 /*
  * Every way in which a connection ends, with every kind of peer and handler, on every kind of
- * stream. One test a combination; those that cannot be are left out by
- * `isPossible`.
+ * stream. One test for each combination; `isPossible` leaves out the impossible ones.
  */
 
 const TRIGGERS = [
@@ -44,9 +43,9 @@ interface Case {
 
 const CLOSE_TIMEOUT_MS = 300
 const TERMINATE_TIMEOUT_MS = 300
-/** What a busy machine may add to a time limit. */
+/** The most time that a busy machine may add to a time limit. */
 const SLACK_MS = 8000
-/** Most of the time they wait for a time limit. */
+/** The tests run side by side, because they mostly wait for a time limit. */
 const AT_ONCE = 16
 
 /** Too short to be compressed. */
@@ -56,14 +55,14 @@ const BY_THE_PEER: readonly Trigger[] = ['the peer closes', 'the peer sends FIN'
 
 function isPossible ({ trigger, peer, handler, stream }: Case): boolean {
   switch (trigger) {
-    // Behind FIN or a reset nothing can be sent.
+    // After FIN or a reset the peer cannot send anything.
     case 'the peer sends FIN':
     case 'the peer resets': return peer !== 'floods' && (stream !== 'injectWS' || peer === 'reads')
-    // The info waits for the callback that runs; a callback that stops is another row.
+    // The info waits for the running callback. A callback that stops is another row.
     case 'the handler stops': return handler === 'is idle'
-    // A callback that runs stops the clock; somebody who floods is not idle.
+    // A running callback stops the clock, and a flooding peer is not idle.
     case 'the peer is idle': return handler === 'is idle' && peer !== 'floods'
-    // A stream of injectWS does not tell what it has read.
+    // A stream of injectWS does not count the bytes that it has read.
     case 'the peer is dead': return peer !== 'floods' && stream !== 'injectWS'
     case 'the peer is slow': return peer === 'does not read'
     case 'the peer closes':
@@ -91,7 +90,7 @@ const REASONS: Record<Trigger, object> = {
   'the rate limit is exceeded': { type: 'error', code: 1008 }
 }
 
-/** The code in the close frame that a peer gets who reads; undefined: no close frame. */
+/** The code in the close frame that a reading peer gets. Undefined: no close frame. */
 function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   switch (trigger) {
     case 'the peer closes': return 3001
@@ -107,12 +106,15 @@ function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   }
 }
 
-/** The peer gets the close frame, if there is one. Who floods may lose it to the reset of TCP. */
+/**
+ * Asserts that the peer gets the close frame, if there is one. A flooding peer may lose it to a TCP
+ * reset.
+ */
 function sees ({ peer }: Case): boolean {
   return peer === 'reads'
 }
 
-/** One connection, as its handler and its socket saw it. Times in ms. */
+/** The record of one connection, from its handler and its socket. Times in ms. */
 interface Life {
   readonly handled: string[]
   readonly reasons: TerminateReason[]
@@ -228,7 +230,7 @@ function rawPeer (raw: RawClient, kind: Case['peer']): Peer {
     fin: () => {
       raw.socket.end()
     },
-    // Node resets no TLS socket: destroyed with bytes unread, TCP does.
+    // Node cannot reset a TLS socket. TCP sends a reset when it is destroyed with unread bytes.
     reset: () => {
       if (raw.socket instanceof TLSSocket || kind === 'does not read') raw.socket.destroy()
       else raw.socket.resetAndDestroy()
@@ -360,7 +362,7 @@ async function perform (t: Test, running: Running, one: Case): Promise<void> {
   if (code !== undefined) {
     await until(() => peer.closeCode() !== undefined, `${label}: no close frame`)
   }
-  // A second terminate, or a message that is handled after it, would come now.
+  // A second terminate, or a message that is handled after it, would happen now.
   for (let i = 0; i < 5; i++) await turn()
   judge(t, one, { label, life, peer, from })
 }
@@ -404,7 +406,7 @@ for (const stream of STREAMS) {
     const queue = [...cases]
     const work = async (): Promise<void> => {
       for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
-        // A drain ends everybody on its server.
+        // A drain ends all connections of its server.
         const running = one.trigger === 'the server drains' ? await start(t, stream) : shared
         await perform(t, running, one)
       }
@@ -412,13 +414,13 @@ for (const stream of STREAMS) {
     await Promise.all(Array.from({ length: AT_ONCE }, work))
     const from = performance.now()
     await shared.server.app.close()
-    t.ok(performance.now() - from < SLACK_MS, 'app.close() waits for nobody')
+    t.ok(performance.now() - from < SLACK_MS, 'app.close() does not wait')
     t.comment(`${cases.length} combinations`)
   })
 }
 
 void t.test(
-  'a place of maxConnections is free when the socket is closed, whatever the handler does',
+  'a connection stops counting towards maxConnections when its socket is closed, with any handler',
   async (t) => {
     const gone: string[] = []
     const server = await startServer(
@@ -443,7 +445,7 @@ void t.test(
       await raw.until((client) => client.frames().length === 1)
       raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
       await raw.ended
-      // The server may hear of it a little later than the client.
+      // The server may see the close a little later than the client.
       await until(() => gone.length > i, 'the socket is not closed')
     }
     await server.app.websock.drain({ timeoutMs: 1 })

@@ -4,7 +4,7 @@ import { startEndings } from '../helpers/endings.ts'
 import { closeFrame, text } from '../helpers/raw.ts'
 import { later, wire, wireUntilClose } from '../helpers/scripted-callbacks.ts'
 
-/** A promise and what resolves it. */
+/** A promise and its resolve function. */
 function gate (): { opened: Promise<void>, open: () => void } {
   let open!: () => void
   const opened = new Promise<void>((resolve) => { open = resolve })
@@ -117,7 +117,7 @@ void t.test('an init that ends after its connection gets terminate with its stat
 })
 
 void t.test(
-  'an init that never ends is given up after terminateTimeoutMs, and terminate is not called',
+  'an init that never ends is abandoned after terminateTimeoutMs, and terminate is not called',
   async (t) => {
     const endings = await startEndings(t, { init: () => never })
     const raw = await endings.open(t)
@@ -133,7 +133,7 @@ void t.test(
 )
 
 void t.test(
-  'an init that ends after it was given up gets its terminate all the same, once',
+  'an init that ends after it was abandoned still gets its terminate, once',
   async (t) => {
     const initialized = gate()
     const endings = await startEndings(t, { init: () => initialized.opened })
@@ -149,7 +149,7 @@ void t.test(
 )
 
 void t.test(
-  'a callback that never ends is given up after terminateTimeoutMs, then terminate is called',
+  'a callback that never ends is abandoned after terminateTimeoutMs, then terminate is called',
   async (t) => {
     const endings = await startEndings(t, { init: (ws) => ws.ok('before'), handleIn: () => never })
     const raw = await endings.open(t)
@@ -168,7 +168,7 @@ void t.test(
   }
 )
 
-void t.test('a terminate that never ends is given up after terminateTimeoutMs', async (t) => {
+void t.test('a terminate that never ends is abandoned after terminateTimeoutMs', async (t) => {
   const endings = await startEndings(t, { terminate: () => never })
   await endings.open(t)
   const from = performance.now()
@@ -181,7 +181,7 @@ void t.test('a terminate that never ends is given up after terminateTimeoutMs', 
 })
 
 void t.test(
-  'a callback that ends during a terminate that never does holds nothing up',
+  'a callback that ends during a terminate that never ends does not delay the end',
   async (t) => {
     for (const fails of [false, true]) {
       const callback = gate()
@@ -207,7 +207,7 @@ void t.test(
 )
 
 void t.test(
-  'a mailbox that overflows while a callback runs closes 1013 and terminates once',
+  'a mailbox that overflows while a callback runs closes with 1013 and terminates once',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -234,7 +234,7 @@ void t.test(
   }
 )
 
-void t.test('a connection reset at any moment of init gets one terminate at most', async (t) => {
+void t.test('a connection reset at any moment of init gets at most one terminate', async (t) => {
   const endings = await startEndings(t, {
     init: (ws) => later(() => ws.push(['hello' as never, 'hello' as never], 'state' as never)),
     terminate: () => later(() => {})

@@ -17,7 +17,7 @@ const broken = (code: number): object => ({
 })
 const remote = (code: number, reason = ''): object => ({ type: 'remote', code, reason })
 
-/** What the peer does, the frames that it is sent, and the reason that `terminate` is given. */
+/** The action of the peer, the frames that it gets, and the reason that `terminate` gets. */
 const BY_THE_PEER: ReadonlyArray<
   [name: string, act: (raw: RawClient) => unknown, frames: string[], reason: object]
 > = [
@@ -29,7 +29,7 @@ const BY_THE_PEER: ReadonlyArray<
   ],
   ['closes with a code', send(closeFrame(1001)), ['close 1001 '], remote(1001)],
   [
-    'closes with a code of its own',
+    'closes with a private code',
     send(closeFrame(4321, 'é'.repeat(61))),
     ['close 4321 ' + 'é'.repeat(61)],
     remote(4321, 'é'.repeat(61))
@@ -50,7 +50,7 @@ const BY_THE_PEER: ReadonlyArray<
   ['sends opcode 11', send(frame(11)), ['close 1002 '], broken(1002)],
   ['continues what has not begun', send(frame(0, 'x')), ['close 1002 '], broken(1002)],
   [
-    'begins anew within a message',
+    'begins a new message within a message',
     send(frame(1, 'x', { fin: false }), text('y')),
     ['close 1002 '],
     broken(1002)
@@ -68,19 +68,19 @@ const BY_THE_PEER: ReadonlyArray<
   ],
   ['sends text that is not UTF-8', send(frame(1, notUtf8)), ['close 1007 '], broken(1007)],
   [
-    'sends such text in fragments',
+    'sends text that is not UTF-8 in fragments',
     send(frame(1, 'a', { fin: false }), frame(0, notUtf8)),
     ['close 1007 '],
     broken(1007)
   ],
   [
-    'sends a message of a byte too many',
+    'sends a message that is one byte too long',
     send(text('x'.repeat(1001))),
     ['close 1009 '],
     broken(1009)
   ],
   [
-    'sends that in fragments',
+    'sends such a message in fragments',
     send(frame(1, 'x'.repeat(1000), { fin: false }), frame(0, 'x')),
     ['close 1009 '],
     broken(1009)
@@ -98,7 +98,7 @@ const BY_THE_PEER: ReadonlyArray<
 ]
 
 void t.test(
-  'what the peer does is answered by the right close frame, and told to terminate',
+  'each end by the peer gets the right close frame, and terminate gets the reason',
   async (t) => {
     for (const busy of [false, true]) {
       let release: () => void = () => {}
@@ -145,7 +145,7 @@ void t.test(
   }
 )
 
-void t.test('16 384 fragments are a message', async (t) => {
+void t.test('a message may have 16 384 fragments', async (t) => {
   const endings = await startEndings(t, {
     handleIn: (data, ws) => ws.stop('normal', [4000, data] as never)
   })
@@ -161,7 +161,7 @@ void t.test('16 384 fragments are a message', async (t) => {
 })
 
 void t.test(
-  'a peer that closes and lets TCP stand is remote, whatever is pushed meanwhile',
+  'a peer that closes without ending TCP is remote, also when messages are pushed meanwhile',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -182,7 +182,7 @@ void t.test(
 )
 
 void t.test(
-  'a slow reader is closed 1013, and costs maxBufferedBytes and one message',
+  'a slow reader is closed with 1013, and uses maxBufferedBytes and one message',
   async (t) => {
     const [limit, size] = [1_000_000, 60_000]
     const list = Array.from({ length: 10 }, () => 'x'.repeat(size))
@@ -215,7 +215,7 @@ void t.test(
 )
 
 void t.test(
-  'a slow reader that reads on gets all that was sent, and the close frame',
+  'a slow reader that continues to read gets all sent messages, and the close frame',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -243,7 +243,7 @@ void t.test(
   }
 )
 
-void t.test('a peer that never answers the close frame is cut after closeTimeoutMs', async (t) => {
+void t.test('a peer that answers no close frame is cut off after closeTimeoutMs', async (t) => {
   const endings = await startEndings(
     t,
     { handleIn: (_data, ws) => ws.stop() },
@@ -264,7 +264,7 @@ void t.test('a peer that never answers the close frame is cut after closeTimeout
 })
 
 void t.test(
-  'nothing but terminate is called after a stop, and what waits is dropped',
+  'after a stop only terminate is called, and waiting letters are dropped',
   async (t) => {
     for (const async of [false, true]) {
       const endings = await startEndings(t, {
@@ -297,7 +297,7 @@ void t.test(
 )
 
 void t.test(
-  'the signal is aborted while the running callback still runs, and infos behind it are dropped, messages not',
+  'the signal is aborted while a callback still runs, waiting infos are dropped, waiting messages are not',
   async (t) => {
     const order: string[] = []
     const endings = await startEndings(

@@ -34,11 +34,11 @@ const raise = (what: unknown): never => { throw what }
 const loose = (
   ws: Ws
 ): { push: (...args: unknown[]) => unknown, stop: (...args: unknown[]) => unknown } => ws as never
-/** The third of a list: nothing of that list may go out. */
+/** The third item of a list: no item of that list may be sent. */
 const third = (ws: Ws, message: unknown): unknown =>
   loose(ws).push([{ n: 1 }, { n: 2 }, message], 'lost')
 
-/** What fails: the error that `terminate` is given, and what the log says of it. */
+/** Failures, each with the error that `terminate` gets and the logged error. */
 const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: object | string]> =
   [
     [
@@ -79,7 +79,7 @@ const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: 
       UNSENDABLE
     ],
     [
-      'a message that the schema cannot write',
+      'a message that the schema cannot serialize',
       (ws) => loose(ws).push({ n: 'no number' }),
       UNSENDABLE
     ],
@@ -89,7 +89,7 @@ const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: 
     ['no message', (ws) => loose(ws).push(undefined), UNSENDABLE],
     ['a third message that cannot be written', (ws) => third(ws, { n: 'no number' }), UNSENDABLE],
     [
-      'a third message that is too long a ping',
+      'a ping that is too long as the third message',
       (ws) => third(ws, pingFrame('p'.repeat(126))),
       UNSENDABLE
     ],
@@ -103,7 +103,7 @@ const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: 
       UNSENDABLE
     ],
     [
-      'a stop with a message that cannot be written',
+      'a stop with a message that cannot be serialized',
       (ws) => loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'),
       UNSENDABLE
     ]
@@ -115,7 +115,8 @@ const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
 ]
 
 /**
- * The callback's name in the log: `on` and `handleInvalid` are parts of how a message is handled.
+ * The callback's name in the log. `on` and `handleInvalid` are logged as `handleIn`, because they
+ * handle messages.
  */
 const NAMES: Readonly<Record<string, string>> = {
   'on.event.say': 'handleIn',
@@ -169,7 +170,7 @@ for (const [mode, wrap] of MODES) {
 }
 
 void t.test(
-  'a throw of undefined or of an error that cannot be read is a failure like any other',
+  'a throw of undefined or of an unreadable error is a failure like any other',
   async (t) => {
     const trials = await startTrials(t)
     const proxy = new Proxy(
@@ -227,7 +228,7 @@ void t.test(
   }
 )
 
-void t.test('promises that misbehave are failures at most', async (t) => {
+void t.test('faulty thenables are at most failures of the callback', async (t) => {
   const trials = await startTrials(t)
   const boom = new Error('boom')
   const THENABLES: ReadonlyArray<
@@ -363,7 +364,7 @@ void t.test('promises that misbehave are failures at most', async (t) => {
 })
 
 void t.test(
-  'what was pushed before a failure arrives, and the state is the one from before it',
+  'messages pushed before a failure arrive, and the state is the previous one',
   async (t) => {
     const big = 'x'.repeat(300_000)
     const ended: unknown[] = []
@@ -429,7 +430,7 @@ void t.test('without a send schema a message of a wrong type is a failure', asyn
 })
 
 void t.test(
-  'a codec that writes no frame is a failure, and nothing of that result is sent',
+  'a codec that returns no frame is a failure, and no message of that result is sent',
   async (t) => {
     for (const written of [undefined, null, 7, { a: 1 }, Buffer.from('x'), new Error('returned')]) {
       const server = await startServer(t, (app) => {
@@ -456,7 +457,7 @@ void t.test(
   }
 )
 
-void t.test('a terminate that fails is logged; the close frame has gone out', async (t) => {
+void t.test('a terminate that fails is logged, after the close frame was sent', async (t) => {
   const failures: Array<[name: string, terminate: () => unknown]> = [
     ['throws', () => raise(new Error('late'))],
     ['rejects', async () => later(() => raise(new Error('late')))],
@@ -516,8 +517,8 @@ void t.test('a callback that fails after the end is logged and changes nothing',
   }
 })
 
-void t.test('none of all this has reached the process', async (t) => {
-  // A stray rejection is told after the microtasks of its turn.
+void t.test('no failure above has caused an unhandled rejection or exception', async (t) => {
+  // An unhandled rejection is reported after the microtasks of its turn.
   await later(() => {})
   t.same(stray, [])
 })

@@ -13,9 +13,7 @@ import { startServer } from '../helpers/server.ts'
 
 const FRAMES = 3000
 
-/**
- * What else reaches a connection whose frames are held back, and what it says when that is handled.
- */
+/** Other letters for a connection whose reading is paused, and its answers to them. */
 const besides = [
   'nothing',
   'an interval',
@@ -62,7 +60,7 @@ for (const beside of besides) {
       const first = once(events, 'first')
       for (let i = 0; i < FRAMES; i++) client.send(String(i))
       await first
-      // Its answer proves that the server's loop has turned: reading has stopped by then.
+      // The answer shows that the server's event loop has turned, so reading has stopped.
       for (let i = 0; i < 20; i++) await server.app.inject('/')
       const act = (): unknown => {
         if (beside === 'a publication') return server.app.websock.publish('room', 'news')
@@ -90,7 +88,7 @@ for (const beside of besides) {
   )
 }
 
-void t.test('2 000 publications in one tick close nobody, and 16 384 infos may wait', async (t) => {
+void t.test('2 000 publications in one tick close no connection; 16 384 may wait', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
@@ -136,7 +134,7 @@ void t.test('the error of a full mailbox names the option to change', async (t) 
 })
 
 void t.test(
-  'gaps and presence reach a connection that is too slow for its topic, and what it knows of presence stays right',
+  'gaps and presence reach a connection that is too slow for its topic, and its view of presence stays correct',
   async (t) => {
     const network = new MemoryNetwork()
     const events = new EventEmitter()
@@ -208,7 +206,7 @@ void t.test(
 )
 
 void t.test(
-  'a drain ends a connection whose frames are held back 1012, as it ends others',
+  'a drain ends a connection whose reading is paused with 1012, like other connections',
   async (t) => {
     const events = new EventEmitter()
     const server = await startServer(t, (app) => {
@@ -230,11 +228,11 @@ void t.test(
     const drained = server.app.websock.drain({ timeoutMs: 5000 })
     t.same(await client.closed, { code: 1012, reason: '' })
     events.emit('go')
-    t.equal(await drained, 0, 'nobody was cut')
+    t.equal(await drained, 0, 'no connection was destroyed')
   }
 )
 
-void t.test('of drains that wait one is told, with the earliest end', async (t) => {
+void t.test('of several waiting drains the handler gets one, with the earliest end', async (t) => {
   const events = new EventEmitter()
   const drains: number[] = []
   const server = await startServer(t, (app) => {
@@ -257,7 +255,7 @@ void t.test('of drains that wait one is told, with the earliest end', async (t) 
 })
 
 void t.test(
-  'thousands of publications that come over an engine in one turn close nobody',
+  'thousands of publications that arrive from an engine in one turn close no connection',
   async (t) => {
     const network = new MemoryNetwork()
     const [node, other] = [
@@ -285,7 +283,7 @@ for (const [who, stallMs] of [
   ['the broker, and then the node,', 300]
 ] as const) {
   void t.test(
-    `publications that wait while ${who} stands still close nobody and are not lost`,
+    `publications that wait while ${who} is blocked close no connection and are not lost`,
     { skip: skipWithout('redis-server') },
     async (t) => {
       const broker = await startRedis(t)

@@ -20,11 +20,11 @@ type Guard = (message: Message, state: string[], ws: Ws) => unknown
 interface Guarded extends TestServer {
   readonly calls: string[]
   readonly ends: Array<{ reason: TerminateReason, state: unknown }>
-  /** Resolves with the context when the first connection is there. */
+  /** Resolves with the context of the first connection. */
   readonly opened: Promise<Ws>
 }
 
-/** A route whose state is a list of words, and whose callbacks answer with it. */
+/** A route with a list of words as state. Its callbacks answer with the state. */
 async function startGuarded (
   t: Teardown,
   guard: Guard,
@@ -90,7 +90,7 @@ const MODES: ReadonlyArray<[name: string, wrap: (guard: Guard) => Guard]> = [
 
 for (const [mode, wrap] of MODES) {
   void t.test(
-    `${mode}: a guard that returns nothing or ok lets the message pass, with the state that it gave`,
+    `${mode}: a guard that returns nothing or ok lets the message pass, with the state of the guard`,
     async (t) => {
       const results: Array<(ws: Ws, state: string[]) => unknown> = [
         () => undefined,
@@ -119,7 +119,7 @@ for (const [mode, wrap] of MODES) {
   )
 
   void t.test(
-    `${mode}: a push or a stop of the guard is the answer, and the callback is not called`,
+    `${mode}: a push or a stop of the guard is sent, and the callback is not called`,
     async (t) => {
       const server = await startGuarded(
         t,
@@ -140,7 +140,7 @@ for (const [mode, wrap] of MODES) {
     }
   )
 
-  void t.test(`${mode}: a guard that fails ends the connection as any callback does`, async (t) => {
+  void t.test(`${mode}: a guard that fails ends the connection, like any callback`, async (t) => {
     const failures: Array<[act: (ws: Ws) => unknown, error: object]> = [
       [() => { throw new Error('guarded') }, { message: 'guarded' }],
       [() => 'a string', { code: 'FST_WEBSOCK_INVALID_RESULT' }],
@@ -161,7 +161,7 @@ for (const [mode, wrap] of MODES) {
   })
 
   void t.test(
-    `${mode}: when the callback fails behind its guard, the state is the guard's`,
+    `${mode}: when the callback fails after its guard, the state is that of the guard`,
     async (t) => {
       const server = await startGuarded(
         t,
@@ -179,7 +179,7 @@ for (const [mode, wrap] of MODES) {
   )
 
   void t.test(
-    `${mode}: nothing runs between a guard and the callback, and messages keep their order`,
+    `${mode}: no other callback runs between a guard and its callback, and messages keep their order`,
     async (t) => {
       const server = await startGuarded(
         t,
@@ -208,7 +208,7 @@ for (const [mode, wrap] of MODES) {
   )
 }
 
-void t.test('a message that is not valid, an info and a ping do not meet the guard', async (t) => {
+void t.test('an invalid message, an info and a ping do not call the guard', async (t) => {
   const server = await startGuarded(t, () => {})
   const client = await connect(t, server.url('/'))
   client.send('{"event":"shout"}')
@@ -228,7 +228,7 @@ void t.test('a message that is not valid, an info and a ping do not meet the gua
 })
 
 void t.test(
-  'without a schema the guard is given the raw message; `this` is the handler',
+  'without a schema the guard gets the raw message; `this` is the handler',
   async (t) => {
     const server = await startServer(t, (app) => {
       class Route {
@@ -260,7 +260,7 @@ void t.test(
   }
 )
 
-/** A guard that waits until the test says so. */
+/** A guard that waits until the test releases it. */
 function createGate (): { guard: Guard, entered: Promise<void>, open: () => void } {
   let enter = (): void => {}
   let open = (): void => {}
@@ -278,7 +278,7 @@ function createGate (): { guard: Guard, entered: Promise<void>, open: () => void
 }
 
 void t.test(
-  'when the peer closes while a guard runs, the message is still handled, and then terminate',
+  'when the peer closes while a guard runs, the message is still handled, then terminate is called',
   async (t) => {
     const { guard, entered, open } = createGate()
     const server = await startGuarded(t, guard)
@@ -298,7 +298,7 @@ void t.test(
   }
 )
 
-void t.test('when this side ends while a guard runs, the callback is not called', async (t) => {
+void t.test('when the server closes while a guard runs, the callback is not called', async (t) => {
   const { guard, entered, open } = createGate()
   const server = await startGuarded(t, guard)
   const client = await connect(t, server.url('/'))
@@ -333,7 +333,7 @@ void t.test(
 )
 
 void t.test(
-  'a guard that is no function, or has nothing to guard, is refused at start',
+  'a guard that is not a function, or has no message callback, is refused at start',
   async (t) => {
     const refused: Array<[handler: object, code: string, message: string]> = [
       [

@@ -17,7 +17,7 @@ import { later, wire } from '../helpers/scripted-callbacks.ts'
 
 const LIMITS = { heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 20_000, idleTimeoutMs: 0 }
 
-/** A peer that is only numbers, and a heartbeat whose time is moved by hand, second by second. */
+/** A simulated peer, and a heartbeat whose clock the test advances second by second. */
 function watch (limits: Partial<HeartbeatLimits> = {}) {
   const told: string[] = []
   let now = 1_000_000
@@ -39,8 +39,8 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
     peer,
     told,
     /**
-     * Beats each second; `each` acts for the peer before each beat. Stops when the peer has been
-     * timed out.
+     * Beats each second. `each` acts for the peer before each beat. Stops when the peer has timed
+     * out.
      */
     pass (seconds: number, each: () => void = () => {}): void {
       for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
@@ -50,17 +50,14 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
       }
     },
     /**
-     * The event loop does nothing for so long; then what came is read, and there is one late beat.
+     * The event loop stalls for `ms`. Then the received bytes are read, and one late beat follows.
      */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
       peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + bytes
       checkConnections(now, now, [peer])
     },
-    /**
-     * What there is has been read; then the event loop does nothing for so long, and the beat comes
-     * after that.
-     */
+    /** The received bytes are read. Then the event loop stalls for `ms`, and the beat follows. */
     stallAfterReading (seconds: number): void {
       const readAt = now
       now += seconds * 1000
@@ -80,7 +77,7 @@ void t.test(
   }
 )
 
-void t.test('any byte is life: before the ping, and instead of a pong', async (t) => {
+void t.test('any byte shows life: before the ping, and instead of a pong', async (t) => {
   const { peer, told, pass } = watch()
   const hear = (): void => {
     peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 1
@@ -90,7 +87,7 @@ void t.test('any byte is life: before the ping, and instead of a pong', async (t
   pass(30)
   t.same(told, [])
   pass(1)
-  t.same(told, ['ping at 60'], 'the silence is counted anew')
+  t.same(told, ['ping at 60'], 'the silence starts again')
   pass(19)
   hear()
   pass(30)
@@ -101,7 +98,7 @@ void t.test('any byte is life: before the ping, and instead of a pong', async (t
 })
 
 void t.test(
-  'a stall of 60 s kills nobody who has answered meanwhile, or was not asked before',
+  'a stall of 60 s ends no peer that has answered meanwhile or had no ping before',
   async (t) => {
     const asked = watch()
     asked.pass(30)
@@ -121,7 +118,7 @@ void t.test(
   }
 )
 
-void t.test('a stall between reading and looking counts for nothing either', async (t) => {
+void t.test('a stall between the read and the beat does not count either', async (t) => {
   const asked = watch()
   asked.pass(30)
   asked.stallAfterReading(60)
@@ -147,9 +144,10 @@ void t.test('a stall between reading and looking counts for nothing either', asy
   t.same(idle.told, [])
 })
 
-void t.test('an event loop that stalls again and again kills no peer that answers', async (t) => {
+void t.test('an event loop that stalls repeatedly ends no peer that answers', async (t) => {
   const endings = await startEndings(t, {}, { heartbeatIntervalMs: 100, heartbeatTimeoutMs: 300 })
-  // In a thread of its own, so that it goes on while this one stalls. ws answers pings by itself.
+  // The client runs in a separate thread, which continues while this one stalls. ws answers pings
+  // automatically.
   const peer = new Worker(
     `
     const { parentPort, workerData } = require('node:worker_threads')
@@ -176,7 +174,7 @@ void t.test('an event loop that stalls again and again kills no peer that answer
   t.same(endings.ends, [])
 })
 
-void t.test('our own pause kills nobody, and the peer has all its time after it', async (t) => {
+void t.test('a pause by the server ends no peer, and its full time follows', async (t) => {
   const { peer, told, pass } = watch()
   pass(35)
   t.same(told, ['ping at 30'])
@@ -184,7 +182,7 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
   pass(300)
   t.ok(
     told.length >= 9 && told.every((what) => what.startsWith('ping')),
-    'it is pinged, because TCP tells when nobody is there'
+    'it is pinged, because TCP reports a client that is gone'
   )
   peer.readingHeld = false
   const pings = told.length
@@ -205,7 +203,7 @@ void t.test('our own pause kills nobody, and the peer has all its time after it'
   t.same(idle.told, ['idle at 350'])
 })
 
-void t.test('a client that has gone is noticed while nothing is read from it', async (t) => {
+void t.test('a vanished client is noticed while the server does not read from it', async (t) => {
   const endings = await startEndings(
     t,
     { init: (ws) => ws.pause() },
@@ -231,7 +229,7 @@ void t.test('only data messages keep a peer from being idle', async (t) => {
   t.same(told, ['idle at 120'])
 })
 
-void t.test('0 turns each off', async (t) => {
+void t.test('0 turns off each of the three times', async (t) => {
   const { told, pass } = watch({ heartbeatIntervalMs: 0 })
   pass(10_000)
   t.same(told, [], 'no ping, no death, not idle')
@@ -244,14 +242,14 @@ void t.test('0 turns each off', async (t) => {
   )
 })
 
-void t.test('a socket that does not count its bytes is neither pinged nor dead', async (t) => {
+void t.test('a socket without a byte count is neither pinged nor dead', async (t) => {
   const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
   peer.options.socket.bytesRead = undefined
   pass(1000)
   t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
 })
 
-void t.test('a silent client is pinged, and cut without a close frame', async (t) => {
+void t.test('a silent client gets a ping, and is destroyed without a close frame', async (t) => {
   const endings = await startEndings(t, {}, { heartbeatIntervalMs: 60, heartbeatTimeoutMs: 60 })
   const raw = await endings.open(t)
   const from = performance.now()
@@ -263,7 +261,7 @@ void t.test('a silent client is pinged, and cut without a close frame', async (t
 })
 
 void t.test(
-  'clients that answer, or send parts of a message or pings, or are paused, live on',
+  'clients that answer, send parts of a message or pings, or are paused, stay connected',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -287,7 +285,7 @@ void t.test(
       await endings.open(t),
       await endings.open(t)
     ]
-    // One frame of 65 000 bytes, byte by byte: no frame is ever whole.
+    // One frame of 65 000 bytes, byte by byte, so that no frame is ever complete.
     const big = frame(1, 'whole'.padEnd(65_000, '.'))
     let sent = 5000
     fragments.write(big.subarray(0, sent))
@@ -312,7 +310,7 @@ void t.test(
 )
 
 void t.test(
-  'a client lives on while a callback works on its message, also when its next ones are held back',
+  'a client stays connected while a callback runs for its message, also when reading is paused',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -331,7 +329,7 @@ void t.test(
   }
 )
 
-void t.test('an idle client is closed 1000', async (t) => {
+void t.test('an idle client is closed with 1000', async (t) => {
   const endings = await startEndings(
     t,
     {},
@@ -344,10 +342,11 @@ void t.test('an idle client is closed 1000', async (t) => {
   t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }], 'pongs are no messages')
 })
 
-void t.test('an open connection has no timer of its own', async (t) => {
-  // Not process.getActiveResourcesInfo(), which leaves out what does not keep the process alive.
+void t.test('an open connection has no timer', async (t) => {
+  // Not process.getActiveResourcesInfo(), which leaves out timers that do not keep the process
+  // alive.
   const timers = new Set<number>()
-  // By the server: the clients' waits have timers too.
+  // Only timers of the server, because the clients' waits have timers too.
   const isServer = (stack = ''): boolean =>
     /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
   let opened = 0
@@ -360,7 +359,7 @@ void t.test('an open connection has no timer of its own', async (t) => {
     destroy: (id) => { timers.delete(id) }
   }).enable()
   t.teardown(() => hook.disable())
-  // A timer that is gone at once, so that it is seen that this sees timers.
+  // A timer that is cleared at once, to prove that the hook sees timers.
   const endings = await startEndings(
     t,
     {
@@ -374,7 +373,7 @@ void t.test('an open connection has no timer of its own', async (t) => {
   t.equal(endings.calls.length, 200)
   for (const client of clients) client.write(text('x'))
   await endings.until('calls', 400)
-  // The end of a timer is told a little later.
+  // The hook reports the end of a timer a little later.
   for (let turn = 0; turn < 5; turn++) await later(() => {})
   t.ok(opened >= 200, 'each `init` opened one')
   t.ok(timers.size < 20, `${timers.size} timers with 200 connections`)

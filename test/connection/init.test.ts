@@ -3,7 +3,7 @@ import { connectRaw, handshake } from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
 
 void t.test(
-  'an init that takes longer than initTimeoutMs is closed 1011, without terminate',
+  'an init that takes longer than initTimeoutMs closes with 1011, without terminate',
   async (t) => {
     let terminated = 0
     const server = await startServer(t, (app) => {

@@ -5,51 +5,52 @@ import { RawClient, binary, closeFrame, frame, handshake, text } from '../helper
 import { LONG } from '../helpers/scale.ts'
 import { startServerProcess } from '../helpers/server-process.ts'
 
-/** Odd, for a median. */
+/** An odd number, for the median. */
 const ROUNDS = 3
-/** Connections of one round. */
+/** The connections of one round. */
 const CONNECTIONS = LONG ? 16_700 : 700
 const WARM_UP = LONG ? 2000 : 1000
 /**
- * What the connections of one round may add to the heap after a collection, for each of them. In
- * the long run it is less than one forgotten entry of a Map or Set costs (about 100). In the short
- * one the noise of a warm heap, 0.1 MiB a round, asks for more: a kept state, timer or socket costs
- * over 700. A leak adds to every round, code that is compiled late to some, and the first
- * collection after the warm-up takes some away: so the median counts.
+ * The most heap growth of one round after a collection, in bytes for each connection. In the long
+ * run it is less than one leaked entry of a Map or Set (about 100). The short run has the noise of
+ * a warm heap, 0.1 MiB a round, so it allows more: a leaked state, timer or socket has over 700.
+ * The median counts, because a leak adds to every round, late compilation only to some, and the
+ * first collection after the warm-up frees some.
  */
 const MOST_BYTES_EACH = LONG ? 42 : 400
 /**
- * Of sockets, requests, signals and timers, after either churn: the listener, the pipe to the
- * parent and Node's own few (3 were measured).
+ * The most sockets, requests, signals and timers after each churn: the listener, the pipe to the
+ * parent and a few of Node (3 were measured).
  */
 const MOST_OBJECTS = 8
-/** They stay for as long as the others come and go. */
+/** These connections stay open while the others come and go. */
 const CROWD = LONG ? 500 : 200
-/** Each opens its next connection when its last one has ended. */
+/** The number of workers. Each opens its next connection when its last one has ended. */
 const LANES = LONG ? 500 : 200
 
 /**
- * One way for a connection to begin, be used and end. `sees`: the status, what was echoed, the
- * close code that came.
+ * A way for a connection to begin, be used and end. `sees`: the status, the echo, the close code.
  */
 interface Way {
   readonly request: string
   readonly sees: string
-  /** Goes out in the packet of the handshake. */
+  /** Bytes that are sent in the packet of the handshake. */
   readonly says?: Uint8Array
-  /** When the client does its part: after the echo unless told otherwise. */
+  /** When the client acts. Default: after the echo. */
   readonly when?: 'at once' | 'open'
   readonly then?: (client: RawClient) => void
-  /** Whether the client answers pings and close frames; when not, the server has to cut. */
+  /**
+   * Whether the client answers pings and close frames. If not, the server must destroy the socket.
+   */
   readonly answers?: boolean
-  /** Nothing happens for as long as this at most. */
+  /** The longest time without an event. */
   readonly quietMs?: number
 }
 
 const HELLO = text('hello')
 const INVALID_UTF8 = Buffer.from([0xff, 0xfe])
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
-// Long enough to be deflated by the server too.
+// Long enough that the server compresses it too.
 const DEFLATED = deflateRawSync('hello'.repeat(500), {
   finishFlush: constants.Z_SYNC_FLUSH
 }).subarray(0, -4)
@@ -165,7 +166,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   'a hook that never answers': { request: handshake('/stuck'), sees: '503' }
 }
 
-/** Lives one connection and tells what it saw. Rejects when nothing happens for too long. */
+/** Runs one connection and resolves with its record. Rejects when nothing happens for too long. */
 function live (
   port: number,
   { request, says, when, then, answers = true, quietMs = 20_000 }: Way,
@@ -227,8 +228,8 @@ interface Report {
   listeners: Record<string, Record<string, number>>
 }
 
-// The server takes 1 ms of one core for each connection: 50 000 take 50 to 80 s on two cores, 140 s
-// where four others work too.
+// The server uses 1 ms of one core for each connection: 50 000 take 50 to 80 s on two cores, and
+// 140 s beside four other processes.
 const TIMEOUT_MS = 280_000
 t.setTimeout(TIMEOUT_MS + 10_000)
 
@@ -306,7 +307,10 @@ void t.test(
   }
 )
 
-/** Opens the crowd; resolves with what makes them speak once more and leave, when all are in. */
+/**
+ * Opens the crowd. Resolves, when all are connected, with a function that makes them send once more
+ * and leave.
+ */
 async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise<void>> {
   const inside: RawClient[] = []
   let gathered: Promise<unknown> = Promise.resolve()
@@ -328,7 +332,7 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
   }
 }
 
-/** Immediates come and go with the report itself. */
+/** Ignored, because the report itself creates immediates. */
 function steady (
   { Immediate, Timeout, ...others }: Record<string, number>
 ): Record<string, number> {

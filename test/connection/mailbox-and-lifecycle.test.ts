@@ -9,11 +9,11 @@ import type { Op } from '../helpers/lifecycle-model.ts'
 import { runs } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 
-/** How a letter comes to a mailbox: a frame, an info, or the library's own news. */
+/** The kinds of letters: a frame, an info, or a system message. */
 type Coming =
   { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
 
-/** What a callback does while it runs, before it ends. */
+/** The actions of a callback before it ends. */
 type Inside = Coming | { readonly type: 'close' } | { readonly type: 'retain' }
 
 interface Scripted extends Letter {
@@ -45,7 +45,7 @@ interface Subject {
 const isFrame = (letter: Scripted): letter is Frame => letter.bytes !== undefined
 const isInfo = (letter: Scripted): boolean => !isFrame(letter) && letter.isSystem !== true
 
-/** What the mailbox promises, with a plain array and no care for speed. */
+/** A model of the mailbox: a simple array. */
 class MailboxModel implements Subject {
   readonly log: string[] = []
   waiting: Scripted[] = []
@@ -128,8 +128,8 @@ class MailboxModel implements Subject {
 }
 
 /**
- * Carries out what a callback does; the letters it makes are numbered by their maker, so that both
- * sides agree.
+ * Runs the actions of a callback. The letters that it creates are numbered by their creator, so
+ * that both sides agree.
  */
 function actInside (subject: Subject, log: string[], { n, inside }: Scripted): void {
   inside.forEach((action, i) => {
@@ -149,7 +149,7 @@ function letterOf (
   return coming.type === 'news' ? { n, async, inside, isSystem: true } : { n, async, inside }
 }
 
-/** The real one, with the same log. */
+/** The real mailbox, with the same log. */
 function buildMailbox (limits: Limits): {
   mailbox: Mailbox<Scripted>
   log: string[]
@@ -205,7 +205,9 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('close', 'retain') }) }
 )
 
-/** Carries out the commands on both; gives how often reading stopped and infos were refused. */
+/**
+ * Runs the commands on both mailboxes. Returns how often reading stopped and infos were refused.
+ */
 async function compareMailboxes (
   limits: Limits,
   commands: readonly Command[]
@@ -218,7 +220,7 @@ async function compareMailboxes (
     if (model.running === undefined) return
     finish()
     model.finish()
-    // Not a turn: what was offered must not come before one.
+    // Not a turn, because offered infos must not arrive before the next turn.
     await Promise.resolve()
   }
   const carryOut = async (one: Command, n: number): Promise<void> => {
@@ -266,7 +268,7 @@ async function compareMailboxes (
     await carryOut(one, i + 1)
     agree()
   }
-  // What is left comes too, and then nothing.
+  // The rest arrives too, and then nothing more.
   while (model.running !== undefined || model.staged.length > 0) {
     await end()
     await turn()
@@ -277,7 +279,7 @@ async function compareMailboxes (
   return seen
 }
 
-void t.test('whatever is done to a mailbox, it does what an array would', async (t) => {
+void t.test('random operations on a mailbox have the results of the model', async (t) => {
   const settings = runs(LONG ? 3000 : 500)
   const seen = { full: 0, refused: 0 }
   let commands = 0
@@ -371,7 +373,7 @@ const plan = fc.record({
 })
 
 void t.test(
-  'whatever happens to a connection, its handler sees what the contract tells',
+  'random operations on a connection have the results of the model',
   async (t) => {
     const faults: unknown[] = []
     const onFault = (error: unknown): void => {

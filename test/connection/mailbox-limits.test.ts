@@ -5,7 +5,7 @@ import { EventLoop } from '../../src/event-loop.ts'
 
 interface Numbered extends Letter { readonly n: number }
 
-/** A mailbox whose callbacks end one by one, when they are told to. */
+/** A mailbox whose callbacks end one by one, when the test releases them. */
 function build (
   maxLength: number,
   maxBytes: number
@@ -32,7 +32,7 @@ function build (
   return { mailbox, handled, marks, next: async () => { ends.shift()?.(); await turn() } }
 }
 
-void t.test('reading stops at a mark and starts again at half of both', async (t) => {
+void t.test('reading stops at either mark and resumes at half of both', async (t) => {
   const cases: Array<
     [maxLength: number, maxBytes: number, bytes: number, stopsAt: number, startsAt: number]
   > = [
@@ -60,11 +60,11 @@ void t.test('reading stops at a mark and starts again at half of both', async (t
 })
 
 void t.test(
-  'infos are refused beyond their own mark; frames and news neither make one fail nor are refused',
+  'infos are refused beyond their mark; frames and system messages are not refused, and do not count',
   async (t) => {
     const { mailbox, handled, marks, next } = build(2, 1_000_000)
     const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))
-    t.same(offers, [true, true, true, false], 'those that wait for the end of the turn count')
+    t.same(offers, [true, true, true, false], 'infos that wait for the end of the turn count')
     t.same(handled, [], 'none runs inside its sender')
     await turn()
     t.same(handled, [0])
@@ -86,7 +86,7 @@ void t.test(
   }
 )
 
-void t.test('a closed mailbox takes nothing and hands out nothing more', async (t) => {
+void t.test('a closed mailbox accepts and delivers no letter', async (t) => {
   const { mailbox, handled, next } = build(10, 1_000_000)
   mailbox.offer({ n: 9 })
   for (let n = 0; n < 3; n++) mailbox.post({ n, bytes: 1 })
@@ -101,7 +101,7 @@ void t.test('a closed mailbox takes nothing and hands out nothing more', async (
 })
 
 void t.test(
-  'a million letters that wait do not cost the stack, and keep their order',
+  'a million waiting letters do not overflow the stack, and keep their order',
   async (t) => {
     const seen = { last: -1, ordered: true }
     const mailbox: Mailbox<Numbered> = new Mailbox<Numbered>({

@@ -5,14 +5,14 @@ import { connect } from '../helpers/client.ts'
 import { closeFrame, connectRaw, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-/** A promise and the way to settle it. */
+/** A promise and the functions that settle it. */
 function gate (): { open: () => void, opened: Promise<void> } {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => { open = resolve })
   return { open, opened }
 }
 
-/** A raw client behind its 101. */
+/** A raw client after its 101. */
 async function openRaw (t: Teardown, server: TestServer, path = '/'): Promise<RawClient> {
   const client = await connectRaw(t, server.port)
   return await client
@@ -20,7 +20,7 @@ async function openRaw (t: Teardown, server: TestServer, path = '/'): Promise<Ra
     .until(({ status, bytes }) => status === 101 && bytes.includes('\r\n\r\n'))
 }
 
-/** The texts that have come so far. */
+/** The texts received so far. */
 const textsOf = (client: RawClient): string[] =>
   client
     .frames()
@@ -30,7 +30,7 @@ const textsOf = (client: RawClient): string[] =>
 const count = (n: number): string[] => Array.from({ length: n }, (_, i) => String(i))
 
 void t.test(
-  'answers come in the order of the questions, however long each callback takes',
+  'answers arrive in the order of the messages, also when callbacks take different times',
   async (t) => {
     let running = 0
     let together = false
@@ -61,7 +61,7 @@ void t.test(
 )
 
 void t.test(
-  'frames that were read together are handled in one tick, without a promise',
+  'frames of one read are handled in one tick, without a promise',
   async (t) => {
     const frames = 1000
     let promises = 0
@@ -101,7 +101,7 @@ void t.test(
 )
 
 void t.test(
-  "nothing sent from the handshake's own packet on is lost or reordered, however long hooks and init take",
+  'no frame from the packet of the handshake on is lost or reordered, also with slow hooks and init',
   async (t) => {
     for (const slow of [
       'nothing',
@@ -137,7 +137,7 @@ void t.test(
       client.write(Buffer.concat([Buffer.from(handshake('/')), ...count(20).map(text)]))
       for (let i = 20; i < 40; i++) {
         client.write(text(String(i)))
-        // Its answer proves that the server's loop has turned.
+        // The answer shows that the server's event loop has turned.
         await fetch(server.http('/ping'))
       }
       wait.open()
@@ -153,7 +153,7 @@ void t.test(
 )
 
 void t.test(
-  'an info to oneself comes after the frames that were read together with the one being handled',
+  'an info that a connection posts to itself comes after the frames of the same read',
   async (t) => {
     const server = await startServer(t, (app) => {
       for (const when of ['sync', 'before', 'after'] as const) {
@@ -185,7 +185,7 @@ void t.test(
   }
 )
 
-void t.test('infos to oneself without end starve nobody', async (t) => {
+void t.test('a connection that posts endless infos to itself does not block others', async (t) => {
   let rounds = 0
   const server = await startServer(t, (app) => {
     app.get('/busy', {
@@ -210,7 +210,7 @@ void t.test('infos to oneself without end starve nobody', async (t) => {
 })
 
 void t.test(
-  'refs that pass an info around 10,000 connections come back to where it began',
+  'an info that refs pass around 10 000 connections returns to the first',
   async (t) => {
     const size = 10_000
     const server = await startServer(t, (app) => {
@@ -230,7 +230,7 @@ void t.test(
         }
       })
     })
-    // Two ends are enough: each hop is a letter of its own.
+    // Two connections are enough: each hop is a separate letter.
     const [one, two] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
     const [first, second] = [String(await one.next()), String(await two.next())]
     one.send(second)
@@ -243,7 +243,7 @@ void t.test(
 )
 
 void t.test(
-  'what a peer sent before it closed is handled, and infos that wait are dropped, however long it keeps TCP open',
+  'messages that a peer sent before its close are handled, and waiting infos are dropped, also while TCP stays open',
   async (t) => {
     const hold = gate()
     const calls: string[] = []

@@ -7,7 +7,7 @@ import { LONG } from '../helpers/scale.ts'
 import { startServer } from '../helpers/server.ts'
 
 const CONNECTIONS = LONG ? 1000 : 300
-/** Those whose callbacks throw, 200 at a time. */
+/** The connections whose callbacks throw, 200 at a time. */
 const CHAOTIC = LONG ? 6000 : 600
 
 void t.test(
@@ -150,7 +150,7 @@ void t.test(
       }
       return counted
     }
-    // Clients' own sockets close a turn later than the server's.
+    // The clients' sockets close a turn later than the server's.
     for (
       let turn = 0;
       turn < 1000 &&

@@ -5,7 +5,7 @@ import { connect } from '../helpers/client.ts'
 import { closeFrame, connectRaw, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-void t.test('a bucket is full at first and refilled evenly', async (t) => {
+void t.test('a bucket is full at first and refills evenly', async (t) => {
   const buckets = new TokenBuckets({ messages: 10, bytes: 1000, intervalMs: 1000 }, 0)
   for (let i = 0; i < 10; i++) t.equal(buckets.take(1, 1, 0), 0)
   t.equal(buckets.take(1, 1, 0), 100, 'a tenth of the interval for one message')
@@ -51,7 +51,7 @@ async function startLimited (
   return Object.assign(server, { ends, open })
 }
 
-void t.test('a client that floods is closed 1008', async (t) => {
+void t.test('a client that floods is closed with 1008', async (t) => {
   const floods: Record<
     string,
     [rateLimit: NonNullable<WebsocketOptions['rateLimit']>, packet: Buffer, answers: number]
@@ -97,7 +97,7 @@ void t.test('a client that floods is closed 1008', async (t) => {
   }
 })
 
-void t.test('with wait the client is slowed down and nothing is lost', async (t) => {
+void t.test('with wait the client is slowed down and no message is lost', async (t) => {
   const server = await startLimited(t, { messages: 20, intervalMs: 200, over: 'wait' })
   const raw = await server.open()
   const from = performance.now()

@@ -21,8 +21,8 @@ const ONE = 'text {"n":1}'
 const TWO = 'text {"n":2}'
 
 /**
- * What goes on: the frames that are sent, and the state afterwards; undefined: the state from
- * before.
+ * Results that keep the connection open: the sent frames, and the next state. Undefined: the
+ * previous state.
  */
 const GOES_ON: ReadonlyArray<[name: string, act: Act, frames: string[], state?: unknown]> = [
   ['nothing', () => {}, []],
@@ -44,7 +44,7 @@ const GOES_ON: ReadonlyArray<[name: string, act: Act, frames: string[], state?: 
 
 const known = new Error('known')
 
-/** What stops: the frames that are sent, the reason that `terminate` is given, and its state. */
+/** Results that stop: the sent frames, the reason that `terminate` gets, and its state. */
 const STOPS: ReadonlyArray<
   [name: string, act: Act, frames: string[], reason: object, state?: unknown]
 > = [
@@ -162,7 +162,7 @@ for (const [mode, wrap] of MODES) {
   }
 }
 
-void t.test('each close code that may be sent is sent', async (t) => {
+void t.test('each valid close code is sent', async (t) => {
   const trials = await startTrials(t)
   const codes = [
     1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999
@@ -179,7 +179,7 @@ void t.test('each close code that may be sent is sent', async (t) => {
   )
 })
 
-void t.test('frames of one result stand together, whatever else is sent meanwhile', async (t) => {
+void t.test('the frames of one result are sent without other frames between them', async (t) => {
   const list = Array.from({ length: 200 }, (_, n) => ({ n: n + 1 }))
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -197,7 +197,7 @@ void t.test('frames of one result stand together, whatever else is sent meanwhil
   const raw = await connectRaw(t, server.port)
   raw.write(handshake('/'))
   await raw.until(() => wire(raw).length >= 2)
-  // Pings are answered by themselves, so they would get in between first.
+  // Pongs are sent automatically, so they would be the first to come in between.
   for (let round = 0; round < 5; round++) raw.write(Buffer.concat([frame(9), text('go'), frame(9)]))
   await raw.until(() => wire(raw).filter((line) => line === 'text {"n":200}').length === 5)
   const numbers = raw
@@ -210,7 +210,7 @@ void t.test('frames of one result stand together, whatever else is sent meanwhil
   for (const start of starts) t.same(numbers.slice(start, start + 200), list.map(({ n }) => n))
 })
 
-void t.test('what a callback needs can be taken out of ws', async (t) => {
+void t.test('functions of ws can be destructured', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       schema: { websocket: { info: Type.String() } },
@@ -244,7 +244,7 @@ void t.test('what a callback needs can be taken out of ws', async (t) => {
   t.same(await client.closed, { code: 4000, reason: 'bye' })
 })
 
-void t.test('ws tells who the connection is', async (t) => {
+void t.test('ws has the id, ref, log, signal and subprotocol of the connection', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/who', {
       websocketOptions: { subprotocols: ['b', 'a'] },
@@ -305,8 +305,8 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
   ref.post('pause')
   t.equal(await client.next(), 'pause after 0')
   client.send('while paused')
-  // Written and taken over by the kernel; another connection's round trip then has the event loop
-  // look at all sockets.
+  // The bytes are in the kernel. The round trip of another connection then makes the event loop
+  // check all sockets.
   const other = await connect(t, server.url('/'))
   await other.next()
   for (let n = 0; n < 5; n++) {
@@ -318,7 +318,7 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
   t.equal(await client.next(), 'while paused', 'and nothing lost')
 })
 
-void t.test('bufferedBytes counts what the socket has not taken', async (t) => {
+void t.test('bufferedBytes counts the bytes that the socket has not sent', async (t) => {
   const length = 16 << 20
   let noted: (bytes: number) => void
   const bytes = new Promise<number>((resolve) => { noted = resolve })

@@ -38,7 +38,7 @@ void t.test('ws.send: from a callback, before its result, and from a timer', asy
   }
 })
 
-void t.test('ws.send says false, and does not throw, once the connection has ended', async (t) => {
+void t.test('ws.send returns false after the connection has ended', async (t) => {
   let seat: Ws | undefined
   const server = await startServer(t, (app) => {
     app.get('/', { websocketHandler: { init: (_args, ws) => { seat = ws as never } } })
@@ -53,7 +53,7 @@ void t.test('ws.send says false, and does not throw, once the connection has end
 })
 
 void t.test(
-  'what ws.send cannot send ends the connection 1011, logged once, without a throw',
+  'a message that ws.send cannot send ends the connection with 1011, logged once, without a throw',
   async (t) => {
     const returned: unknown[] = []
     const reasons: string[] = []
@@ -86,7 +86,7 @@ void t.test(
   }
 )
 
-void t.test('ws.close: what was sent leaves first, the result does not', async (t) => {
+void t.test('ws.close: earlier messages are sent first, the result is not sent', async (t) => {
   const reasons: string[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -169,7 +169,7 @@ void t.test('ws.drained resolves when the client has read', async (t) => {
 })
 
 void t.test(
-  'ws.broadcast and ws.publish reach everybody else, ws.server the application',
+  'ws.broadcast and ws.publish reach all other connections, ws.server is the application',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.decorate('greeting', 'hello')
@@ -199,7 +199,7 @@ void t.test(
   }
 )
 
-void t.test('ref.close ends another connection, and not within the call', async (t) => {
+void t.test('ref.close ends another connection, but not within the call', async (t) => {
   const refs: Ref[] = []
   const events: string[] = []
   const server = await startServer(t, (app) => {
@@ -262,7 +262,7 @@ void t.test(
 )
 
 void t.test(
-  'load, then live: a callback that loads subscribes first, once more if need be',
+  'load, then live: a callback that loads subscribes first, and loads again if necessary',
   async (t) => {
     let load = (): void => {}
     let price = 1
@@ -301,7 +301,7 @@ void t.test(
   }
 )
 
-void t.test('what is held for a callback is bounded by maxBufferedBytes', async (t) => {
+void t.test('broadcasts that wait for a callback are bounded by maxBufferedBytes', async (t) => {
   for (const [slowPeer, code] of [['close', 1013], ['drop', 0]] as const) {
     let load = (): void => {}
     const server = await startServer(t, (app) => {
@@ -331,7 +331,7 @@ void t.test('what is held for a callback is bounded by maxBufferedBytes', async 
 })
 
 void t.test(
-  'a forgotten return, a push in a timer and an info without handleInfo are told once for each route',
+  'a forgotten return, a push in a timer and an info without handleInfo are logged once for each route',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.get('/forgotten', {
@@ -404,7 +404,7 @@ void t.test(
   }
 )
 
-void t.test('methods that people know from ws throw a text that names what to use', async (t) => {
+void t.test('missing methods of ws throw an error that names the alternative', async (t) => {
   const texts: string[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -439,13 +439,13 @@ void t.test('methods that people know from ws throw a text that names what to us
   for (const text of texts) {
     t.match(
       text,
-      /^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \w+\(\): .*(declare|call|pings by itself|sent by)/
+      /^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \w+\(\): .*(declare|call|sends p[io]ngs itself)/
     )
   }
 })
 
 void t.test(
-  'after a bare FIN ws.send still reaches the client, after its close frame it does not',
+  'after a FIN without a close frame ws.send still reaches the client, after a close frame it does not',
   async (t) => {
     const answers: boolean[] = []
     const server = await startServer(t, (app) => {

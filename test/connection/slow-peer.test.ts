@@ -7,7 +7,7 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
 
 const KIB = 1024
 const CHUNK = 64 * KIB
-// So much that no kernel takes it for a peer that does not read.
+// More bytes than any kernel buffers for a peer that does not read.
 const CHUNKS = 400
 
 interface Flood extends TestServer {
@@ -17,8 +17,8 @@ interface Flood extends TestServer {
 }
 
 /**
- * Each message is answered with a chunk; `flood` with CHUNKS chunks in results of one each, by
- * infos to oneself.
+ * Answers each message with a chunk. Answers `flood` with CHUNKS chunks, each in its own result, by
+ * infos that it posts to itself.
  */
 async function startFlood (t: Teardown, options: WebsocketOptions): Promise<Flood> {
   const ends: Flood['ends'] = []
@@ -75,7 +75,7 @@ async function bystanderIsServed (t: Asserting, server: TestServer): Promise<voi
 }
 
 void t.test(
-  'a peer that never reads costs the mark and one message, and is closed 1013',
+  'a peer that never reads uses the mark and one message, and is closed with 1013',
   async (t) => {
     const server = await startFlood(t, { maxBufferedBytes: 256 * KIB })
     const raw = await openPaused(t, server)
@@ -98,7 +98,7 @@ void t.test(
 )
 
 void t.test(
-  'with drop, messages beyond the mark are left out and counted, and the rest arrives whole',
+  'with drop, messages beyond the mark are dropped and counted, and the others arrive complete',
   async (t) => {
     const server = await startFlood(t, { maxBufferedBytes: 256 * KIB, slowPeer: 'drop' })
     const raw = await openPaused(t, server)
@@ -106,7 +106,7 @@ void t.test(
     await bystanderIsServed(t, server)
     while (server.handled() < CHUNKS) await bystanderIsServed(t, server)
     raw.socket.resume()
-    // Dropped too, until enough has left.
+    // Dropped too, until enough bytes are sent.
     let lasts = 0
     while (raw.frames().at(-1)?.opcode !== 1) {
       raw.write(text('last'))
@@ -136,7 +136,7 @@ void t.test(
 )
 
 void t.test(
-  'with wait, the mailbox stands still until the peer reads, and nothing is lost',
+  'with wait, the mailbox waits until the peer reads, and no message is lost',
   async (t) => {
     const server = await startFlood(t, {
       maxBufferedBytes: 256 * KIB,
@@ -146,7 +146,7 @@ void t.test(
     const raw = await openPaused(t, server)
     raw.write(text('flood'))
     await untilItStandsStill(t, server)
-    t.ok(server.handled() < CHUNKS, `it stands still at ${server.handled()} of ${CHUNKS}`)
+    t.ok(server.handled() < CHUNKS, `it waits at ${server.handled()} of ${CHUNKS}`)
     raw.socket.resume()
     await raw.until(
       (client) => client.size > CHUNKS * CHUNK && client.frames().length === CHUNKS,
@@ -164,7 +164,7 @@ void t.test(
 )
 
 void t.test(
-  'a mailbox that stands still ends at once when its peer goes or the server closes',
+  'a waiting mailbox ends at once when its peer leaves or the server closes',
   async (t) => {
     for (const how of ['peer', 'server'] as const) {
       const server = await startFlood(t, {
@@ -189,7 +189,7 @@ void t.test(
 )
 
 void t.test(
-  'a mailbox that stands still goes on too when the last that left was a pong',
+  'a waiting mailbox continues also when the last sent frame was a pong',
   async (t) => {
     for (const compress of [true, false]) {
       const server = await startServer(t, (app) => {

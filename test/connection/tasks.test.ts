@@ -50,7 +50,7 @@ void t.test(
 )
 
 void t.test(
-  'a task of ws.run that fails, at once or later, ends the connection 1011',
+  'a task of ws.run that fails, at once or later, ends the connection with 1011',
   async (t) => {
     const reasons: string[] = []
     const server = await startServer(t, (app) => {
@@ -92,7 +92,7 @@ void t.test(
 )
 
 void t.test(
-  'an aborted task may end with the AbortError of whatever took its signal, and can be cancelled',
+  'an aborted task may end with the AbortError of a function that got its signal, and can be cancelled',
   async (t) => {
     const ended: string[] = []
     const server = await startServer(t, (app) => {

@@ -22,7 +22,7 @@ void t.test('a timer\'s info arrives once, an interval\'s until it is cancelled'
           if (++state.ticks < 3) return ws.push(`tick ${state.ticks}`)
           state.timer.cancel()
           state.timer.cancel()
-          // Later than the interval would be.
+          // Later than the interval would fire.
           ws.postAfter('end', 40)
           return ws.push('tick 3')
         }
@@ -36,7 +36,7 @@ void t.test('a timer\'s info arrives once, an interval\'s until it is cancelled'
 })
 
 void t.test(
-  'a timer that is cancelled before it is due, when it is over, or twice harms nothing',
+  'a timer may be cancelled before it is due, after it has fired, and twice',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.get('/', {
@@ -64,7 +64,7 @@ void t.test(
   }
 )
 
-void t.test('an interval has at most one tick waiting, however slow the handler is', async (t) => {
+void t.test('an interval has at most one waiting tick, also with a slow handler', async (t) => {
   const events = new EventEmitter()
   const started = once(events, 'started')
   const handled: unknown[] = []
@@ -90,7 +90,7 @@ void t.test('an interval has at most one tick waiting, however slow the handler 
   const client = await connect(t, server.url('/'))
   const ref = server.app.websock.ref(String(await client.next()))
   await started
-  // As often as the intervals of the route would have come meanwhile.
+  // As often as the intervals of the route would have fired meanwhile.
   for await (const ticks of countTicks()) if (ticks === 50) break
   ref.post('last')
   events.emit('release')
@@ -98,7 +98,7 @@ void t.test('an interval has at most one tick waiting, however slow the handler 
   t.same(handled.sort(), ['one', 'one', 'two'], 'one was handled, and one of each waited')
 })
 
-void t.test('a delay that no timer can keep is refused by name', async (t) => {
+void t.test('an invalid delay is refused, and the error names it', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
@@ -136,7 +136,7 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
     t.ok(errors[0] instanceof RangeError)
     t.equal(
       errors[0]?.message,
-      `A timer takes a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
+      `The delay of a timer must be a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
     )
   }
   const client = await connect(t, server.url('/'))
@@ -152,7 +152,7 @@ void t.test('a delay that no timer can keep is refused by name', async (t) => {
   }
 })
 
-void t.test('timers end with the connection, and none starts after it', async (t) => {
+void t.test('timers end with the connection, and no timer starts after it', async (t) => {
   const calls: unknown[] = []
   let late: WebsocketTimer | undefined
   const server = await startServer(t, (app) => {
@@ -199,7 +199,7 @@ void t.test('no timer keeps the process alive', async (t) => {
   t.same({ output, code, signal }, { output: 'the timers run\n', code: 0, signal: null })
 })
 
-void t.test('a ref reaches its connection from anywhere, until that has ended', async (t) => {
+void t.test('a ref reaches its connection from anywhere, until its end', async (t) => {
   const refs: WebsocketRef[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {
@@ -244,7 +244,7 @@ void t.test('a ref reaches its connection from anywhere, until that has ended', 
   }
 })
 
-void t.test('every connection of every server has an id of its own', async (t) => {
+void t.test('every connection of every server has a unique id', async (t) => {
   const ids: string[] = []
   for (let i = 0; i < 2; i++) {
     const server = await startServer(t, (app) => {
@@ -263,7 +263,7 @@ void t.test('every connection of every server has an id of its own', async (t) =
   t.equal(new Set(ids.map((id) => id.split('.')[0])).size, 2, 'a prefix for each server')
 })
 
-void t.test('infos that come from one place arrive in their order, between frames', async (t) => {
+void t.test('infos of one sender arrive in order, between frames', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {

@@ -85,7 +85,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'takes payloads for text',
-    fails: /a payload of any bytes/,
+    fails: /bytes of any value arrives unchanged/,
     broken: (engine) => ({
       publish: (topic, payload) =>
         engine.publish(topic, Buffer.from(Buffer.from(payload).toString()))
@@ -100,7 +100,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'hands over bytes that it writes to later',
-    fails: /of 0 to 256 of them comes as it was/,
+    fails: /of 0 to 256 bytes of any value arrives unchanged/,
     broken: (engine) => {
       const shared = new Uint8Array(1024)
       return listening(engine, ({ receive }) => ({
@@ -146,12 +146,12 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'does not unsubscribe',
-    fails: /is over with one unsubscribe/,
+    fails: /one unsubscribe ends it/,
     broken: () => ({ unsubscribe: async () => {} })
   },
   {
     what: 'counts subscriptions',
-    fails: /is over with one unsubscribe/,
+    fails: /one unsubscribe ends it/,
     broken: (engine) => {
       const counts = new Map<string, number>()
       return {
@@ -168,7 +168,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'rejects unsubscribe for what is not subscribed',
-    fails: /unsubscribing from what is not subscribed does nothing/,
+    fails: /unsubscribe of a topic that is not subscribed does nothing/,
     broken: (engine) => {
       const topics = new Set<string>()
       return {
@@ -184,7 +184,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'is confirmed before it subscribes',
-    fails: /a payload may be a view|the last one holds/,
+    fails: /a payload may be a view|the last call decides/,
     broken: (engine) => ({
       subscribe: async (topic) => {
         setTimeout(() => {
@@ -195,12 +195,12 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'does not tell that the broker went',
-    fails: /killed and restarted is told as down and up/,
+    fails: /calls down and up by turns/,
     broken: (engine) => listening(engine, () => ({ down: () => {} }))
   },
   {
     what: 'does not tell that the broker is back',
-    fails: /killed and restarted is told as down and up/,
+    fails: /calls down and up by turns/,
     broken: (engine) => {
       let isFirst = true
       return listening(engine, ({ up }) => ({
@@ -213,7 +213,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'subscribes by itself after an outage',
-    fails: /nothing is subscribed but what is asked for anew/,
+    fails: /after up only topics that are subscribed again deliver/,
     broken: (engine) => {
       const topics = new Set<string>()
       return {
@@ -260,7 +260,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'takes a second listener',
-    fails: /a second start is rejected/,
+    fails: /a second start rejects/,
     broken: (engine) => {
       let isStarted = false
       return {
@@ -275,7 +275,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'does not stop',
-    fails: /the listener is told nothing after it/,
+    fails: /the listener is not called after it/,
     broken: () => ({ stop: async () => {} })
   }
 ]
@@ -283,7 +283,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
 const REDIS_MUTANTS: readonly Mutant[] = [
   {
     what: 'does not notice that the broker is silent',
-    fails: /a broker that stands still is told as down within 10 s/,
+    fails: /calls down within 10 s after the broker freezes/,
     broken: (engine) =>
       listening(engine, ({ down }) => ({
         down: (reason, silentMs) => {
@@ -293,7 +293,7 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'notices a silent broker too late',
-    fails: /a broker that stands still is told as down within 10 s/,
+    fails: /calls down within 10 s after the broker freezes/,
     broken: (engine) =>
       listening(engine, ({ down }) => ({
         down: (reason, silentMs) => {
@@ -303,12 +303,12 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'does not tell for how long the broker was silent',
-    fails: /a broker that stands still is told as down within 10 s/,
+    fails: /calls down within 10 s after the broker freezes/,
     broken: (engine) => listening(engine, ({ down }) => ({ down: (reason) => down(reason) }))
   },
   {
     what: 'leaves calls open when the broker goes',
-    fails: /what is under way when the broker goes is settled by down/,
+    fails: /calls that are pending when the broker goes are settled at down/,
     broken: (engine) => ({
       subscribe: (topic) =>
         engine
@@ -320,12 +320,12 @@ const REDIS_MUTANTS: readonly Mutant[] = [
   },
   {
     what: 'takes a refused subscription for one that is in force',
-    fails: /topics that the broker refuses are rejected/,
+    fails: /reject for topics that the broker refuses/,
     broken: (engine) => ({ subscribe: (topic) => engine.subscribe(topic).catch(() => {}) })
   },
   {
     what: 'takes a refused publication for one that is on its way',
-    fails: /topics that the broker refuses are rejected/,
+    fails: /reject for topics that the broker refuses/,
     broken: (engine) => ({
       publish: (topic, payload) => engine.publish(topic, payload).catch(() => {})
     })
@@ -335,7 +335,7 @@ const REDIS_MUTANTS: readonly Mutant[] = [
 const NATS_MUTANTS: readonly Mutant[] = [
   {
     what: 'does not tell that a subscription was ended',
-    fails: /a subscription whose permission is withdrawn is told as dropped/,
+    fails: /calls dropped or down when a permission is withdrawn/,
     broken: (engine) => listening(engine, () => ({ dropped: () => {} }))
   }
 ]

@@ -270,8 +270,8 @@ void t.test(
     }
     const refusingIoredis = { ssubscribe: nothing, duplicate: refusing.duplicate }
     for (const [client, reason] of [
-      [sentinel, /This version of `redis` does not lead to the clients of its servers/],
-      [cluster, /This version of `redis` does not lead to the clients of its servers/],
+      [sentinel, /This version of `redis` does not give access to the clients of its servers/],
+      [cluster, /This version of `redis` does not give access to the clients of its servers/],
       [refusing, /is not duplicated/],
       [refusingIoredis, /is not duplicated/]
     ] as const) {

@@ -4,7 +4,7 @@ import websock from '../../src/index.ts'
 import { asyncapi, type AsyncApiDocument, type AsyncApiOptions } from '../../src/asyncapi/index.ts'
 import { buildApp, type App, type Teardown } from './server.ts'
 
-/** The document of these routes, and the app that made it. */
+/** Builds an app with these routes, and its AsyncAPI document. */
 export async function describe (
   t: Teardown,
   routes: (app: App) => unknown,
@@ -23,8 +23,8 @@ const parser = new Parser()
 interface Compiler { compile (schema: { $id?: string }, meta?: boolean): unknown }
 
 /**
- * Spectral, in the parser, compiles AsyncAPI's own schemas again for each document, which takes a
- * second: here once.
+ * Caches the compiled schemas of AsyncAPI: Spectral, in the parser, would compile them again for
+ * each document, which takes a second.
  */
 const { prototype } = (
   createRequire(require.resolve('@stoplight/spectral-functions'))('ajv') as {
@@ -40,7 +40,7 @@ prototype.compile = function (schema, meta) {
   return compiled.get($id)
 }
 
-/** All that AsyncAPI's own parser has to say, hints too; nothing when the document is valid. */
+/** The diagnostics of AsyncAPI's parser, also hints. Empty when the document is valid. */
 export async function diagnose (document: string | object): Promise<string[]> {
   const { diagnostics, document: parsed } = await parser.parse(
     typeof document === 'string' ? document : JSON.stringify(document)

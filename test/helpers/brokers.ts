@@ -14,10 +14,11 @@ const START_TIMEOUT_MS = 15_000
 
 export interface Program {
   readonly name: string
-  /** For a port of 127.0.0.1 and a folder of its own. */
+  /** The arguments for a port of 127.0.0.1 and a separate folder. */
   readonly args: (port: number, folder: string) => readonly string[]
-  /** In what it prints: it listens; somebody else has the port. */
+  /** Matches the line that says that the program listens. */
   readonly ready: RegExp
+  /** Matches the line that says that the port is taken. */
   readonly taken: RegExp
 }
 
@@ -46,7 +47,7 @@ const NATS: Program = {
   taken: /address already in use/
 }
 
-/** A broker in a process of its own, on a free port of 127.0.0.1, with nothing kept. */
+/** A broker in a separate process, on a free port of 127.0.0.1, without persistence. */
 export class Broker {
   readonly port: number
   readonly folder: string
@@ -59,7 +60,7 @@ export class Broker {
     this.folder = folder
   }
 
-  /** Resolves when it listens. Rejects when it ends before. */
+  /** Resolves when the broker listens. Rejects when it exits before. */
   async start (): Promise<void> {
     const path = findProgram(this.#program.name)
     if (path === undefined) throw new Error(`${this.#program.name} is not on the PATH`)
@@ -68,30 +69,30 @@ export class Broker {
       cwd: this.folder
     })
     this.#child = child
-    // A test that throws where nobody catches is over without its teardown.
+    // A test with an uncaught exception ends without its teardown.
     const killAtExit = (): void => { child.kill('SIGKILL') }
     process.once('exit', killAtExit)
     child.once('exit', () => process.off('exit', killAtExit))
     await untilPrinted(child, this.#program)
   }
 
-  /** SIGTERM. Resolves when it is gone. */
+  /** Sends SIGTERM. Resolves when the process has exited. */
   async stop (): Promise<void> {
     await this.#end('SIGTERM')
   }
 
-  /** SIGKILL. Resolves when it is gone. */
+  /** Sends SIGKILL. Resolves when the process has exited. */
   async kill (): Promise<void> {
     await this.#end('SIGKILL')
   }
 
-  /** Killed, and started again on its port. */
+  /** Kills the broker and starts it again on its port. */
   async restart (): Promise<void> {
     await this.kill()
     await this.start()
   }
 
-  /** Reads its configuration once more. Resolves when it has printed that. */
+  /** Makes the broker read its configuration again. Resolves when it has printed `done`. */
   async reload (done: RegExp): Promise<void> {
     const child = this.#child
     if (child === undefined) throw new Error(`${this.#program.name} is not running`)
@@ -104,7 +105,10 @@ export class Broker {
     this.#child?.kill(signal)
   }
 
-  /** Resolves when it stands still: it may answer for a moment after the signal. */
+  /**
+   * Pauses the process. Resolves when all its threads are stopped, because it may answer for a
+   * moment after the signal.
+   */
   async freeze (): Promise<void> {
     const child = this.#child
     child?.kill('SIGSTOP')
@@ -128,18 +132,21 @@ export class Broker {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill(signal)
-    // One that stands still takes no other signal.
+    // A stopped process handles SIGTERM only after SIGCONT.
     child.kill('SIGCONT')
     await exited
   }
 }
 
-/** Started for one test, killed when that ends. */
+/** Starts a Redis server. It is killed when the test ends. */
 export async function startRedis (t: Teardown): Promise<Broker> {
   return startBroker(t, REDIS)
 }
 
-/** With more arguments, and what is done in its folder before it starts. */
+/**
+ * Starts a NATS server with more arguments. Calls `prepare` with its folder before. It is killed
+ * when the test ends.
+ */
 export async function startNats (
   t: Teardown,
   args: readonly string[] = [],
@@ -148,14 +155,14 @@ export async function startNats (
   return startBroker(t, { ...NATS, args: (...given) => [...NATS.args(...given), ...args] }, prepare)
 }
 
-/** On a free port, but not started. */
+/** Creates a Redis server on a free port, not started. */
 export async function createRedis (t: Teardown): Promise<Broker> {
   return createBroker(t, REDIS)
 }
 
 /**
- * Started for one test, killed when that ends. A string is what stands in `sentinel.conf` of its
- * folder.
+ * Starts a broker. It is killed when the test ends. `prepare`: the text of `sentinel.conf`, or a
+ * function that is called with the broker's folder.
  */
 export async function startBroker (
   t: Teardown,
@@ -170,7 +177,7 @@ export async function startBroker (
       await broker.start()
       return broker
     } catch (error) {
-      // Between our look at the port and its own somebody may have taken it.
+      // Another process may have taken the port since it was found.
       if (attempt === 5 || !program.taken.test((error as Error).message)) throw error
     }
   }
@@ -201,7 +208,7 @@ async function untilPrinted (
       START_TIMEOUT_MS
     )
     child.once('error', reject)
-    // Not `exit`: what it printed before it ended comes until `close`.
+    // Not `exit`, because its last output may arrive until `close`.
     child.once('close', fail('ended'))
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue
@@ -224,7 +231,10 @@ export async function findFreePort (): Promise<number> {
   return port
 }
 
-/** The state of each of its threads in /proc, behind the name in parentheses (proc(5)). */
+/**
+ * Tells whether all threads of a process are stopped. In /proc the state follows the name in
+ * parentheses (proc(5)).
+ */
 function isStopped (pid: number): boolean {
   const threads = `/proc/${pid}/task`
   return readdirSync(threads).every((thread) =>

@@ -20,8 +20,8 @@ export function findProgram (name: string): string | undefined {
 }
 
 /**
- * For `t.test(name, { skip: … })`: a reason when the program is not there. In CI it must be, so
- * there the test fails instead.
+ * The value for `t.test(name, { skip: … })`: a reason when the program is missing. With CI=true it
+ * is false, so that the test fails instead.
  */
 export function skipWithout (name: string): string | false {
   return findProgram(name) !== undefined || process.env['CI'] === 'true'
@@ -29,12 +29,12 @@ export function skipWithout (name: string): string | false {
     : `${name} is not on the PATH`
 }
 
-/** One for all tests of a file. */
+/** One browser for all tests of a file. */
 let browser: Promise<Browser> | undefined
 
 /**
- * A page in a context of its own: cookies, storage and cache are fresh. What the page throws or
- * logs as an error is kept in `problems`.
+ * Opens a page in a new context, with empty cookies, storage and cache. `problems`: the errors that
+ * the page throws or logs.
  */
 export async function openPage (
   t: Teardown,
@@ -51,7 +51,7 @@ export async function openPage (
   return { page, problems }
 }
 
-/** Closed when the tests of the file have ended. */
+/** Starts the browser. It is closed when the tests of the file have ended. */
 async function startBrowser (): Promise<Browser> {
   const executablePath = findProgram('chromium')
   if (executablePath === undefined) throw new Error('chromium is not on the PATH')

@@ -7,16 +7,18 @@ export interface Closed {
   reason: string
 }
 
-/** A frame as it came: text as string, binary as Buffer. */
+/** A received message: text as string, binary as Buffer. */
 export type Data = string | Buffer
 
 /**
- * A real client whose waiting fails instead of hanging: `next()` rejects when the socket closes,
- * and after 5 s.
+ * A ws client whose waits fail instead of hanging: `next()` rejects when the socket closes, and
+ * after 5 s.
  */
 export class Client {
   readonly socket: WebSocket
-  /** Resolves with the close code and reason; 1006 when TCP ended without a close frame. */
+  /**
+   * Resolves with the close code and reason. The code is 1006 when TCP ended without a close frame.
+   */
   readonly closed: Promise<Closed>
   readonly received: Data[] = []
   #taken = 0
@@ -37,7 +39,7 @@ export class Client {
     }))
   }
 
-  /** The next frame that nobody has taken yet. */
+  /** The next message that was not taken yet. */
   async next (timeoutMs = 5000): Promise<Data> {
     const deadline = performance.now() + timeoutMs
     while (this.received.length === this.#taken) {
@@ -71,7 +73,9 @@ export class Client {
   }
 }
 
-/** Opens a connection and waits for the 101. Rejects with the status when it is refused. */
+/**
+ * Opens a connection and waits for the 101. Rejects with the status when the upgrade is refused.
+ */
 export async function connect (
   t: Teardown,
   url: string,
@@ -90,7 +94,7 @@ export async function connect (
   return Object.assign(client, { response })
 }
 
-/** What the server answers to one message on a connection of its own. */
+/** The answer of the server to one message on a new connection. */
 export async function ask (
   t: Teardown,
   url: string,
@@ -110,8 +114,8 @@ export interface Refusal {
 }
 
 /**
- * Asks for an upgrade that is expected to be refused. Rejects when it is not. Resolves when the
- * server has closed TCP.
+ * Sends an upgrade request that the server must refuse. Resolves with the answer when the server
+ * has closed TCP. Rejects when the upgrade is accepted.
  */
 export async function refused (
   url: string,

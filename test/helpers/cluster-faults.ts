@@ -5,12 +5,12 @@ import { startServerProcess, type ServerProcess } from './server-process.ts'
 import type { Teardown } from './server.ts'
 
 export const TOPICS = 10
-/** Near a fault nobody can tell whether a publication was before it. */
+/** The time around a fault in which the order of a publication and the fault is unknown. */
 export const MARGIN_MS = 300
-/** The library promises that a silent broker is noticed within so long. */
+/** The library promises to notice a silent broker within this time. */
 const NOTICED_MS = 10_000
 
-/** What a node published, as it came. */
+/** A received publication. */
 export interface Publication {
   /** The process id of the node. */
   readonly from: number
@@ -18,17 +18,17 @@ export interface Publication {
   readonly at: number
 }
 
-/** One connection of one client: what reached it, and when it was there. */
+/** One connection of a client: its publications, and the time of its existence. */
 export class Session {
   readonly topic: number
   readonly socket: WebSocket
   readonly name: string
   readonly node: ServerProcess
   readonly received: Publication[] = []
-  /** From when to when it was told that publications may have been missed. */
+  /** The times of the gaps that it was notified of. */
   readonly gaps: Window[] = []
   isReady = false
-  /** From here on it is to be told of all. */
+  /** From this time on it must get all publications. */
   readyAt = Infinity
   closedAt = Infinity
 
@@ -52,13 +52,13 @@ export class Session {
   get open (): boolean { return this.isReady && this.closedAt === Infinity }
 }
 
-/** From when to when. */
+/** A period of time. */
 export interface Window {
   readonly from: number
   readonly to: number
 }
 
-/** The end of a node: when, and how many publications it knew to be lost. */
+/** The end of a node: its time, and the number of publications that the node counted as lost. */
 export interface NodeEnd {
   readonly pid: number
   readonly at: number
@@ -66,12 +66,12 @@ export interface NodeEnd {
 }
 
 /**
- * Processes at one broker, with clients, that are killed, stopped, cut off and left without their
+ * Node processes with clients and a broker. Tests kill, pause and cut off nodes, and disturb the
  * broker.
  */
 export class FaultyCluster {
   readonly sessions: Session[] = []
-  /** When nothing was wrong anywhere. */
+  /** The times without a fault. */
   readonly windows: Window[] = []
   readonly nodes: ServerProcess[] = []
   readonly ends: NodeEnd[] = []
@@ -94,7 +94,10 @@ export class FaultyCluster {
     await this.settle()
   }
 
-  /** Clients connect again that have lost their node, all is subscribed: the next window begins. */
+  /**
+   * Connects the clients again that have lost their node, and waits for all subscriptions. Then the
+   * next window begins.
+   */
   async settle (): Promise<void> {
     const here = new Set(
       this.sessions.filter(({ closedAt }) => closedAt === Infinity).map(({ name }) => name)
@@ -114,12 +117,12 @@ export class FaultyCluster {
     for (const session of this.#open) session.readyAt = Math.min(session.readyAt, this.#openedAt)
   }
 
-  /** Lets the cluster work for so long. */
+  /** Waits for `ms`. */
   async run (ms: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, ms))
   }
 
-  /** Ends the window, kills a node without a word, and starts another in its place. */
+  /** Ends the window, kills a node with SIGKILL, and starts another in its place. */
   async killNode (index: number): Promise<void> {
     this.#closeWindow()
     const node = this.nodes[index] as ServerProcess
@@ -130,7 +133,7 @@ export class FaultyCluster {
     await this.settle()
   }
 
-  /** Ends the window, and lets a node stand still for so long. */
+  /** Ends the window, and pauses a node for `ms`. */
   async pauseNode (index: number, ms: number): Promise<void> {
     this.#closeWindow()
     const { child } = this.nodes[index] as ServerProcess
@@ -141,9 +144,9 @@ export class FaultyCluster {
   }
 
   /**
-   * Ends the window, and lets nothing pass between a node and the broker until the node has
-   * noticed, and for so long. Rejects when it does not notice in time, and when presence is not
-   * right meanwhile.
+   * Ends the window, and drops all bytes between a node and the broker for `ms`, at least until the
+   * node has noticed. Rejects when the node does not notice in time, or when presence is wrong
+   * meanwhile. Resolves with the time until the node noticed.
    */
   async cutOff (index: number, ms: number): Promise<number> {
     this.#closeWindow()
@@ -172,8 +175,8 @@ export class FaultyCluster {
   }
 
   /**
-   * Ends the window, and does something to the broker. Where it loses something, resolves when each
-   * client has been told of a gap.
+   * Ends the window, and calls `happen` with the broker. `losesAll`: waits until each client has
+   * been notified of a gap.
    */
   async withBroker (
     happen: (broker: FaultyBroker) => Promise<void>,
@@ -186,7 +189,10 @@ export class FaultyCluster {
     await this.settle()
   }
 
-  /** Resolves with how long it took until each node saw who is there, and nobody else. */
+  /**
+   * Waits until each node's presence has exactly the open sessions. Resolves with the time that it
+   * took.
+   */
   async presenceIsRight (): Promise<number> {
     const from = Date.now()
     for (const node of this.nodes) await this.#untilPresent(node, this.#open)
@@ -242,7 +248,7 @@ export class FaultyCluster {
   }
 }
 
-/** Resolves when it is answered with true; rejects after 20 s. */
+/** Asks until the answer is true. Rejects after 20 s. */
 async function untilAnswered (ask: () => Promise<boolean>, words: string): Promise<void> {
   const deadline = Date.now() + 20_000
   while (!await ask()) if (Date.now() > deadline) throw new Error(`still not: ${words}`)

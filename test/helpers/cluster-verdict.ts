@@ -9,25 +9,28 @@ import {
 } from './cluster-faults.ts'
 
 export interface Verdict {
-  /** Publications of the time when all was well, times those who were to receive them. */
+  /** Publications in times without a fault, each counted once for each session that must get it. */
   expected: number
   missing: number
   twice: number
-  /** Publications of the time when all was well that came after a later one of their publisher. */
+  /** Publications in times without a fault that arrived after a later one of the same publisher. */
   outOfOrder: number
   /**
-   * The same of other times: a broker that stood still, or was cut off, may deliver what its
+   * The same in other times: a broker that was paused or cut off may deliver publications that the
    * publisher counts as lost.
    */
   late: number
   received: number
-  /** Publications that were missed while something was wrong, times those who missed them. */
+  /** Publications missed during faults, each counted once for each session that missed it. */
   lost: number
-  /** Of those: neither was the receiver told of a gap, nor does the publisher count it as lost. */
+  /**
+   * Lost publications without a gap at the receiver that the publisher does not count as lost
+   * either.
+   */
   untold: number
 }
 
-/** Holds what each session received against what it should have. */
+/** Compares the publications that each session got with those it should have got. */
 export function judge ({
   sessions,
   windows,
@@ -55,8 +58,8 @@ export function judge ({
         const isMissing = !seen.has(`${from} ${n}`)
         const isTold = isMissing && wasTold(session, at)
         const window = windowOf(at, windows)
-        // A node that was told of a gap was not up, though nothing was done to it: the machine may
-        // have been busy for too long.
+        // A session with a gap is not counted, even without a fault: the machine may have been too
+        // busy.
         if (
           window !== undefined &&
           !isTold &&
@@ -81,7 +84,7 @@ export function judge ({
   return verdict
 }
 
-/** All that came to it. */
+/** Counts repeated and late publications of a session. Returns all that it received. */
 function judgeOrder (
   { received }: Session,
   windows: readonly Window[],
@@ -108,14 +111,17 @@ function wasTold ({ gaps }: Session, at: number): boolean {
   return gaps.some((gap: Window) => at >= gap.from - MARGIN_MS && at <= gap.to)
 }
 
-/** What a node published just before it was killed may not have left it. */
+/**
+ * Tells whether a publication was published so shortly before its node was killed that it may not
+ * have been sent.
+ */
 function diedWithIt ({ from, at }: Publication, ends: readonly NodeEnd[]): boolean {
   return ends.some((end) => end.pid === from && at > end.at - MARGIN_MS)
 }
 
 /**
- * All publications on a topic that somebody received, and those between two of them that nobody
- * did.
+ * All publications on a topic that at least one session received, and the missing numbers between
+ * them.
  */
 function readPublished (readers: readonly Session[]): Publication[] {
   const byNode = new Map<number, Map<number, Publication>>()
@@ -128,7 +134,7 @@ function readPublished (readers: readonly Session[]): Publication[] {
     const all: Publication[] = []
     let at = 0
     for (let n = Math.min(...numbers); n <= Math.max(...numbers); n++) {
-      // One that nobody received was published after the one before it.
+      // A publication that no session received was published after the previous one.
       at = known.get(n)?.at ?? at
       all.push({ from, n, at })
     }

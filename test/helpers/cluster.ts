@@ -9,9 +9,9 @@ export interface TestNode extends TestServer {
 }
 
 /**
- * A server whose clients join rooms at `/rooms/:room`. They are told `ready ADDRESS`; what reaches
- * them otherwise is echoed: `info X`, `gap`, `+KEY=META` and `-KEY` of presence. They may say
- * `track KEY META`, `untrack KEY`, `leave` and `list`.
+ * Starts a server whose clients join rooms at `/rooms/:room`. A client first gets `ready ADDRESS`.
+ * Later it gets `info X`, `gap`, and `+KEY=META` and `-KEY` of presence. It may send `track KEY
+ * META`, `untrack KEY` and `leave`.
  */
 export async function startNode (
   t: Teardown,
@@ -61,14 +61,13 @@ export async function startNode (
 
 const addresses = new WeakMap<Client, string>()
 
-/** Of the connection behind a client that joined a room. */
+/** The address of the connection of a client that joined a room. */
 export function addressOf (client: Client): string {
   return addresses.get(client) ?? ''
 }
 
 /**
- * Resolves when it holds; rejects after 15 s. Looks again and again, because nobody tells when it
- * does.
+ * Resolves when the condition is true. Polls, because there is no event for it. Rejects after 15 s.
  */
 export async function until (condition: () => boolean, words: string): Promise<void> {
   const deadline = performance.now() + 15_000
@@ -78,7 +77,7 @@ export async function until (condition: () => boolean, words: string): Promise<v
   }
 }
 
-/** Resolves when all that these nodes want is subscribed. */
+/** Resolves when these nodes have subscribed to all their topics. */
 export async function ready (...nodes: TestNode[]): Promise<void> {
   for (const { app } of nodes) await until(() => app.websock.ready(), 'ready')
 }

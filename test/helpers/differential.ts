@@ -7,46 +7,48 @@ import { connectRaw, connectRawTls, handshake, type RawClient } from './raw.ts'
 import { startReference } from './reference-server.ts'
 import { startServer, type Teardown, type TestServer } from './server.ts'
 
-/** What is sent on one connection, in chunks that the server reads one by one. */
+/** The input of one connection, in chunks that the server reads one by one. */
 export interface Script {
   readonly chunks: readonly Buffer[]
-  /** The first chunk comes in the packet of the handshake. */
+  /** The first chunk is sent in the packet of the handshake. */
   readonly eager: boolean
-  /** The last two chunks and FIN come together, and not when all is answered. */
+  /** The last two chunks and FIN are sent together, without waiting for answers. */
   readonly hasty: boolean
-  /** Messages of at most 300 bytes. */
+  /** Messages have at most 300 bytes. */
   readonly small: boolean
-  /** The client reads nothing until all is sent, and messages may ask for more than TCP takes. */
+  /**
+   * The client reads nothing until all chunks are sent, and answers may exceed the buffers of TCP.
+   */
   readonly stuck: boolean
   /**
-   * The socket fails: the client resets it behind the last two chunks, or messages have the handler
-   * do it. What was on its way then is anybody's guess.
+   * The socket fails: the client resets it after the last two chunks, or a message makes the
+   * handler close it. The bytes in transit are then undefined.
    */
   readonly rough: 'reset' | 'handler' | undefined
 }
 
 export interface Outcome {
-  /** What the handler saw, in order. */
+  /** The messages and control frames that the handler got, in order. */
   readonly seen: string[]
   readonly ended: string[]
   readonly wire: Buffer
 }
 
-/** What one connection's handler saw, on either server. */
+/** The record of one connection's handler, on either server. */
 export interface Life {
   readonly seen: string[]
   readonly ended: string[]
   socket: Socket | undefined
-  /** Bytes that the server has read behind the handshake. */
+  /** The number of bytes that the server has read after the handshake. */
   read: number
   readonly script: Script
-  /** Callbacks that wait for something. */
+  /** The number of pending async callbacks. */
   pending: number
 }
 
 export type Kind = 'ours' | 'ws'
 
-/** Two servers that answer alike: one of this library, and one of ws. */
+/** Two servers with the same behaviour: one of this library, and one of ws. */
 export interface Servers {
   readonly ports: Readonly<Record<Kind, number>>
   readonly lives: Map<string, Life>
@@ -119,7 +121,7 @@ function declareRoute (
   })
 }
 
-/** What an answer may ask for, of this library's connection or of the reference's. */
+/** The functions that an answer calls, of this library's connection or of the reference's. */
 export interface Answering {
   push (messages: unknown): unknown
   stop (reason: 'normal', code: number, messages: unknown): unknown
@@ -128,7 +130,7 @@ export interface Answering {
   resume (): void
 }
 
-/** What a message asks for. */
+/** The first character of a message. It selects the answer. */
 const letterOf = (data: string | Uint8Array): string =>
   typeof data === 'string' ? data.charAt(0) : String.fromCharCode(data[0] ?? 0)
 
@@ -192,8 +194,8 @@ const describe = (reason: TerminateReason): string =>
   ].join(' ')
 
 /**
- * Runs a script on one of the servers: a chunk is sent when the one before is read and all that
- * came of it is done.
+ * Runs a script on one of the servers. Sends a chunk when the last one is read and its callbacks
+ * have ended.
  */
 export async function perform (
   t: Teardown,
@@ -216,7 +218,8 @@ export async function perform (
   for (const packet of packets) {
     client.write(packet)
     sent += packet.length
-    // The last two and FIN: what came while the socket was not read may come together with its end.
+    // A hasty script sends the last two chunks and FIN together: the server may read them together
+    // after a pause.
     if (!hasty || packets.indexOf(packet) < packets.length - 2) await settled(client, life, sent)
   }
   if (rough === 'reset') client.socket.resetAndDestroy()
@@ -249,7 +252,7 @@ export async function until (condition: () => boolean, otherwise: string): Promi
   }
 }
 
-/** Frames as odd as they come, and how TCP cuts them. */
+/** Builds a random script: unusual frames, cut into chunks as TCP may cut them. */
 export function buildScript (random: Random, tls = false): Script {
   const small = random(3) === 0
   const rough = tls
@@ -307,7 +310,7 @@ function control (random: Random): Buffer {
   ])
 }
 
-/** What the peer may not send, what ends the connection, and nonsense. */
+/** Builds invalid frames, frames that end the connection, and random bytes. */
 function fault (random: Random, small: boolean): Buffer[] {
   const payload = messageOf(random, 1, true, HASTY_LETTERS)
   const opcode = 1 + random(2)
@@ -380,7 +383,7 @@ function closing (random: Random): Buffer {
 }
 
 const TEXTS = ['hello', 'grüß dich', '€uro', '😀', '\0', '\uFEFFx', '{"a":[1,2]}']
-// What waits for a turn may be overtaken by a FIN.
+// A FIN may overtake an answer that waits for a turn.
 const HASTY_LETTERS = ['', '', '', '', 'L', 'N', 'G', 'Z', 'W']
 const LETTERS = [...HASTY_LETTERS, 'I', 'A']
 const ROUGH_LETTERS = [...HASTY_LETTERS, 'D', 'E']
@@ -418,11 +421,11 @@ function messageOf (
     text += random(3) === 0 ? pick(random, TEXTS) : 'plain text '.repeat(1 + length / 20)
   }
   const bytes = Buffer.from(text).subarray(0, length)
-  // Cut within a character, it is none: those are for the faults.
+  // Removes a character that was cut: invalid UTF-8 is only for faults.
   return Buffer.from(bytes.toString().replaceAll('\uFFFD', '')).subarray(0, length)
 }
 
-/** Noise behind a letter. Without one its first byte is none, either. */
+/** Random bytes after a letter. Without a letter the first byte is not ASCII. */
 function binaryOf (letter: string, bytes: Buffer): Buffer {
   if (bytes.length > 0) {
     bytes[0] = letter === '' ? (bytes[0] as number) | 0x80 : letter.charCodeAt(0)
@@ -440,11 +443,11 @@ interface Form {
   fin?: boolean
   rsv?: number
   masked?: boolean
-  /** Bytes of the extended length; the least that will do unless it is said. */
+  /** The bytes of the extended length. Default: the fewest possible. */
   width?: 0 | 2 | 8
 }
 
-/** A client's frame, whose length may be written longer than it has to be. */
+/** Builds a client frame. Its length may use more bytes than necessary. */
 export function encode (
   random: Random,
   opcode: number,
@@ -466,7 +469,7 @@ export function encode (
   return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ (mask[i & 3] as number))])
 }
 
-/** At most what Node reads at once. */
+/** The most bytes that Node reads at once. */
 const MAX_CHUNK = 65_536
 
 function chunksOf (random: Random, frames: readonly Buffer[]): Buffer[] {
@@ -490,7 +493,7 @@ function chunksOf (random: Random, frames: readonly Buffer[]): Buffer[] {
   )
 }
 
-/** Cuts in headers, just before and just behind them. */
+/** Cuts within headers, directly before them and directly after them. */
 function nearBoundaries (random: Random, frames: readonly Buffer[], bytes: Buffer): Buffer[] {
   const cuts = [0]
   let at = 0

@@ -1,4 +1,4 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 
-/** Made before the library is loaded, when this is imported before it. */
+/** A Fastify instance that is created before the library is loaded. Import this file first. */
 export const earlyInstance: FastifyInstance = Fastify()

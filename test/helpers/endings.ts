@@ -11,7 +11,7 @@ export interface End {
   readonly aborted: boolean
 }
 
-/** Callbacks without their types, because here they do what they must not. */
+/** Callbacks without types, because tests make them return invalid results. */
 export interface Loose {
   init?: (ws: Ws) => unknown
   handleIn?: (data: string, ws: Ws, state: unknown) => unknown
@@ -21,19 +21,19 @@ export interface Loose {
 }
 
 export interface Endings extends TestServer {
-  /** Each call of a callback but `terminate`, with what it was given. */
+  /** The calls of all callbacks except `terminate`, with their arguments. */
   readonly calls: string[]
-  /** Each call of `terminate`. */
+  /** The calls of `terminate`. */
   readonly ends: End[]
-  /** Waits until there are so many calls or ends. Rejects after 5 s. */
+  /** Waits until the list has this length. Rejects after 5 s. */
   readonly until: (list: 'calls' | 'ends', length?: number) => Promise<void>
-  /** A raw client, after its 101. */
+  /** Opens a raw client, and waits for its 101. */
   readonly open: (t: Teardown, options?: { allowHalfOpen?: boolean }) => Promise<RawClient>
 }
 
 /**
- * A server with one route that keeps a record of what is called. Times are short: 150 ms to close,
- * 100 ms to terminate.
+ * Starts a server with one route that records the calls of its callbacks. The time limits are
+ * short: 150 ms to close, 100 ms to terminate.
  */
 export async function startEndings (
   t: Teardown,

@@ -11,13 +11,13 @@ export interface ExampleServer {
   port: number
   http: (path: string) => string
   ws: (path: string) => string
-  /** Ends it as an operator does, and waits until it is gone. Resolves with its exit code. */
+  /** Stops the server with SIGTERM, like an operator. Resolves with its exit code. */
   stop: () => Promise<number | null>
 }
 
 /**
- * Starts what `npm start` starts, on a free port or the given one, with these variables. Rejects
- * when it ends before it listens.
+ * Starts the example server of `npm start`, on a free port or the given one, with these variables.
+ * Rejects when it exits before it listens.
  */
 export async function startExample (
   t: Teardown,
@@ -25,7 +25,7 @@ export async function startExample (
   variables: NodeJS.ProcessEnv = {}
 ): Promise<ExampleServer> {
   const child = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], {
-    // tap would trace the coverage of the child too, and slow it down.
+    // Without tap's variables, which would measure the child's coverage and slow it down.
     env: { PATH: process.env['PATH'], PORT: String(port), ...variables },
     stdio: ['ignore', 'pipe', 'inherit']
   })

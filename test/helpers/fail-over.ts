@@ -16,8 +16,8 @@ const skip = skipWithout('redis-server')
 const timeout = 280_000
 
 /**
- * On a cluster of three masters with a replica each, with the clients of these names, plain and
- * sharded unless told otherwise.
+ * Tests fail-over in a cluster of three masters with a replica each. `names` selects the clients.
+ * Runs plain and sharded by default.
  */
 export function testClusterFailOver (
   t: Test,
@@ -39,8 +39,8 @@ export function testClusterFailOver (
               await dead.start()
               await cluster.untilUp()
             })
-            // Sharded, each engine has a connection to each master. Plain, it may be on another
-            // one.
+            // In sharded mode each engine is connected to each master. In plain mode it may be
+            // connected to another master.
             if (sharded) {
               for (const { turns } of nodes) t.ok(turns.includes('down'), 'the failover is told')
             }
@@ -51,7 +51,7 @@ export function testClusterFailOver (
   )
 }
 
-/** On a master with a replica and a sentinel. */
+/** Tests fail-over of a master with a replica and a sentinel. */
 export function testSentinelFailOver (t: Test, names: RegExp): void {
   void t.test(
     'a Redis master is killed while publishing, and a sentinel puts its replica in its place',
@@ -73,8 +73,8 @@ export function testSentinelFailOver (t: Test, names: RegExp): void {
 }
 
 /**
- * Publishes on many topics without a pause while something happens to the broker. What comes is in
- * order and at most once, and all comes that is published when both engines are up again.
+ * Publishes on many topics without a pause while `happen` runs. Asserts that publications arrive in
+ * order and at most once, and that all arrive that are published after both engines are up again.
  */
 export async function publishThrough (
   t: Teardown,
@@ -102,7 +102,8 @@ export async function publishThrough (
     await later(PERIOD_MS)
   }
   await happened
-  // A change may still be under way: until a whole round has come, all may go once more.
+  // The broker may still be changing, and the engines may go down again. So repeat until a whole
+  // round has arrived.
   for (;;) {
     await subscribeAll(subscriber)
     await publisher.until(() => publisher.turns.at(-1) === 'up', 'up')

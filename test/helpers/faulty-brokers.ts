@@ -3,19 +3,25 @@ import { startProxy, type Proxy } from './proxy.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 import type { Teardown } from './server.ts'
 
-/** A broker that does not do what it should. */
+/** A broker that tests restart and pause. */
 export interface FaultyBroker {
   readonly name: string
   readonly ports: readonly number[]
-  /** Kills it, or one of its masters, and starts that again. Resolves when all is well. */
+  /**
+   * Kills the broker, or one of its masters, and starts it again. Resolves when all parts run
+   * again.
+   */
   restart (): Promise<void>
-  /** Lets it, or one of its masters, stand still for so long. Resolves when all is well. */
+  /** Pauses the broker, or one of its masters, for `ms`. Resolves when all parts run again. */
   pause (ms: number): Promise<void>
 }
 
 type Wait = (ms: number) => Promise<void>
 
-/** By the name that the nodes know them by: the program that they need, and what starts one. */
+/**
+ * The program and the start function of each broker. The keys are the values of `BROKER` in the
+ * nodes.
+ */
 export const FAULTY_BROKERS: Readonly<
   Record<
     string,
@@ -83,7 +89,7 @@ export class FaultyPath {
     }
   }
 
-  /** Nothing passes, and nobody is told. */
+  /** Drops all bytes without closing a connection. */
   blackHole (): void {
     for (const proxy of this.#proxies) {
       proxy.isClosed = true
@@ -91,7 +97,7 @@ export class FaultyPath {
     }
   }
 
-  /** New connections pass; the old ones are known nowhere any more. */
+  /** Lets new connections pass, and cuts the old ones. */
   heal (): void {
     for (const proxy of this.#proxies) {
       proxy.isClosed = false

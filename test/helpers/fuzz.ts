@@ -1,10 +1,10 @@
 import { frame, handshake } from './raw.ts'
 import { pick, type Random } from './random.ts'
 
-/** What a well-behaved client sends: whole messages, in frames that are as odd as they may be. */
+/** Valid input: whole messages in unusual but valid frames. */
 export interface Prefix {
   readonly frames: Buffer[]
-  /** Whole data messages in them. */
+  /** The number of whole data messages in the frames. */
   readonly messages: number
 }
 
@@ -38,7 +38,7 @@ export function buildPrefix (random: Random, length: number): Prefix {
   return { frames, messages }
 }
 
-/** One frame with a few faults, or bytes that never were one. */
+/** Builds a frame with a few faults, or random bytes. */
 export function mutateFrame (random: Random): Buffer {
   const kind = random(10)
   if (kind === 0) return noise(random, 1 + random(80))
@@ -54,7 +54,7 @@ export function mutateFrame (random: Random): Buffer {
   return kind < 3 ? whole : mutate(random, whole, kind === 3 ? 6 : whole.length)
 }
 
-/** Faults that leave the frame whole: in its text, in how long it says to be, in how it is cut. */
+/** Builds a frame with a fault in its text, its length or its fragmentation. */
 function damage (random: Random, kind: number): Buffer {
   if (kind === 6) {
     return masked(
@@ -171,7 +171,7 @@ const LINES = [
   'GET http://a/ HTTP/1.1'
 ]
 
-/** A handshake with up to four faults, and perhaps something behind it. */
+/** Builds a handshake with up to four faults, and sometimes with bytes after it. */
 export function mutateHandshake (random: Random): Buffer {
   const path = pick(random, PATHS)
   const lines = handshake(path, {}, random(8) === 0 ? pick(random, LINES) : undefined).split('\r\n')
@@ -196,7 +196,7 @@ export function mutateHandshake (random: Random): Buffer {
   return random(12) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes
 }
 
-/** Cuts bytes where TCP might. */
+/** Cuts bytes at random places, as TCP may. */
 export function cut (random: Random, bytes: Buffer, pieces: number): Buffer[] {
   const cuts = Array.from({ length: pieces - 1 }, () => random(bytes.length + 1)).sort(
     (a, b) => a - b
@@ -206,7 +206,10 @@ export function cut (random: Random, bytes: Buffer, pieces: number): Buffer[] {
     .filter(({ length }) => length > 0)
 }
 
-/** One to four faults in the first `within` bytes: bits turned, bytes put in, left out, doubled. */
+/**
+ * Makes one to four faults in the first `within` bytes: flips bits, inserts, removes or repeats
+ * bytes.
+ */
 function mutate (random: Random, bytes: Buffer, within: number): Buffer {
   let result = Buffer.from(bytes)
   for (let faults = 1 + random(4); faults > 0 && result.length > 0; faults--) {
@@ -222,7 +225,7 @@ function mutate (random: Random, bytes: Buffer, within: number): Buffer {
   return result
 }
 
-/** The same frame with a mask that is not zero. */
+/** Masks a frame with a random mask. */
 function masked (random: Random, bytes: Buffer): Buffer {
   const head = ((bytes[1] as number) & 0x7f) === 126 ? 4 : 2
   const mask = noise(random, 4)
@@ -237,7 +240,7 @@ function sizeOf (random: Random): number {
   return pick(random, [0, 1, 3, 40, 125, 126, 127, 200, random(40) === 0 ? 5000 : 20])
 }
 
-/** Text, of which each piece is whole. */
+/** A random text of valid UTF-8. */
 function letters (random: Random): string {
   return pick(random, [
     '',

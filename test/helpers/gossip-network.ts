@@ -8,13 +8,13 @@ import { startGossip, type GossipOptions, type GossipServer } from './gossip.ts'
 import type { Teardown } from './server.ts'
 
 const load = createRequire(__filename)
-// As they were built, like the example.
+// The built engines, because the example uses the built package too.
 const engines = join(__dirname, '../../dist/engines')
 const BARRIER = 'test barrier'
 
 type StartEngine = () => Promise<unknown>
 
-/** Nodes in this process that are one network. */
+/** Nodes in this process that form one network. */
 export class GossipNetwork {
   readonly nodes: readonly GossipServer[]
   readonly #barriers = new Map<string, () => void>()
@@ -46,12 +46,15 @@ export class GossipNetwork {
     return network
   }
 
-  /** Moves the clocks of all nodes. */
+  /** Advances the clocks of all nodes. */
   pass (ms: number): void {
     for (const node of this.nodes) node.pass(ms)
   }
 
-  /** Resolves when each node has all that the others have published so far: brokers keep order. */
+  /**
+   * Resolves when each node has received all earlier publications of the others. Works because
+   * brokers keep the order.
+   */
   async settle (): Promise<void> {
     if (this.nodes.length === 1) return
     await Promise.all(this.nodes.map((node, from) => this.#passBarrier(node, from)))

@@ -6,7 +6,10 @@ import { startExample, type ExampleServer } from './example.ts'
 import type { Game } from './gossip.ts'
 import type { Teardown } from './server.ts'
 
-/** So many example servers for these games: one network, if the variables name a broker. */
+/**
+ * Starts `count` example servers for these games. They form one network when the variables name a
+ * broker.
+ */
 export async function startNodes (
   t: Teardown,
   count: number,
@@ -22,7 +25,7 @@ export async function startNodes (
   )
 }
 
-/** What a page is told on one node. */
+/** The messages that a page gets from one node. */
 export class Watcher {
   readonly games = new Map<string, any>()
   readonly #next: () => Promise<any>
@@ -37,8 +40,8 @@ export class Watcher {
   }
 
   /**
-   * Waits until that node knows of a game what it should; undefined: that it is not online. Rejects
-   * when nothing changes for 20 s.
+   * Waits until `is` accepts the node's data of a game, or undefined when the game is not online.
+   * Rejects when nothing changes for 20 s.
    */
   async until (game: string, is: (known: any) => boolean): Promise<void> {
     while (!is(this.games.get(game))) {

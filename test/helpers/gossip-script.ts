@@ -4,9 +4,9 @@ import { authentication, hearsNothing, makeGame, type Game } from './gossip.ts'
 import { GossipNetwork, ONE_NODE, type NetworkKind } from './gossip-network.ts'
 
 /**
- * What happens, in this order. `>` sends (text as it is, bytes as a binary frame), `<` is what
- * comes next, `silent` proves that nothing came, `closed` waits for the close frame, `+` moves the
- * server's clock by so many milliseconds.
+ * A step of a script. `>` sends (text unchanged, bytes as a binary frame), `<` expects the next
+ * message, `silent` asserts that no message came, `closed` waits for the close frame, `+` advances
+ * the server's clock by this many milliseconds.
  */
 export type Step =
   | readonly [who: string, what: '>' | '<', message: unknown]
@@ -15,8 +15,8 @@ export type Step =
   | readonly ['time', '+', ms: number]
 
 /**
- * Who is there: with what in its authentication; null: connected, and no more. A second socket of A
- * is `A2`, and so on.
+ * The sockets of a script, each with the payload of its authentication. null: connected, not
+ * authenticated. The second socket of A is `A2`.
  */
 export type Cast = Readonly<Record<string, object | null>>
 
@@ -26,14 +26,14 @@ export function times (count: number, ...steps: Step[]): Step[] {
   return Array.from({ length: count }, () => steps).flat()
 }
 
-/** A ref that the server made. */
+/** Stands for a ref that the server generated. */
 export const FRESH = '(fresh)'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 /**
- * The games of one row: of H the display, of P the players are hidden. In messages `@A` is its
- * short name, `@A.id`, `@A.secret` what it says.
+ * The games of one row. H is not displayed, and the players of P are hidden. In messages `@A` is
+ * replaced by the short name, `@A.id` and `@A.secret` by the credentials.
  */
 function gamesOf (row: number): Game[] {
   const more: Record<string, object> = {
@@ -52,8 +52,8 @@ function gamesOf (row: number): Game[] {
 }
 
 /**
- * Plays each row as a test of its own, all on one network; those that look at all games by
- * themselves. Of one row the sockets are on each node in turn.
+ * Runs each row as a test, all on one network. `alone`: each row on a network of its own, for rows
+ * that look at all games. The sockets of a row are spread over the nodes.
  */
 export async function playRows (
   t: Test,
@@ -95,7 +95,7 @@ class Script {
       while ((await client.nextJson<any>()).event !== 'heartbeat');
       await this.#network.settle()
     }
-    // What the first were told of the others.
+    // Removes the messages that the first clients got about the others.
     for (const client of this.#clients.values()) await drain(client)
     for (const step of steps) await this.#do(step)
     for (const client of this.#clients.values()) client.close()
@@ -104,10 +104,10 @@ class Script {
 
   async #do (step: Step): Promise<void> {
     const [who, what, value] = step
-    // The clock has no client.
+    // Undefined for `time`, which has no client.
     const client = this.#clients.get(who) as Client
     const label = `${who} ${what} ${JSON.stringify(value)}`
-    // What earlier steps have published has arrived: an answer comes after it.
+    // Waits for the publications of earlier steps, so that an answer comes after them.
     if (what !== '+' && this.#clients.size > 1) await this.#network.settle()
     switch (what) {
       case '+': return this.#network.pass(value as number)
@@ -158,7 +158,7 @@ class Script {
   }
 }
 
-/** Takes all that has been sent to it. */
+/** Takes all messages that the server has sent to a client. */
 async function drain (client: Client): Promise<void> {
   client.send('{')
   while (await client.next() !== '{"status":"unknown"}');

@@ -23,9 +23,9 @@ export interface GossipServer {
   ws: (path: string) => string
   app: any
   games: Map<string, Game>
-  /** Moves the server's clock; with `timersByHand` all timers of this process too. */
+  /** Advances the server's clock. With `timersByHand`, all timers of this process too. */
   pass: (ms: number) => void
-  /** Waits until only so many sockets are left. */
+  /** Waits until at most this many sockets are left. */
   untilLeft: (sockets: number) => Promise<void>
 }
 
@@ -49,7 +49,7 @@ export function makeGame (shortName: string, more: object = {}): Game {
   }
 }
 
-/** The example's network as it was built, on a server of its own, whose clock the test moves. */
+/** Starts a server with the built game network of the example. The test advances its clock. */
 export async function startGossip (
   t: Teardown,
   {
@@ -59,7 +59,7 @@ export async function startGossip (
     ...options
   }: GossipOptions = {}
 ): Promise<GossipServer> {
-  // Built: its `fastify-websock` is the package, as for a user.
+  // The built example imports the package `fastify-websock`, like a user's code.
   const { gossip } = load(join(ROOT, 'example/dist/gossip/gossip.js'))
   const { app } = buildApp(t)
   let now = 1_000_000
@@ -86,13 +86,13 @@ export async function startGossip (
   }
 }
 
-/** What a game says first. */
+/** The first message of a game. */
 export function authentication (game: Game, payload: object = {}): object {
   const credentials = { client_id: game.client_id, client_secret: game.client_secret }
   return { event: 'authenticate', payload: { ...credentials, supports: ['channels'], ...payload } }
 }
 
-/** Opens a socket and authenticates; what is answered, up to the first heartbeat, is taken. */
+/** Opens a socket and authenticates. Takes the messages up to the first heartbeat. */
 export async function joinAs (
   t: Teardown,
   url: string,
@@ -109,7 +109,10 @@ export async function joinAs (
 
 const UNKNOWN = '{"status":"unknown"}'
 
-/** Proves that nothing has come for a client: the next is the answer to what it sends now. */
+/**
+ * Asserts that a client has no message: the next one must be the answer to a message that it sends
+ * now.
+ */
 export async function hearsNothing (client: Client): Promise<void> {
   client.send('{')
   const next = await client.next()

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Game } from './gossip.ts'
 import type { Teardown } from './server.ts'
 
-/** A game whose client is gossiphaus. */
+/** A game that uses the client gossiphaus. */
 export class Gossiphaus {
   readonly #child: ChildProcess
   readonly #events: Array<{ event: string, message: any }> = []
@@ -17,10 +17,7 @@ export class Gossiphaus {
     })
   }
 
-  /**
-   * What the client has been told of that event, whatever its ref, in its order, each once. Rejects
-   * after `timeoutMs`.
-   */
+  /** Takes the next message of an event, with any ref. Rejects after `timeoutMs`. */
   async hears (event: string, timeoutMs = 15_000): Promise<any> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
@@ -39,7 +36,7 @@ export class Gossiphaus {
     }
   }
 
-  /** Errors that its client has seen so far. */
+  /** The errors of the client so far. */
   get errors (): unknown[] {
     return this.#events.filter(({ event }) => event === 'error' || event === 'failed')
   }
@@ -61,7 +58,7 @@ export class Gossiphaus {
   }
 }
 
-/** Connects a game; killed when the test ends. */
+/** Connects a game. Its process is killed when the test ends. */
 export function startGossiphaus (
   t: Teardown,
   url: string,

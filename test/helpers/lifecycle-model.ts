@@ -1,7 +1,7 @@
-/** What a callback does; one that is async ends when it is told to. */
+/** The behaviour of a callback. An async callback ends at `release`. */
 export interface Script {
   readonly async: boolean
-  /** Infos that it sends to its own connection as it ends. */
+  /** The number of infos that it posts to its own connection as it ends. */
   readonly infos: number
   readonly outcome:
     | 'nothing'
@@ -17,7 +17,7 @@ export interface Script {
     | 'bad code'
 }
 
-/** What happens to a connection. The client's frames of one packet are read together. */
+/** An operation on a connection. The frames of one packet are read together. */
 export type Op =
   | {
     readonly type: 'packet'
@@ -37,8 +37,8 @@ export interface Letter {
 export const INFO: Script = { async: false, infos: 0, outcome: 'push' }
 
 /**
- * The life of one connection as the contract tells it: who is called with which state, and what is
- * on the wire.
+ * A model of one connection, from the contract: the calls of callbacks with their states, and the
+ * frames on the wire.
  */
 export class LifeModel {
   readonly log: string[] = []
@@ -50,7 +50,7 @@ export class LifeModel {
   #state: string | undefined
   #reason = ''
   #initReturned = false
-  /** Something can be sent: the peer has not closed, but perhaps sent FIN. */
+  /** True while frames can be sent: the peer has not closed, but it may have sent FIN. */
   #open = true
 
   post (letter: Letter): void {
@@ -70,8 +70,8 @@ export class LifeModel {
   }
 
   /**
-   * Our own end. The first reason wins; what waits is dropped; a callback that runs may finish
-   * before `terminate`.
+   * The server ends the connection. The first reason wins, waiting letters are dropped, and a
+   * running callback may finish before `terminate`.
    */
   end (reason: string, frame: string): void {
     const first = !this.ended
@@ -82,7 +82,8 @@ export class LifeModel {
   }
 
   /**
-   * The peer's end: frames that wait are handled first. After a bare FIN what they answer is sent.
+   * The peer ends the connection. Waiting frames are handled first. After a FIN without a close
+   * frame their answers are sent.
    */
   peerEnd (reason: string, { frame, open = false }: { frame?: string, open?: boolean } = {}): void {
     if (this.ended) return
@@ -125,7 +126,7 @@ export class LifeModel {
         `told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`
       )
     }
-    // Once it is closed nothing is sent, so nothing is unsendable.
+    // After the close nothing is sent, so no message is unsendable.
     if (
       outcome === 'throw' ||
       outcome === 'no result' ||
@@ -148,7 +149,7 @@ export class LifeModel {
   }
 }
 
-/** By what they add to the id of the letter. */
+/** The suffixes that the messages of each outcome add to the id of the letter. */
 const MESSAGES: Partial<Record<Script['outcome'], string[]>> = {
   push: ['a'],
   list: ['a', 'b'],

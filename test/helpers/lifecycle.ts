@@ -9,11 +9,11 @@ export interface Plan {
   readonly init: Script
   readonly terminate: 'sync' | 'async' | 'throw' | 'reject'
   readonly ops: readonly Op[]
-  /** The first packet comes with the handshake. */
+  /** The first packet is sent together with the handshake. */
   readonly eager: boolean
 }
 
-/** What the handler of one connection saw and is to do. */
+/** The record of one connection's handler, and its scripts. */
 interface Diary {
   readonly plan: Plan
   readonly scripts: Map<string, Script>
@@ -22,7 +22,7 @@ interface Diary {
   release: () => void
 }
 
-/** Where connections live: one server, until it is drained. */
+/** The server of the connections. After a drain a new one is started. */
 export class World {
   readonly #t: Teardown
   readonly #diaries: Diary[] = []
@@ -110,7 +110,7 @@ function resultOf (outcome: Script['outcome'], id: string, ws: any): unknown {
 const describe = (reason: TerminateReason): string =>
   [reason.type, ...('code' in reason ? [reason.code] : [])].join(' ')
 
-/** Lives one life twice, for real and in the model, and gives both records. */
+/** Runs a plan on a real connection and in the model. Returns both records. */
 export async function live (
   t: Teardown,
   world: World,
@@ -193,8 +193,8 @@ class Life {
   }
 
   /**
-   * Waits until what was done has had its effect: a pong proves that all before it was read, an end
-   * shows in the signal.
+   * Waits until the last operation has had its effect. A pong proves that the server has read
+   * everything before it. `signal` shows an end.
    */
   async settle (): Promise<void> {
     this.model.turn()
@@ -211,15 +211,16 @@ class Life {
         client.frames().some((one) => one.opcode === 10 && one.payload.toString() === payload)
       )
     }
-    // Infos that a callback sends come at the end of a turn, and theirs at that of the next.
+    // Infos of a callback arrive at the end of a turn, and the infos of their callbacks at the end
+    // of the next turn.
     for (let i = 0; i < 3; i++) await turn()
   }
 
   async act (op: Op): Promise<void> {
     const { model, diary, client } = this
     if (!this.#open && BY_THE_CLIENT.has(op.type)) return
-    // Who has been told to go answers, and hangs up: after a fault of the client's the server reads
-    // no close frame.
+    // A client that got a close frame answers and ends its socket. After a protocol error the
+    // server reads no close frame.
     const hangUp = model.ended ? () => { client.socket.end() } : () => {}
     switch (op.type) {
       case 'packet':
@@ -305,7 +306,7 @@ class Life {
     const taken = this.model.offer({ kind: 'info', id, script })
     if (how === 'timer') {
       this.diary.ws?.postAfter(id, 1)
-      // Timers of one length fire in the order they were set.
+      // Timers with the same delay fire in the order in which they were set.
       return later(1)
     }
     const told = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').post(id)

@@ -23,11 +23,11 @@ export interface Series {
 
 /** A Prometheus that scrapes one server each second. */
 export interface Prometheus {
-  /** The answer to an instant query. Rejects with what Prometheus says is wrong with it. */
+  /** Resolves with the answer to an instant query. Rejects with the error of Prometheus. */
   readonly query: (text: string) => Promise<Series[]>
 }
 
-/** Started for one test, stopped when that ends. */
+/** Starts a Prometheus. It is stopped when the test ends. */
 export async function startPrometheus (t: Teardown, targetPort: number): Promise<Prometheus> {
   const { port } = await startBroker(t, PROMETHEUS, async (folder) => {
     await writeFile(join(folder, 'prometheus.yml'), [
@@ -51,7 +51,10 @@ export async function startPrometheus (t: Teardown, targetPort: number): Promise
   }
 }
 
-/** Asks again until the answer is as wanted. Rejects after `timeoutMs` with the last answer. */
+/**
+ * Repeats the query until `isWanted` accepts the answer. Rejects after `timeoutMs` with the last
+ * answer.
+ */
 export async function untilAnswered (
   prometheus: Prometheus,
   text: string,

@@ -2,11 +2,14 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Teardown } from './server.ts'
 
-/** Stands between clients and a server on 127.0.0.1, and loses what one tells it to. */
+/**
+ * A TCP proxy between clients and a server on 127.0.0.1. Tests tell it to drop bytes and
+ * connections.
+ */
 export class Proxy {
   readonly port: number
   readonly #links: ReadonlySet<Link>
-  /** Answers of the server are kept from the clients. */
+  /** True: drops the bytes from the server to the clients. */
   isMute = false
 
   constructor (port: number, links: ReadonlySet<Link>) {
@@ -19,9 +22,8 @@ export class Proxy {
   }
 
   /**
-   * From here on nothing passes on the connections that there are, or on those that this holds for,
-   * in either direction, not even an end: `cut` frees them. `port`: the port from which the proxy
-   * is connected to the server.
+   * Drops all bytes and ends, in both directions, on the existing connections that `isMeant`
+   * selects. `cut` destroys them. `port`: the local port of the proxy's connection to the server.
    */
   blackHole (isMeant: (port: number) => boolean = () => true): void {
     for (const link of this.#links) {
@@ -29,15 +31,15 @@ export class Proxy {
     }
   }
 
-  /** New connections are taken, and lead nowhere. */
+  /** True: new connections are accepted, but not connected to the server. */
   isClosed = false
 
-  /** What clients send is not read any more: the buffers in between become full. */
+  /** Stops reading from the clients, so that the buffers in between become full. */
   stall (): void {
     for (const { client } of this.#links) client.pause()
   }
 
-  /** Ends all connections that there are, as a network does. */
+  /** Resets all existing connections. */
   cut (): void {
     for (const link of this.#links) link.destroy()
   }
@@ -59,7 +61,7 @@ class Link {
   }
 }
 
-/** Closed when the test ends. */
+/** Starts a proxy. It is closed when the test ends. */
 export async function startProxy (t: Teardown, targetPort: number): Promise<Proxy> {
   const links = new Set<Link>()
   const server = createServer((client) => {
@@ -70,7 +72,7 @@ export async function startProxy (t: Teardown, targetPort: number): Promise<Prox
     target?.on('data', (bytes) => { if (!link.isBlackHole && !proxy.isMute) client.write(bytes) })
     for (const socket of [client, target]) {
       socket?.on('error', () => {}).on('close', () => {
-        // The other end is not told, and `cut` has yet to find it.
+        // In a black hole the other end stays open, and `cut` must still find the link.
         if (link.isBlackHole && !(client.destroyed && (target?.destroyed ?? true))) return
         links.delete(link)
         client.destroy()

@@ -1,12 +1,9 @@
-/** What all random tests start from: `FUZZ_SEED=7 npx tap test/NAME.test.ts` repeats a run. */
+/** The seed of all random tests: `FUZZ_SEED=7 npx tap test/NAME.test.ts` repeats a run. */
 export const FUZZ_SEED = Number(process.env.FUZZ_SEED ?? 20_260_101)
 
 export type Random = (below: number) => number
 
-/**
- * mulberry32: small, seeded, good enough to shuffle with. Gives integers from 0, below the number
- * it is given.
- */
+/** The generator mulberry32. Returns integers from 0 up to, but not including, `below`. */
 export function randomFrom (seed: number): Random {
   return (below) => {
     seed = (seed + 0x6d2b79f5) | 0
@@ -21,8 +18,8 @@ export function pick<T> (random: Random, from: readonly T[]): T {
 }
 
 /**
- * Settings of fast-check. A failure prints its seed and path: `FUZZ_SEED=… FUZZ_PATH=…` repeats
- * just that one.
+ * The settings of fast-check. A failure prints its seed and path: `FUZZ_SEED=… FUZZ_PATH=…` repeats
+ * only that case.
  */
 export function runs (count: number): { seed: number, path?: string, numRuns: number } {
   const { FUZZ_PATH: path, FUZZ_RUNS: given } = process.env

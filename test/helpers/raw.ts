@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Teardown } from './server.ts'
 
-/** A client frame, masked with zeros. `payload` is at most 65 535 bytes. */
+/** Builds a client frame, masked with zeros. `payload` has at most 65 535 bytes. */
 export function frame (
   opcode: number,
   payload: string | Uint8Array = '',
@@ -30,7 +30,7 @@ export function closeFrame (code?: number, reason = ''): Buffer {
   )
 }
 
-/** The head of a good upgrade request. A header is left out by undefined. */
+/** Builds the head of a valid upgrade request. A header with the value undefined is left out. */
 export function handshake (
   path: string,
   headers: Record<string, string | undefined> = {},
@@ -55,13 +55,16 @@ export interface ServerFrame {
   readonly payload: Buffer
 }
 
-/** A bare TCP client that keeps all bytes it got. */
+/** A TCP client that keeps all received bytes. */
 export class RawClient {
   readonly socket: Socket
-  /** How many bytes have come: cheaper to look at than what they are. */
+  /** The number of received bytes. Cheaper than `bytes.length`. */
   size = 0
   #chunks: Buffer[] = []
-  /** Those found so far, and where the next one begins; 0: the end of the head is not found. */
+  /**
+   * The frames found so far. `#at`: the start of the next frame, or 0 until the end of the head is
+   * found.
+   */
   #frames: ServerFrame[] = []
   #at = 0
   readonly ended: Promise<void>
@@ -82,7 +85,7 @@ export class RawClient {
     return bytes
   }
 
-  /** To look only at what comes from now on. */
+  /** Replaces the received bytes, to look only at later ones. */
   set bytes (bytes: Buffer) {
     this.#chunks = [bytes]
     this.#frames = []
@@ -98,8 +101,8 @@ export class RawClient {
   }
 
   /**
-   * Waits until `condition` holds after some read. Rejects when TCP ends before, or after
-   * `timeoutMs`.
+   * Waits until `condition` is true. Checks it after each read. Rejects when TCP ends before, or
+   * after `timeoutMs`.
    */
   async until (condition: (client: RawClient) => boolean, timeoutMs = 15_000): Promise<this> {
     const signal = AbortSignal.timeout(timeoutMs)
@@ -117,7 +120,7 @@ export class RawClient {
     return this
   }
 
-  /** Server frames after the 101: opcode and payload of each whole one. */
+  /** The complete server frames after the 101. */
   frames (): ServerFrame[] {
     const bytes = this.bytes
     if (this.#at === 0) this.#at = bytes.indexOf('\r\n\r\n') + 4
@@ -146,7 +149,7 @@ export class RawClient {
   }
 }
 
-/** Its frames in short: opcode and payload, `8 1000` for a close frame with that code. */
+/** Describes the frames: opcode and payload, `8 1000` for a close frame with this code. */
 export function words (client: RawClient): string[] {
   return client
     .frames()
@@ -155,7 +158,7 @@ export function words (client: RawClient): string[] {
     )
 }
 
-/** Connects to a port of 127.0.0.1; destroyed when the test ends. */
+/** Connects to a port of 127.0.0.1. The socket is destroyed when the test ends. */
 export async function connectRaw (
   t: Teardown,
   port: number,
@@ -167,7 +170,7 @@ export async function connectRaw (
   return new RawClient(socket)
 }
 
-/** The same over TLS, whoever the server says that it is. */
+/** Connects over TLS, with any certificate. The socket is destroyed when the test ends. */
 export async function connectRawTls (t: Teardown, port: number): Promise<RawClient> {
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
   t.teardown(() => socket.destroy())
@@ -175,17 +178,14 @@ export async function connectRawTls (t: Teardown, port: number): Promise<RawClie
   return new RawClient(socket)
 }
 
-/** An HTTP answer as it came: header names in lower case, one value for each line. */
+/** A parsed HTTP answer: header names in lower case, one value for each header line. */
 export interface Answer {
   status: number
   headers: Record<string, string[]>
   body: string
 }
 
-/**
- * Splits what came into its HTTP answers; a body is as long as Content-Length says, or goes to the
- * end.
- */
+/** Parses HTTP answers. A body ends after Content-Length bytes, or at the end of the text. */
 export function parseAnswers (text: string): Answer[] {
   const answers: Answer[] = []
   for (let at = 0; at < text.length;) {
@@ -209,8 +209,8 @@ export function parseAnswers (text: string): Answer[] {
 }
 
 /**
- * Sends these bytes, waits until TCP has ended, and gives the one answer. Rejects after
- * `timeoutMs`, and when there are more answers or none.
+ * Sends the bytes, waits until TCP has ended, and returns the answer. Rejects after `timeoutMs`,
+ * and when there is not exactly one answer.
  */
 export async function exchange (
   t: Teardown,

@@ -13,10 +13,10 @@ export interface ClientOptions {
   readonly keyPrefix?: string
 }
 
-/** What tests ask of any of the clients. */
+/** A kind of Redis client. */
 export interface RedisClientKind {
   readonly name: string
-  /** Not connected; it tells its errors to nobody. */
+  /** Creates a client that is not connected, and that ignores its errors. */
   create(
     port: number,
     options?: ClientOptions
@@ -47,7 +47,7 @@ function createIoredis (port: number, { resp = 3, keyPrefix = '' }: ClientOption
   }).on('error', () => {})
 }
 
-/** Which knows one protocol alone. */
+/** ioredis 5 supports only RESP 2. */
 function createIoredis5 (port: number, { keyPrefix = '' }: ClientOptions = {}): Ioredis5 {
   return new Ioredis5(port, '127.0.0.1', {
     lazyConnect: true,
@@ -63,7 +63,7 @@ export const REDIS_CLIENTS: readonly RedisClientKind[] = [
   { name: 'ioredis 5', create: createIoredis5 }
 ]
 
-/** Connected, closed when the test ends. */
+/** Connects a client. It is closed when the test ends. */
 export async function connectClient (t: Teardown, { create }: RedisClientKind, port: number) {
   const client = create(port)
   await client.connect()
@@ -71,14 +71,14 @@ export async function connectClient (t: Teardown, { create }: RedisClientKind, p
   return client
 }
 
-/** How many listeners there are for each event. */
+/** The number of listeners of each event. */
 export function countListeners (emitter: EventEmitter): Record<string, number> {
   return Object.fromEntries(
     emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)])
   )
 }
 
-/** A connection for looking at the server: commands, and waits for an answer that is wanted. */
+/** A connection to inspect a server with commands, and to wait for an expected answer. */
 export class RedisAdmin {
   readonly #client: ReturnType<typeof createRedis6>
 
@@ -90,12 +90,12 @@ export class RedisAdmin {
     return await this.#client.sendCommand(args) as T
   }
 
-  /** How many others are connected. */
+  /** The number of other connections. */
   async countOthers (): Promise<number> {
     return (await this.ask<string>('CLIENT', 'LIST')).trim().split('\n').length - 1
   }
 
-  /** Asks until the answer is as wanted. Rejects with the last one after a while. */
+  /** Asks until `isWanted` accepts the answer. Rejects with the last answer after `deadlineMs`. */
   async until<T>(
     ask: () => Promise<T>,
     isWanted: (answer: T) => boolean,

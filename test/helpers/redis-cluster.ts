@@ -6,7 +6,7 @@ const MASTERS = 3
 const SLOTS = 16_384
 const NODE_TIMEOUT_MS = 1_000
 
-/** Three masters with a replica each, on 127.0.0.1. */
+/** A Redis Cluster of three masters with a replica each, on 127.0.0.1. */
 export class RedisCluster {
   readonly nodes: readonly Broker[]
   readonly #admins: readonly RedisAdmin[]
@@ -18,12 +18,15 @@ export class RedisCluster {
 
   get ports (): number[] { return this.nodes.map(({ port }) => port) }
 
-  /** Of all nodes. */
+  /** Sends a command to all nodes. */
   async ask (...command: string[]): Promise<void> {
     await Promise.all(this.#admins.map((admin) => admin.ask(...command)))
   }
 
-  /** Each node says that the cluster is up, knows all, and each replica has its master. */
+  /**
+   * Resolves when each node reports that the cluster is up, knows all masters, and each replica is
+   * connected to its master.
+   */
   async untilUp (): Promise<void> {
     for (const admin of this.#admins) {
       await admin.until(
@@ -164,21 +167,21 @@ export class RedisSentinels {
     this.#admin = admin
   }
 
-  /** The port of the present master. */
+  /** The port of the current master. */
   async masterPort (): Promise<number> {
     return Number(
       (await this.#admin.ask<string[]>('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main'))[1]
     )
   }
 
-  /** Of the master and the replica. */
+  /** Sends a command to the master and the replica. */
   async ask (t: Teardown, ...command: string[]): Promise<void> {
     for (const { port } of [this.master, this.replica]) {
       await (await connectAdmin(t, port)).ask(...command)
     }
   }
 
-  /** Restarts the master. The sentinel does not see it, and lets it be the master. */
+  /** Restarts the master while the sentinel is frozen, so that it stays the master. */
   async restart (): Promise<void> {
     await this.sentinel.freeze()
     await this.master.restart()

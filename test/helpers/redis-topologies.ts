@@ -6,10 +6,13 @@ import type { redisEngine } from '../../src/engines/redis-engine.ts'
 
 type RedisClient = Parameters<typeof redisEngine>[0]
 
-/** redis-cluster.test.ts has these, redis-cluster.hand.test.ts the older ones. */
+/** The clients of redis-cluster.test.ts. redis-cluster.hand.test.ts uses the older clients. */
 export const NEWEST = /^(redis|ioredis) 6/
 
-/** By name of the client: what makes one that is not connected, and tells its errors to nobody. */
+/**
+ * Functions, by name of the client, that create a client that is not connected and ignores its
+ * errors.
+ */
 export const CLUSTER_CLIENTS: Readonly<Record<string, (ports: readonly number[]) => RedisClient>> =
   {
     'redis 6 cluster': (ports) =>

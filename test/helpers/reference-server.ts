@@ -11,7 +11,7 @@ interface Target {
   readonly maxPayload: number
 }
 
-/** A server of ws that does what {@link answer} says. Gives its port. */
+/** Starts a ws server that answers with {@link answer}. Returns its port. */
 export async function startReference (
   t: Teardown,
   tls: object | undefined,
@@ -44,7 +44,7 @@ export async function startReference (
 
 type Work = () => unknown
 
-/** ws's close codes for its errors (doc/ws.md); all others are 1002. */
+/** The close codes of ws's errors (doc/ws.md). All other errors have 1002. */
 const ERROR_CODES: Readonly<Record<string, number>> = {
   WS_ERR_INVALID_UTF8: 1007,
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
@@ -52,7 +52,10 @@ const ERROR_CODES: Readonly<Record<string, number>> = {
   WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008
 }
 
-/** One connection of it: messages in order, one at a time, and what came of each. */
+/**
+ * One connection of the ws server. It handles messages in order, one at a time, and records the
+ * results.
+ */
 class Reference implements Answering {
   readonly #websocket: WebSocket
   readonly #life: Life

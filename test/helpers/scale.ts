@@ -1,5 +1,5 @@
 /**
- * Whether this is `npm run test:long`. Files that it lists in package.json repeat there what they
- * do in `npm test`, with more seeds, connections, seconds or kinds of clients.
+ * True in `npm run test:long`. Files that read it run there with more seeds, connections, seconds
+ * or kinds of clients than in `npm test`. The script in package.json lists them.
  */
 export const LONG = process.env.TEST_SCALE === 'long'

@@ -17,29 +17,29 @@ export type CallbackName = typeof CALLBACKS[number]
 export interface Said { n: number, any?: unknown }
 export type Ws = WebsocketContext<Said, string, unknown>
 
-/** What a callback under trial does. What it returns is the callback's result. */
+/** The body of a callback under test. Its return value is the callback's result. */
 export type Act = (ws: Ws, state: unknown) => unknown
 
-/** One connection whose callback of that name does what the test wants; all others do nothing. */
+/** One connection. Its callback with this name runs `act`, the other callbacks do nothing. */
 export interface Trial {
   readonly callback: CallbackName
   readonly act: Act
   ws: Ws | undefined
-  /** Each call of a callback, in order. */
+  /** The names of the called callbacks, in order. */
   readonly calls: string[]
   readonly terminated: Array<{ reason: TerminateReason, state: unknown }>
-  /** Emits `called` and `terminated`, each after what it tells has been noted above. */
+  /** Emits `called` and `terminated`, each after `calls` or `terminated` has the new entry. */
   readonly events: EventEmitter
 }
 
 export interface Trials extends TestServer {
-  /** Opens a connection and sends what its callback under trial waits for. */
+  /** Opens a connection and sends the frame that triggers its callback under test. */
   open: (t: Teardown, callback: CallbackName, act: Act) => Promise<{ raw: RawClient, trial: Trial }>
 }
 
 const Event = <V extends string>(value: V) => Type.Object({ event: Type.Literal(value) })
 
-/** What a client sends so that this callback is called, once the connection is open. */
+/** The frame that triggers each callback on an open connection. */
 const TRIGGERS: Readonly<Record<CallbackName, Buffer>> = {
   init: Buffer.alloc(0),
   handleIn: text('{"event":"other"}'),
@@ -49,14 +49,15 @@ const TRIGGERS: Readonly<Record<CallbackName, Buffer>> = {
   handleInfo: text('{"event":"tell"}')
 }
 
-/** Asks for the state; the answer is {@link stateAnswer}. */
+/** The message that asks for the state. The answer is {@link stateAnswer}. */
 export const askState = text('{"event":"state"}')
 export const stateAnswer = (state: unknown): string =>
   `text ${JSON.stringify({ n: 0, any: state ?? null })}`
 
 /**
- * A server with one route, each of whose connections is a trial. The state is 'first' unless `init`
- * is under trial. Its clients are raw and answer no close frame, so they are cut soon.
+ * Starts a server with one route. Each of its connections is a trial. The state is 'first' unless
+ * `init` is under test. The clients are raw and answer no close frame, so `closeTimeoutMs` is
+ * short.
  */
 export async function startTrials (t: Teardown, options: ServerOptions = {}): Promise<Trials> {
   const trials: Trial[] = []
@@ -129,8 +130,7 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
 const OPCODES: Readonly<Record<number, string>> = { 1: 'text', 2: 'binary', 9: 'ping', 10: 'pong' }
 
 /**
- * The server's frames as they stood on the wire, in words: `text hello`, `close 1000 bye`, `close`.
- * Pongs are left out.
+ * Describes the frames of the server: `text hello`, `close 1000 bye`, `close`. Pongs are left out.
  */
 export function wire (raw: RawClient): string[] {
   return raw.frames().filter(({ opcode }) => opcode !== 10).map(({ opcode, payload }) => {
@@ -141,13 +141,13 @@ export function wire (raw: RawClient): string[] {
   })
 }
 
-/** The same, as soon as the close frame is there. */
+/** Waits for the close frame, then describes the frames like `wire`. */
 export async function wireUntilClose (raw: RawClient): Promise<string[]> {
   await raw.until(() => raw.frames().some(({ opcode }) => opcode === 8))
   return wire(raw)
 }
 
-/** Waits until there are so many entries in one of a trial's lists. Rejects after 5 s. */
+/** Waits until a list of the trial has this length. Rejects after 5 s. */
 export async function until (trial: Trial, list: 'calls' | 'terminated', length = 1): Promise<void> {
   const signal = AbortSignal.timeout(5000)
   while (trial[list].length < length) {
@@ -155,7 +155,7 @@ export async function until (trial: Trial, list: 'calls' | 'terminated', length 
   }
 }
 
-/** The value, a turn of the event loop later; what is thrown instead becomes a rejection. */
+/** Resolves with the value a turn of the event loop later. Rejects when `value` throws. */
 export function later<T> (value: () => T): Promise<T> {
   return new Promise((resolve, reject) => setImmediate(() => {
     try { resolve(value()) } catch (error) { reject(error) }

@@ -8,13 +8,12 @@ interface ProcessMessage {
 }
 
 /**
- * A server in a process of its own, with the package as it was built: a CommonJS file that sends `{
- * type: 'ready', value: port }` when it listens and answers to a question with a message of that
- * type.
+ * A server in a separate process, with the built package. It is a CommonJS file that sends `{ type:
+ * 'ready', value: port }` when it listens, and that answers a question with a message of that type.
  */
 export class ServerProcess {
   readonly child: ChildProcess
-  /** Resolves with the exit code; null when it was killed. */
+  /** Resolves with the exit code, or null when the process was killed. */
   readonly exited: Promise<number | null>
   port = 0
 
@@ -54,15 +53,15 @@ export class ServerProcess {
   }
 }
 
-/** Starts a file of test/fixtures and waits until it listens; killed when the test ends. */
+/** Starts a file of test/fixtures and waits until it listens. It is killed when the test ends. */
 export async function startServerProcess (
   t: Teardown,
   fixture: string,
   execArgv: string[] = [],
   env: Readonly<Record<string, string>> = {}
 ): Promise<ServerProcess> {
-  // Its own flags and surroundings: it needs no loader of TypeScript, and what it loads would be on
-  // its heap.
+  // Without the flags and variables of this process: it needs no TypeScript loader, which would add
+  // to its heap.
   const child = fork(resolve(__dirname, '../fixtures', fixture), {
     execArgv,
     env: { PATH: process.env['PATH'], ...env }

@@ -39,7 +39,7 @@ export interface TestServer {
   url: (path: string) => string
   /** An http: URL of this server. */
   http: (path: string) => string
-  /** What has been logged so far, at warn and above unless `level` says otherwise. */
+  /** The logged lines, at `level` and above. Default: warn. */
   logs: LogLine[]
 }
 
@@ -49,7 +49,7 @@ export interface ServerOptions {
   level?: string
 }
 
-/** A server on a free port of 127.0.0.1 with the plugin registered; closed when the test ends. */
+/** Starts a server with the plugin on a free port of 127.0.0.1. It is closed when the test ends. */
 export async function startServer (
   t: Teardown,
   routes: (app: App) => void | Promise<void>,
@@ -61,7 +61,7 @@ export async function startServer (
   return { logs, ...await listen(app) }
 }
 
-/** A Fastify instance with captured logs, without the plugin. */
+/** Builds a Fastify instance with captured logs, without the plugin. */
 export function buildApp (t: Teardown, options: ServerOptions = {}): { app: App, logs: LogLine[] } {
   const logs: LogLine[] = []
   const stream = new Writable({

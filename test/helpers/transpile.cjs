@@ -1,10 +1,10 @@
 'use strict'
 
 /**
- * Compiles the TypeScript of a test process with esbuild, as CommonJS, without a type check.
- * tap's own loader (ts-node) takes seconds for each test file before its first line runs.
- * What was compiled is kept in `node_modules/.cache/`, for the other test processes: they share
- * most of `src/`, and starting esbuild and compiling it again took a third of their start.
+ * Compiles the TypeScript of a test process with esbuild, as CommonJS, without a type check. tap's
+ * own loader (ts-node) takes seconds for each test file. The compiled files are cached in
+ * `node_modules/.cache/` for other test processes. They share most of `src/`, and compiling it
+ * again took a third of their start time.
  */
 const { createHash } = require('node:crypto')
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
@@ -23,10 +23,10 @@ const OPTIONS = {
   sourcesContent: false
 }
 
-// Read by @tapjs/typescript, which is loaded after this file: it installs no loader then.
+// @tapjs/typescript is loaded after this file. With this variable it installs no loader.
 process.env.TAP_TYPE_STRIP_ONLY = '1'
 
-// With `--import`, as tap has it, Node takes the test file itself through its ES module loader.
+// tap uses `--import`, so Node loads the test file itself with its ES module loader.
 Module.register('./transpile-hooks.mjs', pathToFileURL(__filename))
 
 Module._extensions['.ts'] = (module, filename) => {
@@ -45,7 +45,7 @@ function compile (filename) {
   }
   const { code } = require('esbuild').transformSync(source, options)
   mkdirSync(CACHE, { recursive: true })
-  // Renamed, so that no other process reads a half of it.
+  // Renamed after writing, so that no other process reads an incomplete file.
   writeFileSync(`${cached}.${process.pid}`, code)
   renameSync(`${cached}.${process.pid}`, cached)
   return code

@@ -59,7 +59,7 @@ void t.test(
             callback: 'handleIn',
             err: {
               code: 'FST_WEBSOCK_ASYNC',
-              message: 'A promise came from `decode` of the codec: it has to be synchronous'
+              message: '`decode` of the codec returned a promise: it must be synchronous'
             }
           }
         ])
@@ -73,7 +73,7 @@ void t.test(
         {
           err: {
             code: 'FST_WEBSOCK_UNSENDABLE',
-            message: /`encode` of the codec: it has to be synchronous/
+            message: /`encode` of the codec returned a promise: it must be synchronous/
           }
         }
       ])

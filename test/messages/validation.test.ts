@@ -173,7 +173,7 @@ void t.test(
     t.same(
       problems.map(({ error }) => error.message),
       [
-        'The client sent a binary message where text is spoken',
+        'The client sent a binary message, but this route takes text messages',
         'The client sent a message that cannot be decoded',
         "The client sent a message that does not match: message must have required property 'text'"
       ]

@@ -2,14 +2,14 @@ import t from 'tap'
 import { connect } from '../helpers/client.ts'
 import { startServer } from '../helpers/server.ts'
 
-void t.test('a page counts who is there, and a route can be emptied', async (t) => {
+void t.test('an app counts its connections, and closes those of a route', async (t) => {
   let release = (): void => {}
   const released = new Promise<void>((resolve) => { release = resolve })
   const server = await startServer(t, (app) => {
     const websocketHandler = {
       init: (_args: unknown, ws: any) => ws.push(ws.id),
       handleInfo: (_info: unknown, _state: unknown, ws: any) => ws.stop('normal', [4001, 'kicked']),
-      // Connections that have begun to end are not counted, however long `terminate` takes.
+      // Connections that have begun to end are not counted, also while `terminate` runs.
       terminate: async () => await released
     }
     app.get('/rooms/:room', { websocketHandler })

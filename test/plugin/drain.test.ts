@@ -36,7 +36,7 @@ async function startDrained (t: Teardown, options: WebsockOptions = {}): Promise
   })
 }
 
-void t.test('drain tells every handler first, closes everybody, and lets nobody in', async (t) => {
+void t.test('drain calls handleDrain, closes all connections, and refuses new ones', async (t) => {
   const server = await startDrained(t)
   const clients = await server.open(5)
   const own = await connect(t, server.url('/own'))
@@ -56,7 +56,7 @@ void t.test('drain tells every handler first, closes everybody, and lets nobody 
   t.equal((await fetch(server.http('/nowhere'))).status, 404, 'HTTP goes on')
 })
 
-void t.test('batches close one after the other', async (t) => {
+void t.test('batches are closed one after the other', async (t) => {
   const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 400 } })
   const clients = await server.open(5)
   const from = performance.now()
@@ -70,7 +70,7 @@ void t.test('batches close one after the other', async (t) => {
   t.ok(times[2] as number >= 395 && times[4] as number >= 795, 'the others in their turn')
 })
 
-void t.test('when the time is up the rest is cut, and counted', async (t) => {
+void t.test('after timeoutMs the remaining connections are destroyed and counted', async (t) => {
   const server = await startDrained(t, { drain: { timeoutMs: 150 }, closeTimeoutMs: 60_000 })
   const silent = await Promise.all(Array.from({ length: 3 }, async () => {
     const raw = await connectRaw(t, server.port)
@@ -86,7 +86,7 @@ void t.test('when the time is up the rest is cut, and counted', async (t) => {
   t.same(server.ends, Array.from({ length: 4 }, () => ({ type: 'shutdown' })))
 })
 
-void t.test('batches that wait for their turn are cut too when the time is up', async (t) => {
+void t.test('after timeoutMs waiting batches are destroyed too', async (t) => {
   const server = await startDrained(t, {
     drain: { batchSize: 1, batchIntervalMs: 60_000, timeoutMs: 100 }
   })
@@ -98,7 +98,7 @@ void t.test('batches that wait for their turn are cut too when the time is up', 
   )
 })
 
-void t.test('app.close() drains, also while drain() does', async (t) => {
+void t.test('app.close() drains, also during drain()', async (t) => {
   const server = await startDrained(t, { drain: { batchSize: 2, batchIntervalMs: 20 } })
   const clients = await server.open(6)
   const results = await Promise.all([
@@ -114,7 +114,7 @@ void t.test('app.close() drains, also while drain() does', async (t) => {
   t.equal(server.ends.length, 6)
 })
 
-void t.test('1 000 silent peers hold app.close() for closeTimeoutMs and no longer', async (t) => {
+void t.test('1 000 silent peers delay app.close() by at most closeTimeoutMs', async (t) => {
   const server = await startDrained(t, { closeTimeoutMs: 500 })
   const raws = await Promise.all(Array.from({ length: 1000 }, async () => {
     const raw = await connectRaw(t, server.port)

@@ -8,7 +8,7 @@ import { startServer, type ServerOptions } from '../helpers/server.ts'
 const trap = (): never => { throw new Error('trap') }
 const proxy = new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap })
 
-/** What is thrown, and cannot be read. */
+/** Thrown values that cannot be read. */
 const UNREADABLE: ReadonlyArray<readonly [name: string, thrown: unknown]> = [
   [
     'an error whose message throws',
@@ -25,12 +25,12 @@ interface Faults {
   readonly lines?: 'throw' | 'reject'
 }
 
-/** Writes down the texts that it was given. */
+/** A logger that records its texts. */
 function createLogger ({ child, lines }: Faults): { logger: FastifyBaseLogger, texts: string[] } {
   const texts: string[] = []
   const write = (_fields: unknown, text?: string): unknown => {
     texts.push(String(text))
-    // Fastify has lines of its own.
+    // Fastify logs its own lines too.
     if (!/engine|listener|websocket/.test(String(text))) return
     if (lines === 'throw') throw new Error('the logger throws')
     return lines === 'reject' ? Promise.reject(new Error('the logger rejects')) : undefined
@@ -47,7 +47,7 @@ function createLogger ({ child, lines }: Faults): { logger: FastifyBaseLogger, t
     silent,
     child: () => logger
   }
-  // Only of the library's children: Fastify has its own for each request.
+  // Only the library's children. Fastify creates one for each request too.
   if (child === true) {
     logger.child = ((bindings: object) => {
       if ('websocket' in bindings) throw new Error('child throws')
@@ -76,14 +76,14 @@ const LOGGERS: ReadonlyArray<readonly [name: string, fastify: () => ServerOption
   ],
   ['a serializer that throws', () => withSerializer(trap)],
   [
-    'a serializer that reads what is not there',
+    'a serializer that reads a missing property',
     () => withSerializer((error) => ({ code: error.cause.code }))
   ]
 ]
 
 for (const [name, fastify] of LOGGERS) {
   void t.test(
-    `with ${name}, a listener, an engine and a connection that fail silence nobody`,
+    `with ${name}, a listener, an engine and a connection that fail do not stop other callbacks`,
     async (t) => {
       const network = new MemoryNetwork()
       const engine = network.createEngine()
@@ -145,7 +145,7 @@ for (const [name, fastify] of LOGGERS) {
   )
 }
 
-void t.test('a line whose error cannot be read says what it can', async (t) => {
+void t.test('a line with an unreadable error is still logged', async (t) => {
   const node = await startNode(t, undefined)
   node.app.websock.subscribe('r', { handleInfo: () => { throw UNREADABLE[0]?.[1] } })
   node.app.websock.publish('r', 1)
@@ -155,7 +155,7 @@ void t.test('a line whose error cannot be read says what it can', async (t) => {
   )
 })
 
-void t.test('where child() throws, the lines of a connection go to its parent', async (t) => {
+void t.test('when child() throws, the lines of a connection go to its parent', async (t) => {
   const { logger, texts } = createLogger({ child: true })
   const { url } = await startServer(t, (app) => {
     app.get('/', { websocketHandler: { handleIn: () => { throw new Error('thrown') } } })
@@ -166,7 +166,7 @@ void t.test('where child() throws, the lines of a connection go to its parent', 
   t.equal(texts.filter((text) => text === 'a websocket callback failed').length, 1)
 })
 
-void t.test('an engine whose every call fails in an unreadable way harms nobody', async (t) => {
+void t.test('an engine whose calls all fail with unreadable errors does no harm', async (t) => {
   const fail = async (): Promise<never> => { throw proxy }
   const node = await startNode(t, {
     name: 'broken',

@@ -10,11 +10,11 @@ import { connect } from '../helpers/client.ts'
 import { buildApp, startServer, type Teardown } from '../helpers/server.ts'
 
 interface Row {
-  /** Of the plugin only: a route may not set it. */
+  /** True for an option of the plugin that a route may not set. */
   readonly pluginOnly?: true
   readonly taken: readonly unknown[]
   readonly refused: readonly unknown[]
-  /** What the error says it must be. */
+  /** The rule in the error text. */
   readonly words: RegExp
 }
 
@@ -68,7 +68,7 @@ function integer (min: number, max: number): Row {
   }
 }
 
-// One row for each option; an option without one makes the first test fail.
+// One row for each option. The first test fails for an option without a row.
 const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   checkOrigin: {
     taken: [
@@ -133,7 +133,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       { opcode: 'text', decode: 'x', encode }
     ],
     words:
-      /^an object with opcode \("text" or "binary"\), decode and encode, and perhaps a contentType$/
+      /^an object with opcode \("text" or "binary"\), decode and encode, and optionally a contentType$/
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,
@@ -181,7 +181,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       { messages: 1, perSecond: 1 },
       { messages: undefined }
     ],
-    words: /^\{ messages, bytes, intervalMs, over \}, /
+    words: /^\{ messages, bytes, intervalMs, over \} with /
   },
   initTimeoutMs: integer(1, DAY / 24),
   upgradeTimeoutMs: integer(1, DAY / 24),
@@ -282,7 +282,7 @@ const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
 const names = Object.keys(ROWS) as Array<keyof typeof ROWS>
 const routeNames = names.filter((name) => ROWS[name].pluginOnly !== true)
 
-/** Registers the plugin with these options on an instance of its own. */
+/** Registers the plugin with these options on a new instance. */
 async function register (t: Teardown, options: object): Promise<void> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -290,7 +290,7 @@ async function register (t: Teardown, options: object): Promise<void> {
   await app.ready()
 }
 
-/** The error of a function that is expected to fail. */
+/** Calls a function that must throw, and returns its error. */
 async function failure (
   attempt: () => unknown
 ): Promise<{ code?: string, message: string, statusCode?: number }> {
@@ -302,7 +302,7 @@ async function failure (
   return { message: 'it did not fail' }
 }
 
-void t.test('the errors name the option that is unknown, and all that are known', async (t) => {
+void t.test('the errors name the unknown option, and all known options', async (t) => {
   const ofPlugin = await failure(() => register(t, { maxMesageBytes: 1 }))
   t.equal(ofPlugin.code, 'FST_WEBSOCK_UNKNOWN_OPTION')
   t.ok(ofPlugin instanceof TypeError)
@@ -326,21 +326,21 @@ void t.test('the errors name the option that is unknown, and all that are known'
   t.same(knownToRoutes?.split(', ').sort(), [...routeNames].sort())
 })
 
-void t.test('a route that requires a subprotocol speaks one', async (t) => {
+void t.test('a route that requires a subprotocol must have one', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock, { requireSubprotocol: true })
   const code = 'FST_WEBSOCK_INVALID_OPTION'
   t.throws(() => app.get('/none', { websocketHandler: handler }), {
     code,
     message:
-      'Option `requireSubprotocol` of GET:/none must be false where `subprotocols` is empty, got true'
+      'Option `requireSubprotocol` of GET:/none must be false when `subprotocols` is empty, got true'
   })
   t.doesNotThrow(() =>
     app.get('/some', { websocketOptions: { subprotocols: ['v1'] }, websocketHandler: handler })
   )
 })
 
-void t.test('a name that every object has is no option', async (t) => {
+void t.test('a property name of every object is not an option', async (t) => {
   for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__', 'Prefix', '']) {
     const error = await failure(() => register(t, JSON.parse(`{ "${name}": 1 }`) as object))
     t.match(
@@ -407,7 +407,7 @@ for (const name of names) {
   )
 }
 
-void t.test('the error shows what was given, but not all of it', async (t) => {
+void t.test('the error shows the given value, but cuts it', async (t) => {
   const cases: Array<[value: unknown, shown: RegExp]> = [
     [10n, /got 10n$/],
     ['7', /got '7'$/],
@@ -421,7 +421,7 @@ void t.test('the error shows what was given, but not all of it', async (t) => {
   }
 })
 
-void t.test('websocketOptions that are no object are refused', async (t) => {
+void t.test('websocketOptions that are not an object are refused', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   for (const websocketOptions of [null, true, 5, 'x', [], ['compress'], () => {}]) {
@@ -434,7 +434,7 @@ void t.test('websocketOptions that are no object are refused', async (t) => {
 })
 
 void t.test(
-  'what Fastify reads from the options of register is let through, on the plugin only',
+  'options of register that Fastify reads are accepted, on the plugin only',
   async (t) => {
     await t.resolves(register(t, { prefix: '/x', logLevel: 'warn', logSerializers: {} }))
     const { app } = buildApp(t)
@@ -447,7 +447,7 @@ void t.test(
   }
 )
 
-void t.test('options may come from a function, as with every plugin', async (t) => {
+void t.test('the options may be a function, as for every plugin', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await t.rejects(
@@ -459,7 +459,7 @@ void t.test('options may come from a function, as with every plugin', async (t) 
 })
 
 void t.test(
-  'after a wrong option the plugin can be registered on another instance of the same kind, and nothing is left behind',
+  'after a wrong option the plugin can be registered on another instance, and no state is left behind',
   async (t) => {
     const { app } = buildApp(t)
     await t.rejects(
@@ -474,7 +474,7 @@ void t.test(
 )
 
 void t.test(
-  "undefined means what is above it: the default for the plugin, the plugin's for a route",
+  "undefined means the default for the plugin, and the plugin's option for a route",
   async (t) => {
     for (const name of names) await t.resolves(register(t, { [name]: undefined }), name)
     const byDefault = await startServer(
@@ -519,7 +519,7 @@ void t.test(
   }
 )
 
-void t.test('routes on one server have each its own options', async (t) => {
+void t.test('each route of a server has its own options', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/a', {
       websocketOptions: { subprotocols: ['a'], checkOrigin: ['//a.example'] },

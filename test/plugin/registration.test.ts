@@ -1,4 +1,4 @@
-// First: this instance must be older than the library.
+// Imported first, because this instance must be older than the library.
 import { earlyInstance } from '../helpers/early-instance.ts'
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import fastifyWebsocket from '@fastify/websocket'
@@ -7,7 +7,7 @@ import websock, { type WebsocketHandler } from '../../src/index.ts'
 import { ask } from '../helpers/client.ts'
 import { buildApp, listen, startServer, type App } from '../helpers/server.ts'
 
-/** A route as JavaScript may write it, past the types. */
+/** A route as in JavaScript, without type checks. */
 type Wild = Record<string, unknown>
 
 const echo: { websocketHandler: WebsocketHandler } = {
@@ -48,7 +48,7 @@ void t.test('a second registration is refused at start', async (t) => {
   )
 })
 
-void t.test('two servers in one process have the plugin each', async (t) => {
+void t.test('two servers in one process can each have the plugin', async (t) => {
   const first = await startServer(t, (app) => { app.get('/', echo) })
   const second = await startServer(t, (app) => { app.get('/', echo) })
   t.equal(await ask(t, first.url('/'), 'hi'), 'hi')
@@ -96,7 +96,7 @@ void t.test('@fastify/websocket registered by the application is refused at star
       {
         code: 'FST_WEBSOCK_FOREIGN_PLUGIN',
         statusCode: 500,
-        message: /register fastify-websock first/
+        message: /register fastify-websock before it/
       },
       name
     )
@@ -146,12 +146,12 @@ void t.test('a route is refused where it is declared when', async (t) => {
     ['it has no method', (app) => app['route']?.({ url: '/1', ...echo }), method],
     ['its methods are none', (app) => app['route']?.({ method: [], url: '/1', ...echo }), method],
     [
-      'it is a websocket route too',
+      'it has `websocket: true`',
       (app) => app['get']?.('/1', { ...echo, websocket: true }),
       conflict
     ],
     [
-      'it is a websocket route too, with a handler',
+      'it has `websocket: true` and a handler',
       (app) => app['get']?.('/1', { ...echo, websocket: true }, plain),
       conflict
     ],
@@ -173,7 +173,7 @@ void t.test('a route is refused where it is declared when', async (t) => {
   t.notOk(app.hasRoute({ method: 'GET', url: '/1' }), 'and it is not there')
 })
 
-void t.test('a route is refused for a handler of the wrong shape, by its name', async (t) => {
+void t.test('a handler of the wrong shape is refused, and the error names its route', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   const cases: Array<[handler: unknown, message: string]> = [
@@ -229,7 +229,7 @@ void t.test(
   }
 )
 
-void t.test('a route inside of a plugin that is registered next needs no await', async (t) => {
+void t.test('a route inside a plugin that is registered next needs no await', async (t) => {
   const { app } = buildApp(t)
   void app.register(websock)
   void app.register(async (child) => { child.get('/next', { ...echo }) })
@@ -239,7 +239,7 @@ void t.test('a route inside of a plugin that is registered next needs no await',
   t.equal(await ask(t, server.url('/after'), 'hi'), 'hi')
 })
 
-void t.test('a route outside of the context that has the plugin is refused', async (t) => {
+void t.test('a route outside the context of the plugin is refused', async (t) => {
   const { app } = buildApp(t)
   await app.register(async (child) => {
     await child.register(websock)
@@ -250,7 +250,7 @@ void t.test('a route outside of the context that has the plugin is refused', asy
   t.equal(await ask(t, server.url('/inside'), 'hi'), 'hi')
 })
 
-void t.test('an instance without the plugin does what Fastify does', async (t) => {
+void t.test('an instance without the plugin behaves like Fastify', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.get('/a', plain)
@@ -271,7 +271,7 @@ void t.test('an instance without the plugin does what Fastify does', async (t) =
   }
 })
 
-void t.test('an instance that is older than the library has it from register on', async (t) => {
+void t.test('an instance that is older than the library can register it', async (t) => {
   t.teardown(() => earlyInstance.close())
   earlyInstance.get('/plain', plain)
   await earlyInstance.register(websock)
@@ -286,8 +286,7 @@ void t.test('an instance that is older than the library has it from register on'
 })
 
 void t.test('a second copy of the library in the process changes nothing', async (t) => {
-  // What a test runner does that loads modules anew, or a dependency with its own version of this
-  // one.
+  // Like a test runner that reloads modules, or a dependency with another version of this package.
   const name = require.resolve('../../src/plugin/route-methods.ts')
   const loaded = require.cache[name]
   Reflect.deleteProperty(require.cache, name)

@@ -9,7 +9,7 @@ import type { Teardown } from '../helpers/server.ts'
 const CLIENTS = 50
 const IN_FLIGHT = 4
 
-/** One port; connections that come go to the port behind it of that moment. */
+/** A proxy with one port. It forwards new connections to the current target port. */
 interface Proxy {
   port: number
   target: number
@@ -41,7 +41,7 @@ async function startProxy (t: Teardown): Promise<Proxy> {
   return proxy
 }
 
-/** What all clients saw. */
+/** The records of all clients. */
 class Ledger {
   readonly confirmed = new Set<string>()
   readonly codes: Record<number, number> = {}
@@ -50,8 +50,8 @@ class Ledger {
 }
 
 /**
- * Sends numbered messages for as long as it is told to, again after each reconnect what has not
- * been confirmed.
+ * Sends numbered messages until it is stopped. After each reconnect it sends the unconfirmed
+ * messages again.
  */
 class PersistentClient {
   readonly #id: number
@@ -61,7 +61,7 @@ class PersistentClient {
   readonly over: Promise<void>
   #sent = 0
   #stopping = false
-  /** Connected, and something was confirmed since. */
+  /** True when the client is connected and has got a confirmation since. */
   served = false
 
   constructor (id: number, url: string, ledger: Ledger) {
@@ -71,7 +71,7 @@ class PersistentClient {
     this.over = this.#run()
   }
 
-  /** Sends nothing new any more: `over` once all is confirmed. */
+  /** Sends no new messages. `over` resolves when all are confirmed. */
   stop (): void {
     this.#stopping = true
   }
@@ -142,7 +142,7 @@ async function until (condition: () => boolean, what: string): Promise<void> {
 }
 
 void t.test(
-  'four deploys behind one port: no confirmed message is lost and everybody comes back',
+  'four deploys behind one port: no confirmed message is lost and all clients reconnect',
   { timeout: 60_000 },
   async (t) => {
     const stored = new Map<string, number>()
@@ -170,14 +170,14 @@ void t.test(
     const closeTimes: number[] = []
     const from = performance.now()
     for (let deploy = 0; deploy < 4; deploy++) {
-      await until(allServed, 'everybody served')
+      await until(allServed, 'all clients are served')
       const next = await upcoming
       if (deploy < 3) upcoming = start()
       const refused = new Promise<void>((resolve) => {
         ledger.onRefusal = resolve
       })
       const closed = current.next<number>('closed')
-      // The proxy learns of it before the old server does, or when that has turned the first away.
+      // The proxy switches before the old server drains, or when it has refused the first client.
       if (deploy % 2 === 0) proxy.target = next.port
       current.child.kill('SIGTERM')
       if (deploy % 2 === 1) {
@@ -188,7 +188,7 @@ void t.test(
       t.equal(await current.exited, 0, 'the old process ends by itself')
       current = next
     }
-    await until(allServed, 'everybody served by the last server')
+    await until(allServed, 'the last server serves all clients')
     for (const client of clients) client.stop()
     await Promise.all(clients.map(({ over }) => over))
 
@@ -197,7 +197,7 @@ void t.test(
     t.comment(
       `${sent} messages, ${twice} stored more than once; ${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ms; refusals ${JSON.stringify(ledger.refusals)}`
     )
-    t.same(Object.keys(ledger.codes), ['1012'], 'everybody was told to come back')
+    t.same(Object.keys(ledger.codes), ['1012'], 'every client got 1012')
     t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')
     t.same(Object.keys(ledger.refusals), ['503'], 'who came back too early was told so')
     t.equal(ledger.confirmed.size, sent, 'all messages were confirmed in the end')

@@ -11,7 +11,7 @@ import { ask, connect, refused } from '../helpers/client.ts'
 import { connectRaw } from '../helpers/raw.ts'
 import { startServer, type App } from '../helpers/server.ts'
 
-/** A route as JavaScript may write it, past the types. */
+/** A route as in JavaScript, without type checks. */
 type Wild = Record<string, unknown>
 
 const echo: { websocketHandler: WebsocketHandler } = {
@@ -19,7 +19,7 @@ const echo: { websocketHandler: WebsocketHandler } = {
 }
 const plain = (): string => 'plain'
 
-void t.test('a route works however it is declared', async (t) => {
+void t.test('a route works with every form of declaration', async (t) => {
   const late: FastifyPluginAsync = async (app) => {
     await app.register(
       async (inner) => {
@@ -67,7 +67,7 @@ void t.test('a route works however it is declared', async (t) => {
   t.equal((await fetch(server.http('/list'), { method: 'HEAD' })).status, 426)
 })
 
-void t.test('prefixTrailingSlash counts', async (t) => {
+void t.test('prefixTrailingSlash applies', async (t) => {
   const expected = { both: ['', '/'], slash: ['/'], 'no-slash': [''] } as const
   const server = await startServer(t, async (app) => {
     for (const prefixTrailingSlash of ['both', 'slash', 'no-slash'] as const) {
@@ -89,7 +89,7 @@ void t.test('prefixTrailingSlash counts', async (t) => {
   }
 })
 
-void t.test('constraints tell websocket routes apart', async (t) => {
+void t.test('constraints distinguish websocket routes', async (t) => {
   const name = (word: string): { websocketHandler: WebsocketHandler } => ({
     websocketHandler: { handleIn: (_message, _state, ws) => ws.push(word) }
   })
@@ -116,7 +116,7 @@ void t.test('constraints tell websocket routes apart', async (t) => {
   )
 })
 
-void t.test('a class instance is a handler, with its methods and its `this`', async (t) => {
+void t.test('a class instance can be a handler, with its methods and its `this`', async (t) => {
   class Base {
     readonly #word = 'from the class'
     handleIn (_message: unknown, _state: unknown, ws: { push: (message: string) => never }): never {
@@ -150,7 +150,7 @@ void t.test('a class instance is a handler, with its methods and its `this`', as
 })
 
 void t.test(
-  'HEAD of a websocket route is answered as GET is, when Fastify exposes it',
+  'HEAD of a websocket route is answered like GET, when Fastify exposes it',
   async (t) => {
     const routes = (app: App): void => {
       app.get('/bare', { ...echo })
@@ -184,7 +184,7 @@ void t.test(
 )
 
 void t.test(
-  'a handler beside answers plain GETs, as a member and as the last argument',
+  'a `handler` answers plain GETs, as a member and as the last argument',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.decorate('word', 'instance')
@@ -209,7 +209,7 @@ void t.test(
   }
 )
 
-void t.test('the same options literal makes two routes', async (t) => {
+void t.test('the same options object can declare two routes', async (t) => {
   const options = {
     ...echo,
     schema: { websocket: { receive: typed<string>(), send: typed<string>() } }
@@ -233,7 +233,7 @@ void t.test('the same options literal makes two routes', async (t) => {
   t.same(Object.keys(route).sort(), ['schema', 'websocketHandler'], 'it is left as it was')
 })
 
-void t.test('plain routes are as they were', async (t) => {
+void t.test('plain routes are unchanged', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/plain', plain)
     app.post('/plain', async (request) => request.body)
@@ -275,7 +275,7 @@ void t.test('plain routes are as they were', async (t) => {
   t.equal((await refused(server.url('/nothing'))).status, 404)
 })
 
-void t.test('a route made at module level is served by get and by route', async (t) => {
+void t.test('a route of module level works with get and with route', async (t) => {
   const echo = withTypeProvider<TypeBoxTypeProvider>().defineWebsocketRoute({
     schema: { websocket: { receive: Type.String(), send: Type.String() } },
     websocketHandler: { handleIn: (message, _state, { push }) => push([message, message]) }

@@ -14,7 +14,7 @@ async function timed (run: () => PromiseLike<unknown>): Promise<number> {
   return performance.now() - from
 }
 
-void t.test('app.close() closes everyone with the shutdown code', async (t) => {
+void t.test('app.close() closes all connections with the shutdown code', async (t) => {
   for (const shutdownCode of [undefined, 1001, 1000, 1013, 4000]) {
     const reasons: unknown[] = []
     const server = await startServer(t, (app) => {
@@ -58,7 +58,7 @@ void t.test('onClose hooks run when every terminate has settled', async (t) => {
 })
 
 void t.test(
-  'clients that never answer the close frame hold app.close() for closeTimeoutMs',
+  'clients that never answer the close frame delay app.close() by closeTimeoutMs',
   async (t) => {
     const endings = await startEndings(t, { init: (ws) => ws.ok('here') }, { closeTimeoutMs: 300 })
     const raws = await Promise.all(Array.from({ length: 20 }, () => endings.open(t)))
@@ -70,7 +70,7 @@ void t.test(
 )
 
 void t.test(
-  'paused, flooded and never reading clients do not hold app.close() longer',
+  'paused, flooded and never reading clients do not delay app.close() longer',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -114,7 +114,7 @@ void t.test(
   }
 )
 
-void t.test('a paused client that answers holds app.close() no longer than another', async (t) => {
+void t.test('a paused client that answers delays app.close() no longer than another', async (t) => {
   const endings = await startEndings(t, { init: (ws) => ws.pause() }, { closeTimeoutMs: 20_000 })
   const client = await connect(t, endings.url('/'))
   const ms = await timed(() => endings.app.close())
@@ -148,7 +148,7 @@ void t.test(
       { websock: { closeTimeoutMs: 300, upgradeTimeoutMs: 20_000 } }
     )
     const answering = refused(server.url('/'))
-    // Never hangs up by itself.
+    // A client that never closes.
     const silent = await connectRaw(t, server.port, { allowHalfOpen: true })
     silent.write(handshake('/'))
     await hooked
@@ -227,7 +227,7 @@ void t.test('both addresses of localhost are served and closed', async (t) => {
   }
 })
 
-void t.test('app.close() inside a callback closes everyone, the caller too', async (t) => {
+void t.test('app.close() inside a callback closes all connections, the caller too', async (t) => {
   for (const callback of ['init', 'handleIn', 'terminate'] as const) {
     for (const awaited of [false, true]) {
       let closing: PromiseLike<unknown> = Promise.resolve()
@@ -247,7 +247,8 @@ void t.test('app.close() inside a callback closes everyone, the caller too', asy
       t.same(await client.closed, { code, reason: '' }, `${callback}${awaited ? ', awaited' : ''}`)
       const ms = await timed(() => closing)
       t.ok(ms < 1500, `${ms} ms`)
-      // Awaited, each waits for the other until terminateTimeoutMs ends it: that is in the log.
+      // When a callback awaits app.close(), each waits for the other until terminateTimeoutMs,
+      // which is logged.
       t.equal(endings.logs.length, awaited ? 1 : 0)
       if (callback !== 'init') t.equal(endings.ends.length, 1)
     }

@@ -49,7 +49,7 @@ const websocketHandler = {
     ws.push({ event: 'say', text: kind })
 }
 
-/** Declares a route that speaks `Say`, whatever it is written in. */
+/** Declares a route with `Say`, in the schema language of the provider. */
 function declare (
   app: FastifyInstance<any, any, any, any, any>,
   schema: unknown,
@@ -63,7 +63,8 @@ function declare (
 }
 
 /**
- * What every provider must make of it: checked, never coerced, no default, stripped on the way out.
+ * The result that every provider must have: validated, not coerced, no default, unknown properties
+ * removed when sent.
  */
 async function speaks (t: Test, url: string): Promise<void> {
   const client = await connect(t, url)
@@ -85,7 +86,7 @@ async function speaks (t: Test, url: string): Promise<void> {
   t.same(await client.nextJson(), { event: 'count', n: 2 })
   for (const what of [
     '"2" is no integer',
-    'a default is not filled in',
+    'a default is not set',
     '1 is no string',
     'another event is none'
   ]) {
@@ -184,7 +185,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
 }
 
 for (const [name, { fastify, routes }] of Object.entries(providers)) {
-  void t.test(`messages are checked and stripped with ${name}`, async (t) => {
+  void t.test(`messages are validated and stripped with ${name}`, async (t) => {
     const server = await startServer(
       t,
       async (app) => {
@@ -197,7 +198,7 @@ for (const [name, { fastify, routes }] of Object.entries(providers)) {
   })
 }
 
-/** A Fastify app whose `/` receives `{ n }` by that schema and answers what it got. */
+/** A Fastify app whose route `/` receives `{ n }` with this schema and echoes it. */
 async function startNumbers (
   t: Teardown,
   n: object,
@@ -225,7 +226,7 @@ async function startNumbers (
 }
 
 void t.test(
-  'keywords and formats of an Ajv that leaves messages alone can be used in receive',
+  'keywords and formats of an Ajv that does not change messages can be used in receive',
   async (t) => {
     const keywords = [
       {
@@ -240,7 +241,7 @@ void t.test(
       formats: { even: { type: 'number', validate: (data: number) => data % 2 === 0 } }
     })
     const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
-      // Fastify makes its validator where a route has a schema for it to compile.
+      // Fastify creates its validator only when a route has a schema.
       [
         { type: 'integer', isEven: true },
         {
@@ -275,7 +276,7 @@ void t.test(
 )
 
 void t.test(
-  "a context's own shared schemas are known, also when the context above has its compilers already",
+  "a context's shared schemas are known, also when its parent has its compilers already",
   async (t) => {
     for (const customOptions of [{}, kept]) {
       const server = await startServer(
@@ -310,7 +311,7 @@ void t.test('a route that asks for coercion with its own compiler gets it', asyn
   t.equal(await answer('{}'), '{"n":5}')
 })
 
-void t.test('a validator may answer as Fastify lets it', async (t) => {
+void t.test('a validator may return every result that Fastify allows', async (t) => {
   const cases: Array<[result: unknown, answer: string]> = [
     [true, '{"n":1}'],
     [undefined, '{"n":1}'],
@@ -331,7 +332,7 @@ void t.test('a validator may answer as Fastify lets it', async (t) => {
   }
 })
 
-void t.test('a validator that promises is refused: a message cannot wait for it', async (t) => {
+void t.test('a validator that returns a promise is refused', async (t) => {
   const { answer } = await startNumbers(
     t,
     {},
@@ -341,7 +342,7 @@ void t.test('a validator that promises is refused: a message cannot wait for it'
   await t.rejects(answer('{"n":1}'), { message: /closed 1011/ })
 })
 
-void t.test('a type without a schema checks nothing', async (t) => {
+void t.test('a type without a schema validates nothing', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       schema: {
@@ -359,17 +360,17 @@ void t.test('a type without a schema checks nothing', async (t) => {
   t.equal(await client.next(), '{"n":"1","more":[1]}')
 })
 
-void t.test('a schema that cannot be compiled is named at start', async (t) => {
+void t.test('a schema that cannot be compiled is refused at start, with its name', async (t) => {
   const cases: Array<[part: 'receive' | 'send', schema: unknown, text: string]> = [
     ['receive', { type: 'strin' }, 'must be equal to one of the allowed values'],
     ['receive', { $ref: 'nowhere#' }, 'nowhere'],
     ['receive', { type: 'string', isEven: true }, 'isEven'],
     ['receive', { $async: true, type: 'object' }, 'async'],
-    ['receive', 'string', 'it is no object'],
+    ['receive', 'string', 'it is not an object'],
     ['receive', { anyOf: [plain.anyOf[0], { ...plain.anyOf[1], required: 'n' }] }, 'n'],
     ['send', { $ref: 'nowhere#' }, 'nowhere'],
-    ['send', 5, 'it is no object'],
-    ['send', null, 'it is no object']
+    ['send', 5, 'it is not an object'],
+    ['send', null, 'it is not an object']
   ]
   for (const [part, schema, text] of cases) {
     const { app } = buildApp(t)
@@ -398,7 +399,7 @@ void t.test('a schema that cannot be compiled is named at start', async (t) => {
 })
 
 void t.test(
-  "what a compiler of the user's throws is named too, also when it throws at whatever it is given",
+  "the error of a user's compiler names the schema too, also when it throws for every schema",
   async (t) => {
     const { app } = buildApp(t)
     await app.register(websock)
@@ -414,7 +415,7 @@ void t.test(
 )
 
 void t.test(
-  "a zod schema that transforms has the handler's types on one side and ContractOf's on the other",
+  "a zod schema that transforms has the handler's types on one side, ContractOf's on the other",
   async (t) => {
     const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
     const time = z.codec(z.iso.datetime(), z.date(), {

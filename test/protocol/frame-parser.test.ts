@@ -94,7 +94,7 @@ void t.test(
   'what breaks the protocol fails with its close code, and nothing behind it is read',
   async (t) => {
     const cases: Array<[name: string, bytes: Buffer[], fails: RegExp, options?: object]> = [
-      ['not masked', [frame(1, 'x', { masked: false })], /^fail 1002 a frame that is not masked/],
+      ['not masked', [frame(1, 'x', { masked: false })], /^fail 1002 a frame without a mask/],
       ['RSV1', [frame(1, 'x', { rsv: 4 })], /^fail 1002 RSV1/],
       [
         'RSV1 of a fragment that goes on',
@@ -115,7 +115,7 @@ void t.test(
       [
         'a ping in fragments',
         [frame(9, 'x', { fin: false })],
-        /^fail 1002 a control frame that is fragmented/
+        /^fail 1002 a fragmented control frame/
       ],
       [
         'a ping of 126 bytes',

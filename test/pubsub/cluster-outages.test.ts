@@ -179,7 +179,7 @@ void t.test(
       () => node.app.websock.lostPublications === 100 && !node.app.websock.ready(),
       'lost, and not ready'
     )
-    t.equal(node.logs.filter(({ msg }) => /does not take what is published/.test(msg)).length, 1)
+    t.equal(node.logs.filter(({ msg }) => /refuses publications/.test(msg)).length, 1)
     refuses = false
     await ready(node)
   }

@@ -287,7 +287,7 @@ void t.test(
       .map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
     t.same(lines, [
       'the engine is connected',
-      'the engine is not connected: topics stay in this process until it is',
+      'the engine is not connected: publications reach this process only',
       'the engine is connected 7'
     ])
   }
@@ -444,7 +444,7 @@ void t.test('an engine that fails in each way harms nothing', async (t) => {
     client.close()
     await client.closed
     await node.app.close()
-    t.match(node.logs.at(-1)?.msg, 'the engine did not stop well')
+    t.match(node.logs.at(-1)?.msg, 'the engine failed to stop')
   }
 })
 

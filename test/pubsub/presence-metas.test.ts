@@ -41,7 +41,7 @@ void t.test(
     const presence = new Presence({
       node: 'n',
       hasEngine: true,
-      tellNodes: () => {},
+      sendToNodes: () => {},
       presenceChanged: () => {},
       presenceIncomplete: () => {}
     })

@@ -76,12 +76,12 @@ class Node {
     { topic: string, key: string, address: string, meta: unknown }
   >()
 
-  constructor (readonly name: string, tellNodes: (body: unknown) => void) {
+  constructor (readonly name: string, sendToNodes: (body: unknown) => void) {
     this.presence = new Presence({
       node: name,
       hasEngine: true,
       presenceIncomplete: () => {},
-      tellNodes,
+      sendToNodes,
       presenceChanged: ({ topic, joins, leaves }) => {
         const id = ({ key, address }: PresenceEntry): string => `${topic} ${key} ${address}`
         for (const entry of leaves) {
@@ -479,7 +479,7 @@ void t.test(
     const presence = new Presence({
       node: 'n',
       hasEngine: false,
-      tellNodes: () => {},
+      sendToNodes: () => {},
       presenceChanged: () => {},
       presenceIncomplete: () => {}
     })
@@ -515,7 +515,7 @@ void t.test(
     const presence = new Presence({
       node: 'n',
       hasEngine: true,
-      tellNodes: (message) => {
+      sendToNodes: (message) => {
         if (message.type === 'ask') asked.push(message.of)
       },
       presenceChanged: () => {},
@@ -551,7 +551,7 @@ void t.test('looking up a topic costs no more with 1 000 nodes than with one', a
   const presence = new Presence({
     node: 'n',
     hasEngine: true,
-    tellNodes: () => {},
+    sendToNodes: () => {},
     presenceChanged: () => {},
     presenceIncomplete: () => {}
   })

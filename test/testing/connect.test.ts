@@ -198,7 +198,7 @@ void t.test('raw frames, pings both ways, long and fragmented messages', async (
   t.equal(String(await pinged.next()), 'you')
   await using wrong = await connect(app, '/ping')
   t.match(await wrong.closed, { code: 1006 })
-  t.match(wrong.transcript, /not understood: a binary frame, and the codec reads text/)
+  t.match(wrong.transcript, /not understood: a binary frame, but the codec reads text/)
 })
 
 void t.test(

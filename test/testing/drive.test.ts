@@ -142,8 +142,8 @@ void t.test('the end: why, what the client saw, and terminate', async (t) => {
     t.match(driven.end, end)
     t.same(await driven.closed, closed)
     t.match(ended, [end])
-    await t.rejects(driven.post('tick'), /an info that was not taken/)
-    await t.rejects(driven.gap({ ms: 1 }), /no connection any more/)
+    await t.rejects(driven.post('tick'), /the mailbox refused the info/)
+    await t.rejects(driven.gap({ ms: 1 }), /or the connection has ended/)
     await t.rejects(driven.receive({ event: 'stop' }), /the connection has ended/)
   }
   await using left = await drive(counter, { params })

@@ -7,7 +7,7 @@ import { buildApp, listen, startServer, type Teardown } from '../helpers/server.
 
 const HOUR = 3_600_000
 
-/** Two routes, and a way to wait until a connection's `terminate` has run. */
+/** A server with two routes, and a wait for the `terminate` of a connection. */
 async function start (t: Teardown, options: WebsockOptions) {
   let ended = (): void => {}
   const terminate = (): void => { setImmediate(ended) }
@@ -39,7 +39,7 @@ async function start (t: Teardown, options: WebsockOptions) {
 }
 
 void t.test(
-  'one more than maxConnections gets 503 with Retry-After, until one has left',
+  'an upgrade beyond maxConnections gets 503 with Retry-After, until a connection ends',
   async (t) => {
     const server = await start(t, { maxConnections: 2 })
     const first = await connect(t, server.url('/a'))
@@ -63,7 +63,7 @@ void t.test(
   }
 )
 
-void t.test('what was refused, failed or never came to its 101 does not count', async (t) => {
+void t.test('an upgrade without a 101 does not count towards the limits', async (t) => {
   const server = await start(t, { maxConnections: 1, maxConnectionsPerKey: 1 })
   for (let i = 0; i < 5; i++) {
     t.equal((await refused(server.url('/forbidden'))).status, 403)
@@ -77,7 +77,7 @@ void t.test('what was refused, failed or never came to its 101 does not count', 
 })
 
 void t.test(
-  'one more of a client than maxConnectionsPerKey gets 429, by its IP or by what a function says',
+  'an upgrade beyond maxConnectionsPerKey gets 429, by IP or by a key function',
   async (t) => {
     const rows: Array<[string, NonNullable<WebsockOptions['maxConnectionsPerKey']>, string]> = [
       ['the IP', 2, 'X-Forwarded-For'],
@@ -114,7 +114,7 @@ void t.test(
 )
 
 void t.test(
-  'a key function that fails is a 500 and no connection, whenever it fails',
+  'a key function that fails answers 500 without a connection, at any time',
   async (t) => {
     for (const failsAt of [1, 2, 3]) {
       let calls = 0
@@ -135,7 +135,7 @@ void t.test(
 )
 
 void t.test(
-  'limits hold also for upgrades that come at once, with slow hooks before and behind the first look',
+  'limits hold for simultaneous upgrades, with slow hooks before and after the first check',
   async (t) => {
     for (const phase of ['preHandler', 'onSend']) {
       let waiting = 0
@@ -207,7 +207,7 @@ void t.test('while the server closes, upgrades get 503 with Retry-After', async 
   await closing
 })
 
-void t.test('validateUpgrade tells in advance what the upgrade is told', async (t) => {
+void t.test('validateUpgrade returns the answer that the upgrade gets', async (t) => {
   const refusals: Array<[string, string, number | null]> = [
     ['nothing wrong', handshake('/ws', { 'Sec-WebSocket-Protocol': 'v1' }), null],
     ['version', handshake('/ws', { 'Sec-WebSocket-Version': '8' }), 426],
@@ -276,7 +276,7 @@ void t.test('validateUpgrade tells in advance what the upgrade is told', async (
   })
 })
 
-void t.test('validateUpgrade knows the limits', async (t) => {
+void t.test('validateUpgrade checks the limits', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/ws', { websocketHandler: {} })
     app.get('/look', async (request) => ({

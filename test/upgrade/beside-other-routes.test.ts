@@ -13,7 +13,7 @@ import { buildApp, listen, startServer } from '../helpers/server.ts'
 const HOUR = 3_600_000
 
 void t.test(
-  'registered in a child, the plugin leaves the routes outside alone and holds no sockets',
+  'registered in a child, the plugin does not affect the routes outside, and leaks no socket',
   async (t) => {
     const { app } = buildApp(t)
     app.get('/outside', () => ({ page: true }))
@@ -58,7 +58,7 @@ void t.test(
   }
 )
 
-void t.test('routes of @fastify/websocket go on working beside ours', async (t) => {
+void t.test('routes of @fastify/websocket work beside those of this plugin', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/own', {
       websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(`own ${String(data)}`) }
@@ -102,7 +102,7 @@ void t.test('routes of @fastify/websocket go on working beside ours', async (t) 
   for (const client of clients) t.same(await client.closed, { code: 1012, reason: '' })
 })
 
-void t.test('injectWS opens our routes too, and tells their refusals', async (t) => {
+void t.test('injectWS opens websocketHandler routes too, and gets their refusals', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   app.get('/ws', {
@@ -125,7 +125,7 @@ void t.test('injectWS opens our routes too, and tells their refusals', async (t)
   })
 })
 
-void t.test('all of it goes over TLS', async (t) => {
+void t.test('upgrades, refusals and plain requests work over TLS', async (t) => {
   const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
   const ca = read('localhost-cert.pem')
   const { app } = buildApp(t, {
@@ -179,7 +179,7 @@ void t.test('all of it goes over TLS', async (t) => {
   ])
 })
 
-void t.test('a request for nothing but an end is answered and ended', async (t) => {
+void t.test('an upgrade that asks to close gets its refusal and is closed', async (t) => {
   const server = await startServer(
     t,
     (app) => {

@@ -25,8 +25,8 @@ function start (t: Teardown) {
     app.get('/deflate', { websocketOptions: { compress: true }, websocketHandler: {} })
     app.get('/typed/:id', { schema, websocketHandler: {} })
     app.get('/page', () => 'page')
-    // With an hour for the client to hang up, a socket that ends within the 5 s of a test was ended
-    // by the answer.
+    // With an hour for `closeTimeoutMs`, a socket that ends within the 5 s of a test was ended by
+    // the answer.
   }, { websock: { closeTimeoutMs: HOUR, upgradeTimeoutMs: HOUR } })
 }
 
@@ -36,7 +36,7 @@ interface Row {
   status: number
   code?: string
   headers?: Record<string, string[]>
-  /** Asserted when it stands alone. */
+  /** Asserted only where it is given. */
   message?: string
 }
 
@@ -151,7 +151,7 @@ const REFUSALS: Row[] = [
     message: SPOKEN
   },
   {
-    name: 'a subprotocol in other letters',
+    name: 'a subprotocol in another case',
     bytes: handshake('/spoken', { 'Sec-WebSocket-Protocol': 'V2' }),
     status: 400,
     code: 'FST_WEBSOCK_NO_SUBPROTOCOL',
@@ -167,7 +167,7 @@ const REFUSALS: Row[] = [
   { name: 'a subprotocol twice', bytes: offer('a, b, a'), status: 400, code: BAD, message: LIST },
   { name: 'an empty subprotocol', bytes: offer('a,,b'), status: 400, code: BAD, message: LIST },
   { name: 'no subprotocol in the header', bytes: offer(''), status: 400, code: BAD, message: LIST },
-  // Unicode takes it for space.
+  // A non-breaking space is white space in Unicode.
   {
     name: 'a subprotocol with a non-breaking space',
     bytes: Buffer.from(offer('a\u00a0'), 'latin1'),
@@ -213,13 +213,13 @@ const REFUSALS: Row[] = [
   }
 ]
 
-void t.test('an upgrade that cannot be is answered and hung up on', async (t) => {
+void t.test('an invalid upgrade is answered, and its socket is closed', async (t) => {
   const server = await start(t)
   for (const row of REFUSALS) {
     await t.test(row.name, async (t) =>
       checkRefusal(t, await exchange(t, server.port, row.bytes), row)
     )
-    await t.test(`${row.name}, with a frame behind the handshake`, async (t) =>
+    await t.test(`${row.name}, with a frame after the handshake`, async (t) =>
       checkRefusal(
         t,
         await exchange(t, server.port, Buffer.concat([Buffer.from(row.bytes), text('early')])),
@@ -247,7 +247,7 @@ function checkRefusal (t: Test, answer: Answer, row: Row): void {
 }
 
 void t.test(
-  'a GET that asks for no websocket gets 426 with Upgrade: websocket, or what the handler beside says',
+  'a plain GET gets 426 with Upgrade: websocket, or the answer of the route\'s handler',
   async (t) => {
     const server = await start(t)
     const none = { 'Sec-WebSocket-Key': undefined, 'Sec-WebSocket-Version': undefined }
@@ -301,7 +301,7 @@ void t.test('a client that asks to close gets its 426 and is closed', async (t) 
 })
 
 void t.test(
-  'HEAD is answered as the plain GET is, without a body, also when it asks for an upgrade',
+  'HEAD is answered like a plain GET, without a body, also when it asks for an upgrade',
   async (t) => {
     const server = await start(t)
     for (const headers of [
@@ -322,7 +322,7 @@ void t.test(
   }
 )
 
-void t.test('Upgrade and Connection are lists without regard to case', async (t) => {
+void t.test('Upgrade and Connection are case-insensitive lists', async (t) => {
   const server = await start(t)
   for (const headers of [
     { Upgrade: 'foo, websocket' },
@@ -349,7 +349,7 @@ void t.test('Upgrade and Connection are lists without regard to case', async (t)
   }
 })
 
-void t.test('the server chooses the subprotocol by its own order', async (t) => {
+void t.test('the order of the server selects the subprotocol', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/ws', {
       websocketOptions: { subprotocols: ['v2', 'v1'] },
@@ -380,7 +380,7 @@ void t.test('the server chooses the subprotocol by its own order', async (t) => 
 })
 
 void t.test(
-  'a client that does not hang up after its refusal is cut after closeTimeoutMs',
+  'the socket of a refused client that does not close is destroyed after closeTimeoutMs',
   async (t) => {
     const server = await startServer(
       t,
@@ -412,7 +412,7 @@ void t.test(
 )
 
 void t.test(
-  'a strict schema of the headers does not stand in the way of the handshake',
+  'a strict headers schema does not affect the handshake',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.get('/ws', {

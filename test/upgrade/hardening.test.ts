@@ -14,7 +14,7 @@ const echo: WebsocketHandler = { handleIn: (message, _state, ws) => ws.push(mess
 const MANY = Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`a${i}`, '']))
 
 void t.test(
-  'a request with more headers than Node reads is 431: the rest of its head is lost',
+  'a request with more headers than Node reads gets 431',
   async (t) => {
     const called: string[] = []
     const server = await startServer(t, (app) => {
@@ -58,7 +58,7 @@ void t.test(
 )
 
 void t.test(
-  'an upgrade pipelined behind an answer that does not end is cut in time, and holds no close',
+  'an upgrade pipelined behind an endless answer is destroyed in time, and does not delay close',
   async (t) => {
     for (const how of ['time', 'close'] as const) {
       let entered = (): void => {}
@@ -79,7 +79,7 @@ void t.test(
       const raw = await connectRaw(t, server.port)
       raw.write('GET /events HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
       await waiting
-      // Both requests are in one packet, which Node reads in one go.
+      // Both requests are in one packet, which Node reads at once.
       await turn()
       if (how === 'close') await server.app.close()
       await raw.ended
@@ -88,7 +88,7 @@ void t.test(
   }
 )
 
-void t.test('an upgrade on a connection that answered before finds its way', async (t) => {
+void t.test('an upgrade on a socket with an earlier request works', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/slow', async () => { await turn(); return 'slow' })
     app.get('/ws', { websocketHandler: echo })
@@ -101,7 +101,7 @@ void t.test('an upgrade on a connection that answered before finds its way', asy
   t.equal(raw.text.match(/\r\n\r\nslow/g)?.length, 2, 'both answers came first')
 })
 
-void t.test('an upgrade behind a request that no hook sees finds its way', async (t) => {
+void t.test('an upgrade after a request for which no hook runs works', async (t) => {
   const server = await startServer(
     t,
     (app) => {
@@ -115,7 +115,7 @@ void t.test('an upgrade behind a request that no hook sees finds its way', async
   t.equal(raw.status, 400, 'its answer came first')
 })
 
-void t.test('a logger that throws hurts nobody', async (t) => {
+void t.test('a logger that throws does no harm', async (t) => {
   const { app } = buildApp(t, {
     fastify: {
       logger: {
@@ -162,7 +162,7 @@ void t.test('a logger that throws hurts nobody', async (t) => {
   t.match(ends, [{ type: 'error', code: 1011 }, { type: 'error', code: 1011 }])
 })
 
-void t.test('a key that is no string lets nobody in', async (t) => {
+void t.test('a key that is not a string refuses the upgrade', async (t) => {
   for (const key of [async () => 'same', () => undefined, () => 1]) {
     const server = await startServer(
       t,
@@ -177,7 +177,7 @@ void t.test('a key that is no string lets nobody in', async (t) => {
   }
 })
 
-void t.test('a healthy client may send many pings at once', async (t) => {
+void t.test('a well-behaved client may send many pings at once', async (t) => {
   const server = await startServer(t, (app) => { app.get('/', { websocketHandler: echo }) })
   const raw = await connectRaw(t, server.port)
   raw.write(handshake('/'))
@@ -193,7 +193,7 @@ void t.test('a healthy client may send many pings at once', async (t) => {
 })
 
 void t.test(
-  'header values on the 101 are latin1, and only those of a body stay behind',
+  'header values on the 101 are latin1, and only headers of a body are removed',
   async (t) => {
     const server = await startServer(t, (app) => {
       app.get('/', {
@@ -225,7 +225,7 @@ void t.test(
 )
 
 void t.test(
-  'a letter is let go of when it has been handled, though others wait behind it',
+  'a handled letter can be collected while others still wait',
   async (t) => {
     setFlagsFromString('--expose-gc')
     const gc = runInNewContext('gc') as () => void
@@ -251,12 +251,12 @@ void t.test(
     )
     t.ok(
       payloads.slice(6).every((ref) => ref.deref() !== undefined),
-      'those that wait are there'
+      'the waiting letters are kept'
     )
   }
 )
 
-void t.test('what is misspelt is refused at start', async (t) => {
+void t.test('misspelt names are refused at start', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   const code = 'FST_WEBSOCK_INVALID_HANDLER'
@@ -277,6 +277,6 @@ void t.test('what is misspelt is refused at start', async (t) => {
   await t.rejects(async () => app.ready(), {
     code: 'FST_WEBSOCK_INVALID_SCHEMA',
     message:
-      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: known are receive, send and info'
+      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: the known schemas are receive, send and info'
   })
 })

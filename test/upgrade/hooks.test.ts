@@ -13,7 +13,7 @@ const PLACES = ['before the plugin', 'after the plugin', 'in a child', 'on the r
 type Hook = (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void) => unknown
 
 /**
- * Fastify tells callback hooks from async ones by their number of parameters, and preParsing and
+ * Fastify distinguishes callback hooks from async hooks by the number of parameters. preParsing and
  * onSend have one more.
  */
 function fit (phase: string, hook: Hook, style: 'callback' | 'async'): never {
@@ -132,7 +132,7 @@ const ANSWERS: Array<{
 ]
 
 for (const phase of PHASES) {
-  void t.test(`what ${phase} says is the answer`, async (t) => {
+  void t.test(`an answer of ${phase} is the answer to the upgrade`, async (t) => {
     for (const place of PLACES) {
       for (const { name, style, hook, status, body } of ANSWERS) {
         await t.test(`${place}, when it ${name}`, async (t) => {
@@ -150,7 +150,7 @@ for (const phase of PHASES) {
   })
 }
 
-void t.test('an onSend hook that fails instead of letting the 101 go makes it a 500', async (t) => {
+void t.test('an onSend hook that fails at the 101 turns it into a 500', async (t) => {
   for (const place of PLACES) {
     for (const { name, style, hook } of ANSWERS.slice(3, 6)) {
       await t.test(`${place}, when it ${name}`, async (t) => {
@@ -245,7 +245,7 @@ void t.test('hooks run once and in order, and the handler after them', async (t)
 })
 
 void t.test(
-  'setErrorHandler has the last word on every refusal, the nearest one first',
+  'the nearest error handler answers every refusal',
   async (t) => {
     const server = await startServer(t, async (app) => {
       app.setErrorHandler((error: Error & { code: string }, _request, reply) => {
@@ -297,7 +297,7 @@ void t.test(
 )
 
 void t.test(
-  'a body of 3 MiB reaches the client whole, also one that has sent frames already',
+  'a body of 3 MiB reaches the client complete, also a client that has sent frames already',
   async (t) => {
     const chunk = Buffer.alloc(64 * 1024, 'x')
     const bodies: Record<string, (reply: FastifyReply) => unknown> = {
@@ -329,7 +329,7 @@ void t.test(
 )
 
 void t.test(
-  'headers and cookies that hooks set are on the 101, but none that would break it',
+  'headers and cookies of hooks are on the 101, except headers that would break it',
   async (t) => {
     const { app } = buildApp(t)
     await app.register(cookie)
@@ -383,7 +383,7 @@ void t.test(
   }
 )
 
-void t.test('a header that would not stay in its line is a clean 500', async (t) => {
+void t.test('a header value with a line break answers 500', async (t) => {
   const headers: Array<[string, string | string[]]> = [
     ['x-split', 'a\r\nx-evil: 1'],
     ['x-list', ['good', 'a\nx-evil: 1']],

@@ -54,7 +54,7 @@ void t.test('another plugin may wrap the handlers of routes', async (t) => {
   }
 })
 
-void t.test('hooks that another plugin adds to a route later run in their place', async (t) => {
+void t.test('hooks that another plugin adds to a route later run in their order', async (t) => {
   const { app } = buildApp(t)
   const calls: string[] = []
   await app.register(websock, {
@@ -99,7 +99,7 @@ void t.test('hooks that another plugin adds to a route later run in their place'
   t.same(calls, ['onRequest', 'onRequest', 'our checks', 'onSend', 'onSend', 'init'])
 })
 
-void t.test('a hook that has begun an answer by itself gets no 101 into it', async (t) => {
+void t.test('no 101 is written into an answer that a hook has begun', async (t) => {
   const server = await startServer(t, (app) => {
     for (const phase of ['onRequest', 'preHandler', 'onSend'] as const) {
       app.get(`/${phase}`, {
@@ -218,7 +218,7 @@ void t.test('@fastify/swagger lists no route that has only a websocketHandler', 
   }
 })
 
-void t.test('injectWS closes at once at both ends', async (t) => {
+void t.test('injectWS closes both ends at once', async (t) => {
   const { app } = buildApp(t)
   const ends: string[] = []
   await app.register(websock, { closeTimeoutMs: 3_600_000 })
@@ -235,7 +235,7 @@ void t.test('injectWS closes at once at both ends', async (t) => {
   t.same(ends, ['remote', 'shutdown'])
 })
 
-void t.test('origins that are no pages can be listed', async (t) => {
+void t.test('origins without a host can be listed', async (t) => {
   const list = ['null', 'file://', 'app://MyApp', 'capacitor://localhost', 'https://Page.example']
   const server = await startServer(
     t,
@@ -264,7 +264,7 @@ void t.test('origins that are no pages can be listed', async (t) => {
   }
 })
 
-void t.test('ws.signal takes many listeners without a warning', async (t) => {
+void t.test('ws.signal accepts many listeners without a warning', async (t) => {
   const warnings: Error[] = []
   const onWarning = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', onWarning)

@@ -6,7 +6,7 @@ import type { CheckOrigin } from '../../src/index.ts'
 
 interface Row { host?: string, origin?: string, passes: boolean, headers?: Record<string, string> }
 
-/** Asks for an upgrade for each row, byte for byte as it says. */
+/** Sends an upgrade request for each row, with exactly its header lines. */
 async function check (
   t: Test,
   checkOrigin: CheckOrigin | undefined,
@@ -214,7 +214,7 @@ const LISTS: Array<{ list: string[], rows: Row[] }> = [
 ]
 
 void t.test(
-  "a list says which origins may connect; the request's own host is not among them by itself",
+  "a list defines the origins that may connect; the request's own host is not added",
   async (t) => {
     for (const { list, rows } of LISTS) {
       await t.test(JSON.stringify(list), (t) => check(t, list, rows))
@@ -248,7 +248,7 @@ void t.test('an entry that could never match is refused at start', async (t) => 
   }
 })
 
-void t.test('a function decides alone', async (t) => {
+void t.test('a function decides about every origin', async (t) => {
   const rows = [
     { passes: true },
     ...pass('https://good.example', 'null'),
@@ -264,7 +264,7 @@ void t.test('a function decides alone', async (t) => {
 })
 
 void t.test(
-  'a function that fails, or answers neither true nor false, lets nobody in',
+  'a function that fails, or returns neither true nor false, refuses the upgrade',
   async (t) => {
     const failing: Array<[string, () => unknown, number]> = [
       [
@@ -333,7 +333,7 @@ void t.test(
 )
 
 void t.test(
-  'behind a trusted proxy the own host is X-Forwarded-Host, behind another it is not',
+  'the own host is X-Forwarded-Host behind a trusted proxy, and Host otherwise',
   async (t) => {
     const headers = { 'X-Forwarded-Host': 'public.example' }
     await check(
@@ -359,7 +359,7 @@ void t.test(
   }
 )
 
-void t.test('checkOrigin: false lets everybody in, and the log says so at start', async (t) => {
+void t.test('checkOrigin: false allows any origin, and is logged at start', async (t) => {
   await check(t, false, [{ passes: true }, ...pass('https://evil.example', 'null', '', 'x y')])
   const server = await startServer(t, () => {}, { websock: { checkOrigin: false } })
   t.match(server.logs, [{ level: 40, msg: /checkOrigin is false/ }])
@@ -368,7 +368,7 @@ void t.test('checkOrigin: false lets everybody in, and the log says so at start'
   t.same(without.logs, [])
 })
 
-void t.test('a route has its own word on origins', async (t) => {
+void t.test('a route may have its own checkOrigin', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/plugin', { websocketHandler: {} })
     app.get('/open', { websocketOptions: { checkOrigin: false }, websocketHandler: {} })

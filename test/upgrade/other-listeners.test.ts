@@ -54,7 +54,7 @@ const others = {
 
 for (const [name, add] of Object.entries(others)) {
   for (const order of ORDERS) {
-    void t.test(`${name}, added ${order}, has its upgrades and we have ours`, async (t) => {
+    void t.test(`${name}, added ${order}, gets its upgrades, this plugin its own`, async (t) => {
       const { app } = buildApp(t)
       let hooks = 0
       if (order === 'before us') await add(app, t)
@@ -81,7 +81,7 @@ for (const [name, add] of Object.entries(others)) {
   }
 }
 
-void t.test('socket.io has its upgrades and we have ours', async (t) => {
+void t.test('socket.io gets its upgrades, this plugin its own', async (t) => {
   for (const order of ORDERS) {
     const { app } = buildApp(t)
     if (order === 'after us') await app.register(websock)
@@ -102,7 +102,7 @@ void t.test('socket.io has its upgrades and we have ours', async (t) => {
   }
 })
 
-/** An app in which another listener answers 499 to each upgrade that it sees. */
+/** An app with another 'upgrade' listener, which answers 499. */
 async function startBesideListener (
   t: Teardown,
   build: (app: App) => unknown,
@@ -122,7 +122,7 @@ async function startBesideListener (
   return { hooks, ...await listen(app) }
 }
 
-void t.test('an upgrade belongs to the route that Fastify would find for it', async (t) => {
+void t.test('an upgrade belongs to the route that Fastify finds for it', async (t) => {
   const route = { websocketHandler: ours }
   const server = await startBesideListener(t, async (app) => {
     app.get('/rooms/:room', route)
@@ -165,11 +165,11 @@ void t.test('an upgrade belongs to the route that Fastify would find for it', as
   t.equal(
     server.hooks.length,
     rows.filter(([, owner]) => owner === 'us').length,
-    'no hook runs for an upgrade of somebody else'
+    'no hook runs for an upgrade of another listener'
   )
 })
 
-void t.test('router options and rewriteUrl count', async (t) => {
+void t.test('the lookup uses the router options and rewriteUrl', async (t) => {
   const routes = (app: App): void => { app.get('/rooms/:room', { websocketHandler: ours }) }
   const statusOf = async (fastify: object, path: string): Promise<number> => {
     const server = await startBesideListener(t, routes, fastify)
@@ -219,7 +219,7 @@ void t.test('router options and rewriteUrl count', async (t) => {
 })
 
 void t.test(
-  'a route declared before the plugin is in front of a websocket route that would take all',
+  'a route declared before the plugin takes precedence over a wildcard websocket route',
   async (t) => {
     const { app } = buildApp(t)
     app.get('/other', () => 'page')
@@ -235,7 +235,7 @@ void t.test(
 )
 
 void t.test(
-  'offers of other protocols go to the other listeners, and to HTTP where there are none',
+  'offers of other protocols go to the other listeners, and without listeners to HTTP',
   async (t) => {
     for (const order of ORDERS) {
       const server = await startBesideListener(
@@ -271,7 +271,7 @@ void t.test(
 )
 
 void t.test(
-  'an upgrade that every listener ignores is destroyed, after its time or at the end of the server',
+  'an upgrade that no listener answers is destroyed, after its time or when the server closes',
   async (t) => {
     for (const how of ['time', 'close'] as const) {
       const { app } = buildApp(t)
@@ -294,7 +294,7 @@ void t.test(
   }
 )
 
-void t.test('one that is answered in time stays, and a reset harms nothing', async (t) => {
+void t.test('an upgrade that a listener answers stays open; a reset does no harm', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock, { upgradeTimeoutMs: 300 })
   const sockets = new Map<string, Duplex>()
@@ -323,6 +323,6 @@ void t.test('one that is answered in time stays, and a reset harms nothing', asy
   await until(() => closed.includes('/reset'), 'the socket is not closed')
   t.same(closed, ['/ignored', '/reset'])
   t.equal(await ask(t, server.url('/ws'), 'hi'), 'ours hi')
-  // It is the listener's: nobody else ends it.
+  // The listener owns the socket, so the test must end it.
   sockets.get('/kept')?.destroy()
 })

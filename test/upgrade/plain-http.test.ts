@@ -63,7 +63,7 @@ const answers = async (client: RawClient, count: number) => {
   return parseAnswers(client.text)
 }
 
-void t.test('a request for another upgrade is answered as if it asked for none', async (t) => {
+void t.test('a request for another upgrade gets the same answer as without Upgrade', async (t) => {
   const server = await start(t)
   const rows: Array<[string, Buffer, number, string]> = [
     ['GET', h2c('GET /page'), 200, '{"page":"0"}'],
@@ -111,7 +111,7 @@ void t.test('a request for another upgrade is answered as if it asked for none',
     const [answer] = await answers(client, 1)
     t.equal(answer?.status, status, name)
     t.ok(answer?.body.includes(body))
-    // Fastify closes behind a body that it could not read.
+    // Fastify closes the connection after a body that it could not read.
     if (body === 'FST_ERR_CTP_INVALID_JSON_BODY') continue
     client.write(h2c('GET /ip'))
     const [, next] = await answers(client, 2)
@@ -149,7 +149,7 @@ void t.test('a request for another upgrade is answered as if it asked for none',
 })
 
 void t.test(
-  'fifty such requests and a websocket share one connection, without a warning',
+  'fifty requests for another upgrade and a websocket share one connection, without a warning',
   async (t) => {
     const server = await start(t)
     const warnings: Error[] = []
@@ -181,12 +181,12 @@ void t.test(
   }
 )
 
-// From 22.21 on Node keeps such a request in HTTP by itself, and reads nothing behind it: also
-// without us.
+// From 22.21 on Node itself keeps such a request in HTTP, and reads nothing after it, also without
+// this plugin.
 const skip = 'shouldUpgradeCallback' in createServer() && 'this Node answers the first of them only'
 
 void t.test(
-  'requests pipelined behind one that asks for another upgrade are answered in order',
+  'requests pipelined behind a request for another upgrade are answered in order',
   { skip },
   async (t) => {
     const server = await start(t)
@@ -206,7 +206,7 @@ void t.test(
   }
 )
 
-void t.test('an upgrade behind a request that is not answered yet does no harm', async (t) => {
+void t.test('an upgrade behind an unanswered request waits for its answer', async (t) => {
   for (const [second, status] of [
     [Buffer.from(handshake('/ws')), 101],
     [h2c('GET /page'), 200]
@@ -241,7 +241,7 @@ void t.test('an upgrade behind a request that is not answered yet does no harm',
 })
 
 void t.test(
-  'a client that resets while its upgrade waits behind another request harms nothing',
+  'a client that resets while its upgrade waits behind another request does no harm',
   async (t) => {
     let entered = (): void => {}
     const waiting = new Promise<void>((resolve) => {
@@ -267,7 +267,7 @@ void t.test(
 )
 
 void t.test(
-  'an upgrade to a websocket where none is gets the page over HTTP, and the end',
+  'a websocket upgrade of a plain route gets its HTTP answer, and the socket is closed',
   async (t) => {
     const server = await start(t)
     t.match(await exchange(t, server.port, handshake('/page', { 'X-N': '7' })), {
@@ -290,7 +290,7 @@ void t.test(
   }
 )
 
-void t.test('a server on localhost, which is two, serves all of it on each', async (t) => {
+void t.test('a server on localhost serves upgrades on both of its addresses', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   app.get('/ws', { websocketHandler: { init: (_args, ws) => ws.push('open') } })
@@ -310,7 +310,7 @@ void t.test('a server on localhost, which is two, serves all of it on each', asy
 })
 
 void t.test(
-  'app.close() is not held by a connection that has asked for another upgrade',
+  'a connection that has asked for another upgrade does not delay app.close()',
   async (t) => {
     const { app } = buildApp(t)
     await app.register(websock)

@@ -34,8 +34,8 @@ const LATE: Record<string, Late> = {
 const goesOn = (name: string): boolean => name === 'goes on' || name === 'writes an early hint'
 
 /**
- * A server whose `/slow` waits in the hook of that phase until it is told what to do; `/fast`
- * works.
+ * A server whose route `/slow` waits in the hook of this phase until the test releases it. `/fast`
+ * does not wait.
  */
 async function start (t: Teardown, phase: typeof PHASES[number], options: WebsocketOptions) {
   const events: string[] = []
@@ -78,7 +78,7 @@ async function start (t: Teardown, phase: typeof PHASES[number], options: Websoc
   return { ...server, events, client, socket, gone, comeBack, works }
 }
 
-/** Without a listener for 'error': one is the library's to have. */
+/** Without an 'error' listener, because the library must add one. */
 function closed (stream: Socket | Readable): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('not closed within 5 s')), 5000)
@@ -88,7 +88,7 @@ function closed (stream: Socket | Readable): Promise<void> {
 
 for (const phase of PHASES) {
   void t.test(
-    `a slow ${phase} is ended with 503 after upgradeTimeoutMs, and what it does then is for nobody`,
+    `a slow ${phase} gets 503 after upgradeTimeoutMs, and its later answer is discarded`,
     async (t) => {
       for (const [name, late] of Object.entries(LATE)) {
         await t.test(`when it ${name}`, async (t) => {
@@ -111,7 +111,7 @@ for (const phase of PHASES) {
     }
   )
 
-  void t.test(`a client that resets in a slow ${phase} harms nothing`, async (t) => {
+  void t.test(`a client that resets in a slow ${phase} does no harm`, async (t) => {
     for (const [name, late] of Object.entries(LATE)) {
       await t.test(`when it ${name}`, async (t) => {
         const server = await start(t, phase, {})
@@ -126,7 +126,7 @@ for (const phase of PHASES) {
   })
 
   void t.test(
-    `a client that resets at the moment in which a slow ${phase} comes back harms nothing`,
+    `a client that resets at the moment when a slow ${phase} ends does no harm`,
     async (t) => {
       for (const [name, late] of Object.entries(LATE)) {
         await t.test(`when it ${name}`, async (t) => {
@@ -145,7 +145,7 @@ for (const phase of PHASES) {
     }
   )
 
-  void t.test(`a client that ends TCP in a slow ${phase} is let go`, async (t) => {
+  void t.test(`a client that ends TCP in a slow ${phase} is closed`, async (t) => {
     for (const [name, late] of Object.entries(LATE)) {
       await t.test(`when it ${name}`, async (t) => {
         const server = await start(
@@ -165,7 +165,7 @@ for (const phase of PHASES) {
   })
 
   void t.test(
-    `a slow ${phase} does not hold app.close(): its client gets 503 with Retry-After`,
+    `a slow ${phase} does not delay app.close(): its client gets 503 with Retry-After`,
     async (t) => {
       for (const [name, late] of Object.entries(LATE)) {
         await t.test(`also when it ${name} afterwards`, async (t) => {
@@ -186,7 +186,7 @@ for (const phase of PHASES) {
 }
 
 void t.test(
-  'what a client has sent during a hook that refuses it does not keep the socket open',
+  'bytes that a client sends during a hook that refuses it do not keep the socket open',
   async (t) => {
     const server = await start(t, 'preHandler', {})
     server.client.write(Buffer.concat(Array.from({ length: 5 }, () => text('x'.repeat(60_000)))))
@@ -207,7 +207,7 @@ void t.test('a stream that answers after the timeout is not left open', async (t
   t.pass()
 })
 
-void t.test('an answer that stalls half way is cut closeTimeoutMs after its time', async (t) => {
+void t.test('an answer that stalls is destroyed closeTimeoutMs after its time', async (t) => {
   const server = await start(t, 'preHandler', { upgradeTimeoutMs: 30, closeTimeoutMs: 30 })
   server.comeBack((reply) => { reply.hijack(); reply.raw.writeHead(200).write('half') })
   await server.gone
@@ -216,7 +216,7 @@ void t.test('an answer that stalls half way is cut closeTimeoutMs after its time
 })
 
 void t.test(
-  "a hook of the root has the time of the route too, shorter or longer than the plugin's",
+  "the route's time limit applies to hooks of the root too, shorter or longer than the plugin's",
   async (t) => {
     const server = await startServer(
       t,

@@ -3,7 +3,7 @@ import { h, hashOf, inline, prose } from './dom.mjs'
 import { sample } from './sample.mjs'
 import { constraintsOf, showSchema, typeText } from './schema.mjs'
 
-/** What a channel is and says, and beside it the console to try it. */
+/** Shows the description of a channel, and its console. */
 export function channelView (channel, model) {
   const terminal = new Console(channel, model)
   const view = h(
@@ -156,7 +156,7 @@ function messageView (message, side, channel, model, tryIt) {
       message.deprecated === true && h('span.warning', {}, 'deprecated')
     )
   )
-  /** Filled when it is opened first: a large document has hundreds. */
+  /** Filled when it is first opened, because a large document has hundreds of messages. */
   function fill () {
     if (!details.open || details.childElementCount > 1) return
     const examples =

@@ -1,11 +1,11 @@
 import { isObject } from './model.mjs'
 
-/** Nested deeper than this a message is not looked at: the server decides. */
+/** Deeper nested values are not checked. The server checks them. */
 const MAX_DEPTH = 64
 
 /**
- * Tells what is wrong with a value: texts such as `/text is shorter than 1`, none when it matches.
- * Knows the usual keywords of draft 07 but for formats; the server checks anyway.
+ * Returns the problems of a value, such as `/text is shorter than 1`. Empty when it matches.
+ * Supports the usual keywords of draft 07 except formats. The server validates in any case.
  */
 export function check (schema, value, model) {
   const problems = []
@@ -63,7 +63,7 @@ function checkNumber (schema, number, say) {
   if (number <= schema.exclusiveMinimum) say(`is not more than ${schema.exclusiveMinimum}`)
   if (number >= schema.exclusiveMaximum) say(`is not less than ${schema.exclusiveMaximum}`)
   if (schema.multipleOf > 0 && !Number.isInteger(number / schema.multipleOf)) {
-    say(`is no multiple of ${schema.multipleOf}`)
+    say(`is not a multiple of ${schema.multipleOf}`)
   }
 }
 
@@ -82,7 +82,7 @@ function checkList (schema, list, say, inner, model, depth) {
     if (wanted !== undefined) inner(wanted, item, i)
   })
   if (contains !== undefined && !list.some((item) => fits(contains, item, model, depth))) {
-    say('has no item that is wanted')
+    say('has no item that matches `contains`')
   }
 }
 
@@ -123,7 +123,7 @@ function checkObject (schema, object, say, inner, model, depth) {
       }
     }
     if (!Array.isArray(wanted) && !fits(wanted, object, model, depth)) {
-      say(`does not match what ${key} asks for`)
+      say(`does not match the schema that ${key} requires`)
     }
   }
 }
@@ -138,21 +138,23 @@ function checkCombinations (schema, matches, problems, say) {
     const found = schema.oneOf.map(matches)
     const matching = found.filter((problems) => problems.length === 0).length
     if (matching === 0) explain(found, problems, say)
-    else if (matching > 1) say('matches more than one of its kinds')
+    else if (matching > 1) say('matches more than one alternative')
   }
-  if (schema.not !== undefined && matches(schema.not).length === 0) say('is what it may not be')
+  if (schema.not !== undefined && matches(schema.not).length === 0) {
+    say('matches a forbidden schema')
+  }
   if (schema.if !== undefined) {
     const branch = matches(schema.if).length === 0 ? schema.then : schema.else
     if (branch !== undefined) problems.push(...matches(branch))
   }
 }
 
-/** The problems of the one kind that is nearest, where there is one. */
+/** Reports the problems of the closest alternative, if there is exactly one. */
 function explain (found, problems, say) {
   const fewest = Math.min(...found.map((list) => list.length))
   const nearest = found.filter((list) => list.length === fewest)
   if (nearest.length === 1) problems.push(...nearest[0])
-  else say('matches none of its kinds')
+  else say('matches no alternative')
 }
 
 function fits (schema, value, model, depth) {
@@ -174,7 +176,7 @@ function isOfType (value, type) {
   }
 }
 
-/** A pattern that this browser cannot read matches everything. */
+/** A pattern that the browser cannot compile matches every text. */
 function matchesPattern (pattern, text) {
   try {
     return new RegExp(pattern, 'u').test(text)

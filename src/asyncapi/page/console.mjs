@@ -19,7 +19,7 @@ const CLOSE_CODES = {
   1013: 'try again later'
 }
 
-/** Connects to a channel, sends what is written, shows what comes. */
+/** Connects to a channel, sends messages from the editor, and shows received messages. */
 export class Console {
   #channel
   #model
@@ -181,13 +181,13 @@ export class Console {
     })
   }
 
-  // ── what is sent
+  // ── sending
 
   get #message () {
     return this.#channel.receive.find(({ key }) => key === this.#picker.value)
   }
 
-  /** With the examples in turn, and then with what the schema says. */
+  /** Fills the editor with the next example, or with a sample of the schema. */
   #fill () {
     const message = this.#message
     if (message === undefined) return
@@ -217,7 +217,7 @@ export class Console {
     }
     if (!isJson(message)) return check(message.payload, text, this.#model)[0]
     const parsed = parse(text)
-    if (parsed === undefined) return 'is no JSON'
+    if (parsed === undefined) return 'is not JSON'
     const problems = check(message.payload, parsed.value, this.#model)
     return problems.length === 0 ? undefined : problems.slice(0, 3).join('; ')
   }

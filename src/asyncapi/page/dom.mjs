@@ -1,6 +1,6 @@
 /**
- * Makes an element: `h('a.link', { href: '#/' }, 'text', child)`. Functions become listeners;
- * strings become text, never markup.
+ * Creates an element: `h('a.link', { href: '#/' }, 'text', child)`. Functions become listeners.
+ * Strings become text, never markup.
  */
 export function h (name, attributes = {}, ...children) {
   const [tag, ...classes] = name.split('.')
@@ -21,7 +21,7 @@ export function h (name, attributes = {}, ...children) {
   return element
 }
 
-/** Paragraphs of a description; what stands between backticks is code. */
+/** The paragraphs of a description. Text between backticks is code. */
 export function prose (text) {
   if (typeof text !== 'string' || text.trim() === '') return []
   return text.trim().split(/\n\s*\n/).map((paragraph) => h('p', {}, ...inline(paragraph)))
@@ -33,7 +33,7 @@ export function inline (text) {
     .map((part) => (/^`.+`$/.test(part) ? h('code', {}, part.slice(1, -1)) : part))
 }
 
-/** A link where the address is one of the web, text where it is anything else. */
+/** A link for an http or https URL, otherwise text. */
 export function outside (text, url) {
   const safe = typeof url === 'string' && /^https?:\/\//i.test(url)
   return safe

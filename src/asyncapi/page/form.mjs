@@ -3,7 +3,7 @@ import { nameOf } from './model.mjs'
 import { sample } from './sample.mjs'
 import { constraintsOf } from './schema.mjs'
 
-/** The fields of a handshake: server, path, query, subprotocol; and the URL that they make. */
+/** The fields of a handshake (server, path, query, subprotocol), and the resulting URL. */
 export class Form {
   #channel
   #model
@@ -49,7 +49,7 @@ export class Form {
     this.#show()
   }
 
-  /** What `new WebSocket` is given. */
+  /** The arguments of `new WebSocket`. */
   read () {
     const path = this.#path()
     const pairs = this.#query.flatMap(([name, field]) =>
@@ -87,7 +87,10 @@ export class Form {
   }
 }
 
-/** This server, and where a proxy has put it: what stands before the page's own prefix. */
+/**
+ * The URL of this server. A proxy may serve it below a path: the part of the page's path before its
+ * prefix.
+ */
 function here () {
   const { prefix } = document.body.dataset
   const path = location.pathname.replace(/\/$/, '')
@@ -184,7 +187,7 @@ function label (name, required, control) {
   )
 }
 
-/** Of the headers a browser sends cookies and the subprotocol, and nothing that a page asks for. */
+/** Names the headers that the page cannot set. A browser sends only cookies and the subprotocol. */
 function unsettable (channel, model) {
   const { properties = {} } = channel.bindings?.ws?.headers ?? {}
   const names = [

@@ -6,8 +6,8 @@ const MAX_TEXT = 20_000
 const ARROWS = { up: '↑', down: '↓', note: '•' }
 
 /**
- * What went over a connection, newest last. Keeps the last 300 entries, and 20 000 characters of
- * each.
+ * The messages and events of a connection, newest last. Keeps the last 300 entries, and 20 000
+ * characters of each.
  */
 export class Log {
   #list = h('ol.log', { 'aria-label': 'What was sent and received', tabindex: '0' })
@@ -29,7 +29,7 @@ export class Log {
     )
   }
 
-  /** `describe` is called only when the entry is shown: it gives the name and the body. */
+  /** `describe` returns the name and the body. It is called only when the entry is shown. */
   add (direction, bytes, describe) {
     this.#counts[direction]++
     this.#waiting.push({ direction, bytes, describe, at: new Date() })
@@ -44,7 +44,7 @@ export class Log {
     this.#count.textContent = 'Nothing yet'
   }
 
-  /** At most once for each frame that is painted, however much comes. */
+  /** Shows new entries. Runs at most once for each animation frame. */
   #show () {
     const list = this.#list
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40

@@ -5,7 +5,7 @@ import { showSchema } from './schema.mjs'
 
 const find = (id) => document.getElementById(id)
 
-/** Loads the document and shows what the hash names. */
+/** Loads the document and shows the channel or schema in the hash. */
 async function start () {
   const response = await fetch(new URL('json', import.meta.url))
   if (!response.ok) throw new Error(`The document could not be loaded: ${response.status}`)
@@ -32,7 +32,7 @@ function showHash (model, views) {
   const main = find('main')
   const channel = kind === 'channels' ? model.channels.find(({ id }) => id === name) : undefined
   if (channel !== undefined) {
-    // Kept, so that a connection goes on while something else is read.
+    // Views are kept, so that a connection stays open while another view is shown.
     if (!views.has(name)) views.set(name, channelView(channel, model))
     main.replaceChildren(views.get(name))
     const target =
@@ -197,7 +197,7 @@ function fieldNames (schema, model) {
   return Object.keys(properties)
 }
 
-/** Marks the link to what is shown. */
+/** Marks the link to the current view. */
 function mark () {
   for (const anchor of find('nav').querySelectorAll('a')) {
     const current = anchor.getAttribute('href') === location.hash

@@ -1,4 +1,4 @@
-/** What the page knows of a document. */
+/** The document in the form that the page uses. */
 export class Model {
   constructor (document) {
     this.document = document
@@ -28,7 +28,7 @@ export class Model {
     this.schemas = Object.entries(document.components?.schemas ?? {})
   }
 
-  /** The schema behind references, or the schema itself. */
+  /** Follows references. Returns the schema, or an empty one. */
   resolve (schema) {
     let current = schema
     for (let i = 0; i < 100 && isObject(current) && typeof current.$ref === 'string'; i++) {

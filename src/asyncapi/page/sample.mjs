@@ -14,10 +14,7 @@ const FORMATS = {
   ipv6: '2001:db8::1'
 }
 
-/**
- * Makes a value that a schema takes, from its examples and defaults where it has some, as small as
- * it may be.
- */
+/** Builds a small value that matches a schema. Uses examples and defaults of the schema. */
 export function sample (given, model, depth = 0) {
   const schema = model.resolve(given)
   if (!isObject(schema)) return null
@@ -49,7 +46,10 @@ export function sample (given, model, depth = 0) {
   }
 }
 
-/** An object with the fields of all parts; or else what the last part says. */
+/**
+ * An object with the fields of all parts. When not all parts are objects, a sample of the last
+ * part.
+ */
 function sampleAll (parts, model, depth) {
   const typed = parts.filter((part) => typeOf(part) !== undefined)
   if (!typed.every((part) => typeOf(part) === 'object')) {
@@ -61,7 +61,7 @@ function sampleAll (parts, model, depth) {
   }, model, depth)
 }
 
-/** Of a recursive union, the kind that ends. */
+/** The simplest alternative, so that the sample of a recursive union ends. */
 function simplest (kinds, model) {
   const weigh = (kind) => {
     const schema = model.resolve(kind)
@@ -82,7 +82,7 @@ function typeOf (schema) {
   return schema.items === undefined ? undefined : 'array'
 }
 
-/** The fields that it must have, and those with a value of their own. */
+/** The required fields, and fields with a constant, a default or examples. */
 function sampleObject ({ properties = {}, required = [] }, model, depth) {
   const wanted = (key, property) =>
     required.includes(key) ||

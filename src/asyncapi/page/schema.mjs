@@ -4,7 +4,7 @@ import { isObject, nameOf } from './model.mjs'
 const SIMPLE = new Set(['string', 'number', 'integer', 'boolean', 'null'])
 const MAX_CHOICES = 12
 
-/** Shows a schema as a tree; references can be opened in place, so that recursive ones end. */
+/** Shows a schema as a tree. References are opened on demand, so that recursive schemas end. */
 export function showSchema (schema, model) {
   if (
     isObject(schema) &&
@@ -26,7 +26,7 @@ export function showSchema (schema, model) {
   )
 }
 
-/** The lists of what is inside of a schema. */
+/** The lists of a schema's properties, items and alternatives. */
 function fields (given, model) {
   if (!isObject(given)) return []
   if (given.$ref !== undefined) return []
@@ -107,7 +107,7 @@ function aboutOf (schema) {
   return text === '' ? undefined : h('span.about', {}, ...inline(text))
 }
 
-/** Shows what a reference leads to when it is opened. */
+/** Shows the referenced schema when it is opened. */
 function opener (schema, model) {
   const details = h('details', {
     toggle: () => {
@@ -119,7 +119,7 @@ function opener (schema, model) {
   return details
 }
 
-/** Text, and links where it has names of schemas in it. */
+/** The type of a schema as text, with links for names of schemas. */
 export function typeText (schema) {
   if (schema === true || !isObject(schema)) return [schema === false ? 'nothing' : 'anything']
   if (schema.$ref !== undefined) return [link(nameOf(schema), 'schemas', nameOf(schema))]
@@ -150,7 +150,7 @@ export function typeText (schema) {
   ]
 }
 
-/** One line is enough for it. */
+/** Tells whether the type of a schema fits on one line. */
 function isSimple (schema) {
   if (!isObject(schema)) return true
   if (schema.$ref !== undefined || 'const' in schema || Array.isArray(schema.enum)) return true

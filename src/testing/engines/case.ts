@@ -1,35 +1,36 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Engine } from '../../pubsub/engine.ts'
 
-/** What the cases are run on. */
+/** The engines and the broker that the cases run on. */
 export interface EngineHarness {
-  /** Another engine at the same broker, not started. The case starts and stops it. */
+  /** Creates another engine at the same broker, not started. The case starts and stops it. */
   createEngine (): Engine | Promise<Engine>
   /** Kills the broker and starts it again at the same address, empty. Resolves when it listens. */
   restartBroker? (): Promise<void>
-  /** Lets the broker stand still, its connections open, until `thawBroker`. */
+  /** Freezes the broker until `thawBroker`. Its connections stay open. */
   freezeBroker? (): void | Promise<void>
   thawBroker? (): void | Promise<void>
   /**
-   * From when it resolves, the broker refuses publications and subscriptions of all topics but this
-   * one, also those in force.
+   * After it has resolved, the broker refuses publications and subscriptions of all topics but this
+   * one. Existing subscriptions are refused too.
    */
   allowOnly? (topic: string): Promise<void>
   /** Undoes `allowOnly`. */
   allowAll? (): Promise<void>
   /**
-   * Forked from a file that calls `serveEngines` with what creates engines at the same broker:
-   * cases stop it with SIGSTOP and continue it. Who forked it kills it after the last case.
+   * A process that was forked from a file that calls `serveEngines` with a function like
+   * `createEngine`. Cases pause it with SIGSTOP and continue it with SIGCONT. The caller that
+   * forked it must kill it after the last case.
    */
   readonly engineProcess?: ChildProcess
 }
 
-/** One thing that docs/engines.md says of an engine. */
+/** One rule of docs/engines.md for engines. */
 export interface EngineCase {
-  /** A sentence that is true of an engine that conforms. */
+  /** A sentence that is true of a conforming engine. */
   readonly name: string
-  /** Of the harness, what it cannot do without. */
+  /** The optional members of the harness that the case uses. */
   readonly needs?: ReadonlyArray<Exclude<keyof EngineHarness, 'createEngine'>>
-  /** Rejects when it is not true. */
+  /** Rejects when the engine breaks the rule. */
   readonly run: (harness: EngineHarness) => Promise<void>
 }

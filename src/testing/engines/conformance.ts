@@ -9,9 +9,9 @@ import { stopCases } from './stop-cases.ts'
 import { subscriptionCases } from './subscription-cases.ts'
 
 /**
- * What every engine does, as named cases for any test framework, one at a time: `for (const { name,
- * run, ...it } of engineConformance) test(name, { skip: skipReason(it, harness) }, () =>
- * run(harness))`.
+ * The conformance suite for engines: named cases for any test framework, to be run one after the
+ * other. `for (const { name, run, ...it } of engineConformance) test(name, { skip: skipReason(it,
+ * harness) }, () => run(harness))`
  */
 export const engineConformance: readonly EngineCase[] = [
   ...deliveryCases,
@@ -24,7 +24,7 @@ export const engineConformance: readonly EngineCase[] = [
   ...nodeCases
 ]
 
-/** Why a case cannot be run on this harness; false when it can. */
+/** Returns why a case cannot run on this harness, or false when it can. */
 export function skipReason (
   { needs = [] }: Pick<EngineCase, 'needs'>,
   harness: EngineHarness

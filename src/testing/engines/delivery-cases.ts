@@ -6,7 +6,7 @@ import { countUp, decode, encode } from './payloads.ts'
 const MIB = 1024 * 1024
 const MESSAGES = 2_000
 
-/** What is published arrives: all of it, byte for byte, in order. */
+/** Each publication arrives, unchanged and in order. */
 export const deliveryCases: readonly EngineCase[] = [
   {
     name: 'two publishers on two topics: each subscriber gets each publication once, in the order of its publisher',
@@ -39,7 +39,7 @@ export const deliveryCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a payload of any bytes and of 0 to 256 of them comes as it was',
+    name: 'a payload of 0 to 256 bytes of any value arrives unchanged',
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {
         const payloads = [
@@ -61,7 +61,7 @@ export const deliveryCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a payload of maxPayloadBytes, or of 1 MiB where that is less, comes as it was',
+    name: 'a payload of maxPayloadBytes, but of at most 1 MiB, arrives unchanged',
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {
         const { maxPayloadBytes } = publisher.engine
@@ -82,7 +82,7 @@ export const deliveryCases: readonly EngineCase[] = [
       withNodes(harness, 2, async (own, other) => {
         await Promise.all([own.engine.subscribe('own'), other.engine.subscribe('own')])
         const published = own.engine.publish('own', Uint8Array.of(1))
-        // Awaited below, unless the case fails before.
+        // Awaited below. A case that fails before would otherwise leave an unhandled rejection.
         published.catch(() => {})
         assert.equal(own.received.length + other.received.length, 0)
         await published

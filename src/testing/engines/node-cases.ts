@@ -5,29 +5,29 @@ import type { Subscriber } from '../../pubsub/subscriptions.ts'
 import type { EngineCase, EngineHarness } from './case.ts'
 import { EngineNode, withDeadline } from './node.ts'
 
-/** One who is told of a topic, and writes it down. */
-class Ear implements Subscriber<never> {
+/** A subscriber that records what it receives. */
+class Recorder implements Subscriber<never> {
   readonly group = {}
-  readonly heard: unknown[] = []
-  readonly news: string[] = []
+  readonly infos: unknown[] = []
+  readonly notifications: string[] = []
   #looks: Array<() => void> = []
 
   constructor (readonly id: string) {}
 
   offer (info: unknown): boolean {
-    this.heard.push(info)
+    this.infos.push(info)
     this.#look()
     return true
   }
 
   notify ({ type }: SystemMessage): void {
-    this.news.push(type)
+    this.notifications.push(type)
     this.#look()
   }
 
   broadcast (): void {}
 
-  /** Resolves when it holds, looking whenever something was heard. */
+  /** Resolves when the condition is true. Checks it after each call of the library. */
   async until (condition: () => boolean, words: string): Promise<void> {
     if (condition()) return
     await withDeadline(words, new Promise<void>((resolve) => {
@@ -42,28 +42,28 @@ class Ear implements Subscriber<never> {
 
 interface Node {
   readonly topics: PubSub<never>
-  readonly ear: Ear
-  /** Again is as once. */
+  readonly recorder: Recorder
+  /** Idempotent. */
   readonly stop: () => Promise<void>
 }
 
 const NODES = ['nodeone', 'nodetwo']
 const TOPIC = 'a topic'
 
-/** What the library makes of an engine: nodes, each with its topics. */
+/** The library on an engine: nodes, each with its topics. */
 export const nodeCases: readonly EngineCase[] = [
   {
-    name: 'on two nodes each subscriber is told once of what either publishes, in the order of each',
+    name: 'subscribers on two nodes get each publication of both nodes once, in the order of its node',
     run: (harness) =>
       withTopics(harness, async (one, two) => {
         for (let n = 0; n < 500; n++) {
           for (const { topics } of [one, two]) topics.publish(TOPIC, [topics.node, n])
         }
-        for (const { ear } of [one, two]) {
-          await ear.until(() => ear.heard.length >= 1000, '1 000 publications')
+        for (const { recorder } of [one, two]) {
+          await recorder.until(() => recorder.infos.length >= 1000, '1 000 publications')
           for (const node of NODES) {
             assert.deepEqual(
-              (ear.heard as Array<[string, number]>)
+              (recorder.infos as Array<[string, number]>)
                 .filter(([from]) => from === node)
                 .map(([, n]) => n),
               Array.from({ length: 500 }, (_, n) => n)
@@ -74,21 +74,27 @@ export const nodeCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'who is tracked on one node is present on the other, until its node stops',
+    name: 'an entry tracked on one node is present on the other node until the first node stops',
     run: (harness) =>
       withTopics(harness, async (one, two) => {
         one.topics.track(TOPIC, 'key', { some: 'meta' })
-        await two.ear.until(() => two.ear.news.length === 1, 'news of presence')
+        await two.recorder.until(
+          () => two.recorder.notifications.length === 1,
+          'a presence notification'
+        )
         assert.deepEqual(two.topics.presence(TOPIC), [
           { key: 'key', meta: { some: 'meta' }, address: `${one.topics.node}.0` }
         ])
         await one.stop()
-        await two.ear.until(() => two.ear.news.length === 2, 'news of presence')
+        await two.recorder.until(
+          () => two.recorder.notifications.length === 2,
+          'a presence notification'
+        )
         assert.deepEqual(two.topics.presence(TOPIC), [])
       })
   },
   {
-    name: 'bytes of a stranger reach no subscriber',
+    name: 'bytes of a foreign publisher reach no subscriber',
     run: (harness) =>
       withTopics(harness, async (one, two) => {
         const stranger = new EngineNode(await harness.createEngine())
@@ -113,9 +119,9 @@ export const nodeCases: readonly EngineCase[] = [
             for (const bytes of hostile) await stranger.engine.publish(topic, bytes)
           }
           one.topics.publish(TOPIC, 'the end')
-          await two.ear.until(() => two.ear.heard.includes('the end'), 'the end')
+          await two.recorder.until(() => two.recorder.infos.includes('the end'), 'the end')
           assert.deepEqual(
-            [two.ear.heard, two.ear.news, two.topics.presence(TOPIC)],
+            [two.recorder.infos, two.recorder.notifications, two.topics.presence(TOPIC)],
             [['overheard', 'the end'], [], []]
           )
         } finally {
@@ -124,22 +130,27 @@ export const nodeCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'after the broker has gone and come back, each subscriber is told of a gap, and of what is published then',
+    name: 'after a restart of the broker each subscriber gets a gap, and then later publications',
     needs: ['restartBroker'],
     run: (harness) =>
       withTopics(harness, async (one, two) => {
         await harness.restartBroker?.()
-        for (const { ear } of [one, two]) await ear.until(() => ear.news.includes('gap'), 'a gap')
+        for (const { recorder } of [one, two]) {
+          await recorder.until(() => recorder.notifications.includes('gap'), 'a gap')
+        }
         one.topics.publish(TOPIC, 'after the gap')
-        await two.ear.until(() => two.ear.heard.length === 1, 'a publication')
-        assert.deepEqual([one.ear.heard, two.ear.heard], [['after the gap'], ['after the gap']])
+        await two.recorder.until(() => two.recorder.infos.length === 1, 'a publication')
+        assert.deepEqual(
+          [one.recorder.infos, two.recorder.infos],
+          [['after the gap'], ['after the gap']]
+        )
       })
   }
 ]
 
 /**
- * Two nodes on engines of their own, each with one subscriber of the topic, in force; stopped in
- * the end.
+ * Starts two nodes with an engine each, and one subscriber of the topic on each node. Calls `run`
+ * when the subscriptions are ready, and stops the nodes.
  */
 async function withTopics (
   harness: EngineHarness,
@@ -148,7 +159,7 @@ async function withTopics (
   const nodes: Node[] = []
   try {
     for (const node of NODES) {
-      const ear = new Ear(`${node}.1`)
+      const recorder = new Recorder(`${node}.1`)
       const log = {
         error: () => {},
         warn: () => {},
@@ -163,9 +174,9 @@ async function withTopics (
         log
       })
       let stopped: Promise<void> | undefined
-      nodes.push({ topics, ear, stop: () => (stopped ??= topics.stop()) })
+      nodes.push({ topics, recorder, stop: () => (stopped ??= topics.stop()) })
       await topics.start()
-      topics.subscribe(TOPIC, ear)
+      topics.subscribe(TOPIC, recorder)
     }
     await withDeadline('ready', allReady(nodes))
     await run(...nodes as [Node, Node])
@@ -174,7 +185,7 @@ async function withTopics (
   }
 }
 
-/** Nobody tells when: it is looked at in each turn. */
+/** Checks in each turn, because the library has no event for `ready`. */
 async function allReady (nodes: readonly Node[]): Promise<void> {
   while (!nodes.every(({ topics }) => topics.ready)) {
     await new Promise((resolve) => setImmediate(resolve))

@@ -8,18 +8,18 @@ export interface Publication {
 
 const DEADLINE_MS = 20_000
 
-/** An engine with a listener that writes down what it is told. */
+/** An engine with a listener that records its calls. */
 export class EngineNode implements EngineListener {
   readonly engine: Engine
   readonly received: Publication[] = []
   readonly turns: Array<'up' | 'down'> = []
-  /** Of each `down`. */
+  /** The reason of each `down`. */
   readonly reasons: unknown[] = []
-  /** Of each `down`: for how long the broker had been silent. */
+  /** The `silentMs` of each `down`: how long the broker had been silent. */
   readonly silentMs: number[] = []
-  /** Topics that the broker has ended. */
+  /** The topics whose subscription the broker has ended. */
   readonly droppedTopics: string[] = []
-  /** Called within `up` and `down`, when these are written down. */
+  /** Called within `up` and `down`, after the call was recorded. */
   onTurn: (turn: 'up' | 'down') => void = () => {}
   #looks: Array<() => void> = []
   #stopped: Promise<void> | undefined
@@ -28,7 +28,7 @@ export class EngineNode implements EngineListener {
     this.engine = engine
   }
 
-  /** The payloads on one topic, so far. */
+  /** The payloads received on one topic. */
   payloadsOn (topic: string): Uint8Array[] {
     return this.received
       .filter((publication) => publication.topic === topic)
@@ -36,8 +36,8 @@ export class EngineNode implements EngineListener {
   }
 
   /**
-   * Resolves when it holds, looking whenever the engine has told something. Rejects when that takes
-   * too long.
+   * Resolves when the condition is true. Checks it after each call of the engine. Rejects after a
+   * deadline.
    */
   async until (condition: () => boolean, words: string): Promise<void> {
     if (condition()) return
@@ -47,8 +47,8 @@ export class EngineNode implements EngineListener {
   }
 
   /**
-   * Resolves at the first `up`. A `down` before it, of a broker that could not be reached at once,
-   * is forgotten.
+   * Resolves at the first `up`. Removes a `down` before it from the record: the broker may be
+   * unreachable at first.
    */
   async becomeUp (): Promise<void> {
     await this.until(() => this.turns.at(-1) === 'up', 'up')
@@ -56,7 +56,7 @@ export class EngineNode implements EngineListener {
     this.turns.push('up')
   }
 
-  /** Stops the engine, once: again is as once. */
+  /** Stops the engine. Idempotent. */
   async stop (): Promise<void> {
     this.#stopped ??= this.engine.stop()
     await withDeadline('stop', this.#stopped)
@@ -93,7 +93,7 @@ export class EngineNode implements EngineListener {
   }
 }
 
-/** Starts so many engines, waits until all are up, and stops them in the end. */
+/** Starts `count` engines, waits until all are up, calls `run`, and stops the engines. */
 export async function withNodes (
   harness: EngineHarness,
   count: number,
@@ -110,7 +110,7 @@ export async function withNodes (
   }
 }
 
-/** The promise, or a rejection with the words when it is not settled in time. */
+/** Settles like the promise. Rejects with the words when the promise does not settle in time. */
 export async function withDeadline<T> (words: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {

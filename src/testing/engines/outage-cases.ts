@@ -6,10 +6,10 @@ import { countUp, decode, encode } from './payloads.ts'
 
 const RESTARTS = 2
 
-/** The broker goes and comes back. */
+/** The broker stops and starts again. */
 export const outageCases: readonly EngineCase[] = [
   {
-    name: 'a broker that is killed and restarted is told as down and up, in turns, each time',
+    name: 'the engine calls down and up by turns, each time the broker is killed and restarted',
     needs: ['restartBroker'],
     run: (harness) =>
       withNodes(harness, 2, async (...nodes) => {
@@ -50,7 +50,7 @@ export const outageCases: readonly EngineCase[] = [
         await restart(harness)
         await node.until(() => node.turns.length >= 3, 'down and up')
         const settled = await withDeadline(
-          'what was asked for while the broker was gone',
+          'the calls while the broker was gone',
           Promise.allSettled(calls)
         )
         assert.deepEqual(
@@ -60,13 +60,12 @@ export const outageCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'what is under way when the broker goes is settled by down',
+    name: 'calls that are pending when the broker goes are settled at down',
     needs: ['restartBroker', 'freezeBroker'],
     run: async (harness) =>
       withNodes(harness, 1, async (node) => {
         await node.engine.subscribe('topic')
-        // Nothing is answered from here on, and whoever is killed while it stands still never
-        // answers.
+        // A frozen broker does not answer, and never will: it is killed while frozen.
         await harness.freezeBroker?.()
         const calls = [
           node.engine.subscribe('other'),
@@ -76,11 +75,11 @@ export const outageCases: readonly EngineCase[] = [
         const settled = Promise.allSettled(calls)
         await restart(harness)
         await node.until(() => node.turns.length >= 2, 'down')
-        await withDeadline('what was under way', settled)
+        await withDeadline('the pending calls', settled)
       })
   },
   {
-    name: 'after up nothing is subscribed but what is asked for anew',
+    name: 'after up only topics that are subscribed again deliver',
     needs: ['restartBroker'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {
@@ -101,7 +100,7 @@ export const outageCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'of publications that go on through a restart each comes at most once and in order, and all come after both are up again',
+    name: 'publications during a restart arrive at most once and in order, and all arrive that are published when both engines are up again',
     needs: ['restartBroker'],
     run: runThroughRestarts
   }
@@ -114,7 +113,7 @@ async function runThroughRestarts (harness: EngineHarness): Promise<void> {
     subscriber.onTurn = (turn) => {
       if (turn !== 'up') return
       wanted = subscriber.engine.subscribe('through')
-      // The broker may go once more before it has confirmed; the next up asks again.
+      // The broker may go again before it has confirmed. The next `up` subscribes again.
       wanted.catch(() => {})
     }
     let next = 0

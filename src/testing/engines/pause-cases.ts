@@ -7,39 +7,43 @@ import { RemoteEngine } from './process.ts'
 
 const TOPIC = 'through a pause'
 /**
- * Of each publisher, published before, from there on while one stands still, from there on after,
- * and in all.
+ * The numbers that each publisher publishes: 0 to PAUSED - 1 before the pause, up to AFTER - 1 in
+ * it, up to ALL - 1 after it.
  */
-const [STILL, AFTER, ALL] = [50, 250, 350]
-/** With these, more than the buffers of most connections hold: the rest waits at the broker. */
-const STILL_BYTES = 8 * 1024
+const [PAUSED, AFTER, ALL] = [50, 250, 350]
+/**
+ * The bytes of a payload in the pause. Together they exceed the buffers of most connections, so
+ * that the rest waits at the broker.
+ */
+const PAUSED_BYTES = 8 * 1024
 
-/** A node stands still, as a process that is stopped or a machine that sleeps, and goes on. */
+/** A node is paused, like a stopped process or a sleeping machine, and continues. */
 export const pauseCases: readonly EngineCase[] = [
   {
-    name: 'a node that stands still gets what is published meanwhile when it goes on, once and in order, all of it unless it is told down, and all that is published then',
+    name: 'a paused node gets the publications of the pause after it, once and in order, all of them unless the engine calls down, and all later publications',
     needs: ['engineProcess'],
     run: (harness) =>
-      withRemote(harness, async (remote, still, ...publishers) => {
-        await still.engine.subscribe(TOPIC)
-        await publish(publishers, 0, STILL)
-        await whileStill(remote, () => publish(publishers, STILL, AFTER))
-        await still.until(
-          () => still.received.length >= publishers.length * AFTER || still.turns.includes('down'),
-          'all that was published meanwhile, or down'
+      withRemote(harness, async (remote, paused, ...publishers) => {
+        await paused.engine.subscribe(TOPIC)
+        await publish(publishers, 0, PAUSED)
+        await whilePaused(remote, () => publish(publishers, PAUSED, AFTER))
+        await paused.until(
+          () =>
+            paused.received.length >= publishers.length * AFTER || paused.turns.includes('down'),
+          'all publications of the pause, or down'
         )
-        await subscribeAnew(still)
+        await subscribeAnew(paused)
         await publish(publishers, AFTER, ALL)
-        await assertCame(still, [0, 1], still.turns.includes('down') ? AFTER : 0)
+        await assertCame(paused, [0, 1], paused.turns.includes('down') ? AFTER : 0)
       })
   },
   {
-    name: 'while a node stands still the others subscribe, publish, are told and unsubscribe',
+    name: 'while a node is paused the others subscribe, publish, receive and unsubscribe',
     needs: ['engineProcess'],
     run: (harness) =>
-      withRemote(harness, async (remote, still, one, two) => {
-        await still.engine.subscribe(TOPIC)
-        await whileStill(remote, async () => {
+      withRemote(harness, async (remote, paused, one, two) => {
+        await paused.engine.subscribe(TOPIC)
+        await whilePaused(remote, async () => {
           await withDeadline(
             'subscribe',
             Promise.all([one, two].map(({ engine }) => engine.subscribe(TOPIC)))
@@ -56,23 +60,23 @@ export const pauseCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'what a node publishes as it stands still, and after, comes to the others once and in order, all of it unless it is told down',
+    name: 'what a node publishes before, during and after its pause reaches the others once and in order, all of it unless the engine calls down',
     needs: ['engineProcess'],
     run: (harness) =>
-      withRemote(harness, async (remote, still, one, two) => {
+      withRemote(harness, async (remote, paused, one, two) => {
         for (const { engine } of [one, two]) await engine.subscribe(TOPIC)
-        const underWay = Promise.allSettled(startToPublish([still], 0, STILL))
+        const underWay = Promise.allSettled(startToPublish([paused], 0, PAUSED))
         await one.until(() => one.received.length > 0, 'the first publication')
         let waiting: typeof underWay | undefined
-        await whileStill(remote, async () => {
-          // It finds these when it goes on.
-          waiting = Promise.allSettled(startToPublish([still], STILL, AFTER))
+        await whilePaused(remote, async () => {
+          // The process gets these calls when it continues.
+          waiting = Promise.allSettled(startToPublish([paused], PAUSED, AFTER))
           await publish([one, two], 0, ALL, 'another topic')
         })
         const settled = await withDeadline('publish', Promise.all([underWay, waiting]))
-        await subscribeAnew(still)
-        await publish([still], AFTER, ALL)
-        const isDown = still.turns.includes('down')
+        await subscribeAnew(paused)
+        await publish([paused], AFTER, ALL)
+        const isDown = paused.turns.includes('down')
         for (const node of [one, two]) await assertCame(node, [0], isDown ? AFTER : 0)
         assert.ok(
           isDown || settled.flat().every((call) => call?.status === 'fulfilled'),
@@ -81,13 +85,13 @@ export const pauseCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a node that stands still while the broker is killed and restarted is told of it when it goes on, and gets all that is published then',
+    name: 'a node that is paused while the broker restarts gets down and up after the pause, and all later publications',
     needs: ['engineProcess', 'restartBroker'],
     run: (harness) =>
-      withRemote(harness, async (remote, still, ...publishers) => {
-        await still.engine.subscribe(TOPIC)
-        await publish(publishers, 0, STILL)
-        await whileStill(remote, async () => {
+      withRemote(harness, async (remote, paused, ...publishers) => {
+        await paused.engine.subscribe(TOPIC)
+        await publish(publishers, 0, PAUSED)
+        await whilePaused(remote, async () => {
           await withDeadline('restartBroker', harness.restartBroker?.() ?? Promise.resolve())
           for (const node of publishers) {
             await node.until(
@@ -95,54 +99,54 @@ export const pauseCases: readonly EngineCase[] = [
               'down and up'
             )
           }
-          await publish(publishers, STILL, AFTER)
+          await publish(publishers, PAUSED, AFTER)
         })
-        await still.until(() => still.turns.length > 2, 'down and up')
-        await subscribeAnew(still)
+        await paused.until(() => paused.turns.length > 2, 'down and up')
+        await subscribeAnew(paused)
         await publish(publishers, AFTER, ALL)
-        await assertCame(still, [0, 1], AFTER)
+        await assertCame(paused, [0, 1], AFTER)
         assert.deepEqual(
-          still.turns,
-          still.turns.map((_, i) => (i % 2 === 0 ? 'up' : 'down'))
+          paused.turns,
+          paused.turns.map((_, i) => (i % 2 === 0 ? 'up' : 'down'))
         )
       })
   }
 ]
 
-/** The first of three nodes has its engine in another process, which goes on by the end. */
+/** Runs three nodes. The first has its engine in another process, which `run` may pause. */
 async function withRemote (
   harness: EngineHarness,
-  run: (remote: RemoteEngine, still: EngineNode, one: EngineNode, two: EngineNode) => Promise<void>
+  run: (remote: RemoteEngine, paused: EngineNode, one: EngineNode, two: EngineNode) => Promise<void>
 ): Promise<void> {
   assert.ok(harness.engineProcess !== undefined)
   const remote = new RemoteEngine(harness.engineProcess)
   const created: Engine[] = [remote]
   const createEngine = (): Engine | Promise<Engine> => created.pop() ?? harness.createEngine()
-  await withNodes({ createEngine }, 3, (still, one, two) =>
-    run(remote, still as EngineNode, one as EngineNode, two as EngineNode)
+  await withNodes({ createEngine }, 3, (paused, one, two) =>
+    run(remote, paused as EngineNode, one as EngineNode, two as EngineNode)
   )
 }
 
 /**
- * The pause is over when it has run, and what was asked of the one that stands still in it is
- * answered only then.
+ * Pauses the engine's process while `run` runs. Asserts that a call in the pause is answered only
+ * after it.
  */
-async function whileStill (remote: RemoteEngine, run: () => Promise<void>): Promise<void> {
+async function whilePaused (remote: RemoteEngine, run: () => Promise<void>): Promise<void> {
   let isAnswered = false
-  remote.standStill()
+  remote.pause()
   const answered = remote.unsubscribe('never').catch(() => {}).finally(() => { isAnswered = true })
   try {
     await run()
-    assert.ok(!isAnswered, 'engineProcess is the process that has the engine, and stands still')
+    assert.ok(!isAnswered, 'engineProcess must be the process of the engine, and must be paused')
   } finally {
-    remote.goOn()
+    remote.resume()
   }
-  await withDeadline('an answer of the one that goes on', answered)
+  await withDeadline('an answer of the process that continues', answered)
 }
 
 /**
- * Each of the nodes publishes its numbers, those in the pause with many bytes. Resolves when all
- * are confirmed.
+ * Publishes numbers on each node, those of the pause with large payloads. Resolves when all
+ * publications are confirmed.
  */
 async function publish (
   nodes: readonly EngineNode[],
@@ -166,15 +170,15 @@ function startToPublish (
 
 function payloadOf (publisher: number, n: number): Uint8Array {
   const payload = encode([publisher, n])
-  if (n < STILL || n >= AFTER) return payload
-  const long = new Uint8Array(STILL_BYTES).fill(0x20)
+  if (n < PAUSED || n >= AFTER) return payload
+  const long = new Uint8Array(PAUSED_BYTES).fill(0x20)
   long.set(payload)
   return long
 }
 
 /**
- * The broker may have let go of a node that stood still, and the node not know it yet: until it has
- * confirmed something, all may change.
+ * Subscribes again. The broker may have closed the connection of a paused node, and the node may
+ * not know it yet. So an answer of the broker comes first: the subscription of another topic.
  */
 async function subscribeAnew (node: EngineNode): Promise<void> {
   for (;;) {
@@ -194,7 +198,10 @@ async function subscribeAnew (node: EngineNode): Promise<void> {
   }
 }
 
-/** Of each publisher at most once and in order, and from a number on all. */
+/**
+ * Asserts that the numbers of each publisher arrived at most once and in order, and from
+ * `wholeFrom` on all of them.
+ */
 async function assertCame (
   node: EngineNode,
   publishers: readonly number[],

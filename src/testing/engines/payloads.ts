@@ -2,7 +2,7 @@ export function countUp (count: number): number[] {
   return Array.from({ length: count }, (_, i) => i)
 }
 
-/** Numbers as a payload. */
+/** Encodes numbers as a payload. */
 export function encode (value: readonly number[]): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))
 }

@@ -6,7 +6,7 @@ import { decode, encode } from './payloads.ts'
 /** The broker refuses some topics. */
 export const permissionCases: readonly EngineCase[] = [
   {
-    name: 'topics that the broker refuses are rejected, and others are not',
+    name: 'subscribe and publish reject for topics that the broker refuses, and for no others',
     needs: ['allowOnly', 'allowAll'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {
@@ -42,7 +42,7 @@ export const permissionCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a subscription whose permission is withdrawn is told as dropped, or down; it is refused until the permission is back',
+    name: 'the engine calls dropped or down when a permission is withdrawn, and subscribe rejects until the permission is back',
     needs: ['allowOnly', 'allowAll'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {
@@ -65,7 +65,7 @@ export const permissionCases: readonly EngineCase[] = [
           await publisher.engine.publish(topic, encode([1]))
         }
         await subscriber.until(() => subscriber.received.length > 1, 'two publications')
-        // The order of one publisher holds on one topic.
+        // Sorted, because the order of a publisher is only guaranteed within a topic.
         assert.deepEqual(subscriber.received.map(({ topic }) => topic).sort(), [
           'kept',
           'withdrawn'
@@ -74,7 +74,10 @@ export const permissionCases: readonly EngineCase[] = [
   }
 ]
 
-/** A broker that withdraws a permission may end the connection, and the node not know it yet. */
+/**
+ * Subscribes again. A broker that withdraws a permission may end the connection, and the engine may
+ * not know it yet.
+ */
 async function subscribeAnew (node: EngineNode, topic: string): Promise<void> {
   for (;;) {
     await node.until(() => node.turns.at(-1) === 'up', 'up')

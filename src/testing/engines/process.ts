@@ -3,12 +3,12 @@ import type { ChildProcess } from 'node:child_process'
 import type { Engine, EngineListener } from '../../pubsub/engine.ts'
 
 interface Call {
-  /** Of this process's engines, which. */
+  /** The number of the engine. */
   readonly engine: number
   readonly call: number
   readonly method: 'start' | 'subscribe' | 'unsubscribe' | 'publish' | 'stop'
   readonly topic: string
-  /** In base64, as JSON has no bytes. */
+  /** In base64, because JSON cannot hold bytes. */
   readonly payload: string
 }
 
@@ -28,12 +28,12 @@ type Message = { readonly engine: number } & (
 let engines = 0
 
 /**
- * An engine that lives in another process, one that `serveEngines` was called in, and can stand
- * still there.
+ * An engine that runs in another process, in which `serveEngines` was called. That process can be
+ * paused.
  */
 export class RemoteEngine implements Engine {
   readonly name = 'remote'
-  /** What every engine takes: it is not asked. */
+  /** The minimum of every engine. The engine in the other process is not asked. */
   readonly maxPayloadBytes = 256 * 1024
   readonly #process: ChildProcess
   readonly #engine = engines++
@@ -78,15 +78,15 @@ export class RemoteEngine implements Engine {
     return this.#call('stop').finally(() => this.#hangUp())
   }
 
-  /** From here on its process does nothing, until `goOn` or the end of this one. */
-  standStill (): void {
+  /** Pauses the engine's process until `resume`, or until this process ends. */
+  pause (): void {
     this.#process.kill('SIGSTOP')
-    // Left behind as it stands it would never see that this process is gone.
-    process.once('exit', this.goOn)
+    // A process that stays paused would never notice that this process is gone.
+    process.once('exit', this.resume)
   }
 
-  readonly goOn = (): void => {
-    process.off('exit', this.goOn)
+  readonly resume = (): void => {
+    process.off('exit', this.resume)
     this.#process.kill('SIGCONT')
   }
 
@@ -119,9 +119,8 @@ export class RemoteEngine implements Engine {
 }
 
 /**
- * For the file that `engineProcess` of the harness is forked from: lets the suite create engines in
- * this process, and use them one after the other. The process exits when the one that forked it is
- * gone.
+ * Lets the suite create and use engines in this process, one after the other. Call it in the file
+ * that `engineProcess` of the harness is forked from. The process exits when its parent is gone.
  */
 export function serveEngines (createEngine: () => Engine | Promise<Engine>): void {
   assert.ok(
@@ -143,7 +142,7 @@ export function serveEngines (createEngine: () => Engine | Promise<Engine>): voi
   process.once('disconnect', () => process.exit())
 }
 
-/** Not a turn later than it came: calls are made in the order in which they were sent. */
+/** Calls the engine in the turn of the message, so that the order of the calls is kept. */
 async function handleCall (
   served: Map<number, Engine>,
   { engine: number, method, topic, payload }: Call,

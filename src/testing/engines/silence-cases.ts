@@ -4,15 +4,15 @@ import { withDeadline, withNodes } from './node.ts'
 import { decode, encode } from './payloads.ts'
 
 const TOPIC = 'through silence'
-/** The library promises that a silent broker is noticed within so long. */
+/** The library promises to notice a silent broker within this time. */
 const NOTICED_MS = 10_000
-/** Between the signal and the moment when the broker stands still. */
+/** The most time between the signal and the moment when the broker is frozen. */
 const TOLERANCE_MS = 250
 
-/** The broker does not answer, and its connections stay open. */
+/** The broker does not answer while its connections stay open. */
 export const silenceCases: readonly EngineCase[] = [
   {
-    name: 'a broker that stands still is told as down within 10 s, with the time that it was silent for, and as up when it goes on',
+    name: 'the engine calls down within 10 s after the broker freezes, with the time of its silence, and up when the broker continues',
     needs: ['freezeBroker', 'thawBroker'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {

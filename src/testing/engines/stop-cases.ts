@@ -3,10 +3,10 @@ import type { EngineCase } from './case.ts'
 import { EngineNode, withDeadline, withNodes } from './node.ts'
 import { countUp, encode } from './payloads.ts'
 
-/** An engine is started once, and stopped once. */
+/** `start` and `stop`, each called once. */
 export const stopCases: readonly EngineCase[] = [
   {
-    name: 'a second start is rejected, and harms nothing',
+    name: 'a second start rejects, and the engine continues',
     run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
       const second = new EngineNode(subscriber.engine)
       await assert.rejects(withDeadline('start', subscriber.engine.start(second)))
@@ -17,7 +17,7 @@ export const stopCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'stop settles what is under way, and the listener is told nothing after it',
+    name: 'stop settles pending calls, and the listener is not called after it',
     run: (harness) => withNodes(harness, 3, async (publisher, subscriber, witness) => {
       await Promise.all([
         subscriber.engine.subscribe('stopped'),
@@ -43,7 +43,7 @@ export const stopCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'when one is stopped the others go on',
+    name: 'when one engine is stopped the others continue',
     run: (harness) => withNodes(harness, 3, async (publisher, subscriber, stopped) => {
       await stopped.stop()
       await subscriber.engine.subscribe('topic')
@@ -64,7 +64,7 @@ export const stopCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'stop settles while the broker stands still',
+    name: 'stop settles while the broker is frozen',
     needs: ['freezeBroker', 'thawBroker'],
     run: async (harness) => {
       try {

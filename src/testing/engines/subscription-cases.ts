@@ -5,7 +5,7 @@ import { countUp, decode, encode } from './payloads.ts'
 
 const MAX_TOPIC_LENGTH = 1_040
 
-/** Topics as they come, and pairs of them that a careless encoding makes one. */
+/** Usual topics, and pairs of topics that a careless encoding would merge. */
 const TOPICS: readonly string[] = [
   'plain',
   'room 5',
@@ -75,10 +75,10 @@ const TOPICS: readonly string[] = [
   '😀'.repeat(MAX_TOPIC_LENGTH / 2 - 1) + '😁'
 ]
 
-/** Who gets what, and from when to when. */
+/** Which topics deliver to which subscriber, and from when until when. */
 export const subscriptionCases: readonly EngineCase[] = [
   {
-    name: 'topics of any characters, up to 1 040 of them, are told apart',
+    name: 'topics of any characters, up to 1 040 of them, are distinct',
     run: (harness) => withNodes(harness, 3, async (publisher, odd, even) => {
       await Promise.all(
         TOPICS.map((topic, i) => (i % 2 === 1 ? odd : even).engine.subscribe(topic))
@@ -98,7 +98,7 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'nothing comes on a topic that is not subscribed',
+    name: 'no publication arrives on a topic that is not subscribed',
     run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
       await subscriber.engine.subscribe('wanted')
       await publisher.engine.publish('unwanted', encode([1]))
@@ -106,7 +106,7 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'a topic that is subscribed twice delivers once, and is over with one unsubscribe',
+    name: 'a topic that is subscribed twice delivers once, and one unsubscribe ends it',
     run: (harness) => withNodes(harness, 2, async (from, to) => {
       await to.engine.subscribe('twice')
       await to.engine.subscribe('twice')
@@ -119,7 +119,7 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'unsubscribing from what is not subscribed does nothing',
+    name: 'unsubscribe of a topic that is not subscribed does nothing',
     run: (harness) => withNodes(harness, 2, async (publisher, subscriber) => {
       const { engine } = subscriber
       await engine.subscribe('kept')
@@ -130,7 +130,7 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: '1 000 topics are subscribed at once, and each gets what is its own',
+    name: '1 000 topics are subscribed at once, and each gets its own publication',
     run: (harness) => withNodes(harness, 2, async (from, to) => {
       const topics = countUp(1_000).map((i) => `topic ${i}`)
       await Promise.all(topics.map((topic) => to.engine.subscribe(topic)))
@@ -144,7 +144,7 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'of many turns of subscribe and unsubscribe, on many topics at once, the last one holds',
+    name: 'after many alternating calls of subscribe and unsubscribe, on many topics at once, the last call decides',
     run: (harness) => withNodes(harness, 2, async (from, to) => {
       const topics = countUp(20).map((i) => `turning ${i}`)
       const noise = async (topic: string): Promise<void> => {
@@ -172,8 +172,8 @@ export const subscriptionCases: readonly EngineCase[] = [
 ]
 
 /**
- * Subscribes and unsubscribes by turns, each when the one before has settled; after an even number
- * the last is an unsubscribe.
+ * Alternates subscribe and unsubscribe, each after the last call has settled. Makes `count` + 1
+ * calls, so that the last one is a subscribe when `count` is even.
  */
 async function turn ({ engine }: EngineNode, topic: string, count: number): Promise<void> {
   for (const i of countUp(count + 1)) {
@@ -181,7 +181,10 @@ async function turn ({ engine }: EngineNode, topic: string, count: number): Prom
   }
 }
 
-/** Publishes on the first of these topics, and wants all of them to have come, and nothing else. */
+/**
+ * Publishes on the first of these topics, then asserts that exactly these topics have delivered,
+ * one publication each.
+ */
 async function assertCame (
   publisher: EngineNode,
   subscriber: EngineNode,
