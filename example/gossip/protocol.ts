@@ -32,7 +32,7 @@ export const PROTOCOL = {
   // tells.ts
   'tells/send': { request: payload.Tell },
   'tells/receive': { news: payload.Told },
-  // games.ts; `games/connect` begins in life.ts, `games/disconnect` in directory.ts
+  // games.ts; `games/connect` begins in life.ts, `games/disconnect` in network.ts
   'games/connect': { news: payload.OfGame },
   'games/disconnect': { news: payload.OfGame },
   'games/status': { request: payload.ByGame, answer: payload.GameStatus },
