@@ -41,8 +41,12 @@ for (const [name, create] of Object.entries(SENTINEL_CLIENTS)) {
         restartBroker: () => sentinels.restart(),
         freezeBroker: () => sentinels.freeze(),
         thawBroker: () => sentinels.thaw(),
-        allowOnly: (topic) =>
-          sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`),
+        // Sentinels use the same user. When they lose this channel, they report the master as
+        // disconnected, and `redis` finds no master.
+        allowOnly: (topic) => sentinels.ask(
+          t, 'ACL', 'SETUSER', 'default', 'resetchannels', `&websock:${topic}`,
+          '&__sentinel__:hello'
+        ),
         allowAll: () => sentinels.ask(t, 'ACL', 'SETUSER', 'default', 'allchannels')
       })
     }
