@@ -75,8 +75,12 @@ export class Ending {
     return this.#abort.signal
   }
 
-  /** Starts the time limit of `init`, which has returned a promise. */
+  /**
+   * Starts the time limit of `init`, which has returned a promise. Not while the connection ends:
+   * then `terminateTimeoutMs` is the limit.
+   */
   awaitInit (): void {
+    if (this.begun) return
     const { initTimeoutMs } = this.#owner.limits
     this.#initTimer = setTimeout(() => {
       const error = new FST_WEBSOCK_CALLBACK_TIMEOUT('init', initTimeoutMs)
@@ -96,6 +100,7 @@ export class Ending {
   /** Begins the end. `busy`: `terminate` is called after `workEnded`, or after its time limit. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
+    clearTimeout(this.#initTimer)
     this.#owner.ends()
     this.#abort?.abort()
     if (!busy) return this.#terminate()

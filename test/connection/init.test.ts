@@ -1,3 +1,5 @@
+import { createHook } from 'node:async_hooks'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { connectRaw, handshake } from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
@@ -27,3 +29,48 @@ void t.test(
     t.match(server.logs[0], { err: { code: 'FST_WEBSOCK_CALLBACK_TIMEOUT' }, callback: 'init' })
   }
 )
+
+void t.test('a client that leaves while init hangs leaves no timer of init behind', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/hangs', {
+      websocketOptions: { initTimeoutMs: 60_000, terminateTimeoutMs: 20 },
+      websocketHandler: { init: () => new Promise<void>(() => {}) }
+    })
+    app.get('/stops', {
+      websocketOptions: { initTimeoutMs: 60_000, terminateTimeoutMs: 20 },
+      websocketHandler: {
+        // It ends the connection, and only then returns its promise.
+        init (_args, ws) {
+          ws.close()
+          return new Promise<void>(() => {})
+        }
+      }
+    })
+  })
+  const ofInit: NodeJS.Timeout[] = []
+  const hook = createHook({
+    init (_id, type, _trigger, resource) {
+      const timer = resource as NodeJS.Timeout
+      // A timer that was cleared does not have its delay any more.
+      if (type === 'Timeout' && delayOf(timer) === 60_000) ofInit.push(timer)
+    }
+  }).enable()
+  t.teardown(() => hook.disable())
+  for (const [i, path] of ['/hangs', '/stops'].entries()) {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake(path))
+    await raw.until(({ status }) => status === 101)
+    raw.socket.destroy()
+    // The line of `terminateTimeoutMs`.
+    while (server.logs.length <= i) await turn()
+  }
+  hook.disable()
+  t.equal(ofInit.length, 1, 'init has its time limit, but not once the connection ends')
+  t.equal(delayOf(ofInit[0]!), -1, 'the timer was cleared')
+  t.same(server.logs.map(({ callback }) => callback), Array(2).fill('the running callback'))
+})
+
+/** In ms; -1 of a timer that was cleared. No public property has it. */
+function delayOf (timer: NodeJS.Timeout): number {
+  return (timer as unknown as { _idleTimeout: number })._idleTimeout
+}
