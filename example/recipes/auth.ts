@@ -13,7 +13,7 @@ const MAX_DELAY_MS = 2_147_483_647
 const delayUntil = (expiresAt: number): number =>
   Math.min(Math.max(0, expiresAt - Date.now()), MAX_DELAY_MS)
 
-/** A route for those who have a token, in a cookie or in `Authorization`, until it expires. */
+/** A route for clients with a token, in a cookie or in `Authorization`, until it expires. */
 export const auth: FastifyPluginAsyncTypebox<{ secret: string }> = async (app, { secret }) => {
   await app.register(cookie)
   await app.register(jwt, {
