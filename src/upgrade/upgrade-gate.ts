@@ -12,6 +12,7 @@ import {
   type UpgradeObserver,
   type UpgradeTimeouts
 } from './upgrade.ts'
+import { emitDrain } from './upgrade-response.ts'
 
 /**
  * Receives every upgrade of the server. An upgrade of a websocket route goes to @fastify/websocket,
@@ -103,7 +104,7 @@ export class UpgradeGate {
     this.#answers.delete(socket)
     if (last === undefined || last.closed) return next()
     const fail = (): void => { socket.destroy() }
-    const drain = (): void => { last.emit('drain') }
+    const drain = (): void => emitDrain(last)
     const stop = (): void => {
       clearTimeout(this.#waiting.get(socket))
       this.#waiting.delete(socket)
