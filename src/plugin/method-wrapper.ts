@@ -6,8 +6,8 @@ type Method = (this: FastifyInstance, ...args: unknown[]) => unknown
  * Calls `before` ahead of each call of a method of the instance and its children. `before` may
  * throw, and may replace arguments in the list. Does nothing when there is no such method.
  *
- * All methods of Fastify that this library replaces are replaced here. README.md says which, and
- * why no hook or option does the same.
+ * All methods of Fastify that this library replaces are replaced here. The table in
+ * ../upgrade/README.md lists them, with the reasons.
  */
 export function wrapMethod (
   instance: FastifyInstance,

@@ -147,8 +147,8 @@ export class UpgradeGate {
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.find(request) !== undefined) return
+    // The request of `injectWS` has no host, and a number as its version.
     request.headers.host ??= 'localhost'
-    // `injectWS` sets a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
     this.#track(request, socket, head).watch()
   }
