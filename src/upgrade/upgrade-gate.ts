@@ -24,7 +24,7 @@ export class UpgradeGate {
    * The `server` option of @fastify/websocket. It emits the upgrades that @fastify/websocket may
    * route, also those of `websocket: true` routes. `injectWS` emits on it too.
    */
-  readonly upgrades = new EventEmitter()
+  readonly upgrades: EventEmitter = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
   readonly #loop: EventLoop

@@ -300,10 +300,11 @@ void t.test(
   'a body of 3 MiB reaches the client complete, also a client that has sent frames already',
   async (t) => {
     const chunk = Buffer.alloc(64 * 1024, 'x')
+    const whole = 'x'.repeat(3 * 1024 * 1024)
     const bodies: Record<string, (reply: FastifyReply) => unknown> = {
       streamed: (reply) =>
         reply.code(403).send(Readable.from(Array.from({ length: 48 }, () => chunk))),
-      whole: (reply) => reply.code(403).send(Buffer.alloc(3 * 1024 * 1024, 'x'))
+      whole: (reply) => reply.code(403).send(Buffer.from(whole))
     }
     for (const [name, hook] of Object.entries(bodies)) {
       const server = await start(
@@ -313,7 +314,8 @@ void t.test(
         fit('preHandler', (_request, reply) => hook(reply), 'async')
       )
       const { status, body } = await refused(server.url('/api/ws'))
-      t.match([status, body.length, body.replaceAll('x', '')], [403, 3 * 1024 * 1024, ''], name)
+      t.equal(status, 403, name)
+      t.ok(body === whole, name)
       const early = await exchange(
         t,
         server.port,
@@ -323,7 +325,7 @@ void t.test(
         ])
       )
       t.equal(early.status, 403)
-      t.ok((early.body.match(/x/g) ?? []).length === 3 * 1024 * 1024, `${name}, with frames`)
+      t.ok(early.body.replaceAll(/[^x]+/g, '') === whole, `${name}, with frames`)
     }
   }
 )
