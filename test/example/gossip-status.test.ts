@@ -43,7 +43,7 @@ async function measure (client: RawClient, event: string): Promise<number> {
 const request = (event: string): Buffer => text(JSON.stringify({ event, ref: 'r' }))
 
 for (const event of ['players/status', 'games/status']) {
-  void t.test(`${event} of ${ONLINE} games takes the CPU time of JSON.stringify, times ten`, async (t) => {
+  void t.test(`${event} of ${ONLINE} games takes at most 10 times JSON.stringify`, async (t) => {
     const server = await start
     const client = await joinRaw(t, server.url, games[ONLINE])
     const bytes = await measure(client, event)

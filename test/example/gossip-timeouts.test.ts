@@ -147,7 +147,7 @@ void t.test('online games', async (t) => {
   const server = await start(t)
 
   await t.test(
-    'a game is online for 60 s after its last sign of life; games/disconnect follows 60 s after its end',
+    'a game is online for 60 s after a sign of life; games/disconnect is 60 s after its end',
     async (t) => {
       const [ann, bob] = [server.games.get('Ann')!, server.games.get('Bob')!]
       const watcher = await joinAs(t, server.url, ann, ALL)
@@ -187,7 +187,10 @@ void t.test('online games', async (t) => {
       )
       t.match(
         both,
-        [{ event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } }, HEARTBEAT],
+        [
+          { event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } },
+          HEARTBEAT
+        ],
         '60 s after its last socket'
       )
 
@@ -255,7 +258,7 @@ void t.test(
             message: ''
           }
         })
-        t.match(await game.nextJson(), { error: 'game offline' }, 'the game of the sender is offline too')
+        t.match(await game.nextJson(), { error: 'game offline' }, 'the sender too')
       })
     }
   }
