@@ -23,7 +23,7 @@ async function ask (client: Client, event: string, payload?: object): Promise<an
   }
 }
 
-/** Asks again and again, in seconds of the servers' clock, so that no limit overflows. */
+/** Repeats the question. Passes a second each time, so that it stays below the frame limit. */
 async function askUntil (
   { pass }: { pass: (ms: number) => void },
   client: Client,
@@ -47,7 +47,7 @@ const tellTo = (game: any, player: string) => ({
   message: 'psst'
 })
 
-void t.test('a game that moves to another node without a flag has lost it', async (t) => {
+void t.test('a game that moves to another node has the flags of its socket there', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob')]
   const network = await startPair(t, { games, ...HOURS })
   const [here, there] = network.nodes as [any, any]
@@ -63,7 +63,7 @@ void t.test('a game that moves to another node without a flag has lost it', asyn
   t.match(
     await ask(ann, 'tells/send', tellTo(games[1], 'Bo')),
     { status: 'success' },
-    'for 60 s it is online without a socket'
+    'it is online without a socket for 60 s'
   )
   await joinAs(t, there.url, games[1], { supports: ['channels'], channels: ['other'] })
   await network.settle()
@@ -73,7 +73,7 @@ void t.test('a game that moves to another node without a flag has lost it', asyn
   })
 })
 
-/** An engine that subscribes to the topics of channels when it may. */
+/** Makes the engine wait for `release` before it subscribes to the topics of channels. */
 function holdBack (engine: any) {
   let release!: () => void
   const released = new Promise<void>((resolve) => { release = resolve })
@@ -85,7 +85,7 @@ function holdBack (engine: any) {
   return { engine, release }
 }
 
-void t.test('a subscription is confirmed when it is in force on the broker', async (t) => {
+void t.test('a subscription is confirmed when the broker has confirmed it', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob'), makeGame('Cid')]
   const broker = new MemoryNetwork()
   const held = holdBack(broker.createEngine())
@@ -123,7 +123,7 @@ void t.test('a subscription is confirmed when it is in force on the broker', asy
 })
 
 for (const { name, skip, open } of TWO_NODES) {
-  void t.test(`talk right after a confirmation is heard: ${name}`, { skip }, async (t) => {
+  void t.test(`a message right after a confirmation arrives: ${name}`, { skip }, async (t) => {
     const games: any[] = [makeGame('Ann'), makeGame('Bob')]
     const network = await GossipNetwork.start(t, await open(t), { games, ...HOURS })
     const channels = Array.from(
@@ -142,7 +142,7 @@ for (const { name, skip, open } of TWO_NODES) {
   })
 }
 
-void t.test('a subscription that does not come into force fails after 5 s', async (t) => {
+void t.test('a subscription that the broker does not confirm fails after 5 s', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob')]
   const broker = new MemoryNetwork()
   const held = holdBack(broker.createEngine())
@@ -163,7 +163,7 @@ void t.test('a subscription that does not come into force fails after 5 s', asyn
 /** Names of 256 characters: with quotes and commas a list of 243 KB. */
 const LONG_LIST = Array.from({ length: 938 }, (_, i) => `${i}`.padEnd(256, '.'))
 
-void t.test('35 games of one node with lists of 243 KB close nobody', async (t) => {
+void t.test('35 games with lists of 243 KB on one node end no socket', async (t) => {
   const games = Array.from({ length: 37 }, (_, i) => makeGame(`G${i}`))
   const network = await startPair(t, { games, ...HOURS })
   const clients: Client[] = []
@@ -187,7 +187,7 @@ void t.test('35 games of one node with lists of 243 KB close nobody', async (t) 
   t.ok(clients.every(({ socket }) => socket.readyState === socket.OPEN))
 })
 
-void t.test('a list that there is no room for fails for who asked, and for nobody else', async (t) => {
+void t.test('a list beyond the room for lists fails, and other games keep theirs', async (t) => {
   const games = Array.from({ length: 90 }, (_, i) => makeGame(`G${i}`))
   const server = await startGossip(t, { games, ...HOURS })
   const clients: Client[] = []
@@ -210,13 +210,14 @@ void t.test('a list that there is no room for fails for who asked, and for nobod
   const { short_name: game } = refused!.game
   t.match(await ask(asking, 'players/status', { game }), { error: 'unknown game' }, 'never online')
 
-  // It comes with fewer, and stays with these when there is no room for more.
+  // It authenticates with fewer players, and keeps them when there is no room for more.
   const back = await joinAs(t, server.url, refused!.game, { ...ALL, players: ['Al', 'Bo'] })
   for (const round of [1, 2]) {
     back.send({ event: 'heartbeat', payload: { players: LONG_LIST } })
-    t.same((await ask(asking, 'players/status', { game })).payload, { game, players: ['Al', 'Bo'] }, `${round}`)
+    const { payload } = await ask(asking, 'players/status', { game })
+    t.same(payload, { game, players: ['Al', 'Bo'] }, `${round}`)
   }
-  // What is left of the room, name by name, until one does not fit.
+  // Fills the rest of the room, name by name.
   let answer: any
   for (let i = 0; answer?.status !== 'failure' && i < 1000; i++) {
     server.pass(1000)
@@ -228,7 +229,7 @@ void t.test('a list that there is no room for fails for who asked, and for nobod
   t.ok([...clients, back].every(({ socket }) => socket.readyState === socket.OPEN))
 })
 
-void t.test('a game that comes back has the players that it says, and no others', async (t) => {
+void t.test('a game that reconnects has only the players of its new socket', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob')]
   const network = await startPair(t, { games, heartbeatMs: 3_600_000, onlineForMs: 600 })
   const [here, there] = network.nodes as [any, any]
@@ -242,7 +243,7 @@ void t.test('a game that comes back has the players that it says, and no others'
   t.same((await ask(asking, 'players/status', { game: 'Bob' })).payload?.players, ['Bo'])
 })
 
-void t.test('a node that comes later, and one that has missed something, are told all', async (t) => {
+void t.test('a node that starts later or was cut off gets all games and lists', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob'), makeGame('Cid')]
   const broker = new MemoryNetwork()
   const engines = [broker.createEngine(), broker.createEngine()] as const
@@ -250,7 +251,8 @@ void t.test('a node that comes later, and one that has missed something, are tol
   const bob = await joinAs(t, here.url, games[1], { players: LONG_LIST })
   const there = await startGossip(t, { games, websock: { engine: engines[1] }, ...HOURS })
   const asking = await joinAs(t, there.url, games[0], ALL)
-  await askUntil(there, asking, 'Bob', ({ payload }) => payload?.players.length === LONG_LIST.length)
+  const length = LONG_LIST.length
+  await askUntil(there, asking, 'Bob', ({ payload }) => payload?.players.length === length)
 
   broker.goDown(engines[1])
   bob.send({ event: 'heartbeat', payload: { players: ['Bo'] } })

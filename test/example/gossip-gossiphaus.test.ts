@@ -1,41 +1,25 @@
 import t, { type Test } from 'tap'
-import { startNats, startRedis } from '../helpers/brokers.ts'
-import { skipWithout } from '../helpers/browser.ts'
-import { makeGame } from '../helpers/gossip.ts'
-import { startNodes, Watcher } from '../helpers/gossip-nodes.ts'
+import { makeGame, type Game } from '../helpers/gossip.ts'
+import { GossipNetwork, ONE_NODE, TWO_NODES, type NetworkKind } from '../helpers/gossip-network.ts'
+import { Watcher } from '../helpers/gossip-nodes.ts'
 import { startGossiphaus } from '../helpers/gossiphaus.ts'
 
-const GOSSIP_HEARTBEAT_MS = '1000'
-
-// Most of the time they wait for heartbeats.
+// Each test waits for heartbeats most of the time.
 t.jobs = 3
 
-void t.test('two games that use gossiphaus meet on one node', { timeout: 90_000 }, async (t) => {
-  await meet(t, 1)
-})
+for (const on of [ONE_NODE, ...TWO_NODES]) {
+  void t.test(
+    `two games that use the client gossiphaus meet on ${on.name}`,
+    { skip: on.skip, timeout: 90_000 },
+    (t) => meet(t, on)
+  )
+}
 
-void t.test(
-  'two games that use gossiphaus meet on two nodes over Redis',
-  { skip: skipWithout('redis-server'), timeout: 90_000 },
-  async (t) => {
-    const redis = await startRedis(t)
-    await meet(t, 2, { REDIS_URL: `redis://127.0.0.1:${redis.port}` })
-  }
-)
-
-void t.test(
-  'two games that use gossiphaus meet on two nodes over NATS',
-  { skip: skipWithout('nats-server'), timeout: 90_000 },
-  async (t) => {
-    const nats = await startNats(t)
-    await meet(t, 2, { NATS_URL: `nats://127.0.0.1:${nats.port}` })
-  }
-)
-
-async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}): Promise<void> {
-  const [ann, bob] = [makeGame('Ann'), makeGame('Bob')]
-  const nodes = await startNodes(t, count, [ann, bob], { ...variables, GOSSIP_HEARTBEAT_MS })
-  const [first, last] = [nodes[0]!, nodes[count - 1]!]
+async function meet (t: Test, on: NetworkKind): Promise<void> {
+  const games = [makeGame('Ann'), makeGame('Bob')]
+  const [ann, bob] = games as [Game, Game]
+  const { nodes } = await GossipNetwork.start(t, await on.open(t), { games, heartbeatMs: 1000 })
+  const [first, last] = [nodes[0]!, nodes.at(-1)!]
   const [seenFirst, seenLast] = [await Watcher.open(t, first), await Watcher.open(t, last)]
 
   const a = startGossiphaus(t, first.ws('/socket'), ann)
@@ -98,7 +82,7 @@ async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}):
 
   t.match(await a.call('removePlayer', 'Al'), { status: 'success' })
   await seenLast.until('Ann', ({ players }) => players.length === 0)
-  // Four beats are what it would take to be closed for silence.
+  // A client that answers no heartbeat is closed before the fourth.
   for (const client of [a, b]) {
     for (let beat = 0; beat < 5; beat++) await client.hears('heartbeat')
     t.equal(await client.call('isAlive'), true)
@@ -107,6 +91,6 @@ async function meet (t: Test, count: number, variables: NodeJS.ProcessEnv = {}):
   t.match(
     await a.call('send', 'players/status', { game: 'Bob' }),
     { payload: { players: ['Bo'] } },
-    'the heartbeats have told of them'
+    'the heartbeats contain the players'
   )
 }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { openPage, skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
 import { startExample } from '../helpers/example.ts'
-import { authentication, joinAs, makeGame } from '../helpers/gossip.ts'
+import { authentication, joinAs, makeGame, startGossip } from '../helpers/gossip.ts'
 import { startNodes } from '../helpers/gossip-nodes.ts'
 
 const GAMES = [
@@ -13,7 +13,7 @@ const GAMES = [
 ]
 
 void t.test(
-  'the page shows the games, their players, and what they say',
+  'the page shows the games, their players and their messages',
   { skip: skipWithout('chromium'), timeout: 90_000 },
   async (t) => {
     const [server] = await startNodes(t, 1, GAMES)
@@ -22,6 +22,7 @@ void t.test(
     await page.waitForURL('**/gossip')
     await page.waitForSelector('#state[data-state=connected]')
     await page.waitForSelector(`#socket-url >> text="${server!.ws('/socket')}"`)
+    t.notOk(await page.locator('#speak').isVisible(), 'no form to talk, without the demo games')
     t.equal(await page.locator('#games .game').count(), 0)
 
     const [ann, bob] = await Promise.all(
@@ -58,7 +59,7 @@ void t.test(
 )
 
 void t.test(
-  'a visitor speaks as one of the demo games',
+  'a visitor of the page can talk as a demo game',
   { skip: skipWithout('chromium'), timeout: 90_000 },
   async (t) => {
     const server = await startExample(t)
@@ -70,9 +71,10 @@ void t.test(
       await page.fill('#text', text)
       await page.press('#text', 'Enter')
       await page.waitForSelector(
-        `#talk .message:has(.nick:text("${player}@${game}")):has(.tag:text("gossip")) >> text="${text}"`
+        `#talk .message:has(.nick:text("${player}@${game}")):has(.tag:text("gossip")) ` +
+        `>> text="${text}"`
       )
-      // Without waiting: it was told before the talk.
+      // No wait: the page gets the player before the message.
       t.equal(await page.locator(`#games .game[data-game=${game}] .here li`).count(), 1)
     }
     await say('Brume', 'Vic', 'hello')
@@ -83,31 +85,19 @@ void t.test(
     await page.fill('#text', 'nowhere')
     await page.click('#send')
     await page.waitForSelector('#outcome >> text=Could not subscribe to "all"')
-    t.equal(await page.inputValue('#text'), 'nowhere', 'what was not sent stays')
+    t.equal(await page.inputValue('#text'), 'nowhere', 'a text that was refused stays in the form')
     t.same(problems, [])
   }
 )
 
-void t.test(
-  'a server with games of its own lets nobody speak from the page',
-  { skip: skipWithout('chromium') },
-  async (t) => {
-    const [server] = await startNodes(t, 1, GAMES)
-    const { page, problems } = await openPage(t, server!.http('/gossip'))
-    await page.waitForSelector('#state[data-state=connected]')
-    t.notOk(await page.locator('#speak').isVisible())
-    t.same(problems, [])
-  }
-)
-
-void t.test('a game is shown before it talks, however soon that is', async (t) => {
-  const [server] = await startNodes(t, 1, GAMES)
+void t.test('a page gets a game before its first message', async (t) => {
+  const server = await startGossip(t, { games: GAMES })
   const pages = [
-    await connect(t, server!.ws('/ws/gossip')),
-    await connect(t, server!.ws('/ws/gossip'))
+    await connect(t, server.ws('/ws/gossip')),
+    await connect(t, server.ws('/ws/gossip'))
   ]
   for (const game of GAMES.slice(0, 2)) {
-    const client = await connect(t, server!.ws('/socket'))
+    const client = await connect(t, server.url)
     client.send(authentication(game, { channels: ['gossip'] }))
     client.send({ event: 'channels/send', payload: { channel: 'gossip', message: 'hello' } })
     for (const page of pages) {
@@ -124,13 +114,13 @@ void t.test('a game is shown before it talks, however soon that is', async (t) =
 })
 
 void t.test(
-  'what the page is told has no hidden game and no hidden player, and it cannot say anything',
+  'a page gets no hidden game and no hidden players, and is closed with 1008 when it sends',
   async (t) => {
-    const [server] = await startNodes(t, 1, GAMES)
+    const server = await startGossip(t, { games: GAMES })
     for (const game of [GAMES[2]!, GAMES[3]!, GAMES[0]!]) {
-      await joinAs(t, server!.ws('/socket'), game, { players: ['Al'] })
+      await joinAs(t, server.url, game, { players: ['Al'] })
     }
-    const client = await connect(t, server!.ws('/ws/gossip'))
+    const client = await connect(t, server.ws('/ws/gossip'))
     t.match(await client.nextJson(), {
       event: 'online',
       games: [

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { connect, type Client } from '../helpers/client.ts'
 import { authentication, hearsNothing, joinAs, startGossip } from '../helpers/gossip.ts'
 
@@ -7,111 +7,18 @@ const HEARTBEAT = { event: 'heartbeat' }
 const GOODBYE = { code: 4001, reason: 'goodbye' }
 const ALL = { supports: ['channels', 'players', 'tells', 'games'] }
 
-const start = (t: Parameters<typeof startGossip>[0], heartbeatMs?: number) =>
-  startGossip(t, { timersByHand: true, ...(heartbeatMs !== undefined && { heartbeatMs }) })
-
-void t.test(
-  'who answers no heartbeat is closed 4001 at the third tick, 45 s after it has connected',
-  async (t) => {
-    const server = await start(t)
-    const client = await joinAs(t, server.url, server.games.get('Ann')!)
-    for (let tick = 1; tick <= 2; tick++) {
-      server.pass(BEAT_MS - 1)
-      await hearsNothing(client)
-      server.pass(1)
-      t.same(await client.nextJson(), HEARTBEAT)
-    }
-    server.pass(BEAT_MS - 1)
-    await hearsNothing(client)
-    server.pass(1)
-    t.same(await client.closed, GOODBYE)
-  }
-)
-
-void t.test('who answers each heartbeat stays, whatever else the answer says', async (t) => {
-  const server = await start(t)
-  const client = await joinAs(t, server.url, server.games.get('Ann')!)
-  for (const answer of [
-    {},
-    { payload: {} },
-    { payload: null },
-    { payload: { players: [''] } },
-    { payload: 'text' },
-    { payload: { players: 5 } },
-    { ref: 1 },
-    {}
-  ]) {
-    client.send({ ...HEARTBEAT, ...answer })
-    await hearsNothing(client)
-    server.pass(BEAT_MS)
-    t.same(await client.nextJson(), HEARTBEAT)
-  }
-})
-
-void t.test(
-  'one answer sets the count to nothing, however many heartbeats it is late',
-  async (t) => {
-    const server = await start(t)
-    const client = await joinAs(t, server.url, server.games.get('Ann')!)
-    for (let round = 0; round < 2; round++) {
-      for (let tick = 0; tick < 2; tick++) {
-        server.pass(BEAT_MS)
-        t.same(await client.nextJson(), HEARTBEAT)
-      }
-      client.send(HEARTBEAT)
-      await hearsNothing(client)
-    }
-  }
-)
-
-void t.test(
-  'who does not authenticate is sent nothing, and closed 4001 at the fourth tick',
-  async (t) => {
-    const server = await start(t)
-    const client = await connect(t, server.url)
-    await hearsNothing(client)
-    for (let tick = 1; tick <= 3; tick++) {
-      server.pass(BEAT_MS)
-      await hearsNothing(client)
-    }
-    server.pass(BEAT_MS)
-    t.same(await client.closed, GOODBYE)
-  }
-)
-
-void t.test('the ticks before authentication count', async (t) => {
-  const server = await start(t)
-  const [late, saved] = [await connect(t, server.url), await connect(t, server.url)]
-  for (const client of [late, saved]) await hearsNothing(client)
-  for (let tick = 1; tick <= 2; tick++) {
-    server.pass(BEAT_MS)
-    // Ticks of an interval do not pile up: each is handled before the next one.
-    for (const client of [late, saved]) await hearsNothing(client)
-  }
-  for (const [client, name] of [[late, 'Ann'], [saved, 'Bob']] as const) {
-    client.send(authentication(server.games.get(name)!))
-    t.match(await client.nextJson(), { status: 'success' })
-    t.same(await client.nextJson(), HEARTBEAT, 'the third that waits for an answer')
-  }
-  saved.send(HEARTBEAT)
-  await hearsNothing(saved)
-  server.pass(BEAT_MS)
-  t.same(await late.closed, GOODBYE)
-  t.same(await saved.nextJson(), HEARTBEAT)
-})
-
-void t.test('the beat can be made shorter', async (t) => {
-  const server = await start(t, 500)
-  const client = await joinAs(t, server.url, server.games.get('Ann')!)
-  for (let tick = 1; tick <= 2; tick++) {
-    server.pass(500)
-    t.same(await client.nextJson(), HEARTBEAT)
-  }
-  server.pass(500)
-  t.same(await client.closed, GOODBYE)
-})
-
-// ── online: seen within the last 60 s
+/**
+ * Starts a server for the subtests of `t`. Before each of them all sockets are closed, and all
+ * games are offline.
+ */
+async function start (t: Test, options: { heartbeatMs?: number } = {}) {
+  const server = await startGossip(t, { timersByHand: true, ...options })
+  t.beforeEach(async () => {
+    await server.untilLeft(0)
+    server.pass(2 * 60_000)
+  })
+  return server
+}
 
 async function status (client: Client, game: string): Promise<any> {
   client.send({ event: 'players/status', ref: 1, payload: { game } })
@@ -119,7 +26,7 @@ async function status (client: Client, game: string): Promise<any> {
   return error ?? payload.players
 }
 
-/** So many beats pass; these clients answer them. */
+/** Passes the time of `count` heartbeats, which these clients answer. */
 async function beats (
   server: Awaited<ReturnType<typeof start>>,
   count: number,
@@ -136,75 +43,182 @@ async function beats (
   }
 }
 
-void t.test(
-  'a game is online for 60 s after it was seen, and is said to be gone 60 s after its last socket',
-  async (t) => {
-    const server = await start(t)
-    const [ann, bob] = [server.games.get('Ann')!, server.games.get('Bob')!]
-    const watcher = await joinAs(t, server.url, ann, ALL)
-    const sockets = [
-      await joinAs(t, server.url, bob, { players: ['Bo'] }),
-      await joinAs(t, server.url, bob)
-    ]
-    t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
-    await hearsNothing(watcher)
-    await beats(server, 1, watcher)
-    for (const socket of sockets) socket.close()
-    await server.untilLeft(1)
-
-    await beats(server, 2, watcher)
-    server.pass(BEAT_MS - 1)
-    t.same(await status(watcher, 'Bob'), ['Bo'], 'closing does not end it at once')
-    await beats({ ...server, pass: () => server.pass(1) }, 1, watcher)
-    t.equal(await status(watcher, 'Bob'), 'unknown game', '60 s after it authenticated')
-    watcher.send({
-      event: 'tells/send',
-      ref: 1,
-      payload: {
-        from_name: 'x',
-        to_game: 'Bob',
-        to_name: 'Bo',
-        sent_at: '2018-01-01T00:00:00Z',
-        message: ''
-      }
-    })
-    t.match(await watcher.nextJson(), { error: 'game offline' })
-
-    server.pass(BEAT_MS - 1)
-    await hearsNothing(watcher)
-    server.pass(1)
-    const both: any[] = [await watcher.nextJson(), await watcher.nextJson()].sort(
-      (a: any, b: any) => (a.event < b.event ? -1 : 1)
-    )
-    t.match(
-      both,
-      [{ event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } }, HEARTBEAT],
-      '60 s after its last socket'
-    )
-
-    await joinAs(t, server.url, bob)
-    t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
-    t.same(await status(watcher, 'Bob'), [], 'with nobody of before')
-  }
-)
-
-void t.test('a game that comes back within 60 s has not been gone', async (t) => {
+void t.test('heartbeats every 15 s', async (t) => {
   const server = await start(t)
-  const watcher = await joinAs(t, server.url, server.games.get('Ann')!, ALL)
-  const first = await joinAs(t, server.url, server.games.get('Bob')!, { players: ['Bo'] })
-  t.match(await watcher.nextJson(), { event: 'games/connect' })
-  first.close()
-  await server.untilLeft(1)
-  await beats(server, 3, watcher)
-  const second = await joinAs(t, server.url, server.games.get('Bob')!)
-  t.same(await status(watcher, 'Bob'), ['Bo'], 'nor have its players')
-  await beats(server, 3, watcher, second)
-  t.not(await status(watcher, 'Bob'), 'unknown game')
+
+  await t.test(
+    'a game that answers no heartbeat is closed with 4001 at the third, 45 s after it connected',
+    async (t) => {
+      const client = await joinAs(t, server.url, server.games.get('Ann')!)
+      for (let tick = 1; tick <= 2; tick++) {
+        server.pass(BEAT_MS - 1)
+        await hearsNothing(client)
+        server.pass(1)
+        t.same(await client.nextJson(), HEARTBEAT)
+      }
+      server.pass(BEAT_MS - 1)
+      await hearsNothing(client)
+      server.pass(1)
+      t.same(await client.closed, GOODBYE)
+    }
+  )
+
+  await t.test('a game that answers each heartbeat stays, also with invalid answers', async (t) => {
+    const client = await joinAs(t, server.url, server.games.get('Ann')!)
+    for (const answer of [
+      {},
+      { payload: {} },
+      { payload: null },
+      { payload: { players: [''] } },
+      { payload: 'text' },
+      { payload: { players: 5 } },
+      { ref: 1 },
+      {}
+    ]) {
+      client.send({ ...HEARTBEAT, ...answer })
+      await hearsNothing(client)
+      server.pass(BEAT_MS)
+      t.same(await client.nextJson(), HEARTBEAT)
+    }
+  })
+
+  await t.test(
+    'one answer is enough for all heartbeats before it',
+    async (t) => {
+      const client = await joinAs(t, server.url, server.games.get('Ann')!)
+      for (let round = 0; round < 2; round++) {
+        for (let tick = 0; tick < 2; tick++) {
+          server.pass(BEAT_MS)
+          t.same(await client.nextJson(), HEARTBEAT)
+        }
+        client.send(HEARTBEAT)
+        await hearsNothing(client)
+      }
+    }
+  )
+
+  await t.test(
+    'a socket that does not authenticate gets no heartbeat, and is closed with 4001 after 60 s',
+    async (t) => {
+      const client = await connect(t, server.url)
+      await hearsNothing(client)
+      for (let tick = 1; tick <= 3; tick++) {
+        server.pass(BEAT_MS)
+        await hearsNothing(client)
+      }
+      server.pass(BEAT_MS)
+      t.same(await client.closed, GOODBYE)
+    }
+  )
+
+  await t.test('heartbeat intervals before the authentication count as unanswered', async (t) => {
+    const [late, saved] = [await connect(t, server.url), await connect(t, server.url)]
+    for (const client of [late, saved]) await hearsNothing(client)
+    for (let tick = 1; tick <= 2; tick++) {
+      server.pass(BEAT_MS)
+      // Each tick must be handled before the next one, because an interval keeps at most one.
+      for (const client of [late, saved]) await hearsNothing(client)
+    }
+    for (const [client, name] of [[late, 'Ann'], [saved, 'Bob']] as const) {
+      client.send(authentication(server.games.get(name)!))
+      t.match(await client.nextJson(), { status: 'success' })
+      t.same(await client.nextJson(), HEARTBEAT, 'the third heartbeat without an answer')
+    }
+    saved.send(HEARTBEAT)
+    await hearsNothing(saved)
+    server.pass(BEAT_MS)
+    t.same(await late.closed, GOODBYE)
+    t.same(await saved.nextJson(), HEARTBEAT)
+  })
+})
+
+void t.test('heartbeatMs is the time between two heartbeats', async (t) => {
+  const server = await start(t, { heartbeatMs: 500 })
+  const client = await joinAs(t, server.url, server.games.get('Ann')!)
+  for (let tick = 1; tick <= 2; tick++) {
+    server.pass(500)
+    t.same(await client.nextJson(), HEARTBEAT)
+  }
+  server.pass(500)
+  t.same(await client.closed, GOODBYE)
+})
+
+void t.test('online games', async (t) => {
+  const server = await start(t)
+
+  await t.test(
+    'a game is online for 60 s after a sign of life; games/disconnect is 60 s after its end',
+    async (t) => {
+      const [ann, bob] = [server.games.get('Ann')!, server.games.get('Bob')!]
+      const watcher = await joinAs(t, server.url, ann, ALL)
+      const sockets = [
+        await joinAs(t, server.url, bob, { players: ['Bo'] }),
+        await joinAs(t, server.url, bob)
+      ]
+      t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
+      await hearsNothing(watcher)
+      await beats(server, 1, watcher)
+      for (const socket of sockets) socket.close()
+      await server.untilLeft(1)
+
+      await beats(server, 2, watcher)
+      server.pass(BEAT_MS - 1)
+      t.same(await status(watcher, 'Bob'), ['Bo'], 'still online after the close')
+      await beats({ ...server, pass: () => server.pass(1) }, 1, watcher)
+      t.equal(await status(watcher, 'Bob'), 'unknown game', '60 s after it authenticated')
+      watcher.send({
+        event: 'tells/send',
+        ref: 1,
+        payload: {
+          from_name: 'x',
+          to_game: 'Bob',
+          to_name: 'Bo',
+          sent_at: '2018-01-01T00:00:00Z',
+          message: ''
+        }
+      })
+      t.match(await watcher.nextJson(), { error: 'game offline' })
+
+      server.pass(BEAT_MS - 1)
+      await hearsNothing(watcher)
+      server.pass(1)
+      const both: any[] = [await watcher.nextJson(), await watcher.nextJson()].sort(
+        (a: any, b: any) => (a.event < b.event ? -1 : 1)
+      )
+      t.match(
+        both,
+        [
+          { event: 'games/disconnect', ref: /^[0-9a-f-]{36}$/, payload: { game: 'Bob' } },
+          HEARTBEAT
+        ],
+        '60 s after its last socket'
+      )
+
+      await joinAs(t, server.url, bob)
+      t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
+      t.same(await status(watcher, 'Bob'), [], 'without the players of before')
+    }
+  )
+
+  await t.test('a game that reconnects within 60 s keeps its players', async (t) => {
+    const watcher = await joinAs(t, server.url, server.games.get('Ann')!, ALL)
+    const first = await joinAs(t, server.url, server.games.get('Bob')!, { players: ['Bo'] })
+    t.match(await watcher.nextJson(), { event: 'games/connect' })
+    first.close()
+    await server.untilLeft(1)
+    await beats(server, 3, watcher)
+    const second = await joinAs(t, server.url, server.games.get('Bob')!)
+    t.same(await status(watcher, 'Bob'), ['Bo'], 'still online, with its players')
+    await beats(server, 3, watcher, second)
+    t.not(await status(watcher, 'Bob'), 'unknown game')
+  })
 })
 
 void t.test(
-  'signs of life are heartbeats, signing in and out, subscribing and unsubscribing, and no others',
+  'some requests are signs of life: their game stays online for another 60 s',
   async (t) => {
+    // The sockets need not answer heartbeats.
+    const server = await start(t, { heartbeatMs: 3_600_000 })
     const signs = [
       [true, { event: 'heartbeat' }],
       [true, { event: 'players/sign-in', payload: { name: 'Cy' } }],
@@ -216,9 +230,7 @@ void t.test(
       [false, { event: 'games/status' }]
     ] as const
     for (const [isSign, sign] of signs) {
-      await t.test(sign.event, async (t) => {
-        // Nobody is closed for silence meanwhile.
-        const server = await start(t, 3_600_000)
+      await t.test(`${sign.event} is ${isSign ? 'a' : 'no'} sign of life`, async (t) => {
         const game = await joinAs(t, server.url, server.games.get('Bob')!, {
           ...ALL,
           channels: ['testing'],
@@ -246,7 +258,7 @@ void t.test(
             message: ''
           }
         })
-        t.match(await game.nextJson(), { error: 'game offline' }, "the sender's own")
+        t.match(await game.nextJson(), { error: 'game offline' }, 'the sender too')
       })
     }
   }

@@ -34,7 +34,7 @@ export class Watcher {
     this.#next = next
   }
 
-  static async open (t: Teardown, server: ExampleServer): Promise<Watcher> {
+  static async open (t: Teardown, server: Pick<ExampleServer, 'ws'>): Promise<Watcher> {
     const client = await connect(t, server.ws('/ws/gossip'))
     return new Watcher(() => client.nextJson(20_000))
   }

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { mock } from 'node:test'
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
 import { connect, type Client } from './client.ts'
-import { buildApp, listen, type Teardown } from './server.ts'
+import type { Teardown } from './server.ts'
 
 const ROOT = join(__dirname, '..', '..')
 const load = createRequire(__filename)
@@ -61,19 +63,21 @@ export async function startGossip (
 ): Promise<GossipServer> {
   // The built example imports the package `fastify-websock`, like a user's code.
   const { gossip } = load(join(ROOT, 'example/dist/gossip/gossip.js'))
-  const { app } = buildApp(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
   let now = 1_000_000
   await app.register(load(ROOT), websock)
   await app.register(gossip, { games, now: () => now, ...options })
-  const server = await listen(app)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
   if (timersByHand) {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     t.teardown(() => mock.timers.reset())
   }
   return {
-    url: server.url('/socket'),
-    http: server.http,
-    ws: server.url,
+    url: `ws://127.0.0.1:${port}/socket`,
+    http: (path) => `http://127.0.0.1:${port}${path}`,
+    ws: (path) => `ws://127.0.0.1:${port}${path}`,
     app,
     games: new Map(games.map((game) => [game.short_name, game])),
     pass (ms) {

@@ -11,12 +11,15 @@ import { startExample } from '../helpers/example.ts'
 import { joinAs, makeGame, startGossip } from '../helpers/gossip.ts'
 
 const SERVER = join(__dirname, '../../example/dist/server.js')
-// As it was built, because the example imports the package.
+// The built file, because the example imports the package `fastify-websock`.
 const { KnownGames, readGames } = createRequire(__filename)(
   '../../example/dist/gossip/known-games.js'
 )
 
-/** Runs the example server until it ends; once it prints this, `then` is done, and it is ended. */
+/**
+ * Runs the example server until it exits. When it has printed `until`, `then` is called, and the
+ * server is stopped.
+ */
 async function run (
   t: Test,
   variables: NodeJS.ProcessEnv,
@@ -41,7 +44,7 @@ async function run (
 }
 
 void t.test(
-  'without a file there are three demo games, whose credentials are printed and work',
+  'without GOSSIP_GAMES there are three demo games, and their printed credentials work',
   async (t) => {
     const { code } = await run(t, {}, /(client_secret [^\n]+\n[^]*){3}/, async (out) => {
       const games = [...out.matchAll(/^ +(\w+) +client_id (\S+) +client_secret (\S+)$/gm)]
@@ -56,7 +59,7 @@ void t.test(
 )
 
 void t.test(
-  'a file that is not a list of games is refused at start, and the error says where',
+  'an invalid file of games is refused at start, and the error contains the place in the file',
   async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'websock-games-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -91,11 +94,11 @@ void t.test(
   }
 )
 
-void t.test('a beat that is no number is refused at start', async (t) => {
+void t.test('GOSSIP_HEARTBEAT_MS that is not a number is refused at start', async (t) => {
   const { code, errors } = await run(t, { GOSSIP_HEARTBEAT_MS: 'soon' })
   t.equal(code, 1)
   t.match(errors, /^GOSSIP_HEARTBEAT_MS is a number of milliseconds/)
-  // A longer one would end each socket as it opens.
+  // A timer of more than 2 ** 31 - 1 ms fires at once, and would close each socket.
   for (const heartbeatMs of [0, -1, 2 ** 31, Infinity]) {
     await t.rejects(
       startGossip(t, { heartbeatMs }),
@@ -104,7 +107,7 @@ void t.test('a beat that is no number is refused at start', async (t) => {
   }
 })
 
-void t.test('the variables of the beat and of the token are heard', async (t) => {
+void t.test('GOSSIP_GAMES, GOSSIP_HEARTBEAT_MS and GOSSIP_ADMIN_TOKEN are used', async (t) => {
   const game = makeGame('Ann')
   const folder = await mkdtemp(join(tmpdir(), 'websock-games-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -137,4 +140,56 @@ void t.test('the variables of the beat and of the token are heard', async (t) =>
   t.equal((await restart('Bearer tokem')).status, 401)
   t.equal((await restart('Bearer token')).status, 204)
   t.match(await stranger.nextJson(), { event: 'restart', payload: { downtime: Number } })
+})
+
+void t.test(
+  'POST /gossip/restart with the token announces a restart to each socket, 5 s sooner or later',
+  async (t) => {
+    const server = await startGossip(t, { adminToken: 'secret word' })
+    const restart = (query: string, authorization?: string) =>
+      fetch(server.http(`/gossip/restart${query}`), {
+        method: 'POST',
+        headers: authorization === undefined ? {} : { authorization }
+      })
+    for (const authorization of [
+      undefined,
+      '',
+      'Bearer',
+      'Bearer ',
+      'Bearer secret',
+      'Bearer secret word2',
+      'Basic secret word',
+      'secret word'
+    ]) {
+      t.equal((await restart('?downtime=x', authorization)).status, 401, `${authorization}`)
+    }
+    t.equal((await restart('?downtime=x', 'Bearer secret word')).status, 400)
+    t.equal((await restart('?downtime=-1', 'Bearer secret word')).status, 400)
+    const clients = [
+      await connect(t, server.url),
+      await connect(t, server.url),
+      await joinAs(t, server.url, server.games.get('Ann')!)
+    ]
+    const heard = new Set<number>()
+    for (let round = 0; round < 40; round++) {
+      t.ok((await restart(round === 0 ? '' : '?downtime=15', 'Bearer secret word')).ok)
+      for (const client of clients) {
+        const { event, ref, payload, ...more }: any = await client.nextJson()
+        t.match({ event, ref, more }, { event: 'restart', ref: /^[0-9a-f-]{36}$/, more: {} })
+        heard.add(payload.downtime)
+      }
+    }
+    t.same([Math.min(...heard), Math.max(...heard)], [10, 20], '120 draws of eleven')
+    t.ok([...heard].every(Number.isInteger))
+  }
+)
+
+void t.test('POST /gossip/restart is 404 without an admin token', async (t) => {
+  const server = await startGossip(t)
+  for (const headers of [{}, { authorization: 'Bearer ' }, { authorization: 'Bearer undefined' }]) {
+    t.equal(
+      (await fetch(server.http('/gossip/restart?downtime=5'), { method: 'POST', headers })).status,
+      404
+    )
+  }
 })
