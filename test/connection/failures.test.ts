@@ -24,11 +24,9 @@ const circular: Record<string, unknown> = {}
 circular.self = circular
 const nasty = Object.defineProperty(new Error('nasty'), 'detail', {
   enumerable: true,
-  get () {
-    throw new Error('from a getter')
-  }
+  get: () => raise(new Error('from a getter'))
 })
-const UNSENDABLE = { code: 'FST_WEBSOCK_UNSENDABLE' }
+const boom = new Error('boom')
 const INVALID = { code: 'FST_WEBSOCK_INVALID_RESULT' }
 const raise = (what: unknown): never => { throw what }
 const loose = (
@@ -38,76 +36,50 @@ const loose = (
 const third = (ws: Ws, message: unknown): unknown =>
   loose(ws).push([{ n: 1 }, { n: 2 }, message], 'lost')
 
-/** Failures, each with the error that `terminate` gets and the logged error. */
-const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: object | string]> =
-  [
-    [
-      'a throw',
-      () => raise(new Error('boom')),
-      new Error('boom'),
-      { type: 'Error', message: 'boom' }
-    ],
-    ['a throw of a string', () => raise('words'), 'words', 'words'],
-    ['a throw of null', () => raise(null), null, 'null'],
-    ['a throw of an object', () => raise({ code: 7 }), { code: 7 }],
-    ['a null', () => null, INVALID],
-    ['a number', () => 5, INVALID],
-    ['a string', () => 'state', INVALID],
-    ['a plain object', () => ({ type: 'ok', state: 1 }), INVALID],
-    ['an array', () => [{ n: 1 }], INVALID],
-    ['a function', () => () => {}, INVALID],
-    ['the context', (ws) => ws, INVALID],
-    ['stop with a reason that is none', (ws) => loose(ws).stop('because'), INVALID],
-    ['stop with a plain object', (ws) => loose(ws).stop({ message: 'x' }), INVALID],
-    ...[999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, NaN, '1000', null].map(
-      (code): [string, Act, unknown] => [
-        `close code ${String(code)}`,
-        (ws) => loose(ws).stop('normal', code),
-        UNSENDABLE
-      ]
-    ),
-    [
-      'a reason of 124 bytes',
-      (ws) => ws.stop('normal', [1000, 'r'.repeat(120) + '🙂'], { n: 1 }, 'lost'),
-      UNSENDABLE
-    ],
-    ['a reason that is no string', (ws) => loose(ws).stop('normal', [1000, 7]), UNSENDABLE],
-    ['a ping of 126 bytes', (ws) => ws.push(pingFrame('p'.repeat(126))), UNSENDABLE],
-    [
-      'a ping of 126 bytes in 63 characters',
-      (ws) => ws.push(pingFrame('é'.repeat(63))),
-      UNSENDABLE
-    ],
-    [
-      'a message that the schema cannot serialize',
-      (ws) => loose(ws).push({ n: 'no number' }),
-      UNSENDABLE
-    ],
-    ['a message without a required field', (ws) => loose(ws).push({}), UNSENDABLE],
-    ['a circular message', (ws) => ws.push({ n: 1, any: circular }), UNSENDABLE],
-    ['a message with a bigint', (ws) => ws.push({ n: 1, any: { big: 1n } }), UNSENDABLE],
-    ['no message', (ws) => loose(ws).push(undefined), UNSENDABLE],
-    ['a third message that cannot be written', (ws) => third(ws, { n: 'no number' }), UNSENDABLE],
-    [
-      'a ping that is too long as the third message',
-      (ws) => third(ws, pingFrame('p'.repeat(126))),
-      UNSENDABLE
-    ],
-    [
-      'a list with a hole',
-      (ws) => {
-        const list = [{ n: 1 }]
-        list[2] = { n: 3 }
-        return ws.push(list, 'lost')
-      },
-      UNSENDABLE
-    ],
-    [
-      'a stop with a message that cannot be serialized',
-      (ws) => loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'),
-      UNSENDABLE
-    ]
-  ]
+/** With the error that `terminate` gets and the logged error, by default the same. */
+type Failure = readonly [name: string, act: Act, error: unknown, logged?: object | string]
+const unsendable = (name: string, act: Act): Failure =>
+  [name, act, { code: 'FST_WEBSOCK_UNSENDABLE' }]
+
+const FAILURES: readonly Failure[] = [
+  ['a throw', () => raise(boom), boom, { type: 'Error', message: 'boom' }],
+  ['a throw of a string', () => raise('words'), 'words', 'words'],
+  ['a throw of null', () => raise(null), null, 'null'],
+  ['a throw of an object', () => raise({ code: 7 }), { code: 7 }],
+  ['a null', () => null, INVALID],
+  ['a number', () => 5, INVALID],
+  ['a string', () => 'state', INVALID],
+  ['a plain object', () => ({ type: 'ok', state: 1 }), INVALID],
+  ['an array', () => [{ n: 1 }], INVALID],
+  ['a function', () => () => {}, INVALID],
+  ['the context', (ws) => ws, INVALID],
+  ['stop with a reason that is none', (ws) => loose(ws).stop('because'), INVALID],
+  ['stop with a plain object', (ws) => loose(ws).stop({ message: 'x' }), INVALID],
+  ...[999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, NaN, '1000', null].map(
+    (code) => unsendable(`close code ${String(code)}`, (ws) => loose(ws).stop('normal', code))
+  ),
+  unsendable('a reason of 124 bytes', (ws) =>
+    ws.stop('normal', [1000, 'r'.repeat(120) + '🙂'], { n: 1 }, 'lost')),
+  unsendable('a reason that is no string', (ws) => loose(ws).stop('normal', [1000, 7])),
+  unsendable('a ping of 126 bytes', (ws) => ws.push(pingFrame('p'.repeat(126)))),
+  unsendable('a ping of 126 bytes in 63 characters', (ws) => ws.push(pingFrame('é'.repeat(63)))),
+  unsendable('a message that the schema cannot serialize', (ws) =>
+    loose(ws).push({ n: 'no number' })),
+  unsendable('a message without a required field', (ws) => loose(ws).push({})),
+  unsendable('a circular message', (ws) => ws.push({ n: 1, any: circular })),
+  unsendable('a message with a bigint', (ws) => ws.push({ n: 1, any: { big: 1n } })),
+  unsendable('no message', (ws) => loose(ws).push(undefined)),
+  unsendable('a third message that cannot be written', (ws) => third(ws, { n: 'no number' })),
+  unsendable('a ping that is too long as the third message', (ws) =>
+    third(ws, pingFrame('p'.repeat(126)))),
+  unsendable('a list with a hole', (ws) => {
+    const list = [{ n: 1 }]
+    list[2] = { n: 3 }
+    return ws.push(list, 'lost')
+  }),
+  unsendable('a stop with a message that cannot be serialized', (ws) =>
+    loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'))
+]
 
 const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
   ['sync', (act) => act],
@@ -173,22 +145,9 @@ void t.test(
   'a throw of undefined or of an unreadable error is a failure like any other',
   async (t) => {
     const trials = await startTrials(t)
-    const proxy = new Proxy(
-      {},
-      {
-        get () {
-          throw new Error('trap')
-        },
-        ownKeys () {
-          throw new Error('trap')
-        }
-      }
-    )
-    const evil = Object.assign(() => {}, {
-      toString () {
-        throw new Error('trap')
-      }
-    })
+    const trap = (): never => { throw new Error('trap') }
+    const proxy = new Proxy({}, { get: trap, ownKeys: trap })
+    const evil = Object.assign(() => {}, { toString: trap })
     const thrown = [
       [undefined, { err: 'undefined' }],
       [Symbol('s'), { err: 'Symbol(s)' }],
@@ -196,23 +155,12 @@ void t.test(
       [nasty, { problem: 'Error: nasty' }],
       [proxy, {}],
       [evil, { err: '(cannot be read)' }],
-      [
-        new Proxy(() => {}, {
-          get () {
-            throw new Error('trap')
-          }
-        }),
-        { err: '(cannot be read)' }
-      ]
+      [new Proxy(() => {}, { get: trap }), { err: '(cannot be read)' }]
     ] as const
     for (const [what, logged] of thrown) {
       for (const [mode, wrap] of MODES) {
         for (const callback of CALLBACKS) {
-          const { raw, trial } = await trials.open(
-            t,
-            callback,
-            wrap(() => raise(what))
-          )
+          const { raw, trial } = await trials.open(t, callback, wrap(() => raise(what)))
           t.same(await wireUntilClose(raw), ['close 1011 '], `${typeof what} ${mode} ${callback}`)
           if (callback !== 'init') {
             t.equal(trial.terminated.length, 1)
@@ -230,138 +178,64 @@ void t.test(
 
 void t.test('faulty thenables are at most failures of the callback', async (t) => {
   const trials = await startTrials(t)
-  const boom = new Error('boom')
-  const THENABLES: ReadonlyArray<
-    [name: string, make: (ws: Ws) => unknown, expected: 'close 1011 ' | 'text {"n":1}']
-  > = [
-    [
-      'then throws',
-      () => ({
-        then () {
-          throw boom
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'the getter of then throws',
-      () => ({
-        get then () {
-          throw boom
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'the getter of then throws the second time',
-      () => {
-        let reads = 0
-        return {
-          get then () {
-            if (++reads > 1) throw boom
-            return () => {}
-          }
-        }
-      },
-      'close 1011 '
-    ],
-    [
-      'then rejects twice',
-      () => ({
-        then (_resolve: unknown, reject: (error: Error) => void) {
-          reject(boom)
-          reject(new Error('again'))
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then rejects and throws',
-      () => ({
-        then (_resolve: unknown, reject: (error: Error) => void) {
-          reject(boom)
-          throw new Error('again')
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then resolves with a rejection',
-      () => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(Promise.reject(boom))
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then resolves twice',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(ws.push({ n: 1 }))
-          resolve(ws.push({ n: 2 }))
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'then resolves, then rejects',
-      (ws) => ({
-        then (resolve: (value: unknown) => void, reject: (error: Error) => void) {
-          resolve(ws.push({ n: 1 }))
-          reject(boom)
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'then resolves at once',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(ws.push({ n: 1 }))
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'a thenable of a thenable',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve({
-            then (inner: (value: unknown) => void) {
-              inner(ws.push({ n: 1 }))
-            }
-          })
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'a thenable with a null prototype',
-      (ws) =>
-        Object.assign(Object.create(null) as object, {
-          then (resolve: (value: unknown) => void) {
-            resolve(ws.push({ n: 1 }))
-          }
-        }),
-      'text {"n":1}'
-    ]
+  type Thenable = [name: string, make: (ws: Ws) => unknown]
+  const failing: Thenable[] = [
+    ['then throws', () => ({ then: () => raise(boom) })],
+    ['the getter of then throws', () => ({ get then () { return raise(boom) } })],
+    ['the getter of then throws the second time', () => {
+      let reads = 0
+      return { get then () { return ++reads > 1 ? raise(boom) : () => {} } }
+    }],
+    ['then rejects twice', () => thenable((_resolve, reject) => {
+      reject(boom)
+      reject(new Error('again'))
+    })],
+    ['then rejects and throws', () => thenable((_resolve, reject) => {
+      reject(boom)
+      throw new Error('again')
+    })],
+    ['then resolves with a rejection', () => thenable((resolve) => resolve(Promise.reject(boom)))]
   ]
-  for (const [name, make, expected] of THENABLES) {
+  const sending: Thenable[] = [
+    ['then resolves twice', (ws) => thenable((resolve) => {
+      resolve(ws.push({ n: 1 }))
+      resolve(ws.push({ n: 2 }))
+    })],
+    ['then resolves, then rejects', (ws) => thenable((resolve, reject) => {
+      resolve(ws.push({ n: 1 }))
+      reject(boom)
+    })],
+    ['then resolves at once', (ws) => thenable((resolve) => resolve(ws.push({ n: 1 })))],
+    ['a thenable of a thenable', (ws) => thenable((resolve) =>
+      resolve(thenable((inner) => inner(ws.push({ n: 1 })))))],
+    ['a thenable with a null prototype', (ws) => Object.assign(
+      Object.create(null) as object,
+      thenable((resolve) => resolve(ws.push({ n: 1 })))
+    )]
+  ]
+  for (const [name, make] of failing) {
     const { raw, trial } = await trials.open(t, 'handleIn', make)
     await raw.until(() => wire(raw).length > 0)
-    t.equal(wire(raw)[0], expected, name)
-    if (expected !== 'close 1011 ') {
-      raw.write(askState)
-      await raw.until(() => wire(raw).length > 1)
-      t.same(wire(raw).slice(1), [stateAnswer('first')], `${name}: applied once`)
-      t.same(trial.terminated, [])
-    } else {
-      t.match(trial.terminated, [{ reason: { error: boom } }], name)
-      t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, `${name}: one line`)
-    }
+    t.equal(wire(raw)[0], 'close 1011 ', name)
+    t.match(trial.terminated, [{ reason: { error: boom } }], name)
+    t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, `${name}: one line`)
+  }
+  for (const [name, make] of sending) {
+    const { raw, trial } = await trials.open(t, 'handleIn', make)
+    await raw.until(() => wire(raw).length > 0)
+    t.equal(wire(raw)[0], 'text {"n":1}', name)
+    raw.write(askState)
+    await raw.until(() => wire(raw).length > 1)
+    t.same(wire(raw).slice(1), [stateAnswer('first')], `${name}: applied once`)
+    t.same(trial.terminated, [])
   }
 })
+
+function thenable (
+  then: (resolve: (value: unknown) => void, reject: (error: Error) => void) => void
+): object {
+  return { then }
+}
 
 void t.test(
   'messages pushed before a failure arrive, and the state is the previous one',
