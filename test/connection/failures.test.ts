@@ -101,80 +101,74 @@ function failuresOf (logs: LogLine[], id: string | undefined): LogLine[] {
 
 for (const [mode, wrap] of MODES) {
   for (const callback of CALLBACKS) {
-    void t.test(
-      `each failure of an ${mode} ${callback} closes 1011 and is logged once`,
-      async (t) => {
-        const trials = await startTrials(t)
-        for (const [name, act, error, logged] of FAILURES) {
-          const { raw, trial } = await trials.open(t, callback, wrap(act))
-          t.same(
-            await wireUntilClose(raw),
-            ['close 1011 '],
-            `${name}: nothing but the close frame, without a reason`
-          )
-          t.equal(trial.ws?.signal.aborted, true, `${name}: aborted`)
-          if (callback === 'init') t.same(trial.terminated, [], `${name}: no state, no terminate`)
-          else {
-            t.match(
-              trial.terminated,
-              [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],
-              `${name}: terminate`
-            )
-            t.equal(trial.terminated.length, 1, `${name}: once`)
-          }
-          const lines = failuresOf(trials.logs, trial.ws?.id)
-          t.equal(lines.length, 1, `${name}: one line`)
+    void t.test(`each failure of ${mode} ${callback} closes 1011, one log line`, async (t) => {
+      const trials = await startTrials(t)
+      for (const [name, act, error, logged] of FAILURES) {
+        const { raw, trial } = await trials.open(t, callback, wrap(act))
+        t.same(
+          await wireUntilClose(raw),
+          ['close 1011 '],
+          `${name}: nothing but the close frame, without a reason`
+        )
+        t.equal(trial.ws?.signal.aborted, true, `${name}: aborted`)
+        if (callback === 'init') t.same(trial.terminated, [], `${name}: no state, no terminate`)
+        else {
           t.match(
-            lines[0],
-            {
-              level: 50,
-              websocket: trial.ws?.id,
-              route: '/trial/:n',
-              callback: NAMES[callback] ?? callback,
-              err: logged ?? error
-            },
-            `${name}: the line`
+            trial.terminated,
+            [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],
+            `${name}: terminate`
           )
+          t.equal(trial.terminated.length, 1, `${name}: once`)
         }
+        const lines = failuresOf(trials.logs, trial.ws?.id)
+        t.equal(lines.length, 1, `${name}: one line`)
+        t.match(
+          lines[0],
+          {
+            level: 50,
+            websocket: trial.ws?.id,
+            route: '/trial/:n',
+            callback: NAMES[callback] ?? callback,
+            err: logged ?? error
+          },
+          `${name}: the line`
+        )
       }
-    )
+    })
   }
 }
 
-void t.test(
-  'a throw of undefined or of an unreadable error is a failure like any other',
-  async (t) => {
-    const trials = await startTrials(t)
-    const trap = (): never => { throw new Error('trap') }
-    const proxy = new Proxy({}, { get: trap, ownKeys: trap })
-    const evil = Object.assign(() => {}, { toString: trap })
-    const thrown = [
-      [undefined, { err: 'undefined' }],
-      [Symbol('s'), { err: 'Symbol(s)' }],
-      [1n, { err: '1' }],
-      [nasty, { problem: 'Error: nasty' }],
-      [proxy, {}],
-      [evil, { err: '(cannot be read)' }],
-      [new Proxy(() => {}, { get: trap }), { err: '(cannot be read)' }]
-    ] as const
-    for (const [what, logged] of thrown) {
-      for (const [mode, wrap] of MODES) {
-        for (const callback of CALLBACKS) {
-          const { raw, trial } = await trials.open(t, callback, wrap(() => raise(what)))
-          t.same(await wireUntilClose(raw), ['close 1011 '], `${typeof what} ${mode} ${callback}`)
-          if (callback !== 'init') {
-            t.equal(trial.terminated.length, 1)
-            t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, what)
-          }
-          t.match(failuresOf(trials.logs, trial.ws?.id), [
-            { level: 50, ...logged, callback: NAMES[callback] ?? callback }
-          ])
-          t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, 'one line')
+void t.test('a throw of undefined or of an unreadable error is a failure', async (t) => {
+  const trials = await startTrials(t)
+  const trap = (): never => { throw new Error('trap') }
+  const proxy = new Proxy({}, { get: trap, ownKeys: trap })
+  const evil = Object.assign(() => {}, { toString: trap })
+  const thrown = [
+    [undefined, { err: 'undefined' }],
+    [Symbol('s'), { err: 'Symbol(s)' }],
+    [1n, { err: '1' }],
+    [nasty, { problem: 'Error: nasty' }],
+    [proxy, {}],
+    [evil, { err: '(cannot be read)' }],
+    [new Proxy(() => {}, { get: trap }), { err: '(cannot be read)' }]
+  ] as const
+  for (const [what, logged] of thrown) {
+    for (const [mode, wrap] of MODES) {
+      for (const callback of CALLBACKS) {
+        const { raw, trial } = await trials.open(t, callback, wrap(() => raise(what)))
+        t.same(await wireUntilClose(raw), ['close 1011 '], `${typeof what} ${mode} ${callback}`)
+        if (callback !== 'init') {
+          t.equal(trial.terminated.length, 1)
+          t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, what)
         }
+        t.match(failuresOf(trials.logs, trial.ws?.id), [
+          { level: 50, ...logged, callback: NAMES[callback] ?? callback }
+        ])
+        t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, 'one line')
       }
     }
   }
-)
+})
 
 void t.test('faulty thenables are at most failures of the callback', async (t) => {
   const trials = await startTrials(t)
@@ -237,39 +231,34 @@ function thenable (
   return { then }
 }
 
-void t.test(
-  'messages pushed before a failure arrive, and the state is the previous one',
-  async (t) => {
-    const big = 'x'.repeat(300_000)
-    const ended: unknown[] = []
-    const server = await startServer(t, (app) => {
-      app.get('/', {
-        websocketHandler: {
-          init: (_args, ws) => ws.push('0', 0),
-          handleIn ({ data }, state, ws) {
-            if (data === 'fail') throw new Error('boom')
-            return ws.push([big, String(state + 1)], state + 1)
-          },
-          terminate: (reason, state) => {
-            ended.push(reason.type, state)
-          }
-        }
-      })
+void t.test('messages pushed before a failure arrive, the state is the previous one', async (t) => {
+  const big = 'x'.repeat(300_000)
+  const ended: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => ws.push('0', 0),
+        handleIn ({ data }, state, ws) {
+          if (data === 'fail') throw new Error('boom')
+          return ws.push([big, String(state + 1)], state + 1)
+        },
+        terminate: (reason, state) => { ended.push(reason.type, state) }
+      }
     })
-    const [client, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
-    for (const message of ['a', 'b', 'fail', 'c']) client.send(message)
-    t.same(await client.closed, { code: 1011, reason: '' })
-    t.same(client.received, ['0', big, '1', big, '2'], 'all of before, nothing of after')
-    t.same(ended, ['error', 2])
-    other.send('a')
-    t.same(
-      [await other.next(), await other.next(), await other.next()],
-      ['0', big, '1'],
-      'another connection goes on'
-    )
-    t.equal(server.logs.length, 1)
-  }
-)
+  })
+  const [client, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
+  for (const message of ['a', 'b', 'fail', 'c']) client.send(message)
+  t.same(await client.closed, { code: 1011, reason: '' })
+  t.same(client.received, ['0', big, '1', big, '2'], 'all of before, nothing of after')
+  t.same(ended, ['error', 2])
+  other.send('a')
+  t.same(
+    [await other.next(), await other.next(), await other.next()],
+    ['0', big, '1'],
+    'another connection goes on'
+  )
+  t.equal(server.logs.length, 1)
+})
 
 void t.test('without a send schema a message of a wrong type is a failure', async (t) => {
   const wrong: unknown[] = [
@@ -303,33 +292,30 @@ void t.test('without a send schema a message of a wrong type is a failure', asyn
   t.same(errors, wrong.map(() => 'FST_WEBSOCK_UNSENDABLE'))
 })
 
-void t.test(
-  'a codec that returns no frame is a failure, and no message of that result is sent',
-  async (t) => {
-    for (const written of [undefined, null, 7, { a: 1 }, Buffer.from('x'), new Error('returned')]) {
-      const server = await startServer(t, (app) => {
-        app.get('/', {
-          schema: { websocket: { send: Type.Object({ n: Type.Integer() }) } },
-          websocketOptions: {
-            codec: {
-              opcode: 'text',
-              decode: (data) => data,
-              encode: (message) =>
-                (message as { n: number }).n === 3 ? (written as unknown as string) : 'fine'
-            }
-          },
-          websocketHandler: {
-            handleIn: (_message, _state, ws) => ws.push([{ n: 1 }, { n: 2 }, { n: 3 }])
+void t.test('a codec that returns no frame is a failure: no message is sent', async (t) => {
+  for (const written of [undefined, null, 7, { a: 1 }, Buffer.from('x'), new Error('returned')]) {
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        schema: { websocket: { send: Type.Object({ n: Type.Integer() }) } },
+        websocketOptions: {
+          codec: {
+            opcode: 'text',
+            decode: (data) => data,
+            encode: (message) =>
+              (message as { n: number }).n === 3 ? (written as unknown as string) : 'fine'
           }
-        })
+        },
+        websocketHandler: {
+          handleIn: (_message, _state, ws) => ws.push([{ n: 1 }, { n: 2 }, { n: 3 }])
+        }
       })
-      const client = await connect(t, server.url('/'))
-      client.send('go')
-      t.same(await client.closed, { code: 1011, reason: '' }, String(written))
-      t.same(client.received, [])
-    }
+    })
+    const client = await connect(t, server.url('/'))
+    client.send('go')
+    t.same(await client.closed, { code: 1011, reason: '' }, String(written))
+    t.same(client.received, [])
   }
-)
+})
 
 void t.test('a terminate that fails is logged, after the close frame was sent', async (t) => {
   const failures: Array<[name: string, terminate: () => unknown]> = [

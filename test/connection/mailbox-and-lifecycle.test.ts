@@ -105,8 +105,7 @@ class MailboxModel implements Subject {
     const next = this.waiting.shift()
     if (next === undefined) return
     if (
-      this.full &&
-      this.frames <= this.limits.maxMailboxLength / 2 &&
+      this.full && this.frames <= this.limits.maxMailboxLength / 2 &&
       this.bytes <= this.limits.maxMailboxBytes / 2
     ) {
       this.#mark(false)
@@ -192,8 +191,7 @@ const inside: fc.Arbitrary<readonly Inside[]> = fc.array(fc.oneof(
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 10,
-    arbitrary: fc
-      .tuple(coming, fc.boolean(), inside)
+    arbitrary: fc.tuple(coming, fc.boolean(), inside)
       .map(([how, async, inside]) => ({ ...how, async, inside }))
   },
   { weight: 6, arbitrary: fc.constant({ type: 'finish' as const }) },

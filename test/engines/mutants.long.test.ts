@@ -172,10 +172,7 @@ const MEMORY_MUTANTS: readonly Mutant[] = [
     broken: (engine) => {
       const topics = new Set<string>()
       return {
-        subscribe: (topic) =>
-          engine.subscribe(topic).then(() => {
-            topics.add(topic)
-          }),
+        subscribe: (topic) => engine.subscribe(topic).then(() => { topics.add(topic) }),
         unsubscribe: async (topic) => {
           if (!topics.delete(topic)) throw new Error('not subscribed')
         }
@@ -296,9 +293,7 @@ const REDIS_MUTANTS: readonly Mutant[] = [
     fails: /calls down within 10 s after the broker freezes/,
     broken: (engine) =>
       listening(engine, ({ down }) => ({
-        down: (reason, silentMs) => {
-          setTimeout(down, 5_000, reason, silentMs)
-        }
+        down: (reason, silentMs) => { setTimeout(down, 5_000, reason, silentMs) }
       }))
   },
   {
@@ -311,8 +306,7 @@ const REDIS_MUTANTS: readonly Mutant[] = [
     fails: /calls that are pending when the broker goes are settled at down/,
     broken: (engine) => ({
       subscribe: (topic) =>
-        engine
-          .subscribe(topic)
+        engine.subscribe(topic)
           .catch((error: Error) =>
             /has lost/.test(error.message) ? new Promise(() => {}) : Promise.reject(error)
           )

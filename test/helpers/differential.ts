@@ -151,12 +151,7 @@ export function answer (data: string | Uint8Array, life: Life, ws: Answering): u
     case 'A': return later(() => ws.push(data))
     case 'L':
       return ws.push([
-        data,
-        'x'.repeat(200),
-        Buffer.alloc(70, 7),
-        data,
-        pingFrame('listed'),
-        '€'.repeat(50)
+        data, 'x'.repeat(200), Buffer.alloc(70, 7), data, pingFrame('listed'), '€'.repeat(50)
       ])
     case 'N': return
     case 'I':
@@ -233,8 +228,7 @@ export async function perform (
 async function settled (client: RawClient, life: Life, sent: number): Promise<void> {
   await until(
     () =>
-      client.socket.destroyed ||
-      life.socket?.destroyed === true ||
+      client.socket.destroyed || life.socket?.destroyed === true ||
       (life.socket !== undefined && life.read >= sent),
     'it is not read'
   )
@@ -258,14 +252,7 @@ export function buildScript (random: Random, tls = false): Script {
   const rough = tls
     ? undefined
     : pick(random, [
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      'reset',
+      undefined, undefined, undefined, undefined, undefined, undefined, undefined, 'reset',
       'handler'
     ] as const)
   const hasty = rough !== undefined || random(6) === 0
@@ -399,19 +386,8 @@ function messageOf (
     small
       ? [0, 1, 2, 5, 124, 125, 126, 127, 128, 299, 300]
       : [
-          0,
-          1,
-          3,
-          20,
-          124,
-          125,
-          126,
-          127,
-          128,
-          1000,
-          random(30) === 0 ? 65_535 : 60,
-          random(30) === 0 ? 65_536 : 61,
-          random(4000)
+          0, 1, 3, 20, 124, 125, 126, 127, 128, 1000, random(30) === 0 ? 65_535 : 60,
+          random(30) === 0 ? 65_536 : 61, random(4000)
         ]
   )
   const letter = pick(random, letters)
@@ -476,16 +452,13 @@ function chunksOf (random: Random, frames: readonly Buffer[]): Buffer[] {
   const bytes = Buffer.concat(frames)
   const kind = random(6)
   if (kind === 0 && bytes.length < 600) {
-    return Array.from(bytes, (_byte, i) => bytes.subarray(i, i + 1))
-      .slice(0, 160)
+    return Array.from(bytes, (_byte, i) => bytes.subarray(i, i + 1)).slice(0, 160)
       .concat(bytes.length > 160 ? [bytes.subarray(160)] : [])
   }
   const chunks =
     kind < 3
       ? [bytes]
-      : kind === 3
-        ? nearBoundaries(random, frames, bytes)
-        : cut(random, bytes, 2 + random(8))
+      : kind === 3 ? nearBoundaries(random, frames, bytes) : cut(random, bytes, 2 + random(8))
   return chunks.flatMap((chunk) =>
     Array.from({ length: Math.ceil(chunk.length / MAX_CHUNK) }, (_none, i) =>
       chunk.subarray(i * MAX_CHUNK, (i + 1) * MAX_CHUNK)
@@ -503,7 +476,6 @@ function nearBoundaries (random: Random, frames: readonly Buffer[], bytes: Buffe
       cuts.push(Math.max(cuts.at(-1) as number, Math.min(bytes.length, at - 2 + random(12))))
     }
   }
-  return [...cuts, bytes.length]
-    .map((to, i, all) => bytes.subarray(all[i - 1] ?? 0, to))
+  return [...cuts, bytes.length].map((to, i, all) => bytes.subarray(all[i - 1] ?? 0, to))
     .filter(({ length }) => length > 0)
 }
