@@ -8,7 +8,8 @@ import t from 'tap'
 import type { Page } from 'playwright-core'
 import { openPage, skipWithout } from '../helpers/browser.ts'
 import type { Teardown } from '../helpers/server.ts'
-import { defer, startScripted } from './helpers.ts'
+import type { ClientState } from '../../src/client/types.ts'
+import { connect, defer, startScripted, until } from './helpers.ts'
 
 const skip = skipWithout('chromium')
 
@@ -145,4 +146,15 @@ void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000
   ])
   await page.evaluate('window.root.unmount(); window.end()')
   t.same(problems, [])
+})
+
+void t.test('subscribe is a Svelte store: called at once, ended by what it returns', async (t) => {
+  const server = await startScripted(t)
+  const client = connect(t, server.url)
+  // https://svelte.dev/docs/svelte/stores#Store-contract: as svelte/store's own `get` does it.
+  let value: ClientState | undefined
+  client.subscribe((state) => { value = state })()
+  t.equal(value, client.getSnapshot())
+  await until(client, 'open')
+  t.equal(value?.status, 'connecting', 'an ended subscription is told nothing')
 })

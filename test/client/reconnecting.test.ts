@@ -41,17 +41,6 @@ void t.test('the states come in order, and each is one object as long as it last
   t.equal(code, 4001)
 })
 
-void t.test('subscribe is a Svelte store: called at once, ended by what it returns', async (t) => {
-  const server = await startScripted(t)
-  const client = connect(t, server.url)
-  // https://svelte.dev/docs/svelte/stores#Store-contract: as svelte/store's own `get` does it.
-  let value: ClientState | undefined
-  client.subscribe((state) => { value = state })()
-  t.equal(value, client.getSnapshot())
-  await until(client, 'open')
-  t.equal(value?.status, 'connecting', 'an ended subscription is told nothing')
-})
-
 void t.test('random waits: their bound doubles, and is higher after 1012 and 1013', async (t) => {
   const options = { firstWaitMs: 100, maxWaitMs: 3000 }
   for (const [failures, code, bound] of [

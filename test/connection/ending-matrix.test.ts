@@ -398,29 +398,3 @@ for (const stream of STREAMS) {
     t.comment(`${cases.length} combinations`)
   })
 }
-
-void t.test('a closed socket does not count towards maxConnections', async (t) => {
-  const gone: string[] = []
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { closeTimeoutMs: 100, terminateTimeoutMs: 500 },
-      websocketHandler: {
-        init ({ request }, ws) {
-          request.raw.socket.on('close', () => gone.push(ws.id))
-          return ws.push('ready')
-        },
-        handleIn: () => new Promise<void>(() => {})
-      }
-    })
-  }, { level: 'silent', websock: { maxConnections: 1 } })
-  for (let i = 0; i < 3; i++) {
-    const raw = await connectRaw(t, server.port)
-    raw.write(handshake('/'))
-    await raw.until((client) => client.frames().length === 1)
-    raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
-    await raw.ended
-    // The server may see the close a little later than the client.
-    await until(() => gone.length > i, 'the socket is not closed')
-  }
-  await server.app.websock.drain({ timeoutMs: 1 })
-})

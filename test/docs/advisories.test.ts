@@ -1,11 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { constants, deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketHandler } from '../../src/index.ts'
-import { resolvePluginOptions } from '../../src/plugin/options.ts'
 import { ask, connect, refused, type Client } from '../helpers/client.ts'
 import { connectRaw, exchange, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
@@ -395,59 +392,3 @@ void t.test('no log has messages, no frame has error texts; Fastify logs the URL
   // message.
   t.match(await refused(server.url('/hook')), { status: 500, body: /hook text/ })
 })
-
-void t.test('SECURITY.md names only tests, options and defaults that there are', (t) => {
-  const page = readFileSync(join(__dirname, '../../SECURITY.md'), 'utf8')
-  const own = readFileSync(__filename, 'utf8')
-  const options = resolvePluginOptions({}) as unknown as Readonly<Record<string, unknown>>
-  const named = [...page.matchAll(/`([a-z/-]+\.test\.ts)`/g)].map(([, name = '']) => name)
-  for (const name of named) {
-    t.ok(existsSync(join(__dirname, '..', name)), `${name}, one of ${named.length}`)
-  }
-  // Words in camel case are our options, but for these.
-  const others = new Set([
-    'trustProxy', 'maxHeadersCount', 'requestTimeout', 'disableRequestLogging', 'setErrorHandler',
-    'onRequest', 'preValidation', 'preHandler', 'websocketHandler', 'websocketOptions',
-    'handleInfo', 'handleGap', 'maxLength', 'maxItems'
-  ])
-  for (const [, word = ''] of page.matchAll(/`([a-z]+[A-Z][A-Za-z]*)`/g)) {
-    t.ok(word in options || others.has(word), word)
-  }
-  const limits = new Map(
-    [...page.matchAll(/^\| `([A-Za-z.]+)` \| ([^|]+?) \|/gm)].map(([, name = '', value = '']) => [
-      name,
-      value
-    ])
-  )
-  for (const [name, value] of limits) {
-    const found = name.split('.')
-      .reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], options)
-    t.equal(value, show(found), name)
-  }
-  for (const name of Object.keys(options)) {
-    if (/^max|Ms$|Limit$|^compress$|^slowPeer$|Overflow$/.test(name)) {
-      t.ok(limits.has(name), `${name} has a row`)
-    }
-  }
-  const advisories = page.split('\n').filter((line) => /^\| (CVE|CWE|GHSA)-/.test(line))
-  t.ok(advisories.length >= 12)
-  for (const row of advisories) {
-    t.match(row, /\.test\.ts` \|$/, row.slice(0, 40))
-    if (row.includes('`docs/advisories.test.ts`')) {
-      for (const [id] of (row.split('|')[1] ?? '').matchAll(/[A-Z]+-[\w-]+/g)) {
-        t.ok(own.includes(id), `${id} is tried here`)
-      }
-    }
-  }
-  t.end()
-})
-
-function show (value: unknown): string {
-  if (value === undefined || value === 0) return 'off'
-  if (typeof value !== 'number') {
-    return `\`${typeof value === 'string' ? `'${value}'` : String(value)}\``
-  }
-  return value === 1024 * 1024
-    ? '1 MiB'
-    : value === 64 * 1024 ? '64 KiB' : String(value).replace(/(?=(\d{3})+$)\B/g, ' ')
-}

@@ -209,11 +209,8 @@ async function startNumbers (
       websocketHandler: {
         handleIn: (message: unknown, _state: unknown, ws: { push: any }) =>
           ws.push(JSON.stringify(message)),
-        handleInvalid: (
-          { error }: Error & { error: Error },
-          _state: unknown,
-          ws: { push: any }
-        ) => ws.push(error.message)
+        handleInvalid: ({ error }: { error: Error }, _state: unknown, ws: { push: any }) =>
+          ws.push(error.message)
       }
     } as never)
   }, { fastify })
@@ -222,18 +219,16 @@ async function startNumbers (
 }
 
 void t.test('receive may use the keywords and formats of an Ajv without coercion', async (t) => {
-  const keywords = [
-    {
-      keyword: 'isEven',
-      type: 'number',
-      validate: (_wanted: unknown, data: number) => data % 2 === 0
-    }
-  ]
+  const isEven = (data: number) => data % 2 === 0
+  const validate = (_wanted: unknown, data: number) => isEven(data)
+  const keywords = [{ keyword: 'isEven', type: 'number', validate }]
   const own = new Ajv({
     ...kept,
     keywords: keywords as never,
-    formats: { even: { type: 'number', validate: (data: number) => data % 2 === 0 } }
+    formats: { even: { type: 'number', validate: isEven } }
   })
+  const useOwn = (app: App) =>
+    app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
   const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
     // Fastify creates its validator only when a route has a schema.
     [
@@ -243,14 +238,8 @@ void t.test('receive may use the keywords and formats of an Ajv without coercion
         prepare: (app) => app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
       }
     ],
-    [
-      { type: 'integer', isEven: true },
-      { prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object)) }
-    ],
-    [
-      { type: 'integer', format: 'even' },
-      { prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object)) }
-    ]
+    [{ type: 'integer', isEven: true }, { prepare: useOwn }],
+    [{ type: 'integer', format: 'even' }, { prepare: useOwn }]
   ]
   for (const [n, setup] of cases) {
     const { answer } = await startNumbers(t, n, setup)

@@ -2,14 +2,14 @@ import { Type } from '@fastify/type-provider-typebox'
 import { connect as connectNats } from '@nats-io/transport-node'
 import { createClient } from 'redis'
 import t from 'tap'
-import type { Engine, EngineListener } from '../../src/index.ts'
+import type { Engine } from '../../src/index.ts'
 import { natsEngine } from '../../src/engines/nats-engine.ts'
 import { redisEngine } from '../../src/engines/redis-engine.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
-import { addressOf, ready, startNode, until, type TestNode } from '../helpers/cluster.ts'
+import { addressOf, ready, startNode, until, watch, type TestNode } from '../helpers/cluster.ts'
 import type { Teardown } from '../helpers/server.ts'
 
 type CreateEngine = () => Promise<Engine> | Engine
@@ -191,21 +191,6 @@ void t.test('an info that cannot be serialized is thrown, and not delivered', as
   t.same(websock.presence('r'), [])
 })
 
-/** An engine that writes down what is asked of it. */
-function watch (engine: Engine): Engine & { calls: string[] } {
-  const calls: string[] = []
-  return {
-    calls,
-    name: engine.name,
-    maxPayloadBytes: engine.maxPayloadBytes,
-    start: (listener) => engine.start(listener),
-    subscribe: async (topic) => { calls.push(`+${topic}`); await engine.subscribe(topic) },
-    unsubscribe: async (topic) => { calls.push(`-${topic}`); await engine.unsubscribe(topic) },
-    publish: (topic, payload) => engine.publish(topic, payload),
-    stop: () => engine.stop()
-  }
-}
-
 void t.test('a topic is subscribed once for each node, until its last subscriber', async (t) => {
   const network = new MemoryNetwork()
   const engine = watch(network.createEngine())
@@ -228,44 +213,6 @@ void t.test('a topic is subscribed once for each node, until its last subscriber
   await ready(node)
   t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
   t.ok(asked().length < 10, 'and few calls are made for many wishes')
-})
-
-void t.test('without the broker the node goes on; subscribers learn of its return', async (t) => {
-  const network = new MemoryNetwork()
-  const [one, two] = [
-    await startNode(t, network.createEngine()),
-    await startNode(t, network.createEngine())
-  ]
-  const [a, b] = [await one.join('r'), await two.join('r')]
-  const gaps: number[] = []
-  one.app.websock.subscribe('r', { handleGap: ({ ms }) => gaps.push(ms) })
-  await ready(one, two)
-  network.goDown()
-  t.notOk(one.app.websock.ready())
-  for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
-  one.app.websock.broadcast('r', 'to sockets')
-  t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
-  const came = []
-  for (let n = 0; n < 6; n++) came.push(await a.next())
-  t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
-  t.equal(one.app.websock.lostPublications, 7)
-  const c = await two.join('while it was gone')
-  network.goUp()
-  t.equal(await a.next(), 'gap')
-  for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
-  t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
-  await ready(one, two)
-  one.app.websock.publish('r', 'again')
-  one.app.websock.publish('while it was gone', 'there, too')
-  t.equal(await b.next(), 'info again')
-  t.equal(await c.next(), 'info there, too')
-  const lines = one.logs.filter(({ engine }) => engine === 'memory')
-    .map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
-  t.same(lines, [
-    'the engine is connected',
-    'the engine is not connected: publications reach this process only',
-    'the engine is connected 7'
-  ])
 })
 
 void t.test('presence of a node that is cut off, and returns', async (t) => {
@@ -291,119 +238,6 @@ void t.test('presence of a node that is cut off, and returns', async (t) => {
   t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
   t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
   t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
-})
-
-void t.test('a gap is reported when the topics of before are subscribed again', async (t) => {
-  const engine = new MemoryNetwork().createEngine()
-  let listener: EngineListener | undefined
-  const confirm: Array<() => void> = []
-  const node = await startNode(t, {
-    ...watch(engine),
-    start: async (given) => {
-      listener = given
-      given.up()
-    },
-    subscribe: () => new Promise((resolve) => confirm.push(resolve)),
-    publish: async () => {},
-    stop: async () => {}
-  })
-  const told: string[] = []
-  node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
-  const confirmAll = async (): Promise<void> => {
-    for (const resolve of confirm.splice(0)) resolve()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  await confirmAll()
-  t.ok(node.app.websock.ready())
-  listener?.down()
-  listener?.up()
-  const last = confirm.pop()
-  await confirmAll()
-  t.same(told, [], 'not before the last')
-  node.app.websock.subscribe('new', {})
-  last?.()
-  await new Promise((resolve) => setImmediate(resolve))
-  t.same(told, ['gap'], 'and not after those that come')
-  t.notOk(node.app.websock.ready())
-  await confirmAll()
-  t.same(told, ['gap'])
-})
-
-void t.test('a failed subscription is tried again, and its subscribers get a gap', async (t) => {
-  const network = new MemoryNetwork()
-  const engine = watch(network.createEngine())
-  const { subscribe } = engine
-  let refusals = 0
-  engine.subscribe = async (topic) => {
-    if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
-    return subscribe(topic)
-  }
-  const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
-  const [told, other] = [await one.join('r'), await one.join('s')]
-  await until(() => refusals > 0, 'refused')
-  t.notOk(one.app.websock.ready())
-  t.equal(await told.next(), 'gap')
-  await ready(one, two)
-  two.app.websock.publish('r', 'to r')
-  two.app.websock.publish('s', 'to s')
-  t.equal(await told.next(), 'info to r')
-  t.equal(await other.next(), 'info to s', 'and no gap')
-})
-
-void t.test('publications for a broker that hangs are bounded by bytes', async (t) => {
-  let listener: EngineListener | undefined
-  const stuck: Engine = {
-    ...watch(new MemoryNetwork().createEngine()),
-    start: async (given) => {
-      listener = given
-      given.up()
-    },
-    subscribe: async () => {},
-    unsubscribe: async () => {},
-    publish: () => new Promise(() => {}),
-    stop: async () => {}
-  }
-  const node = await startNode(t, stuck)
-  for (let n = 0; n < 40; n++) node.app.websock.publish('r', 'x'.repeat(1024 * 1024 - 100))
-  t.equal(
-    node.app.websock.lostPublications,
-    24,
-    '16 MiB are under way, a little of which is presence'
-  )
-  t.type(listener?.down, 'function')
-})
-
-void t.test('an engine that fails in each way harms nothing', async (t) => {
-  const failure = (): never => { throw new Error('broken') }
-  const name = 'broken'
-  const base = { name, maxPayloadBytes: 256 * 1024 }
-  const cannotStart = await startNode(t, {
-    ...base,
-    start: async () => failure(),
-    subscribe: failure,
-    unsubscribe: failure,
-    publish: failure,
-    stop: failure
-  })
-  const cannotTalk = await startNode(t, {
-    ...base,
-    start: async (listener) => listener.up(),
-    subscribe: failure,
-    unsubscribe: async () => failure(),
-    publish: failure,
-    stop: async () => failure()
-  })
-  for (const node of [cannotStart, cannotTalk]) {
-    const client = await node.join('r')
-    node.app.websock.publish('r', 'here')
-    t.equal(await client.next(), 'info here')
-    t.notOk(node.app.websock.ready())
-    t.ok(node.app.websock.lostPublications >= 1)
-    client.close()
-    await client.closed
-    await node.app.close()
-    t.match(node.logs.at(-1)?.msg, 'the engine failed to stop')
-  }
 })
 
 void t.test('foreign messages on the broker reach no handler', async (t) => {

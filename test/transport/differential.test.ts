@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
-  buildScript,
   perform,
   startServers,
   type Kind,
   type Outcome,
   type Script
 } from '../helpers/differential.ts'
+import { buildScript } from '../helpers/random-streams.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 

@@ -1,94 +1,13 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
-import type { TerminateReason, WebsocketOptions } from '../../src/index.ts'
 import { connect } from '../helpers/client.ts'
 import { until } from '../helpers/differential.ts'
 import { closeFrame, connectRaw, frame, handshake, RawClient, text } from '../helpers/raw.ts'
-import { startServer, type TestServer } from '../helpers/server.ts'
-
-interface Message { opcode: string, data: string | Uint8Array }
-
-/** Callbacks without their types. */
-interface Handler {
-  init?: (args: any, ws: any) => unknown
-  handleIn?: (message: Message, state: unknown, ws: any) => unknown
-  handleControl?: (frame: Message, state: unknown, ws: any) => unknown
-  handleInfo?: (info: unknown, state: unknown, ws: any) => unknown
-  terminate?: (reason: TerminateReason, state: unknown) => unknown
-}
+import { startServer } from '../helpers/server.ts'
+import { KINDS, named, Side, startEcho, turns, wire } from './echo.ts'
 
 t.setTimeout(180_000)
-
-const KINDS = [false, true]
-const named = (compress: boolean): string =>
-  compress ? 'with permessage-deflate' : 'without an extension'
-
-/** An echo server with one route. With `compress`, clients agree on permessage-deflate. */
-async function startEcho (
-  t: Test,
-  handler: Handler = {},
-  options: WebsocketOptions = {}
-): Promise<TestServer & { open: (options?: { allowHalfOpen?: boolean }) => Promise<RawClient> }> {
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { closeTimeoutMs: 60_000, ...options },
-      websocketHandler: {
-        handleIn: (message: Message, _state: unknown, ws: any) => ws.push(message),
-        ...handler
-      } as never
-    })
-  })
-  return {
-    ...server,
-    async open (socketOptions) {
-      const raw = await connectRaw(t, server.port, socketOptions)
-      raw.write(
-        handshake('/', options.compress ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {})
-      )
-      return raw.until(({ text }) => text.includes('\r\n\r\n'))
-    }
-  }
-}
-
-const turns = async (): Promise<void> => { for (let i = 0; i < 20; i++) await turn() }
-
-const OPCODES: Readonly<Record<number, string>> = { 1: 'text', 2: 'binary', 9: 'ping', 10: 'pong' }
-
-/** Pongs too, unlike `wire` of the helpers. */
-const wire = (raw: RawClient): string[] =>
-  raw.frames()
-    .map(({ opcode, payload }) =>
-      opcode === 8
-        ? `close ${payload.length < 2 ? '' : payload.readUInt16BE()}`
-        : `${OPCODES[opcode] ?? ''} ${payload.toString()}`
-    )
-
-void t.test('the server ends its side once, however the peer ends', async (t) => {
-  let ended = 0
-  const server = await startEcho(t)
-  server.app.server.on('connection', (socket: Socket) => {
-    const end = socket.end
-    socket.end = function (...args: unknown[]) {
-      ended++
-      return end.apply(this, args as never)
-    }
-  })
-  for (const first of [text('a'), Buffer.concat([frame(1, 'a', { fin: false }), frame(0)])]) {
-    for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
-      ended = 0
-      const raw = await server.open({ allowHalfOpen: true })
-      raw.write(Buffer.concat([first, last]))
-      await raw.until((raw) => raw.frames().length === 2)
-      raw.socket.end()
-      await raw.ended
-      t.equal(ended, 1)
-    }
-  }
-})
 
 void t.test('a message in pieces is put together, and answered in its place', async (t) => {
   const server = await startEcho(t)
@@ -99,30 +18,6 @@ void t.test('a message in pieces is put together, and answered in its place', as
   raw.write(Buffer.concat([halved.subarray(4), frame(9, 'p'), text('b')]))
   await raw.until((raw) => raw.frames().length === 4)
   t.same(wire(raw), ['text a', 'text halved', 'pong p', 'text b'])
-})
-
-void t.test('the close code is reported when TCP was reset before it was read', async (t) => {
-  for (const compress of KINDS) {
-    const ends: TerminateReason[] = []
-    let socket: Socket | undefined
-    const server = await startEcho(
-      t,
-      {
-        init ({ request }, ws) {
-          socket = request.raw.socket
-          ws.pause()
-        },
-        terminate: (reason) => { ends.push(reason) }
-      },
-      { compress }
-    )
-    const raw = await server.open()
-    raw.write(Buffer.concat([text('a'), closeFrame(4000, 'enough')]))
-    await until(() => (socket as Socket).readableLength > 0, 'it is not there')
-    ;(socket as Socket).destroy()
-    await until(() => ends.length === 1, 'no end')
-    t.same(ends, [{ type: 'remote', code: 4000, reason: 'enough' }], named(compress))
-  }
 })
 
 for (const compress of KINDS) {
@@ -182,47 +77,6 @@ for (const compress of KINDS) {
     }
   })
 
-  void t.test(`frames after a close frame do not delay the end, ${named(compress)}`, async (t) => {
-    const ends: string[] = []
-    const server = await startEcho(
-      t,
-      { terminate: ({ type }) => { ends.push(type) } },
-      { compress }
-    )
-    const raw = await server.open({ allowHalfOpen: true })
-    raw.write(closeFrame(1000))
-    await raw.until((raw) => wire(raw).includes('close 1000'))
-    for (let i = 0; i < 4; i++) {
-      raw.write(text('late'))
-      await turns()
-    }
-    raw.socket.end()
-    await until(() => ends.length === 1, 'no end')
-    t.same(ends, ['remote'])
-    t.same(server.logs, [])
-  })
-
-  void t.test(`messages before a FIN are answered, ${named(compress)}`, async (t) => {
-    let resume = (): void => {}
-    const server = await startEcho(
-      t,
-      {
-        init: (_args, ws) => {
-          ws.pause()
-          resume = () => ws.resume()
-        }
-      },
-      { compress }
-    )
-    const raw = await server.open({ allowHalfOpen: true })
-    raw.write(Buffer.concat([text('a'), text('b')]))
-    raw.socket.end()
-    await turns()
-    resume()
-    await raw.ended
-    t.same(wire(raw), ['text a', 'text b'])
-  })
-
   void t.test(`after pause() the rest of the packet is handled, ${named(compress)}`, async (t) => {
     let resume = (): void => {}
     const server = await startEcho(
@@ -248,213 +102,6 @@ for (const compress of KINDS) {
     resume()
     await raw.until((raw) => wire(raw).includes('text c'))
     t.same(wire(raw), ['text a', 'text pause', 'text b', 'text halved', 'text c'])
-  })
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test('messages of every size arrive in order from one result', async (t) => {
-      const sizes = [
-        0, 1, 125, 126, 127, 21_841, 21_842, 21_843, 1, 65_521, 65_525, 65_526, 65_527, 2, 65_535,
-        65_536, 3, 65_537, 200_000, 4, 1_000_000, 5
-      ]
-      const list = sizes.flatMap((size, i) => [
-        'x'.repeat(size),
-        'ü'.repeat(size >> 1),
-        '€'.repeat(size / 3),
-        Buffer.alloc(size, i + 1)
-      ])
-      const server = await startEcho(
-        t,
-        { handleIn: (_message, _state, ws) => ws.push(list) },
-        { compress, maxBufferedBytes: 2 ** 30 }
-      )
-      const raw = await server.open()
-      raw.write(Buffer.concat([text('go'), text('go'), closeFrame(1000)]))
-      await raw.ended
-      const got = raw.frames().slice(0, -1)
-      t.equal(got.length, list.length * 2)
-      t.ok(got.every(({ opcode, payload }, i) => {
-        const wanted = list[i % list.length] as string | Buffer
-        return (
-          opcode === (typeof wanted === 'string' ? 1 : 2) &&
-          payload.equals(Buffer.from(wanted as string))
-        )
-      }))
-    })
-  }
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test('infos of many connections in one turn reach their own, in order', async (t) => {
-      const everybody: Array<{ post: (info: unknown) => boolean }> = []
-      const server = await startEcho(
-        t,
-        {
-          init: (_args, ws) => { everybody.push(ws.ref) },
-          handleIn ({ data }, _state, ws) {
-            for (let i = 0; i < 30; i++) {
-              for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
-            }
-            return ws.push(data)
-          },
-          handleInfo: (info, _state, ws) =>
-            ws.push([
-              `${String(info)} a`,
-              `${String(info)} b`.padEnd(3000, 'ü'),
-              Buffer.from(String(info))
-            ])
-        },
-        { compress }
-      )
-      const clients: RawClient[] = []
-      for (let i = 0; i < 6; i++) clients.push(await server.open())
-      for (const client of clients) client.write(text('tell'))
-      for (const [n, client] of clients.entries()) {
-        await client.until((raw) => raw.frames().length === 1 + 6 * 30 * 3)
-        const infos = client.frames().map(({ payload }) => payload.toString())
-          .filter((line) => line !== 'tell')
-        const wanted = Array.from({ length: 6 * 30 }, (_none, i) => `${n} ${i % 30}`).flatMap(
-          (info) => [`${info} a`, `${info} b`.padEnd(3000, 'ü'), info]
-        )
-        t.same(infos, wanted)
-      }
-    })
-  }
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test('a slow reader gets every byte in the end, while others write', async (t) => {
-      const frames = 1500
-      // Content that is nobody else's.
-      const content = (who: number, i: number): Buffer =>
-        Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
-      const server = await startEcho(
-        t,
-        {
-          handleIn (message, _state, ws) {
-            if (message.opcode !== 'text') return ws.push(message)
-            ws.post([Number(message.data), 0])
-          },
-          handleInfo (info, _state, ws) {
-            const [who, i] = info as [number, number]
-            if (i + 3 < frames) ws.post([who, i + 3])
-            return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
-          }
-        },
-        { compress, slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 }
-      )
-      const slow = await Promise.all([1, 2, 3].map(async () => server.open()))
-      for (const [who, raw] of slow.entries()) {
-        raw.socket.pause()
-        raw.write(text(String(who)))
-      }
-      const others = await Promise.all([1, 2, 3, 4].map(async () => server.open()))
-      for (let round = 0; round < 60; round++) {
-        const sent = others.map((_raw, n) =>
-          [1, 2, 3].map((i) =>
-            Buffer.alloc((round * 977 + n * 31 + i * 5003) % 20_000, `other ${n} ${round} ${i},`)
-          )
-        )
-        for (const [n, raw] of others.entries()) {
-          raw.bytes = Buffer.from('\r\n\r\n')
-          raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
-        }
-        // By now the slow are backed up; they take a little.
-        for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
-        for (const [n, raw] of others.entries()) {
-          await raw.until((raw) => raw.frames().length === 3)
-          if (
-            !Buffer.concat(raw.frames().map(({ payload }) => payload)).equals(
-              Buffer.concat(sent[n] as Buffer[])
-            )
-          ) {
-            t.fail(`echo of ${n} in round ${round}`)
-          }
-        }
-      }
-      for (const [who, raw] of slow.entries()) {
-        raw.socket.resume()
-        const wanted = Array.from({ length: frames }, (_none, i) => content(who, i))
-        const size = wanted.reduce((sum, { length }) => sum + length + (length < 126 ? 2 : 4), 0)
-        await raw.until(({ size: got }) => got > size, 10_000)
-        const got = raw.frames()
-        t.equal(got.length, frames)
-        t.ok(got.every(
-          ({ opcode, payload }, i) =>
-            opcode === (i % 3 === 1 ? 1 : 2) && payload.equals(wanted[i] as Buffer)
-        ))
-      }
-    })
-  }
-
-  void t.test(`pushed messages are sent before the close frame, ${named(compress)}`, async (t) => {
-    let gone = 0
-    const server = await startEcho(
-      t,
-      {
-        handleIn ({ data }, _state, ws) {
-          if (data === 'throw') throw new Error('as planned')
-          if (data === 'unsendable') return ws.push(['x', 5])
-          if (data === 'stop') {
-            return ws.stop('normal', 4000, ['x', 'y'.repeat(compress ? 1000 : 70_000), 'z'])
-          }
-          if (data === 'end') void server.app.close()
-          return ws.push(data)
-        },
-        terminate () { gone++ }
-      },
-      { compress }
-    )
-    const cases = {
-      throw: ['text a', 'text b', 'close 1011'],
-      unsendable: ['text a', 'text b', 'close 1011'],
-      stop: [
-        'text a',
-        'text b',
-        'text x',
-        `text ${'y'.repeat(compress ? 1000 : 70_000)}`,
-        'text z',
-        'close 4000'
-      ],
-      end: ['text a', 'text b', 'text end', 'text behind', 'close 1012']
-    }
-    for (const [word, wanted] of Object.entries(cases)) {
-      const raw = await server.open()
-      raw.write(Buffer.concat([text('a'), text('b'), text(word), text('behind')]))
-      await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
-      t.same(wire(raw), wanted)
-      raw.write(closeFrame(1000)).socket.end()
-      await raw.ended
-    }
-    await until(() => gone === 4, 'they are not gone')
-  })
-
-  void t.test(`a handler may destroy its socket, ${named(compress)}`, async (t) => {
-    const seen: string[] = []
-    const ends: string[] = []
-    const server = await startEcho(
-      t,
-      {
-        init: ({ request }, ws) => ws.ok(request.raw.socket),
-        handleIn ({ data }, state, ws) {
-          seen.push(String(data))
-          if (data === 'destroy') (state as Socket).destroy()
-          return ws.push(data)
-        },
-        terminate: ({ type }) => { ends.push(type) }
-      },
-      { compress }
-    )
-    const raw = await server.open()
-    raw.write(Buffer.concat([
-      text('a'), text('destroy'), text('b'), frame(9, 'ping'), frame(1, 'c', { fin: false }),
-      frame(0, 'c'), closeFrame(1000)
-    ]))
-    await raw.ended
-    await until(() => ends.length === 1, 'no end')
-    t.same(seen.slice(0, 2), ['a', 'destroy'])
-    t.same(ends, ['remote'])
-    t.same(server.logs, [])
   })
 
   void t.test(`the rate limit counts each message of a packet, ${named(compress)}`, async (t) => {
@@ -575,6 +222,132 @@ for (const compress of KINDS) {
   })
 }
 
+// A raw client does not inflate: these tests are without compression.
+
+void t.test('messages of every size arrive in order from one result', async (t) => {
+  const sizes = [
+    0, 1, 125, 126, 127, 21_841, 21_842, 21_843, 1, 65_521, 65_525, 65_526, 65_527, 2, 65_535,
+    65_536, 3, 65_537, 200_000, 4, 1_000_000, 5
+  ]
+  const list = sizes.flatMap((size, i) => [
+    'x'.repeat(size),
+    'ü'.repeat(size >> 1),
+    '€'.repeat(size / 3),
+    Buffer.alloc(size, i + 1)
+  ])
+  const server = await startEcho(
+    t,
+    { handleIn: (_message, _state, ws) => ws.push(list) },
+    { maxBufferedBytes: 2 ** 30 }
+  )
+  const raw = await server.open()
+  raw.write(Buffer.concat([text('go'), text('go'), closeFrame(1000)]))
+  await raw.ended
+  const got = raw.frames().slice(0, -1)
+  t.equal(got.length, list.length * 2)
+  t.ok(got.every(({ opcode, payload }, i) => {
+    const wanted = list[i % list.length] as string | Buffer
+    return (
+      opcode === (typeof wanted === 'string' ? 1 : 2) &&
+      payload.equals(Buffer.from(wanted as string))
+    )
+  }))
+})
+
+void t.test('infos of many connections in one turn reach their own, in order', async (t) => {
+  const everybody: Array<{ post: (info: unknown) => boolean }> = []
+  const server = await startEcho(t, {
+    init: (_args, ws) => { everybody.push(ws.ref) },
+    handleIn ({ data }, _state, ws) {
+      for (let i = 0; i < 30; i++) {
+        for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
+      }
+      return ws.push(data)
+    },
+    handleInfo: (info, _state, ws) =>
+      ws.push([
+        `${String(info)} a`,
+        `${String(info)} b`.padEnd(3000, 'ü'),
+        Buffer.from(String(info))
+      ])
+  })
+  const clients: RawClient[] = []
+  for (let i = 0; i < 6; i++) clients.push(await server.open())
+  for (const client of clients) client.write(text('tell'))
+  for (const [n, client] of clients.entries()) {
+    await client.until((raw) => raw.frames().length === 1 + 6 * 30 * 3)
+    const infos = client.frames().map(({ payload }) => payload.toString())
+      .filter((line) => line !== 'tell')
+    const wanted = Array.from({ length: 6 * 30 }, (_none, i) => `${n} ${i % 30}`).flatMap(
+      (info) => [`${info} a`, `${info} b`.padEnd(3000, 'ü'), info]
+    )
+    t.same(infos, wanted)
+  }
+})
+
+void t.test('a slow reader gets every byte in the end, while others write', async (t) => {
+  const frames = 1500
+  // Content that is nobody else's.
+  const content = (who: number, i: number): Buffer =>
+    Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
+  const server = await startEcho(
+    t,
+    {
+      handleIn (message, _state, ws) {
+        if (message.opcode !== 'text') return ws.push(message)
+        ws.post([Number(message.data), 0])
+      },
+      handleInfo (info, _state, ws) {
+        const [who, i] = info as [number, number]
+        if (i + 3 < frames) ws.post([who, i + 3])
+        return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
+      }
+    },
+    { slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 }
+  )
+  const slow = await Promise.all([1, 2, 3].map(async () => server.open()))
+  for (const [who, raw] of slow.entries()) {
+    raw.socket.pause()
+    raw.write(text(String(who)))
+  }
+  const others = await Promise.all([1, 2, 3, 4].map(async () => server.open()))
+  for (let round = 0; round < 60; round++) {
+    const sent = others.map((_raw, n) =>
+      [1, 2, 3].map((i) =>
+        Buffer.alloc((round * 977 + n * 31 + i * 5003) % 20_000, `other ${n} ${round} ${i},`)
+      )
+    )
+    for (const [n, raw] of others.entries()) {
+      raw.bytes = Buffer.from('\r\n\r\n')
+      raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
+    }
+    // By now the slow are backed up; they take a little.
+    for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
+    for (const [n, raw] of others.entries()) {
+      await raw.until((raw) => raw.frames().length === 3)
+      if (
+        !Buffer.concat(raw.frames().map(({ payload }) => payload)).equals(
+          Buffer.concat(sent[n] as Buffer[])
+        )
+      ) {
+        t.fail(`echo of ${n} in round ${round}`)
+      }
+    }
+  }
+  for (const [who, raw] of slow.entries()) {
+    raw.socket.resume()
+    const wanted = Array.from({ length: frames }, (_none, i) => content(who, i))
+    const size = wanted.reduce((sum, { length }) => sum + length + (length < 126 ? 2 : 4), 0)
+    await raw.until(({ size: got }) => got > size, 10_000)
+    const got = raw.frames()
+    t.equal(got.length, frames)
+    t.ok(got.every(
+      ({ opcode, payload }, i) =>
+        opcode === (i % 3 === 1 ? 1 : 2) && payload.equals(wanted[i] as Buffer)
+    ))
+  }
+})
+
 void t.test('a packet of messages is answered in one write', async (t) => {
   const writes = new Map<string, number>()
   const server = await startServer(t, (app) => {
@@ -615,32 +388,3 @@ void t.test('a packet of messages is answered in one write', async (t) => {
   t.equal(writes.get('/plain'), 1)
   t.equal(writes.get('/compress'), 1)
 })
-
-/** One end of a connection within the process: a write is delivered at once, in the same call. */
-class Side extends Duplex {
-  #other!: Side
-
-  static pair (): [Side, Side] {
-    const [a, b] = [new Side(), new Side()]
-    a.#other = b
-    b.#other = a
-    return [a, b]
-  }
-
-  override _read (): void {}
-
-  override _write (chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#other.push(chunk)
-    done()
-  }
-
-  override _final (done: () => void): void {
-    this.#other.push(null)
-    done()
-  }
-
-  override _destroy (error: Error | null, done: (error: Error | null) => void): void {
-    done(error)
-    if (!this.#other.destroyed) this.#other.destroy()
-  }
-}

@@ -56,72 +56,26 @@ const deflate = (extensions: string) =>
   handshake('/deflate', { 'Sec-WebSocket-Extensions': extensions })
 const withKey = (key: string | undefined) => handshake('/ws', { 'Sec-WebSocket-Key': key })
 
+const bad = (name: string, bytes: string | Uint8Array, message: string): Row =>
+  ({ name, bytes, status: 400, code: BAD, message })
+const version = (name: string, bytes: string): Row =>
+  ({ name, bytes, status: 426, code: 'FST_WEBSOCK_UNSUPPORTED_VERSION', headers: VERSION })
+
 const REFUSALS: Row[] = [
-  {
-    name: 'version 8',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': '8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'no version',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': undefined }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'two versions',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': '13, 8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'the version twice',
-    bytes: handshake('/ws', { 'sec-websocket-version': '13' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'version 8 where plain GETs are served',
-    bytes: handshake('/both', { 'Sec-WebSocket-Version': '8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  { name: 'no key', bytes: withKey(undefined), status: 400, code: BAD, message: KEY },
-  { name: 'an empty key', bytes: withKey(''), status: 400, code: BAD, message: KEY },
-  {
-    name: 'a key of 15 bytes',
-    bytes: withKey(Buffer.alloc(15).toString('base64')),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key of 17 bytes',
-    bytes: withKey(Buffer.alloc(17).toString('base64')),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key in base64url',
-    bytes: withKey('-_-_-_-_-_-_-_-_-_-_-A=='),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key twice',
-    bytes: handshake('/ws', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
+  version('version 8', handshake('/ws', { 'Sec-WebSocket-Version': '8' })),
+  version('no version', handshake('/ws', { 'Sec-WebSocket-Version': undefined })),
+  version('two versions', handshake('/ws', { 'Sec-WebSocket-Version': '13, 8' })),
+  version('the version twice', handshake('/ws', { 'sec-websocket-version': '13' })),
+  version(
+    'version 8 where plain GETs are served',
+    handshake('/both', { 'Sec-WebSocket-Version': '8' })
+  ),
+  bad('no key', withKey(undefined), KEY),
+  bad('an empty key', withKey(''), KEY),
+  bad('a key of 15 bytes', withKey(Buffer.alloc(15).toString('base64')), KEY),
+  bad('a key of 17 bytes', withKey(Buffer.alloc(17).toString('base64')), KEY),
+  bad('a key in base64url', withKey('-_-_-_-_-_-_-_-_-_-_-A=='), KEY),
+  bad('a key twice', handshake('/ws', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }), KEY),
   {
     name: 'no Host',
     bytes: handshake('/ws', { Host: undefined }),
@@ -164,24 +118,12 @@ const REFUSALS: Row[] = [
     code: 'FST_WEBSOCK_NO_SUBPROTOCOL',
     message: SPOKEN
   },
-  { name: 'a subprotocol twice', bytes: offer('a, b, a'), status: 400, code: BAD, message: LIST },
-  { name: 'an empty subprotocol', bytes: offer('a,,b'), status: 400, code: BAD, message: LIST },
-  { name: 'no subprotocol in the header', bytes: offer(''), status: 400, code: BAD, message: LIST },
+  bad('a subprotocol twice', offer('a, b, a'), LIST),
+  bad('an empty subprotocol', offer('a,,b'), LIST),
+  bad('no subprotocol in the header', offer(''), LIST),
   // A non-breaking space is white space in Unicode.
-  {
-    name: 'a subprotocol with a non-breaking space',
-    bytes: Buffer.from(offer('a\u00a0'), 'latin1'),
-    status: 400,
-    code: BAD,
-    message: LIST
-  },
-  {
-    name: 'a subprotocol that is no token',
-    bytes: offer('a b'),
-    status: 400,
-    code: BAD,
-    message: LIST
-  },
+  bad('a subprotocol with a non-breaking space', Buffer.from(offer('a\u00a0'), 'latin1'), LIST),
+  bad('a subprotocol that is no token', offer('a b'), LIST),
   { name: 'malformed extensions', bytes: deflate('permessage-deflate; ='), status: 400, code: BAD },
   {
     name: 'wrong params',
