@@ -25,7 +25,12 @@ async function main () {
   const app = Fastify()
   await app.register(websock)
   app.get('/', {
-    schema: { websocket: { receive: Type.Object({ n: Type.Integer() }), send: Type.Object({ n: Type.Integer() }) } },
+    schema: {
+      websocket: {
+        receive: Type.Object({ n: Type.Integer() }),
+        send: Type.Object({ n: Type.Integer() })
+      }
+    },
     websocketHandler: { handleIn: ({ n }, _state, ws) => ws.push({ n: n + 1 }) }
   })
   const client = await connect(app, '/')
@@ -52,7 +57,9 @@ ${BODY.replace('const app =', "({ Type } = await import('typebox'))\n  const app
 
 const folder = mkdtempSync(join(tmpdir(), 'fastify-websock-peers-'))
 try {
-  const [{ filename }] = JSON.parse(npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder))
+  const [{ filename }] = JSON.parse(
+    npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)
+  )
   const asked = process.argv.slice(2).map((fastify) => ({ fastify, typebox: '1' }))
   for (const set of asked.length > 0 ? asked : SETS) tryPeers(join(folder, filename), set)
 } finally {
@@ -72,7 +79,8 @@ function tryPeers (tarball, { fastify, typebox }) {
   }
   const installed = ['fastify', 'typebox'].map((name) =>
     `${name} ${require(join(consumer, 'node_modules', name, 'package.json')).version}`)
-  console.log(`ok Node ${process.version}, ${installed.join(', ')}: ${Object.keys(PROGRAMS).join(', ')}`)
+  console.log(`ok Node ${process.version}, ${installed.join(', ')}: ` +
+    `${Object.keys(PROGRAMS).join(', ')}`)
 }
 
 function npm (cwd, ...args) {

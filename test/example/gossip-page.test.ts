@@ -70,7 +70,8 @@ void t.test(
       await page.fill('#text', text)
       await page.press('#text', 'Enter')
       await page.waitForSelector(
-        `#talk .message:has(.nick:text("${player}@${game}")):has(.tag:text("gossip")) >> text="${text}"`
+        `#talk .message:has(.nick:text("${player}@${game}")):has(.tag:text("gossip")) >> ` +
+        `text="${text}"`
       )
       // Without waiting: it was told before the talk.
       t.equal(await page.locator(`#games .game[data-game=${game}] .here li`).count(), 1)

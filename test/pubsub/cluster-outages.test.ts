@@ -66,7 +66,7 @@ void t.test(
 )
 
 void t.test(
-  'who is subscribed to a refused topic and another one is told when both are in force, or when the refused one is given up',
+  'a subscriber with a refused topic gets a gap when all its topics are subscribed',
   async (t) => {
     let refuses = false
     const network = new MemoryNetwork()
@@ -104,7 +104,7 @@ void t.test(
 )
 
 void t.test(
-  'subscriptionReady is true when the broker has the topic, and false when the subscription ends before',
+  'subscriptionReady is true when the broker has the topic, false when it ends before',
   async (t) => {
     let refuses = true
     const node = await startNode(
@@ -179,7 +179,7 @@ void t.test(
 )
 
 void t.test(
-  'over Redis, a path that falls silent is noticed within 10 s; ready, the gap and lost publications tell of it',
+  'over Redis, a silent path is noticed within 10 s: ready, gap, lost publications',
   { skip: skipWithout('redis-server') },
   async (t) => {
     const broker = await startRedis(t)

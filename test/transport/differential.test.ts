@@ -127,7 +127,8 @@ function words (wire: Buffer): string[] {
           ? wire.readUInt16BE(at + 2)
           : Number(wire.readBigUInt64BE(at + 2))
     list.push(
-      `${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`
+      `${(wire[at] as number).toString(16)} ` +
+        wire.toString('latin1', at + head, at + head + length)
     )
     at += head + length
   }

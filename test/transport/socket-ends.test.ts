@@ -99,7 +99,7 @@ for (const compress of [false, true]) {
   )
 
   void t.test(
-    `what came before the peer reset the connection is handled, whatever frames it came in, ${kind}`,
+    `messages before a reset by the peer are handled, ${kind}`,
     async (t) => {
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
         const life = await open(t, compress)
