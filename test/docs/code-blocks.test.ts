@@ -21,8 +21,8 @@ import ts from 'typescript'
 const root = resolve(__dirname, '../..')
 /** Blocks of code that are not checked here, by page and number, and where they are checked. */
 const ELSEWHERE = new Map([
-  ['README.md 1', 'docs/readme.test.ts runs it, and checks its types with a type provider'],
-  ['README.md 2', 'docs/readme.test.ts runs it, and checks its types with a type provider'],
+  ['README.md 1', 'docs/readme.test.ts runs it; below it is checked with a type provider'],
+  ['README.md 2', 'docs/readme.test.ts runs it; below it is checked with a type provider'],
   ['README.md 3', 'docs/readme.test.ts runs it, as it is and broken'],
   ['docs/observing.md 4', 'telemetry/opentelemetry.test.ts runs it; channels need annotations']
 ])
@@ -68,6 +68,28 @@ const blocks = pages.flatMap(blocksOf)
 const modules = blocks.filter((block) =>
   block.word !== 'mistake' && block.word !== 'example' && !ELSEWHERE.has(keyOf(block)))
 
+const [timer = '', room = ''] = blocks
+  .filter(({ page, text }) => page === 'README.md' && text.includes('app.listen'))
+  .map(({ text }) => text)
+const wrong = room.replace('from: nick', 'from: 1').replace("event: 'here'", "event: 'gone'")
+/** The examples of README.md, as TypeScript with the type provider of TypeBox. */
+const typed = (name: string): string => join(folder, `readme-${name}.ts`)
+const withProvider = Object.entries({ timer, room, wrong }).map(([name, example]) => [
+  typed(name),
+  "import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'\n" +
+    example.replace('logger: true })', '$&.withTypeProvider<TypeBoxTypeProvider>()')
+] as const)
+
+const files = new Map([
+  ...modules.map((block) => [pathOf(block), sourceOf(block)] as const),
+  ...imported.map((name) => [
+    join(folder, `${name}.ts`),
+    readFileSync(join(__dirname, 'modules', `${name}.txt`), 'utf8')
+  ] as const),
+  ...withProvider
+])
+const program = createProgram()
+
 void t.test('each block is of a language that is checked, or is no code', async (t) => {
   for (const page of pages) {
     const source = readFileSync(join(root, page), 'utf8')
@@ -82,33 +104,16 @@ void t.test('each block is of a language that is checked, or is no code', async 
 
 void t.test('each block of TypeScript or JavaScript compiles', async (t) => {
   t.ok(modules.length >= 20, `${modules.length} blocks are found`)
-  const files = new Map(modules.map((block) => [pathOf(block), sourceOf(block)]))
-  for (const name of imported) {
-    const text = readFileSync(join(__dirname, 'modules', `${name}.txt`), 'utf8')
-    files.set(join(folder, `${name}.ts`), text)
-  }
-  const host = ts.createCompilerHost(options)
-  const { fileExists, readFile, getSourceFile } = host
-  const folders = new Set([...files.keys()].map(dirname))
-  host.directoryExists = (path) => folders.has(path) || ts.sys.directoryExists(path)
-  host.fileExists = (path) => files.has(path) || fileExists(path)
-  host.readFile = (path) => files.get(path) ?? readFile(path)
-  host.getSourceFile = (path, version, ...rest) => {
-    const text = files.get(path)
-    return text === undefined
-      ? getSourceFile(path, version, ...rest)
-      : ts.createSourceFile(path, text, version)
-  }
-  const program = ts.createProgram([...files.keys()], options, host)
   for (const block of modules) {
-    const file = program.getSourceFile(pathOf(block))
-    if (file === undefined) throw new Error(`${pathOf(block)} is not in the program`)
-    const errors = [
-      ...program.getSyntacticDiagnostics(file),
-      ...program.getSemanticDiagnostics(file)
-    ]
-    t.same(errors.map((error) => textOf(error, file)), [], `${block.page}:${block.line}`)
+    t.same(errorsOf(pathOf(block)), [], `${block.page}:${block.line}`)
   }
+})
+
+void t.test('with a type provider both examples of README.md are typed', async (t) => {
+  t.not(timer, room)
+  t.same([errorsOf(typed('timer')), errorsOf(typed('room'))], [[], []])
+  t.not(wrong, room)
+  t.match(errorsOf(typed('wrong')), [/"gone"/], 'a wrong push is an error')
 })
 
 void t.test('each mistake that is shown stands in the file that is linked', async (t) => {
@@ -130,6 +135,30 @@ void t.test('each example that is shown is the file that is linked', async (t) =
     t.ok(text.split('\n').length <= 60, `${name} has at most 60 lines`)
   }
 })
+
+function createProgram (): ts.Program {
+  const host = ts.createCompilerHost(options)
+  const { fileExists, readFile, getSourceFile } = host
+  const folders = new Set([...files.keys()].map(dirname))
+  host.directoryExists = (path) => folders.has(path) || ts.sys.directoryExists(path)
+  host.fileExists = (path) => files.has(path) || fileExists(path)
+  host.readFile = (path) => files.get(path) ?? readFile(path)
+  host.getSourceFile = (path, version, ...rest) => {
+    const text = files.get(path)
+    return text === undefined
+      ? getSourceFile(path, version, ...rest)
+      : ts.createSourceFile(path, text, version)
+  }
+  return ts.createProgram([...files.keys()], options, host)
+}
+
+/** The line and the text of each error in a file of the program. */
+function errorsOf (path: string): string[] {
+  const file = program.getSourceFile(path)
+  if (file === undefined) throw new Error(`${path} is not in the program`)
+  return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+    .map((error) => textOf(error, file))
+}
 
 function blocksOf (page: string): Block[] {
   const source = readFileSync(join(root, page), 'utf8')

@@ -5,7 +5,6 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import ts from 'typescript'
 import { connect } from '../helpers/client.ts'
 import { linksOf, readPage, ROOT, tableUnder } from './pages.ts'
 
@@ -63,15 +62,6 @@ void t.test('the test of the room, of at most 15 lines, passes; changed, it fail
   const changed = source.replace("text, 'Hello!'", "text, 'Goodbye!'")
   t.not(changed, source)
   t.equal(await runTest(`readme-fails-${process.pid}.test.mjs`, changed), 1)
-})
-
-void t.test('with a type provider both examples are typed, and a wrong push is an error', (t) => {
-  const wrong = ROOM.replace('from: nick', 'from: 1').replace("event: 'here'", "event: 'gone'")
-  t.not(wrong, ROOM)
-  const errors = typeErrors({ timer: TIMER, room: ROOM, wrong })
-  t.same([errors('timer'), errors('room')], [[], []])
-  t.match(errors('wrong'), [/"gone"/])
-  t.end()
 })
 
 void t.test('links of what npm shows and packs lead to packed files and to headings', async (t) => {
@@ -133,42 +123,6 @@ async function run (t: Test, name: string, example: string): Promise<string> {
     return `ws://localhost:${port}`
   }
   throw new Error('the example ended before it listened')
-}
-
-/** The type errors of each example, as TypeScript with the type provider of TypeBox. */
-function typeErrors (examples: Record<string, string>): (name: string) => string[] {
-  const pathOf = (name: string) => join(ROOT, `readme-${name}.mts`)
-  const texts = new Map(
-    Object.entries(examples).map(([name, example]) => [
-      pathOf(name),
-      "import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'\n" +
-        example.replace('logger: true })', '$&.withTypeProvider<TypeBoxTypeProvider>()')
-    ])
-  )
-  const options: ts.CompilerOptions = {
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2022,
-    strict: true,
-    skipLibCheck: true,
-    noEmit: true,
-    types: ['node']
-  }
-  const host = ts.createCompilerHost(options)
-  const { fileExists, readFile, getSourceFile } = host
-  host.fileExists = (path) => texts.has(path) || fileExists(path)
-  host.readFile = (path) => texts.get(path) ?? readFile(path)
-  host.getSourceFile = (path, version, ...rest) => {
-    const text = texts.get(path)
-    return text === undefined
-      ? getSourceFile(path, version, ...rest)
-      : ts.createSourceFile(path, text, version)
-  }
-  const program = ts.createProgram([...texts.keys()], options, host)
-  return (name) =>
-    ts
-      .getPreEmitDiagnostics(program, program.getSourceFile(pathOf(name)))
-      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
 }
 
 /** The headings of a page as GitHub and VitePress name them in links. */

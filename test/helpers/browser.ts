@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import tap from 'tap'
 import type { Teardown } from './server.ts'
 
@@ -55,6 +55,8 @@ export async function openPage (
 async function startBrowser (): Promise<Browser> {
   const executablePath = findProgram('chromium')
   if (executablePath === undefined) throw new Error('chromium is not on the PATH')
+  // Loaded here: many tests import this file only for `skipWithout`.
+  const { chromium } = await import('playwright-core')
   const started = await chromium.launch({
     executablePath,
     headless: true,

@@ -267,10 +267,11 @@ void t.test('the nearest error handler answers every refusal', async (t) => {
 
 void t.test('a body of 3 MiB is complete, also for a client that has sent frames', async (t) => {
   const chunk = Buffer.alloc(64 * 1024, 'x')
+  const whole = 'x'.repeat(3 * 1024 * 1024)
   const bodies: Record<string, (reply: FastifyReply) => unknown> = {
     streamed: (reply) =>
       reply.code(403).send(Readable.from(Array.from({ length: 48 }, () => chunk))),
-    whole: (reply) => reply.code(403).send(Buffer.alloc(3 * 1024 * 1024, 'x'))
+    whole: (reply) => reply.code(403).send(Buffer.from(whole))
   }
   for (const [name, hook] of Object.entries(bodies)) {
     const server = await start(
@@ -280,13 +281,14 @@ void t.test('a body of 3 MiB is complete, also for a client that has sent frames
       fit('preHandler', (_request, reply) => hook(reply), 'async')
     )
     const { status, body } = await refused(server.url('/api/ws'))
-    t.match([status, body.length, body.replaceAll('x', '')], [403, 3 * 1024 * 1024, ''], name)
+    t.equal(status, 403, name)
+    t.ok(body === whole, name)
     const early = await exchange(t, server.port, Buffer.concat([
       Buffer.from(handshake('/api/ws')),
       ...Array.from({ length: 2000 }, () => text('early'))
     ]))
     t.equal(early.status, 403)
-    t.ok((early.body.match(/x/g) ?? []).length === 3 * 1024 * 1024, `${name}, with frames`)
+    t.ok(early.body.replaceAll(/[^x]+/g, '') === whole, `${name}, with frames`)
   }
 })
 
