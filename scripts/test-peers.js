@@ -87,13 +87,17 @@ function tryPeers (tarball, { fastify, typebox }) {
 
 /** Throws when TypeScript finds an error in the package's declarations, or in their import. */
 function checkDeclarations (consumer) {
-  npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', 'typescript@latest', '@types/node@latest')
-  writeFileSync(join(consumer, 'types.mts'), "import websock from 'fastify-websock'\nexport { websock }\n")
+  const types = ['typescript@latest', '@types/node@latest']
+  npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', ...types)
+  const source = "import websock from 'fastify-websock'\nexport { websock }\n"
+  writeFileSync(join(consumer, 'types.mts'), source)
   const { stdout } = spawnSync(process.execPath, [
     'node_modules/typescript/bin/tsc', '--noEmit', '--strict', '--skipLibCheck', 'false',
     '--module', 'nodenext', '--target', 'es2022', '--types', 'node', 'types.mts'
   ], { cwd: consumer, encoding: 'utf8' })
-  const errors = stdout.split('\n').filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
+  const errors = stdout
+    .split('\n')
+    .filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
   if (errors.length > 0) throw new Error(errors.join('\n'))
 }
 

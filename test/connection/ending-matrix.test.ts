@@ -100,10 +100,7 @@ function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   }
 }
 
-/**
- * Asserts that the peer gets the close frame, if there is one. A flooding peer may lose it to a TCP
- * reset.
- */
+/** True for a peer that gets the close frame. A flooding peer may lose it to a TCP reset. */
 function sees ({ peer }: Case): boolean {
   return peer === 'reads'
 }
