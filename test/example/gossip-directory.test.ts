@@ -187,7 +187,7 @@ void t.test('35 games of one node with lists of 243 KB close nobody', async (t) 
   t.ok(clients.every(({ socket }) => socket.readyState === socket.OPEN))
 })
 
-void t.test('a list without room fails for the client that asked, and for no other', async (t) => {
+void t.test('a list that there is no room for fails for who asked, and for nobody else', async (t) => {
   const games = Array.from({ length: 90 }, (_, i) => makeGame(`G${i}`))
   const server = await startGossip(t, { games, ...HOURS })
   const clients: Client[] = []
@@ -214,11 +214,7 @@ void t.test('a list without room fails for the client that asked, and for no oth
   const back = await joinAs(t, server.url, refused!.game, { ...ALL, players: ['Al', 'Bo'] })
   for (const round of [1, 2]) {
     back.send({ event: 'heartbeat', payload: { players: LONG_LIST } })
-    t.same(
-      (await ask(asking, 'players/status', { game })).payload,
-      { game, players: ['Al', 'Bo'] },
-      `${round}`
-    )
+    t.same((await ask(asking, 'players/status', { game })).payload, { game, players: ['Al', 'Bo'] }, `${round}`)
   }
   // What is left of the room, name by name, until one does not fit.
   let answer: any
@@ -246,7 +242,7 @@ void t.test('a game that comes back has the players that it says, and no others'
   t.same((await ask(asking, 'players/status', { game: 'Bob' })).payload?.players, ['Bo'])
 })
 
-void t.test('a node that starts later, or has missed something, is told all', async (t) => {
+void t.test('a node that comes later, and one that has missed something, are told all', async (t) => {
   const games: any[] = [makeGame('Ann'), makeGame('Bob'), makeGame('Cid')]
   const broker = new MemoryNetwork()
   const engines = [broker.createEngine(), broker.createEngine()] as const
@@ -254,12 +250,7 @@ void t.test('a node that starts later, or has missed something, is told all', as
   const bob = await joinAs(t, here.url, games[1], { players: LONG_LIST })
   const there = await startGossip(t, { games, websock: { engine: engines[1] }, ...HOURS })
   const asking = await joinAs(t, there.url, games[0], ALL)
-  await askUntil(
-    there,
-    asking,
-    'Bob',
-    ({ payload }) => payload?.players.length === LONG_LIST.length
-  )
+  await askUntil(there, asking, 'Bob', ({ payload }) => payload?.players.length === LONG_LIST.length)
 
   broker.goDown(engines[1])
   bob.send({ event: 'heartbeat', payload: { players: ['Bo'] } })

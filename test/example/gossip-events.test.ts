@@ -307,8 +307,7 @@ const PLAYERS: Row[] = [
 
 const ALL_PLAYERS: Row[] = [
   [
-    'a status without a game is one answer for each online game that shows itself, never for ' +
-    "one's own",
+    "a status without a game is one answer for each online game that shows itself, never for one's own",
     { A: flag, B: { ...flag, players: ['Bo'] }, C: {}, H: flag, P: { ...flag, players: ['Pat'] } },
     ...[undefined, {}, null].flatMap((payload): Step[] => [
       ['A', '>', ask('players/status', payload, 'r')],
@@ -827,8 +826,7 @@ const beat: Step = ['A', '>', { event: 'heartbeat' }]
 
 const LIMITS: Row[] = [
   [
-    'a hundred frames fit, the next are told so without event and ref, the tenth of them is the ' +
-    'end',
+    'a hundred frames fit, the next are told so without event and ref, the tenth of them is the end',
     { A: null },
     ...enters('A'),
     ...times(99, beat),

@@ -72,8 +72,7 @@ const ENVELOPE: Row[] = [
     ])
   ],
   [
-    'a ref of lists and objects in each other comes back from 64 levels; a deeper one is ' +
-    'unknown, and closes nothing',
+    'a ref of lists and objects in each other comes back from 64 levels; a deeper one is unknown, and closes nothing',
     { A: {}, B: null },
     ...[nested(64, '[', ']'), nested(64, '{"a":', '}', '1')].flatMap((ref): Step[] => [
       ['A', '>', `{"event":"channels/unsubscribe","payload":{},"ref":${ref}}`],
@@ -211,8 +210,7 @@ const NOT_UNDERSTOOD: Row[] = [
     ])
   ],
   [
-    'an authenticate without payload is silent without a ref, fails with one, and leaves the ' +
-    'socket open',
+    'an authenticate without payload is silent without a ref, fails with one, and leaves the socket open',
     { A: null },
     ['A', '>', { event: 'authenticate' }],
     ['A', 'silent'],
@@ -345,9 +343,7 @@ const AUTHENTICATE: Row[] = [
     [
       'A',
       '>',
-      '{"event":"authenticate","payload":{"client_id":"@A.id","client_secret":"@A.secret",' +
-        '"supports":["channels","players","tells","games","achievements"],' +
-        '"version":"9.9.9","user_agent":null}}'
+      '{"event":"authenticate","payload":{"client_id":"@A.id","client_secret":"@A.secret","supports":["channels","players","tells","games","achievements"],"version":"9.9.9","user_agent":null}}'
     ],
     ['A', '<', SUCCESS],
     ['A', '<', HEARTBEAT]
