@@ -68,7 +68,7 @@ async function startSlow (t: Teardown, options: WebsockOptions = {}): Promise<Te
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
-        init: ({ query }, ws) => ws.ok({ isSlow: query.slow === '1' }),
+        init: ({ query }, ws) => ws.ok({ isSlow: (query as { slow?: string }).slow === '1' }),
         handleIn: async ({ data }, _state, ws) => {
           log.push(`handleIn ${String(data)}`)
           events.emit('holds')

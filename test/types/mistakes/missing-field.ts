@@ -19,6 +19,6 @@ app.get('/', {
 
 /*
 16:49 Argument of type '{ event: "outbid"; by: string; }' is not assignable to parameter of type 'Messages<{ event: "outbid"; by: string; cents: number; } | { event: "ended"; winner: string; }>'.
-  Type '{ event: "outbid"; by: string; }' is not assignable to type '{ event: "outbid"; by: string; cents: number; } | readonly ({ event: "outbid"; by: string; cents: number; } | { event: "ended"; winner: string; } | PingFrame)[] | (PingFrame & PingOf<{ ...; } | { ...; }>)'.
+  Type '{ event: "outbid"; by: string; }' is not assignable to type '{ event: "outbid"; by: string; cents: number; } | readonly (PingFrame | { event: "outbid"; by: string; cents: number; } | { event: "ended"; winner: string; })[] | (PingFrame & PingOf<{ ...; } | { ...; }>)'.
     Property 'cents' is missing in type '{ event: "outbid"; by: string; }' but required in type '{ event: "outbid"; by: string; cents: number; }'.
 */
