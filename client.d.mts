@@ -1,6 +1,7 @@
-// The types of the ES module of `fastify-websock/client`. The names are those of src/client/index.ts.
+// The types of the ES module of `fastify-websock/client`, with the names of src/client/index.ts.
 export { ClientError, connect } from './dist/client/index.js'
 export type {
-  Client, ClientContract, ClientErrorCode, ClientOptions, ClientState, Codec, ConnectionEnd, Failure, GiveUp, PingOptions,
-  QueueOptions, RequestOptions, SendResult, WebSocketConstructor, WebSocketLike
+  Client, ClientContract, ClientErrorCode, ClientOptions, ClientState, Codec, ConnectionEnd,
+  Failure, GiveUp, PingOptions, QueueOptions, RequestOptions, SendResult, WebSocketConstructor,
+  WebSocketLike
 } from './dist/client/index.js'

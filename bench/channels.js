@@ -51,13 +51,23 @@ const PARTS = {
   'a callback, as it is called': () => {
     const startedAt = meter.started()
     if (callbackChannel.hasSubscribers) {
-      traceCallback({ id: connection.id, route: '/', server: connection.server, callback: 'handleIn' }, call)
+      traceCallback({
+        id: connection.id,
+        route: '/',
+        server: connection.server,
+        callback: 'handleIn'
+      }, call)
     } else call()
     meter.ended(startedAt)
   },
   'a callback, the channel alone': () => {
     if (callbackChannel.hasSubscribers) {
-      traceCallback({ id: connection.id, route: '/', server: connection.server, callback: 'handleIn' }, call)
+      traceCallback({
+        id: connection.id,
+        route: '/',
+        server: connection.server,
+        callback: 'handleIn'
+      }, call)
     } else call()
   },
   'a refused message': () => route.messageRefused('mismatch', connection),
@@ -137,7 +147,8 @@ async function main () {
     listenNoMore()
   }
   const median = (values) => values.sort((one, other) => one - other)[values.length >> 1].toFixed(2)
-  console.log(`an echo: ${median(alone)} µs with nobody listening, ${median(heard)} µs with a listener`)
+  console.log(`an echo: ${median(alone)} µs with nobody listening, ` +
+    `${median(heard)} µs with a listener`)
   socket.destroy()
   await app.close()
 }

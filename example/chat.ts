@@ -41,7 +41,8 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       summary: 'A chat with rooms',
       description:
-        'A message goes to all clients in the room, the sender included. A room exists while it has clients.',
+        'A message goes to all clients in the room, the sender included. A room exists while it ' +
+        'has clients.',
       tags: ['demo'],
       params: Type.Object({
         room: Type.String({ minLength: 1, maxLength: 64, examples: ['lobby'] })

@@ -43,7 +43,10 @@ export const pages: FastifyPluginAsync<{ folder: string }> = async (app, { folde
   for (const name of SOURCES) {
     const source = readFileSync(join(folder, '..', name))
     app.get(`/code/${name}`, (_request, reply) => {
-      reply.header('x-content-type-options', 'nosniff').type('text/plain; charset=utf-8').send(source)
+      reply
+        .header('x-content-type-options', 'nosniff')
+        .type('text/plain; charset=utf-8')
+        .send(source)
     })
   }
   serve('/', 'index.html')

@@ -12,7 +12,8 @@ const { buildSync } = require('esbuild')
 const TIMEOUT_MS = 180_000
 const root = join(__dirname, '..')
 const CORE = [
-  /^neighbours\/.*/, /^upgrade\/(neighbours|other-listeners)$/, /(^|\/)(upgrade|handshake)$/, /(^upgrade-|\/)plain-http$/,
+  /^neighbours\/.*/, /^upgrade\/(neighbours|other-listeners)$/, /(^|\/)(upgrade|handshake)$/,
+  /(^upgrade-|\/)plain-http$/,
   /(^upgrade-elsewhere|\/beside-other-routes)$/, /(^|\/)ending$/, /(^|\/)shutdown$/,
   /(^|\/)packaging$/, /^client\/(messages|reconnecting|sending)$/
 ]
@@ -35,7 +36,8 @@ async function main () {
 
 function findFiles () {
   const names = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts') && !name.endsWith('.long.test.ts')).map((name) => name.replaceAll('\\', '/').replace('.test.ts', ''))
+    .filter((name) => name.endsWith('.test.ts') && !name.endsWith('.long.test.ts'))
+    .map((name) => name.replaceAll('\\', '/').replace('.test.ts', ''))
   const lost = CORE.filter((pattern) => !names.some((name) => pattern.test(name)))
   if (lost.length > 0) throw new Error(`no test file matches ${lost.join(', ')}`)
   return names.filter((name) => CORE.some((pattern) => pattern.test(name)))
@@ -46,9 +48,27 @@ async function run (name) {
   const source = join(root, 'test', `${name}.test.ts`)
   const bundle = join(dirname(source), `.${basename(name)}.${process.pid}.bundle.cjs`)
   try {
-    buildSync({ entryPoints: [source], outfile: bundle, bundle: true, platform: 'node', format: 'cjs', packages: 'external', logLevel: 'warning' })
+    buildSync({
+      entryPoints: [source],
+      outfile: bundle,
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      packages: 'external',
+      logLevel: 'warning'
+    })
     const { error, output } = await new Promise((resolve) => {
-      execFile(process.execPath, [bundle], { cwd: root, env: { ...process.env, TAP_TIMEOUT: '170' }, timeout: TIMEOUT_MS, maxBuffer: 1 << 28 }, (error, stdout, stderr) => resolve({ error, output: stdout + stderr }))
+      execFile(
+        process.execPath,
+        [bundle],
+        {
+          cwd: root,
+          env: { ...process.env, TAP_TIMEOUT: '170' },
+          timeout: TIMEOUT_MS,
+          maxBuffer: 1 << 28
+        },
+        (error, stdout, stderr) => resolve({ error, output: stdout + stderr })
+      )
     })
     const summary = /^# \{ total: \d+.*\}$/m.exec(output)?.[0] ?? ''
     const passed = Number(/pass: (\d+)/.exec(summary)?.[1] ?? 0)

@@ -26,7 +26,12 @@ async function main () {
   const app = Fastify()
   await app.register(websock)
   app.get('/', {
-    schema: { websocket: { receive: Type.Object({ n: Type.Integer() }), send: Type.Object({ n: Type.Integer() }) } },
+    schema: {
+      websocket: {
+        receive: Type.Object({ n: Type.Integer() }),
+        send: Type.Object({ n: Type.Integer() })
+      }
+    },
     websocketHandler: { handleIn: ({ n }, _state, ws) => ws.push({ n: n + 1 }) }
   })
   const client = await connect(app, '/')
@@ -53,7 +58,9 @@ ${BODY.replace('const app =', "({ Type } = await import('typebox'))\n  const app
 
 const folder = mkdtempSync(join(tmpdir(), 'fastify-websock-peers-'))
 try {
-  const [{ filename }] = JSON.parse(npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder))
+  const [{ filename }] = JSON.parse(
+    npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)
+  )
   const asked = process.argv.slice(2).map((fastify) => ({ fastify, typebox: '1' }))
   for (const set of asked.length > 0 ? asked : SETS) tryPeers(join(folder, filename), set)
 } finally {
@@ -74,18 +81,23 @@ function tryPeers (tarball, { fastify, typebox }) {
   checkDeclarations(consumer)
   const installed = ['fastify', 'typebox', 'typescript', '@types/node'].map((name) =>
     `${name} ${require(join(consumer, 'node_modules', name, 'package.json')).version}`)
-  console.log(`ok Node ${process.version}, ${installed.join(', ')}: ${Object.keys(PROGRAMS).join(', ')}`)
+  console.log(`ok Node ${process.version}, ${installed.join(', ')}: ` +
+    `${Object.keys(PROGRAMS).join(', ')}`)
 }
 
 /** Throws when TypeScript finds an error in the package's declarations, or in their import. */
 function checkDeclarations (consumer) {
-  npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', 'typescript@latest', '@types/node@latest')
-  writeFileSync(join(consumer, 'types.mts'), "import websock from 'fastify-websock'\nexport { websock }\n")
+  const types = ['typescript@latest', '@types/node@latest']
+  npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', ...types)
+  const source = "import websock from 'fastify-websock'\nexport { websock }\n"
+  writeFileSync(join(consumer, 'types.mts'), source)
   const { stdout } = spawnSync(process.execPath, [
     'node_modules/typescript/bin/tsc', '--noEmit', '--strict', '--skipLibCheck', 'false',
     '--module', 'nodenext', '--target', 'es2022', '--types', 'node', 'types.mts'
   ], { cwd: consumer, encoding: 'utf8' })
-  const errors = stdout.split('\n').filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
+  const errors = stdout
+    .split('\n')
+    .filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
   if (errors.length > 0) throw new Error(errors.join('\n'))
 }
 

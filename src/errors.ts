@@ -8,14 +8,16 @@ import createError from '@fastify/error'
 // ── at start
 export const FST_WEBSOCK_NOT_REGISTERED = createError(
   'FST_WEBSOCK_NOT_REGISTERED',
-  'Route %s has a `websocketHandler`, but fastify-websock is not loaded here yet: `await app.register(websock)` before the route, in this context or above it',
+  'Route %s has a `websocketHandler`, but fastify-websock is not loaded here yet: `await ' +
+  'app.register(websock)` before the route, in this context or above it',
   500
 )
 export const FST_WEBSOCK_ALREADY_REGISTERED = createError('FST_WEBSOCK_ALREADY_REGISTERED',
   'fastify-websock serves this server already: register it once', 500)
 export const FST_WEBSOCK_FOREIGN_PLUGIN = createError(
   'FST_WEBSOCK_FOREIGN_PLUGIN',
-  '@fastify/websocket is registered already: register fastify-websock before it. fastify-websock registers @fastify/websocket itself, and `websocket: true` routes keep working',
+  '@fastify/websocket is registered already: register fastify-websock before it. fastify-websock ' +
+  'registers @fastify/websocket itself, and `websocket: true` routes keep working',
   500
 )
 export const FST_WEBSOCK_UNKNOWN_OPTION = createError('FST_WEBSOCK_UNKNOWN_OPTION',
@@ -77,7 +79,8 @@ export const FST_WEBSOCK_PROTOCOL_ERROR = createError('FST_WEBSOCK_PROTOCOL_ERRO
   'The client broke the protocol: %s', 400)
 export const FST_WEBSOCK_MAILBOX_FULL = createError(
   'FST_WEBSOCK_MAILBOX_FULL',
-  'The mailbox is full: %s. Handle infos faster, publish fewer, raise that option, or set `infoOverflow` to "drop"',
+  'The mailbox is full: %s. Handle infos faster, publish fewer, raise that option, or set ' +
+  '`infoOverflow` to "drop"',
   503
 )
 export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
@@ -85,7 +88,8 @@ export const FST_WEBSOCK_SLOW_PEER = createError('FST_WEBSOCK_SLOW_PEER',
 export const FST_WEBSOCK_RATE_LIMITED = createError('FST_WEBSOCK_RATE_LIMITED',
   'The client sends more than `rateLimit` allows', 429)
 export const FST_WEBSOCK_INVALID_DELAY = createError('FST_WEBSOCK_INVALID_DELAY',
-  'The delay of a timer must be a number of milliseconds from %s to 2147483647, got %s', 500, RangeError)
+  'The delay of a timer must be a number of milliseconds ' +
+  'from %s to 2147483647, got %s', 500, RangeError)
 export const FST_WEBSOCK_INVALID_ADDRESS = createError('FST_WEBSOCK_INVALID_ADDRESS',
   'An address must be a string from `ref.address`, got %s', 500, TypeError)
 export const FST_WEBSOCK_INVALID_TOPIC = createError('FST_WEBSOCK_INVALID_TOPIC',
@@ -105,7 +109,8 @@ export const FST_WEBSOCK_ENGINE_IN_USE = createError('FST_WEBSOCK_ENGINE_IN_USE'
 
 // ── metrics
 export const FST_WEBSOCK_METRIC_EXISTS = createError('FST_WEBSOCK_METRIC_EXISTS',
-  'The registry has a metric `%s` already: give each app a registry of its own, or another `prefix`', 500)
+  'The registry has a metric `%s` already: give each app a registry of its own, ' +
+  'or another `prefix`', 500)
 export const FST_WEBSOCK_INVALID_REGISTRY = createError('FST_WEBSOCK_INVALID_REGISTRY',
   '`registry` must be a Registry of prom-client, got %s', 500, TypeError)
 

@@ -31,7 +31,8 @@ function peerVersions () {
 
 function formatMachine ({ date, node, processor, cores, memoryGiB, pinned, peers }) {
   return (
-    `${date}, Node ${node}, ${processor}, ${cores} cores, ${memoryGiB} GiB, ${pinned ? 'server on core 0, load on core 1' : 'not pinned: no taskset'}\n` +
+    `${date}, Node ${node}, ${processor}, ${cores} cores, ${memoryGiB} GiB, ` +
+    `${pinned ? 'server on core 0, load on core 1' : 'not pinned: no taskset'}\n` +
     Object.entries(peers)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')

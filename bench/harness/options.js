@@ -40,7 +40,8 @@ const QUICK = {
 
 /** Gives what is to be run and how. Throws for what is not known, with all that is. */
 function resolveOptions (parameters, workloads) {
-  const usage = `${USAGE} ${[...new Set(workloads.flatMap(({ name, groups }) => [name, ...groups]))].join(', ')}`
+  const usage = `${USAGE} ` +
+    `${[...new Set(workloads.flatMap(({ name, groups }) => [name, ...groups]))].join(', ')}`
   let given
   try {
     given = parseArgs({

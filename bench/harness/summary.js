@@ -111,8 +111,11 @@ function formatNoise (tables) {
     .map(({ ratio }) => ratio)
   const range = (values) =>
     `${formatRatio(Math.min(...values))}–${formatRatio(Math.max(...values))}`
-  const against = `Servers measured against themselves: ${range(ratios.map(({ median }) => median))}, single rounds ${range(ratios.flatMap(({ min, max }) => [min, max]))}.`
-  return `${against} Other processes meanwhile: up to ${formatShare(Math.max(...tables.map(({ othersCpu }) => othersCpu)))} of a core.`
+  const against = 'Servers measured against themselves: ' +
+    `${range(ratios.map(({ median }) => median))}, single rounds ` +
+    `${range(ratios.flatMap(({ min, max }) => [min, max]))}.`
+  return `${against} Other processes meanwhile: up to ` +
+    `${formatShare(Math.max(...tables.map(({ othersCpu }) => othersCpu)))} of a core.`
 }
 
 module.exports = { buildSummary, formatNoise, formatSummary }

@@ -15,7 +15,8 @@ function formatTable (table) {
       'p50 / p99 µs',
       (row) =>
         row.latencyMicroseconds &&
-        `${formatFigure(row.latencyMicroseconds.p50)} / ${formatFigure(row.latencyMicroseconds.p99)}`
+        `${formatFigure(row.latencyMicroseconds.p50)} / ` +
+        `${formatFigure(row.latencyMicroseconds.p99)}`
     ],
     ...(table.columns ?? []).map(({ name, key }) => [name, (row) => formatFigure(row.more[key])]),
     ['server CPU', (row) => formatShare(row.serverCpu)],

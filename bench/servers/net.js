@@ -16,7 +16,8 @@ async function start () {
   const server = createServer()
   server.on('upgrade', (request, socket) => {
     socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(request)}\r\n\r\n`
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n' +
+      `Connection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(request)}\r\n\r\n`
     )
     sockets.add(socket)
     socket.on('error', () => {}).on('close', () => sockets.delete(socket)).on('data', (order) => {

@@ -21,7 +21,8 @@ module.exports = {
           rounds: receivers <= 1000 ? mode.rounds : mode.freshRounds,
           ask: ({ socketIo = false }) => ['fanOut', { socketIo, count }]
         })
-        const title = `${count} message${count === 1 ? '' : 's'} a tick to ${receivers.toLocaleString('en')} receivers`
+        const title = `${count} message${count === 1 ? '' : 's'} a tick to ` +
+          `${receivers.toLocaleString('en')} receivers`
         yield {
           name: `fan-out, ${receivers} × ${count}`,
           title,

@@ -13,7 +13,8 @@ module.exports = {
     const { mode } = context
     yield {
       name: 'quiet-beside-flood',
-      title: `${QUIET_CONNECTIONS} quiet connections, a message each 5 ms, beside one that floods: 99th percentile of their latency`,
+      title: `${QUIET_CONNECTIONS} quiet connections, a message each 5 ms, beside one that ` +
+        'floods: 99th percentile of their latency',
       unit: 'p99 µs',
       better: 'lower',
       columns: [

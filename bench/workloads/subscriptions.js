@@ -21,7 +21,8 @@ module.exports = {
     }
     yield {
       name: 'subscriptions',
-      title: `Memory of each subscription, ${mode.residents.toLocaleString('en')} connections to ${TOPICS_PER_CONNECTION} of ${TOPICS.toLocaleString('en')} topics each`,
+      title: `Memory of each subscription, ${mode.residents.toLocaleString('en')} connections to ` +
+        `${TOPICS_PER_CONNECTION} of ${TOPICS.toLocaleString('en')} topics each`,
       unit: 'heap, bytes',
       better: 'lower',
       columns: [{ name: 'RSS, bytes', key: 'rss' }],

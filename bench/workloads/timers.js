@@ -32,7 +32,8 @@ module.exports = {
     }
     yield {
       name: 'timers',
-      title: `One timer on each of ${mode.residents.toLocaleString('en')} connections, a message each second: CPU time of a message`,
+      title: `One timer on each of ${mode.residents.toLocaleString('en')} connections, a message ` +
+        'each second: CPU time of a message',
       unit: 'CPU µs',
       better: 'lower',
       columns: [

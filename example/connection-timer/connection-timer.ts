@@ -9,7 +9,8 @@ export const connectionTimer: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       summary: 'How long a client has been connected',
       description:
-        'The server answers the text `request_timer` with the seconds since the connection began. ' +
+        'The server answers the text `request_timer` with the seconds since the connection ' +
+        'began. ' +
         'It also sends them each `everyMs` milliseconds. Other messages are ignored.',
       tags: ['demo'],
       params: Type.Object({

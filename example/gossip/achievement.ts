@@ -48,7 +48,8 @@ export function buildAchievement (
     const given = attributes?.[field]
     const value = built[field] = given === '' ? null : given === undefined ? built[field] : given
     const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
-    const isRequired = isNeeded || (field === 'total_progress' && built['partial_progress'] === true)
+    const isRequired =
+      isNeeded || (field === 'total_progress' && built['partial_progress'] === true)
     const flaw = isBlank && isRequired ? "can't be blank" : value !== null && flawOf(value)
     if (typeof flaw === 'string') errors[field] = [flaw]
   }

@@ -37,7 +37,8 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
   const { heartbeatMs = 15_000, onlineForMs = 60_000, now = () => performance.now() } = options
   if (!(heartbeatMs >= 1 && heartbeatMs <= MAX_HEARTBEAT_MS)) {
     throw new Error(
-      `GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, got ${heartbeatMs}`
+      `GOSSIP_HEARTBEAT_MS is a number of milliseconds, 1 to ${MAX_HEARTBEAT_MS}, ` +
+      `got ${heartbeatMs}`
     )
   }
   const known = new KnownGames(options.games)
@@ -48,7 +49,8 @@ export const gossip: FastifyPluginAsyncTypebox<GossipOptions> = async (app, opti
       summary: 'Gossip: a network of games',
       description:
         'The protocol of gossip.haus and grapevine.haus. A game sends `authenticate` first; ' +
-        'then it sends its players, talks on channels, sends tells, and answers each `heartbeat`.\n\n' +
+        'then it sends its players, talks on channels, sends tells, and answers each ' +
+        '`heartbeat`.\n\n' +
         'An answer has the `ref` of its request, if it had one.',
       tags: ['gossip'],
       websocket: { receive: RequestSchema, send: ToGameSchema, info: InfoSchema }

@@ -122,7 +122,8 @@ async function main (): Promise<void> {
   await load.connect(servers.map(({ url }) => url))
   const total = Number(PER_SECOND) * Number(SECONDS)
   console.log(
-    `${games.length} games online on ${servers.length} nodes; ${cpus().length} cores of ${cpus()[0]?.model}, Node ${process.version}`
+    `${games.length} games online on ${servers.length} nodes; ${cpus().length} cores of ` +
+    `${cpus()[0]?.model}, Node ${process.version}`
   )
   console.log(`at 0 s: ${memory()} MB`)
   const startedAt = performance.now()
@@ -148,10 +149,13 @@ async function main (): Promise<void> {
     `${load.latencies[Math.floor(load.latencies.length * share)]?.toFixed(1)} ms`
   console.log(`at the end: ${memory()} MB`)
   console.log(
-    `${sent} messages in ${took.toFixed(1)} s, each to ${LISTENERS - 1} games: ${arrived()} of ${wanted} arrived, ${load.arrived.filter((count) => count !== LISTENERS - 1).length} messages not everywhere once`
+    `${sent} messages in ${took.toFixed(1)} s, each to ${LISTENERS - 1} games: ${arrived()} of ` +
+    `${wanted} arrived, ${load.arrived.filter((count) => count !== LISTENERS - 1).length} ` +
+    'messages not everywhere once'
   )
   console.log(
-    `${load.closed} sockets closed, ${load.failed} failures; from game to game p50 ${at(0.5)}, p99 ${at(0.99)}`
+    `${load.closed} sockets closed, ${load.failed} failures; from game to game p50 ${at(0.5)}, ` +
+    `p99 ${at(0.99)}`
   )
   for (const { server } of servers) server.kill('SIGKILL')
   process.exit(load.closed + load.failed === 0 && arrived() === wanted ? 0 : 1)

@@ -87,7 +87,11 @@ export type ToGame =
 interface Row { request?: TSchema, answer?: TSchema, news?: TSchema }
 const rows: Array<[string, Row]> = Object.entries(PROTOCOL)
 const Ref = Type.Optional(Type.Unknown({ description: 'Any JSON. The answer has the same value.' }))
-const Status = Type.Union([Type.Literal('success'), Type.Literal('failure'), Type.Literal('unknown')])
+const Status = Type.Union([
+  Type.Literal('success'),
+  Type.Literal('failure'),
+  Type.Literal('unknown')
+])
 const Text = Type.Optional(Type.String())
 
 export const RequestSchema = Type.Unsafe<Request>(Type.Union(rows.flatMap(([event, row]) => {

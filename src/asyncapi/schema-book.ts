@@ -144,7 +144,8 @@ function resolve (ref: string, { base, index }: Located): Located {
   }
   if (located === undefined || (fragment !== '' && !fragment.startsWith('/'))) {
     throw new TypeError(
-      `the reference ${ref} cannot be resolved: share its schema by app.addSchema, or let \`transform\` convert it`
+      `the reference ${ref} cannot be resolved: share its schema by app.addSchema, or let ` +
+      '`transform` convert it'
     )
   }
   return located

@@ -17,7 +17,8 @@ type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter
 
 /** The part of a connection that its context uses. */
 export interface ContextOwner extends TopicMember, Pick<AnyContext, 'server' | 'signal' |
-  'subprotocol' | 'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
+  'subprotocol' | 'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' |
+  'resume'> {
   readonly options: Pick<ConnectionOptions, 'log'>
   readonly limits: Pick<ConnectionLimits, 'maxPresenceBytes'>
   readonly membership: Membership
@@ -197,7 +198,8 @@ const LISTENING =
   'declare the callback in the route\'s websocketHandler: handleIn, on, handleControl, terminate'
 const CLOSING = 'call ws.close(code, reason), or return ws.stop()'
 const PINGING =
-  'the server sends pings itself (heartbeatIntervalMs); to send another one, call ws.send(pingFrame(data))'
+  'the server sends pings itself (heartbeatIntervalMs); to send another one, call ' +
+  'ws.send(pingFrame(data))'
 
 /** Methods of ws and of browsers that `ws` of a callback does not have, and their replacements. */
 const ELSEWHERE: Readonly<Record<string, string>> = {

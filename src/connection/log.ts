@@ -17,11 +17,14 @@ export function writeStop (log: Log, error: unknown, code: number): void {
 }
 
 const MISTAKES: Readonly<Record<Mistake, string>> = {
-  info: 'an info was dropped: the route has no handleInfo. Add one, or do not post or publish to its connections',
+  info: 'an info was dropped: the route has no handleInfo. Add one, or do not post or publish to ' +
+    'its connections',
   message:
-    'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one of them',
+    'a valid message was dropped: `on` has no callback for it, and there is no handleIn. Add one ' +
+    'of them',
   result:
-    'ws.push() or ws.stop() was called, but its result was not returned, so it had no effect. Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which take effect at once'
+    'ws.push() or ws.stop() was called, but its result was not returned, so it had no effect. ' +
+    'Write `return ws.push(…)`, or call ws.send(…) or ws.close(…), which take effect at once'
 }
 
 /** Warns of a mistake once for each route. */

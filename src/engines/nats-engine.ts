@@ -48,7 +48,8 @@ const RETRY_MS = 500
 // the subject.
 const MAX_SUBJECT_LENGTH = 1024
 const SOCKET_IS_HIDDEN =
-  ', and this version of its client hides its socket: it may not reconnect until the operating system closes the connection, which may take minutes'
+  ', and this version of its client hides its socket: it may not reconnect until the operating ' +
+  'system closes the connection, which may take minutes'
 const RULES = {
   prefix: (value: unknown) =>
     typeof value === 'string' && value.length <= 128 && /^[\w-]+(\.[\w-]+)*$/.test(value)
@@ -252,7 +253,8 @@ class NatsEngine implements Engine {
     }
     this.#handleLoss(
       new Error(
-        'The connection to NATS was closed, by its owner or because it gave up (see `maxReconnectAttempts` and `ignoreAuthErrorAbort`)'
+        'The connection to NATS was closed, by its owner or because it gave up (see ' +
+        '`maxReconnectAttempts` and `ignoreAuthErrorAbort`)'
       )
     )
   }

@@ -72,7 +72,8 @@ const CLIENT_METHODS = ['getPubSubListeners', 'sendCommand'] as const
  * not have them.
  */
 const UNKNOWN_VERSION =
-  'This version of `redis` does not give access to the clients of its servers: use a version named in docs/operating.md, or `ioredis`'
+  'This version of `redis` does not give access to the clients of its servers: use a version ' +
+  'named in docs/operating.md, or `ioredis`'
 
 /** Finds the servers behind a client of `redis`. Returns undefined for anything else. */
 export function findNodeRedis (given: unknown, isSharded: boolean): RedisServers | undefined {

@@ -77,5 +77,6 @@ function textOf (errors: unknown): string {
     ? (errors as Array<{ instancePath?: string, message?: string }>)
     : []
   // A path may contain a key from the message, which may be as long as the message.
-  return `message${first?.instancePath?.slice(0, 200) ?? ''} ${first?.message?.slice(0, 200) ?? 'does not match its schema'}`
+  return `message${first?.instancePath?.slice(0, 200) ?? ''} ` +
+    `${first?.message?.slice(0, 200) ?? 'does not match its schema'}`
 }

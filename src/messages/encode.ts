@@ -58,7 +58,8 @@ function buildWrite ({
     }
     // The types of a codec do not hold at run time: a codec may return anything.
     if (codec.opcode === 'text' ? typeof data !== 'string' : !isUint8Array(data)) {
-      throw new FST_WEBSOCK_UNSENDABLE(`\`encode\` of the codec returned ${typeof data}, which a ${codec.opcode} frame cannot carry`)
+      throw new FST_WEBSOCK_UNSENDABLE(`\`encode\` of the codec returned ${typeof data}, which a ` +
+        `${codec.opcode} frame cannot carry`)
     }
     // `opcode` and `data` fit together: both come from the codec, and the check above has passed.
     return { opcode: codec.opcode, data } as OutgoingFrame
@@ -72,7 +73,8 @@ function toRawFrame (message: unknown): OutgoingFrame {
   if (opcode === 'text' && typeof data === 'string') return { opcode, data }
   if (opcode === 'binary' && isUint8Array(data)) return { opcode, data }
   throw new FST_WEBSOCK_UNSENDABLE(
-    'without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or { opcode, data }'
+    'without a `send` schema (`schema.websocket.send`) a message is a string, a Uint8Array, or ' +
+    '{ opcode, data }'
   )
 }
 

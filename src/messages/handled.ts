@@ -40,15 +40,18 @@ export function findUnhandled (
 ): string | undefined {
   const fields = Object.entries(on as Readonly<Record<string, object>>)
   if (receive === undefined && fields.length > 0) {
-    return '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
+    return '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in ' +
+      '`handleIn`'
   }
   if (fields.length === 0 && handleIn === undefined) {
     if (receive !== undefined) {
-      return '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+      return '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
+        '`handleIn` or `on`'
     }
     return (
       guard &&
-      '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+      '`guard` is called before the callback of a message, but there is none: add `handleIn`, or ' +
+      '`on` with a `receive` schema'
     )
   }
   const members =
@@ -82,16 +85,19 @@ function compareField (
   if (!known) return `\`on.${name}\`: the \`receive\` schema has no field \`${name}\``
   const unknown = named.find((value) => !values.has(value))
   if (unknown !== undefined && !open) {
-    return `\`on.${name}.${unknown}\`: in the \`receive\` schema \`${name}\` is never ${JSON.stringify(unknown)}, but one of ${[...values].join(', ')}`
+    return `\`on.${name}.${unknown}\`: in the \`receive\` schema \`${name}\` is never ` +
+      `${JSON.stringify(unknown)}, but one of ${[...values].join(', ')}`
   }
   if (rest) return undefined
   if (open) {
-    return `\`on.${name}\` cannot handle messages whose \`${name}\` is no literal string: add a \`handleIn\` for them`
+    return `\`on.${name}\` cannot handle messages whose \`${name}\` is no literal string: add a ` +
+      '`handleIn` for them'
   }
   const missing = [...values].filter((value) => !named.includes(value))
   return missing.length === 0
     ? undefined
-    : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for the rest`
+    : `\`on.${name}\` has no callback for ${missing.join(', ')}: add it, or a \`handleIn\` for ` +
+      'the rest'
 }
 
 /** The object schemas that a message may match. Undefined when they cannot be examined. */

@@ -99,7 +99,8 @@ class Invalid implements InvalidMessage {
 function read (data: string | Buffer, codec: Codec, check: Check): unknown {
   const opcode = opcodeOf(data)
   if (opcode !== codec.opcode) {
-    return new Invalid('opcode', `a ${opcode} message, but this route takes ${codec.opcode} messages`, data)
+    return new Invalid('opcode', `a ${opcode} message, but this route takes ${codec.opcode} ` +
+      'messages', data)
   }
   let decoded: unknown
   try {

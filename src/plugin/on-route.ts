@@ -99,7 +99,8 @@ export class OnRouteHooks {
 
 export function warnOfAnyOrigin (instance: FastifyInstance, where: string): void {
   instance.log.warn(
-    `${where}: checkOrigin is false, so a page of any origin can open websockets here with the cookies of its visitors`
+    `${where}: checkOrigin is false, so a page of any origin can open websockets here with the ` +
+    'cookies of its visitors'
   )
 }
 

@@ -208,7 +208,8 @@ const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
 const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = {
   checkOrigin: {
     words:
-      'true, false, a function, or a list of origins such as "https://example.com", "//example.com:888", "//*.example.com"',
+      'true, false, a function, or a list of origins such as "https://example.com", ' +
+      '"//example.com:888", "//*.example.com"',
     fits: isCheckOrigin
   },
   subprotocols: {
@@ -235,7 +236,9 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
   slowPeer: oneOf('close', 'drop', 'wait'),
   rateLimit: {
     words:
-      '{ messages, bytes, intervalMs, over } with messages or bytes: messages an integer from 1 to 16777216, bytes from 1 to 4294967296, intervalMs from 1 to 3600000, over "close" or "wait"',
+      '{ messages, bytes, intervalMs, over } with messages or bytes: messages an integer from 1 ' +
+      'to 16777216, bytes from 1 to 4294967296, intervalMs from 1 to 3600000, over "close" or ' +
+      '"wait"',
     fits: (value) =>
       isRecord(value) &&
       ('messages' in value || 'bytes' in value) &&
@@ -257,7 +260,8 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   maxConnections: integer(1, 16_777_216),
   maxConnectionsPerKey: { words: 'an integer from 1 to 16777216, or { max, key }', fits: isPerKey },
   engine: {
-    words: `an engine, such as redisEngine(client), with a maxPayloadBytes of at least ${MIN_PAYLOAD_BYTES}`,
+    words: 'an engine, such as redisEngine(client), with a maxPayloadBytes ' +
+      `of at least ${MIN_PAYLOAD_BYTES}`,
     fits: isEngine
   },
   shutdownCode: {
@@ -266,7 +270,8 @@ const PLUGIN_RULES: { readonly [K in keyof Required<WebsockOptions>]: Rule } = {
   },
   drain: {
     words:
-      '{ batchSize, batchIntervalMs, timeoutMs }: batchSize an integer from 1 to 16777216, batchIntervalMs from 0 to 3600000, timeoutMs from 1 to 86400000',
+      '{ batchSize, batchIntervalMs, timeoutMs }: batchSize an integer from 1 to 16777216, ' +
+      'batchIntervalMs from 0 to 3600000, timeoutMs from 1 to 86400000',
     fits: (value) => isRecord(value) && eachFits(value, DRAIN_RULES)
   }
 }

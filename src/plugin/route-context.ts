@@ -84,7 +84,8 @@ function readSchemas (
   // With a misspelt `receive` the route would accept every message.
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) {
-    throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'the known schemas are receive, send and info')
+    throw new FST_WEBSOCK_INVALID_SCHEMA(route, unknown, 'the known schemas are receive, send ' +
+      'and info')
   }
   return {
     receive: checkSchema(receive, route, 'receive'),

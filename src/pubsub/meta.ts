@@ -13,7 +13,8 @@ const MAX_META_DEPTH = 64
 export function checkKey (key: unknown): void {
   if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
     throw new FST_WEBSOCK_UNTRACKABLE(
-      `a key is a string of 1 to ${MAX_KEY_LENGTH} characters, got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`
+      `a key is a string of 1 to ${MAX_KEY_LENGTH} characters, ` +
+        `got ${typeof key === 'string' ? `one of ${key.length}` : typeof key}`
     )
   }
 }

@@ -109,12 +109,14 @@ export class Presence implements ReplicaOwner {
     // A smaller meta never exceeds a limit.
     if (added > 0 && tracked.bytes + added > maxBytes) {
       throw new FST_WEBSOCK_UNTRACKABLE(
-        `the entries of one connection have at most ${maxBytes} bytes of JSON in all (\`maxPresenceBytes\`)`
+        `the entries of one connection have at most ${maxBytes} bytes of JSON in all ` +
+        '(`maxPresenceBytes`)'
       )
     }
     if (added > 0 && this.#owner.hasEngine && this.#own.bytes + added > MAX_BYTES) {
       throw new FST_WEBSOCK_UNTRACKABLE(
-        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, as they are sent to other nodes together`
+        `the entries of one node have at most ${MAX_BYTES} bytes of JSON in all, as they are ` +
+        'sent to other nodes together'
       )
     }
     this.#own.set(entry)

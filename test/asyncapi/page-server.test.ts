@@ -107,7 +107,8 @@ void t.test(
     t.equal(
       headers['content-security-policy'],
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-        "connect-src 'self' wss://a.example.com:8080; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self' wss://a.example.com:8080; base-uri 'none'; form-action 'none'; " +
+        "frame-ancestors 'none'"
     )
     t.notMatch(body, /<style|<script(?! type="module" src=)| style=| on\w+=/i, 'nothing is inline')
   }
@@ -125,10 +126,9 @@ void t.test(
     const files = readdirSync(FOLDER).map((name) => readFileSync(join(FOLDER, name)))
     t.ok(files.reduce((sum, file) => sum + gzipSync(file).length, 0) < 30_000)
     for (const file of files) {
-      t.notMatch(
-        file.toString(),
-        /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser|createContextualFragment|https?:\/\/(?!example|www\.w3\.org)/
-      )
+      t.notMatch(file.toString(), /innerHTML|outerHTML|insertAdjacentHTML|document\.write/)
+      t.notMatch(file.toString(), /eval\(|new Function|DOMParser|createContextualFragment/)
+      t.notMatch(file.toString(), /https?:\/\/(?!example|www\.w3\.org)/)
     }
   }
 )

@@ -109,7 +109,7 @@ void t.test(
 )
 
 void t.test(
-  'without onError a listener that throws is an unhandled rejection, and a frame that is no message is ignored',
+  'without onError the error of a listener is unhandled, and an invalid frame is ignored',
   async (t) => {
     const server = await startScripted(t, ({ socket }) => {
       socket.send('{"event":')

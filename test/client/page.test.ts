@@ -8,7 +8,8 @@ import t from 'tap'
 import type { Page } from 'playwright-core'
 import { openPage, skipWithout } from '../helpers/browser.ts'
 import type { Teardown } from '../helpers/server.ts'
-import { defer, startScripted } from './helpers.ts'
+import type { ClientState } from '../../src/client/types.ts'
+import { connect, defer, startScripted, until } from './helpers.ts'
 
 const skip = skipWithout('chromium')
 
@@ -19,16 +20,19 @@ import { createElement, StrictMode, useSyncExternalStore } from 'react'
 import { createRoot } from 'react-dom/client'
 import { derived, get } from 'svelte/store'
 
-const open = (options) => connect(window.url, { firstWaitMs: 100_000, maxWaitMs: 100_000, ...options })
+const waits = { firstWaitMs: 100_000, maxWaitMs: 100_000 }
+const open = (options) => connect(window.url, { ...waits, ...options })
 
 window.open = (options) => { window.client = open(options) }
 window.watch = () => {
   const { client } = window
-  const App = () => createElement('p', { id: 'react' }, useSyncExternalStore(client.subscribe, client.getSnapshot).status)
+  const useClient = () => useSyncExternalStore(client.subscribe, client.getSnapshot)
+  const App = () => createElement('p', { id: 'react' }, useClient().status)
   window.root = createRoot(document.querySelector('main'))
   window.root.render(createElement(StrictMode, null, createElement(App)))
   window.told = []
-  window.end = derived(client, ($client) => $client.status).subscribe((status) => window.told.push(status))
+  window.end = derived(client, ($client) => $client.status)
+    .subscribe((status) => window.told.push(status))
   window.got = get(client).status
 }
 `
@@ -47,7 +51,8 @@ async function open (t: Teardown, url: string): Promise<{ page: Page, problems: 
     response
       .setHeader('content-type', 'text/html; charset=utf-8')
       .end(
-        `<!doctype html><link rel="icon" href="data:,"><main></main><script>window.url = ${JSON.stringify(url)};${script?.text.replaceAll('</script', '<\\/script') ?? ''}</script>`
+        '<!doctype html><link rel="icon" href="data:,"><main></main><script>window.url = ' +
+        `${JSON.stringify(url)};${script?.text.replaceAll('</script', '<\\/script') ?? ''}</script>`
       )
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -79,7 +84,8 @@ void t.test(
     // Headless pages are always visible: the event of one that was hidden.
     const show = async (hidden: boolean): Promise<void> => {
       await page.evaluate(
-        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); ` +
+        "document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))"
       )
     }
     await show(true)
@@ -115,7 +121,8 @@ void t.test('a page that is shown pings at once', { skip, timeout: 90_000 }, asy
   })
   const { page } = await open(t, server.url)
   await page.evaluate(
-    "window.open({ firstWaitMs: 1, ping: { message: () => ({ event: 'ping' }), intervalMs: 100_000, timeoutMs: 100 } })"
+    "window.open({ firstWaitMs: 1, ping: { message: () => ({ event: 'ping' }), " +
+    'intervalMs: 100_000, timeoutMs: 100 } })'
   )
   await status(page, 'open')
   await page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
@@ -145,4 +152,15 @@ void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000
   ])
   await page.evaluate('window.root.unmount(); window.end()')
   t.same(problems, [])
+})
+
+void t.test('subscribe is a Svelte store: called at once, ended by what it returns', async (t) => {
+  const server = await startScripted(t)
+  const client = connect(t, server.url)
+  // https://svelte.dev/docs/svelte/stores#Store-contract: as svelte/store's own `get` does it.
+  let value: ClientState | undefined
+  client.subscribe((state) => { value = state })()
+  t.equal(value, client.getSnapshot())
+  await until(client, 'open')
+  t.equal(value?.status, 'connecting', 'an ended subscription is told nothing')
 })

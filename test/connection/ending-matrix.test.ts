@@ -18,14 +18,8 @@ import { startServer, type Teardown, type TestServer } from '../helpers/server.t
  */
 
 const TRIGGERS = [
-  'the peer closes',
-  'the peer sends FIN',
-  'the peer resets',
-  'the handler stops',
-  'the server drains',
-  'the peer is idle',
-  'the peer is dead',
-  'the peer is slow',
+  'the peer closes', 'the peer sends FIN', 'the peer resets', 'the handler stops',
+  'the server drains', 'the peer is idle', 'the peer is dead', 'the peer is slow',
   'the rate limit is exceeded'
 ] as const
 const PEERS = ['reads', 'does not read', 'floods'] as const
@@ -106,10 +100,7 @@ function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   }
 }
 
-/**
- * Asserts that the peer gets the close frame, if there is one. A flooding peer may lose it to a TCP
- * reset.
- */
+/** True for a peer that gets the close frame. A flooding peer may lose it to a TCP reset. */
 function sees ({ peer }: Case): boolean {
   return peer === 'reads'
 }
@@ -208,12 +199,10 @@ async function connect (
 ): Promise<Peer> {
   if (stream === 'injectWS') return await inject(t, app, path)
   const raw = stream === 'TLS' ? await connectRawTls(t, port) : await connectRaw(t, port)
-  raw.write(
-    handshake(
-      path,
-      stream === 'permessage-deflate' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}
-    )
-  )
+  raw.write(handshake(
+    path,
+    stream === 'permessage-deflate' ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}
+  ))
   await raw.until((client) => client.frames().length === 1)
   return rawPeer(raw, peer)
 }
@@ -221,23 +210,15 @@ async function connect (
 function rawPeer (raw: RawClient, kind: Case['peer']): Peer {
   const burst = Buffer.concat(Array.from({ length: 1000 }, () => text('x')))
   return {
-    send: (messages) => {
-      raw.write(Buffer.concat(messages.map(text)))
-    },
-    close: () => {
-      raw.write(closeFrame(3001, 'bye'))
-    },
-    fin: () => {
-      raw.socket.end()
-    },
+    send: (messages) => { raw.write(Buffer.concat(messages.map(text))) },
+    close: () => { raw.write(closeFrame(3001, 'bye')) },
+    fin: () => { raw.socket.end() },
     // Node cannot reset a TLS socket. TCP sends a reset when it is destroyed with unread bytes.
     reset: () => {
       if (raw.socket instanceof TLSSocket || kind === 'does not read') raw.socket.destroy()
       else raw.socket.resetAndDestroy()
     },
-    stopReading: () => {
-      raw.socket.pause()
-    },
+    stopReading: () => { raw.socket.pause() },
     flood () {
       const more = (): void => {
         if (raw.socket.destroyed || raw.socket.writableEnded) return
@@ -246,11 +227,7 @@ function rawPeer (raw: RawClient, kind: Case['peer']): Peer {
       }
       more()
     },
-    closeCode: () =>
-      raw
-        .frames()
-        .find(({ opcode }) => opcode === 8)
-        ?.payload.readUInt16BE()
+    closeCode: () => raw.frames().find(({ opcode }) => opcode === 8)?.payload.readUInt16BE()
   }
 }
 
@@ -419,36 +396,3 @@ for (const stream of STREAMS) {
     t.comment(`${cases.length} combinations`)
   })
 }
-
-void t.test(
-  'a connection stops counting towards maxConnections when its socket is closed, with any handler',
-  async (t) => {
-    const gone: string[] = []
-    const server = await startServer(
-      t,
-      (app) => {
-        app.get('/', {
-          websocketOptions: { closeTimeoutMs: 100, terminateTimeoutMs: 500 },
-          websocketHandler: {
-            init ({ request }, ws) {
-              request.raw.socket.on('close', () => gone.push(ws.id))
-              return ws.push('ready')
-            },
-            handleIn: () => new Promise<void>(() => {})
-          }
-        })
-      },
-      { level: 'silent', websock: { maxConnections: 1 } }
-    )
-    for (let i = 0; i < 3; i++) {
-      const raw = await connectRaw(t, server.port)
-      raw.write(handshake('/'))
-      await raw.until((client) => client.frames().length === 1)
-      raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
-      await raw.ended
-      // The server may see the close a little later than the client.
-      await until(() => gone.length > i, 'the socket is not closed')
-    }
-    await server.app.websock.drain({ timeoutMs: 1 })
-  }
-)

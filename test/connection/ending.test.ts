@@ -297,7 +297,7 @@ void t.test(
 )
 
 void t.test(
-  'the signal is aborted while a callback still runs, waiting infos are dropped, waiting messages are not',
+  'an end aborts the signal of a running callback, and drops waiting infos but not messages',
   async (t) => {
     const order: string[] = []
     const endings = await startEndings(

@@ -24,11 +24,9 @@ const circular: Record<string, unknown> = {}
 circular.self = circular
 const nasty = Object.defineProperty(new Error('nasty'), 'detail', {
   enumerable: true,
-  get () {
-    throw new Error('from a getter')
-  }
+  get: () => raise(new Error('from a getter'))
 })
-const UNSENDABLE = { code: 'FST_WEBSOCK_UNSENDABLE' }
+const boom = new Error('boom')
 const INVALID = { code: 'FST_WEBSOCK_INVALID_RESULT' }
 const raise = (what: unknown): never => { throw what }
 const loose = (
@@ -38,76 +36,50 @@ const loose = (
 const third = (ws: Ws, message: unknown): unknown =>
   loose(ws).push([{ n: 1 }, { n: 2 }, message], 'lost')
 
-/** Failures, each with the error that `terminate` gets and the logged error. */
-const FAILURES: ReadonlyArray<[name: string, act: Act, error: unknown, logged?: object | string]> =
-  [
-    [
-      'a throw',
-      () => raise(new Error('boom')),
-      new Error('boom'),
-      { type: 'Error', message: 'boom' }
-    ],
-    ['a throw of a string', () => raise('words'), 'words', 'words'],
-    ['a throw of null', () => raise(null), null, 'null'],
-    ['a throw of an object', () => raise({ code: 7 }), { code: 7 }],
-    ['a null', () => null, INVALID],
-    ['a number', () => 5, INVALID],
-    ['a string', () => 'state', INVALID],
-    ['a plain object', () => ({ type: 'ok', state: 1 }), INVALID],
-    ['an array', () => [{ n: 1 }], INVALID],
-    ['a function', () => () => {}, INVALID],
-    ['the context', (ws) => ws, INVALID],
-    ['stop with a reason that is none', (ws) => loose(ws).stop('because'), INVALID],
-    ['stop with a plain object', (ws) => loose(ws).stop({ message: 'x' }), INVALID],
-    ...[999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, NaN, '1000', null].map(
-      (code): [string, Act, unknown] => [
-        `close code ${String(code)}`,
-        (ws) => loose(ws).stop('normal', code),
-        UNSENDABLE
-      ]
-    ),
-    [
-      'a reason of 124 bytes',
-      (ws) => ws.stop('normal', [1000, 'r'.repeat(120) + '🙂'], { n: 1 }, 'lost'),
-      UNSENDABLE
-    ],
-    ['a reason that is no string', (ws) => loose(ws).stop('normal', [1000, 7]), UNSENDABLE],
-    ['a ping of 126 bytes', (ws) => ws.push(pingFrame('p'.repeat(126))), UNSENDABLE],
-    [
-      'a ping of 126 bytes in 63 characters',
-      (ws) => ws.push(pingFrame('é'.repeat(63))),
-      UNSENDABLE
-    ],
-    [
-      'a message that the schema cannot serialize',
-      (ws) => loose(ws).push({ n: 'no number' }),
-      UNSENDABLE
-    ],
-    ['a message without a required field', (ws) => loose(ws).push({}), UNSENDABLE],
-    ['a circular message', (ws) => ws.push({ n: 1, any: circular }), UNSENDABLE],
-    ['a message with a bigint', (ws) => ws.push({ n: 1, any: { big: 1n } }), UNSENDABLE],
-    ['no message', (ws) => loose(ws).push(undefined), UNSENDABLE],
-    ['a third message that cannot be written', (ws) => third(ws, { n: 'no number' }), UNSENDABLE],
-    [
-      'a ping that is too long as the third message',
-      (ws) => third(ws, pingFrame('p'.repeat(126))),
-      UNSENDABLE
-    ],
-    [
-      'a list with a hole',
-      (ws) => {
-        const list = [{ n: 1 }]
-        list[2] = { n: 3 }
-        return ws.push(list, 'lost')
-      },
-      UNSENDABLE
-    ],
-    [
-      'a stop with a message that cannot be serialized',
-      (ws) => loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'),
-      UNSENDABLE
-    ]
-  ]
+/** With the error that `terminate` gets and the logged error, by default the same. */
+type Failure = readonly [name: string, act: Act, error: unknown, logged?: object | string]
+const unsendable = (name: string, act: Act): Failure =>
+  [name, act, { code: 'FST_WEBSOCK_UNSENDABLE' }]
+
+const FAILURES: readonly Failure[] = [
+  ['a throw', () => raise(boom), boom, { type: 'Error', message: 'boom' }],
+  ['a throw of a string', () => raise('words'), 'words', 'words'],
+  ['a throw of null', () => raise(null), null, 'null'],
+  ['a throw of an object', () => raise({ code: 7 }), { code: 7 }],
+  ['a null', () => null, INVALID],
+  ['a number', () => 5, INVALID],
+  ['a string', () => 'state', INVALID],
+  ['a plain object', () => ({ type: 'ok', state: 1 }), INVALID],
+  ['an array', () => [{ n: 1 }], INVALID],
+  ['a function', () => () => {}, INVALID],
+  ['the context', (ws) => ws, INVALID],
+  ['stop with a reason that is none', (ws) => loose(ws).stop('because'), INVALID],
+  ['stop with a plain object', (ws) => loose(ws).stop({ message: 'x' }), INVALID],
+  ...[999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, NaN, '1000', null].map(
+    (code) => unsendable(`close code ${String(code)}`, (ws) => loose(ws).stop('normal', code))
+  ),
+  unsendable('a reason of 124 bytes', (ws) =>
+    ws.stop('normal', [1000, 'r'.repeat(120) + '🙂'], { n: 1 }, 'lost')),
+  unsendable('a reason that is no string', (ws) => loose(ws).stop('normal', [1000, 7])),
+  unsendable('a ping of 126 bytes', (ws) => ws.push(pingFrame('p'.repeat(126)))),
+  unsendable('a ping of 126 bytes in 63 characters', (ws) => ws.push(pingFrame('é'.repeat(63)))),
+  unsendable('a message that the schema cannot serialize', (ws) =>
+    loose(ws).push({ n: 'no number' })),
+  unsendable('a message without a required field', (ws) => loose(ws).push({})),
+  unsendable('a circular message', (ws) => ws.push({ n: 1, any: circular })),
+  unsendable('a message with a bigint', (ws) => ws.push({ n: 1, any: { big: 1n } })),
+  unsendable('no message', (ws) => loose(ws).push(undefined)),
+  unsendable('a third message that cannot be written', (ws) => third(ws, { n: 'no number' })),
+  unsendable('a ping that is too long as the third message', (ws) =>
+    third(ws, pingFrame('p'.repeat(126)))),
+  unsendable('a list with a hole', (ws) => {
+    const list = [{ n: 1 }]
+    list[2] = { n: 3 }
+    return ws.push(list, 'lost')
+  }),
+  unsendable('a stop with a message that cannot be serialized', (ws) =>
+    loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'))
+]
 
 const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
   ['sync', (act) => act],
@@ -129,273 +101,164 @@ function failuresOf (logs: LogLine[], id: string | undefined): LogLine[] {
 
 for (const [mode, wrap] of MODES) {
   for (const callback of CALLBACKS) {
-    void t.test(
-      `each failure of an ${mode} ${callback} closes 1011 and is logged once`,
-      async (t) => {
-        const trials = await startTrials(t)
-        for (const [name, act, error, logged] of FAILURES) {
-          const { raw, trial } = await trials.open(t, callback, wrap(act))
-          t.same(
-            await wireUntilClose(raw),
-            ['close 1011 '],
-            `${name}: nothing but the close frame, without a reason`
-          )
-          t.equal(trial.ws?.signal.aborted, true, `${name}: aborted`)
-          if (callback === 'init') t.same(trial.terminated, [], `${name}: no state, no terminate`)
-          else {
-            t.match(
-              trial.terminated,
-              [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],
-              `${name}: terminate`
-            )
-            t.equal(trial.terminated.length, 1, `${name}: once`)
-          }
-          const lines = failuresOf(trials.logs, trial.ws?.id)
-          t.equal(lines.length, 1, `${name}: one line`)
+    void t.test(`each failure of ${mode} ${callback} closes 1011, one log line`, async (t) => {
+      const trials = await startTrials(t)
+      for (const [name, act, error, logged] of FAILURES) {
+        const { raw, trial } = await trials.open(t, callback, wrap(act))
+        t.same(
+          await wireUntilClose(raw),
+          ['close 1011 '],
+          `${name}: nothing but the close frame, without a reason`
+        )
+        t.equal(trial.ws?.signal.aborted, true, `${name}: aborted`)
+        if (callback === 'init') t.same(trial.terminated, [], `${name}: no state, no terminate`)
+        else {
           t.match(
-            lines[0],
-            {
-              level: 50,
-              websocket: trial.ws?.id,
-              route: '/trial/:n',
-              callback: NAMES[callback] ?? callback,
-              err: logged ?? error
-            },
-            `${name}: the line`
+            trial.terminated,
+            [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],
+            `${name}: terminate`
           )
+          t.equal(trial.terminated.length, 1, `${name}: once`)
         }
+        const lines = failuresOf(trials.logs, trial.ws?.id)
+        t.equal(lines.length, 1, `${name}: one line`)
+        t.match(
+          lines[0],
+          {
+            level: 50,
+            websocket: trial.ws?.id,
+            route: '/trial/:n',
+            callback: NAMES[callback] ?? callback,
+            err: logged ?? error
+          },
+          `${name}: the line`
+        )
       }
-    )
+    })
   }
 }
 
-void t.test(
-  'a throw of undefined or of an unreadable error is a failure like any other',
-  async (t) => {
-    const trials = await startTrials(t)
-    const proxy = new Proxy(
-      {},
-      {
-        get () {
-          throw new Error('trap')
-        },
-        ownKeys () {
-          throw new Error('trap')
-        }
-      }
-    )
-    const evil = Object.assign(() => {}, {
-      toString () {
-        throw new Error('trap')
-      }
-    })
-    const thrown = [
-      [undefined, { err: 'undefined' }],
-      [Symbol('s'), { err: 'Symbol(s)' }],
-      [1n, { err: '1' }],
-      [nasty, { problem: 'Error: nasty' }],
-      [proxy, {}],
-      [evil, { err: '(cannot be read)' }],
-      [
-        new Proxy(() => {}, {
-          get () {
-            throw new Error('trap')
-          }
-        }),
-        { err: '(cannot be read)' }
-      ]
-    ] as const
-    for (const [what, logged] of thrown) {
-      for (const [mode, wrap] of MODES) {
-        for (const callback of CALLBACKS) {
-          const { raw, trial } = await trials.open(
-            t,
-            callback,
-            wrap(() => raise(what))
-          )
-          t.same(await wireUntilClose(raw), ['close 1011 '], `${typeof what} ${mode} ${callback}`)
-          if (callback !== 'init') {
-            t.equal(trial.terminated.length, 1)
-            t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, what)
-          }
-          t.match(failuresOf(trials.logs, trial.ws?.id), [
-            { level: 50, ...logged, callback: NAMES[callback] ?? callback }
-          ])
-          t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, 'one line')
-        }
-      }
-    }
-  }
-)
-
-void t.test('faulty thenables are at most failures of the callback', async (t) => {
+void t.test('a throw of undefined or of an unreadable error is a failure', async (t) => {
   const trials = await startTrials(t)
-  const boom = new Error('boom')
-  const THENABLES: ReadonlyArray<
-    [name: string, make: (ws: Ws) => unknown, expected: 'close 1011 ' | 'text {"n":1}']
-  > = [
-    [
-      'then throws',
-      () => ({
-        then () {
-          throw boom
+  const trap = (): never => { throw new Error('trap') }
+  const proxy = new Proxy({}, { get: trap, ownKeys: trap })
+  const evil = Object.assign(() => {}, { toString: trap })
+  const thrown = [
+    [undefined, { err: 'undefined' }],
+    [Symbol('s'), { err: 'Symbol(s)' }],
+    [1n, { err: '1' }],
+    [nasty, { problem: 'Error: nasty' }],
+    [proxy, {}],
+    [evil, { err: '(cannot be read)' }],
+    [new Proxy(() => {}, { get: trap }), { err: '(cannot be read)' }]
+  ] as const
+  for (const [what, logged] of thrown) {
+    for (const [mode, wrap] of MODES) {
+      for (const callback of CALLBACKS) {
+        const { raw, trial } = await trials.open(t, callback, wrap(() => raise(what)))
+        t.same(await wireUntilClose(raw), ['close 1011 '], `${typeof what} ${mode} ${callback}`)
+        if (callback !== 'init') {
+          t.equal(trial.terminated.length, 1)
+          t.equal((trial.terminated[0]?.reason as { error?: unknown }).error, what)
         }
-      }),
-      'close 1011 '
-    ],
-    [
-      'the getter of then throws',
-      () => ({
-        get then () {
-          throw boom
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'the getter of then throws the second time',
-      () => {
-        let reads = 0
-        return {
-          get then () {
-            if (++reads > 1) throw boom
-            return () => {}
-          }
-        }
-      },
-      'close 1011 '
-    ],
-    [
-      'then rejects twice',
-      () => ({
-        then (_resolve: unknown, reject: (error: Error) => void) {
-          reject(boom)
-          reject(new Error('again'))
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then rejects and throws',
-      () => ({
-        then (_resolve: unknown, reject: (error: Error) => void) {
-          reject(boom)
-          throw new Error('again')
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then resolves with a rejection',
-      () => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(Promise.reject(boom))
-        }
-      }),
-      'close 1011 '
-    ],
-    [
-      'then resolves twice',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(ws.push({ n: 1 }))
-          resolve(ws.push({ n: 2 }))
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'then resolves, then rejects',
-      (ws) => ({
-        then (resolve: (value: unknown) => void, reject: (error: Error) => void) {
-          resolve(ws.push({ n: 1 }))
-          reject(boom)
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'then resolves at once',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve(ws.push({ n: 1 }))
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'a thenable of a thenable',
-      (ws) => ({
-        then (resolve: (value: unknown) => void) {
-          resolve({
-            then (inner: (value: unknown) => void) {
-              inner(ws.push({ n: 1 }))
-            }
-          })
-        }
-      }),
-      'text {"n":1}'
-    ],
-    [
-      'a thenable with a null prototype',
-      (ws) =>
-        Object.assign(Object.create(null) as object, {
-          then (resolve: (value: unknown) => void) {
-            resolve(ws.push({ n: 1 }))
-          }
-        }),
-      'text {"n":1}'
-    ]
-  ]
-  for (const [name, make, expected] of THENABLES) {
-    const { raw, trial } = await trials.open(t, 'handleIn', make)
-    await raw.until(() => wire(raw).length > 0)
-    t.equal(wire(raw)[0], expected, name)
-    if (expected !== 'close 1011 ') {
-      raw.write(askState)
-      await raw.until(() => wire(raw).length > 1)
-      t.same(wire(raw).slice(1), [stateAnswer('first')], `${name}: applied once`)
-      t.same(trial.terminated, [])
-    } else {
-      t.match(trial.terminated, [{ reason: { error: boom } }], name)
-      t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, `${name}: one line`)
+        t.match(failuresOf(trials.logs, trial.ws?.id), [
+          { level: 50, ...logged, callback: NAMES[callback] ?? callback }
+        ])
+        t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, 'one line')
+      }
     }
   }
 })
 
-void t.test(
-  'messages pushed before a failure arrive, and the state is the previous one',
-  async (t) => {
-    const big = 'x'.repeat(300_000)
-    const ended: unknown[] = []
-    const server = await startServer(t, (app) => {
-      app.get('/', {
-        websocketHandler: {
-          init: (_args, ws) => ws.push('0', 0),
-          handleIn ({ data }, state, ws) {
-            if (data === 'fail') throw new Error('boom')
-            return ws.push([big, String(state + 1)], state + 1)
-          },
-          terminate: (reason, state) => {
-            ended.push(reason.type, state)
-          }
-        }
-      })
-    })
-    const [client, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
-    for (const message of ['a', 'b', 'fail', 'c']) client.send(message)
-    t.same(await client.closed, { code: 1011, reason: '' })
-    t.same(client.received, ['0', big, '1', big, '2'], 'all of before, nothing of after')
-    t.same(ended, ['error', 2])
-    other.send('a')
-    t.same(
-      [await other.next(), await other.next(), await other.next()],
-      ['0', big, '1'],
-      'another connection goes on'
-    )
-    t.equal(server.logs.length, 1)
+void t.test('faulty thenables are at most failures of the callback', async (t) => {
+  const trials = await startTrials(t)
+  type Thenable = [name: string, make: (ws: Ws) => unknown]
+  const failing: Thenable[] = [
+    ['then throws', () => ({ then: () => raise(boom) })],
+    ['the getter of then throws', () => ({ get then () { return raise(boom) } })],
+    ['the getter of then throws the second time', () => {
+      let reads = 0
+      return { get then () { return ++reads > 1 ? raise(boom) : () => {} } }
+    }],
+    ['then rejects twice', () => thenable((_resolve, reject) => {
+      reject(boom)
+      reject(new Error('again'))
+    })],
+    ['then rejects and throws', () => thenable((_resolve, reject) => {
+      reject(boom)
+      throw new Error('again')
+    })],
+    ['then resolves with a rejection', () => thenable((resolve) => resolve(Promise.reject(boom)))]
+  ]
+  const sending: Thenable[] = [
+    ['then resolves twice', (ws) => thenable((resolve) => {
+      resolve(ws.push({ n: 1 }))
+      resolve(ws.push({ n: 2 }))
+    })],
+    ['then resolves, then rejects', (ws) => thenable((resolve, reject) => {
+      resolve(ws.push({ n: 1 }))
+      reject(boom)
+    })],
+    ['then resolves at once', (ws) => thenable((resolve) => resolve(ws.push({ n: 1 })))],
+    ['a thenable of a thenable', (ws) => thenable((resolve) =>
+      resolve(thenable((inner) => inner(ws.push({ n: 1 })))))],
+    ['a thenable with a null prototype', (ws) => Object.assign(
+      Object.create(null) as object,
+      thenable((resolve) => resolve(ws.push({ n: 1 })))
+    )]
+  ]
+  for (const [name, make] of failing) {
+    const { raw, trial } = await trials.open(t, 'handleIn', make)
+    await raw.until(() => wire(raw).length > 0)
+    t.equal(wire(raw)[0], 'close 1011 ', name)
+    t.match(trial.terminated, [{ reason: { error: boom } }], name)
+    t.equal(failuresOf(trials.logs, trial.ws?.id).length, 1, `${name}: one line`)
   }
-)
+  for (const [name, make] of sending) {
+    const { raw, trial } = await trials.open(t, 'handleIn', make)
+    await raw.until(() => wire(raw).length > 0)
+    t.equal(wire(raw)[0], 'text {"n":1}', name)
+    raw.write(askState)
+    await raw.until(() => wire(raw).length > 1)
+    t.same(wire(raw).slice(1), [stateAnswer('first')], `${name}: applied once`)
+    t.same(trial.terminated, [])
+  }
+})
+
+function thenable (
+  then: (resolve: (value: unknown) => void, reject: (error: Error) => void) => void
+): object {
+  return { then }
+}
+
+void t.test('messages pushed before a failure arrive, the state is the previous one', async (t) => {
+  const big = 'x'.repeat(300_000)
+  const ended: unknown[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => ws.push('0', 0),
+        handleIn ({ data }, state, ws) {
+          if (data === 'fail') throw new Error('boom')
+          return ws.push([big, String(state + 1)], state + 1)
+        },
+        terminate: (reason, state) => { ended.push(reason.type, state) }
+      }
+    })
+  })
+  const [client, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
+  for (const message of ['a', 'b', 'fail', 'c']) client.send(message)
+  t.same(await client.closed, { code: 1011, reason: '' })
+  t.same(client.received, ['0', big, '1', big, '2'], 'all of before, nothing of after')
+  t.same(ended, ['error', 2])
+  other.send('a')
+  t.same(
+    [await other.next(), await other.next(), await other.next()],
+    ['0', big, '1'],
+    'another connection goes on'
+  )
+  t.equal(server.logs.length, 1)
+})
 
 void t.test('without a send schema a message of a wrong type is a failure', async (t) => {
   const wrong: unknown[] = [
@@ -429,33 +292,30 @@ void t.test('without a send schema a message of a wrong type is a failure', asyn
   t.same(errors, wrong.map(() => 'FST_WEBSOCK_UNSENDABLE'))
 })
 
-void t.test(
-  'a codec that returns no frame is a failure, and no message of that result is sent',
-  async (t) => {
-    for (const written of [undefined, null, 7, { a: 1 }, Buffer.from('x'), new Error('returned')]) {
-      const server = await startServer(t, (app) => {
-        app.get('/', {
-          schema: { websocket: { send: Type.Object({ n: Type.Integer() }) } },
-          websocketOptions: {
-            codec: {
-              opcode: 'text',
-              decode: (data) => data,
-              encode: (message) =>
-                (message as { n: number }).n === 3 ? (written as unknown as string) : 'fine'
-            }
-          },
-          websocketHandler: {
-            handleIn: (_message, _state, ws) => ws.push([{ n: 1 }, { n: 2 }, { n: 3 }])
+void t.test('a codec that returns no frame is a failure: no message is sent', async (t) => {
+  for (const written of [undefined, null, 7, { a: 1 }, Buffer.from('x'), new Error('returned')]) {
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        schema: { websocket: { send: Type.Object({ n: Type.Integer() }) } },
+        websocketOptions: {
+          codec: {
+            opcode: 'text',
+            decode: (data) => data,
+            encode: (message) =>
+              (message as { n: number }).n === 3 ? (written as unknown as string) : 'fine'
           }
-        })
+        },
+        websocketHandler: {
+          handleIn: (_message, _state, ws) => ws.push([{ n: 1 }, { n: 2 }, { n: 3 }])
+        }
       })
-      const client = await connect(t, server.url('/'))
-      client.send('go')
-      t.same(await client.closed, { code: 1011, reason: '' }, String(written))
-      t.same(client.received, [])
-    }
+    })
+    const client = await connect(t, server.url('/'))
+    client.send('go')
+    t.same(await client.closed, { code: 1011, reason: '' }, String(written))
+    t.same(client.received, [])
   }
-)
+})
 
 void t.test('a terminate that fails is logged, after the close frame was sent', async (t) => {
   const failures: Array<[name: string, terminate: () => unknown]> = [

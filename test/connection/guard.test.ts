@@ -91,7 +91,7 @@ const MODES: ReadonlyArray<[name: string, wrap: (guard: Guard) => Guard]> = [
 
 for (const [mode, wrap] of MODES) {
   void t.test(
-    `${mode}: a guard that returns nothing or ok lets the message pass, with the state of the guard`,
+    `${mode}: a guard that returns nothing or ok lets the message pass, with its state`,
     async (t) => {
       const results: Array<(ws: Ws, state: string[]) => unknown> = [
         () => undefined,
@@ -180,7 +180,7 @@ for (const [mode, wrap] of MODES) {
   )
 
   void t.test(
-    `${mode}: no other callback runs between a guard and its callback, and messages keep their order`,
+    `${mode}: no other callback runs between a guard and its callback`,
     async (t) => {
       const server = await startGuarded(
         t,
@@ -299,7 +299,7 @@ void t.test(
   }
 )
 
-void t.test('when the server closes while a guard runs, its message is still handled', async (t) => {
+void t.test('when the server closes while a guard runs, its message is handled', async (t) => {
   const { guard, entered, open } = createGate()
   const server = await startGuarded(t, guard)
   const client = await connect(t, server.url('/'))
@@ -316,7 +316,7 @@ void t.test('when the server closes while a guard runs, its message is still han
 })
 
 void t.test(
-  "when a guard takes longer than the peer's messages may after its close, the callback is not called",
+  'after a guard that exceeds the time limit of a close, the callback is not called',
   async (t) => {
     const { guard, entered, open } = createGate()
     const server = await startGuarded(t, guard, { terminateTimeoutMs: 50 })
@@ -347,7 +347,8 @@ void t.test(
       [
         { guard () {} },
         'FST_WEBSOCK_UNHANDLED',
-        'Route GET:/: `guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+        'Route GET:/: `guard` is called before the callback of a message, but there is none: add ' +
+        '`handleIn`, or `on` with a `receive` schema'
       ]
     ]
     for (const [websocketHandler, code, message] of refused) {

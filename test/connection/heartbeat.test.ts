@@ -153,7 +153,9 @@ void t.test('an event loop that stalls repeatedly ends no peer that answers', as
     const { parentPort, workerData } = require('node:worker_threads')
     const { WebSocket } = require(workerData.ws)
     const socket = new WebSocket(workerData.url)
-    for (const event of ['open', 'close', 'error', 'pong']) socket.on(event, (what) => parentPort.postMessage([event, String(what)]))
+    for (const event of ['open', 'close', 'error', 'pong']) {
+      socket.on(event, (what) => parentPort.postMessage([event, String(what)]))
+    }
     parentPort.on('message', () => socket.ping('are you there'))
   `,
     { eval: true, workerData: { url: endings.url('/'), ws: require.resolve('ws') } }

@@ -105,8 +105,7 @@ class MailboxModel implements Subject {
     const next = this.waiting.shift()
     if (next === undefined) return
     if (
-      this.full &&
-      this.frames <= this.limits.maxMailboxLength / 2 &&
+      this.full && this.frames <= this.limits.maxMailboxLength / 2 &&
       this.bytes <= this.limits.maxMailboxBytes / 2
     ) {
       this.#mark(false)
@@ -192,8 +191,7 @@ const inside: fc.Arbitrary<readonly Inside[]> = fc.array(fc.oneof(
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 10,
-    arbitrary: fc
-      .tuple(coming, fc.boolean(), inside)
+    arbitrary: fc.tuple(coming, fc.boolean(), inside)
       .map(([how, async, inside]) => ({ ...how, async, inside }))
   },
   { weight: 6, arbitrary: fc.constant({ type: 'finish' as const }) },
@@ -303,7 +301,8 @@ void t.test('random operations on a mailbox have the results of the model', asyn
   )
   t.ok((seen.full > 0 && seen.refused > 0) || settings.numRuns < 100, 'some of them were full')
   t.comment(
-    `${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ${commands} commands, seed ${settings.seed}`
+    `${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ` +
+    `${commands} commands, seed ${settings.seed}`
   )
 })
 
@@ -311,26 +310,12 @@ const script = fc.record({
   async: fc.boolean(),
   infos: fc.nat({ max: 2 }),
   outcome: fc.oneof(
-    {
-      weight: 8,
-      arbitrary: fc.constantFrom(
-        'nothing' as const,
-        'ok' as const,
-        'push' as const,
-        'list' as const
-      )
-    },
+    { weight: 8, arbitrary: fc.constantFrom(...(['nothing', 'ok', 'push', 'list'] as const)) },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(
-        'stop' as const,
-        'detail' as const,
-        'error' as const,
-        'throw' as const,
-        'unsendable' as const,
-        'no result' as const,
-        'bad code' as const
-      )
+      arbitrary: fc.constantFrom(...([
+        'stop', 'detail', 'error', 'throw', 'unsendable', 'no result', 'bad code'
+      ] as const))
     }
   )
 })
@@ -372,33 +357,29 @@ const plan = fc.record({
   eager: fc.boolean()
 })
 
-void t.test(
-  'random operations on a connection have the results of the model',
-  async (t) => {
-    const faults: unknown[] = []
-    const onFault = (error: unknown): void => {
-      faults.push(error)
-    }
-    process.on('unhandledRejection', onFault)
-    t.teardown(() => process.off('unhandledRejection', onFault))
-    const settings = runs(LONG ? 400 : 150)
-    const world = new World(t)
-    const ends: Record<string, number> = {}
-    let ops = 0
-    await fc.assert(
-      fc.asyncProperty(plan, async (one) => {
-        ops += one.ops.length
-        const { real, model } = await live(t, world, one)
-        deepStrictEqual(real, model)
-        const end = /^terminate (\w+)/.exec(model.log.at(-1) ?? '')?.[1] ?? 'init failed'
-        ends[end] = (ends[end] ?? 0) + 1
-      }),
-      settings
-    )
-    t.same(faults, [])
-    t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
-    t.comment(
-      `${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, seed ${settings.seed}`
-    )
-  }
-)
+void t.test('random operations on a connection have the results of the model', async (t) => {
+  const faults: unknown[] = []
+  const onFault = (error: unknown): void => { faults.push(error) }
+  process.on('unhandledRejection', onFault)
+  t.teardown(() => process.off('unhandledRejection', onFault))
+  const settings = runs(LONG ? 400 : 150)
+  const world = new World(t)
+  const ends: Record<string, number> = {}
+  let ops = 0
+  await fc.assert(
+    fc.asyncProperty(plan, async (one) => {
+      ops += one.ops.length
+      const { real, model } = await live(t, world, one)
+      deepStrictEqual(real, model)
+      const end = /^terminate (\w+)/.exec(model.log.at(-1) ?? '')?.[1] ?? 'init failed'
+      ends[end] = (ends[end] ?? 0) + 1
+    }),
+    settings
+  )
+  t.same(faults, [])
+  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
+  t.comment(
+    `${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, ` +
+    `seed ${settings.seed}`
+  )
+})

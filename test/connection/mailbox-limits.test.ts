@@ -60,7 +60,7 @@ void t.test('reading stops at either mark and resumes at half of both', async (t
 })
 
 void t.test(
-  'infos are refused beyond their mark; frames and system messages are not refused, and do not count',
+  'only infos are refused beyond their limit, and only infos count',
   async (t) => {
     const { mailbox, handled, marks, next } = build(2, 1_000_000)
     const offers = [0, 1, 2, 3].map((n) => mailbox.offer({ n }))

@@ -101,7 +101,7 @@ void t.test(
 )
 
 void t.test(
-  'no frame from the packet of the handshake on is lost or reordered, also with slow hooks and init',
+  'no frame after the handshake is lost or reordered, also with slow hooks and init',
   async (t) => {
     for (const slow of [
       'nothing',
@@ -243,7 +243,7 @@ void t.test(
 )
 
 void t.test(
-  'messages that a peer sent before its close are handled, and waiting infos are dropped, also while TCP stays open',
+  'messages before the close of a peer are handled, and waiting infos are dropped',
   async (t) => {
     const hold = gate()
     const calls: string[] = []

@@ -130,7 +130,8 @@ void t.test(
 
     const all = [...calls.values()]
     t.comment(
-      `${opened} connections, ${all.filter((call) => !call.initReturned).length} of them failed in init`
+      `${opened} connections, ${all.filter((call) => !call.initReturned).length} of them failed ` +
+      'in init'
     )
     t.equal(
       all.filter((call) => call.initReturned && call.terminated !== 1).length,

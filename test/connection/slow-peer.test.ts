@@ -232,3 +232,95 @@ void t.test(
     }
   }
 )
+
+for (const slowPeer of ['close', 'drop'] as const) {
+  void t.test(`slowPeer: '${slowPeer}' applies to a subscriber that does not read`, async (t) => {
+    let reason: unknown
+    const dropped = { count: 0 }
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { slowPeer, maxBufferedBytes: 64 * 1024, closeTimeoutMs: 100 },
+        websocketHandler: {
+          init: (_args, ws) => {
+            ws.subscribe('all')
+            return ws.push('ready')
+          },
+          handleInfo: (_info, _state, ws) => {
+            dropped.count = Math.max(dropped.count, ws.droppedMessages)
+          },
+          terminate: (why) => { reason ??= why }
+        }
+      })
+    })
+    const good = await connect(t, server.url('/'))
+    await good.next()
+    const deaf = await connectRaw(t, server.port)
+    deaf.write(handshake('/'))
+    await deaf.until(() => deaf.bytes.length > 0)
+    deaf.socket.pause()
+    const text = 'x'.repeat(60_000)
+    for (let n = 0; n < 200; n++) {
+      server.app.websock.broadcast('all', text)
+      t.equal(((await good.next()) as string).length, text.length)
+    }
+    if (slowPeer === 'close') {
+      deaf.socket.resume()
+      await once(deaf.socket, 'close')
+      t.match(reason, { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_SLOW_PEER' } })
+    } else {
+      server.app.websock.publish('all', 'count')
+      server.app.websock.broadcast('all', 'last')
+      t.equal(await good.next(), 'last')
+      t.ok(dropped.count > 50, `${dropped.count} of 200 were left out`)
+    }
+  })
+}
+
+void t.test("slowPeer: 'wait': broadcasts wait in order, up to the mailbox bounds", async (t) => {
+  let deafContext: { readonly bufferedBytes: number, readonly droppedInfos: number } | undefined
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: {
+        slowPeer: 'wait',
+        maxBufferedBytes: 64 * 1024,
+        maxMailboxBytes: 1024 * 1024,
+        infoOverflow: 'drop'
+      },
+      websocketHandler: {
+        init: ({ query }, ws) => {
+          ws.subscribe('all')
+          if ('deaf' in (query as object)) deafContext = ws
+          return ws.push('ready')
+        }
+      }
+    })
+  })
+  const good = await connect(t, server.url('/'))
+  await good.next()
+  const deaf = await connectRaw(t, server.port)
+  deaf.write(handshake('/?deaf'))
+  await deaf.until(() => deaf.frames().length === 1)
+  deaf.socket.pause()
+  let sent = 0
+  const broadcast = async (): Promise<void> => {
+    const text = `${sent} ${'x'.repeat(60_000)}`
+    sent++
+    server.app.websock.broadcast('all', text)
+    t.equal(await good.next(), text)
+    t.ok(
+      (deafContext?.bufferedBytes ?? 0) < 256 * 1024 + 1024 * 1024,
+      `${deafContext?.bufferedBytes} bytes wait to be sent`
+    )
+  }
+  while (deafContext?.droppedInfos === 0) await broadcast()
+  t.equal(deafContext?.droppedInfos, 1, 'the mailbox is full')
+  deaf.socket.resume()
+  await deaf.until(() => deaf.frames().length === sent)
+  t.same(
+    deaf.frames().slice(1).map(({ payload }) => Number.parseInt(payload.toString())),
+    Array.from({ length: sent - 1 }, (_none, n) => n),
+    'all but the one that was dropped'
+  )
+  await broadcast()
+  await deaf.until(() => deaf.frames().length === sent)
+})

@@ -92,7 +92,7 @@ void t.test(
 )
 
 void t.test(
-  'an aborted task may end with the AbortError of a function that got its signal, and can be cancelled',
+  'an aborted task may end with the AbortError of its signal, and can be cancelled',
   async (t) => {
     const ended: string[] = []
     const server = await startServer(t, (app) => {

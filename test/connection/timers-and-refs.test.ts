@@ -136,7 +136,8 @@ void t.test('an invalid delay is refused, and the error names it', async (t) => 
     t.ok(errors[0] instanceof RangeError)
     t.equal(
       errors[0]?.message,
-      `The delay of a timer must be a number of milliseconds from ${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
+      'The delay of a timer must be a number of milliseconds from ' +
+      `${call.startsWith('postAfter') ? 0 : 1} to 2147483647, got ${call.split(' ')[1] ?? ''}`
     )
   }
   const client = await connect(t, server.url('/'))

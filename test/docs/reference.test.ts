@@ -104,3 +104,59 @@ void t.test('the table of promises names tests that exist', async (t) => {
 function namesIn (cell: string): string[] {
   return [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
 }
+
+void t.test('SECURITY.md names only tests, options and defaults that there are', (t) => {
+  const page = readPage('SECURITY.md')
+  const own = readPage('test/docs/advisories.test.ts')
+  const options = resolvePluginOptions({}) as unknown as Readonly<Record<string, unknown>>
+  const named = [...page.matchAll(/`([a-z/-]+\.test\.ts)`/g)].map(([, name = '']) => name)
+  for (const name of named) {
+    t.ok(existsSync(join(ROOT, 'test', name)), `${name}, one of ${named.length}`)
+  }
+  // Words in camel case are our options, but for these.
+  const others = new Set([
+    'trustProxy', 'maxHeadersCount', 'requestTimeout', 'disableRequestLogging', 'setErrorHandler',
+    'onRequest', 'preValidation', 'preHandler', 'websocketHandler', 'websocketOptions',
+    'handleInfo', 'handleGap', 'maxLength', 'maxItems'
+  ])
+  for (const [, word = ''] of page.matchAll(/`([a-z]+[A-Z][A-Za-z]*)`/g)) {
+    t.ok(word in options || others.has(word), word)
+  }
+  const limits = new Map(
+    [...page.matchAll(/^\| `([A-Za-z.]+)` \| ([^|]+?) \|/gm)].map(([, name = '', value = '']) => [
+      name,
+      value
+    ])
+  )
+  for (const [name, value] of limits) {
+    const found = name.split('.')
+      .reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], options)
+    t.equal(value, show(found), name)
+  }
+  for (const name of Object.keys(options)) {
+    if (/^max|Ms$|Limit$|^compress$|^slowPeer$|Overflow$/.test(name)) {
+      t.ok(limits.has(name), `${name} has a row`)
+    }
+  }
+  const advisories = page.split('\n').filter((line) => /^\| (CVE|CWE|GHSA)-/.test(line))
+  t.ok(advisories.length >= 12)
+  for (const row of advisories) {
+    t.match(row, /\.test\.ts` \|$/, row.slice(0, 40))
+    if (row.includes('`docs/advisories.test.ts`')) {
+      for (const [id] of (row.split('|')[1] ?? '').matchAll(/[A-Z]+-[\w-]+/g)) {
+        t.ok(own.includes(id), `${id} is tried here`)
+      }
+    }
+  }
+  t.end()
+})
+
+function show (value: unknown): string {
+  if (value === undefined || value === 0) return 'off'
+  if (typeof value !== 'number') {
+    return `\`${typeof value === 'string' ? `'${value}'` : String(value)}\``
+  }
+  return value === 1024 * 1024
+    ? '1 MiB'
+    : value === 64 * 1024 ? '64 KiB' : String(value).replace(/(?=(\d{3})+$)\B/g, ' ')
+}

@@ -20,7 +20,7 @@ t.jobs = 11
 for (const { name, create } of REDIS_CLIENTS) {
   for (const role of ['publisher', 'subscriber'] as const) {
     void t.test(
-      `over ${name}, a black hole on the ${role}'s connection is noticed, and the engine is up when the path is back`,
+      `over ${name}, a black hole on the ${role}'s connection is down, then up`,
       { skip: skipWithout('redis-server') },
       async (t) => {
         const broker = await startRedis(t)
@@ -50,7 +50,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a black hole that the socket is full before is noticed, and the engine connects again when the path is back',
+  'over NATS, a black hole with a full socket is noticed, and the engine connects again',
   { skip: skipWithout('nats-server') },
   async (t) => {
     const broker = await startNats(t)
@@ -67,7 +67,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a client that hides its socket is told so in the reason, and the engine is up when the path is back',
+  'over NATS, the reason names a client that hides its socket',
   { skip: skipWithout('nats-server') },
   async (t) => {
     const broker = await startNats(t)

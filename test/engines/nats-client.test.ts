@@ -102,7 +102,8 @@ void t.test('an engine over NATS', { skip }, async (t) => {
 
   await t.test('rejects what the server does not permit, and does the rest', async (t) => {
     const permissions =
-      'authorization: { users: [ { user: u, password: p, permissions: { publish: { deny: "websock.secret" }, subscribe: { deny: "websock.secret" } } } ] }'
+      'authorization: { users: [ { user: u, password: p, permissions: { publish: { deny: ' +
+      '"websock.secret" }, subscribe: { deny: "websock.secret" } } } ] }'
     const broker = await startNats(t, ['--config', 'server.conf'], (folder) =>
       writeFile(`${folder}/server.conf`, permissions)
     )

@@ -12,7 +12,7 @@ const skip = skipWithout('nats-server')
 const patient = { maxReconnectAttempts: -1, reconnectTimeWait: 50 }
 
 void t.test(
-  'over NATS, topics beyond `max_subscriptions` are not ready and cost one line; when others end they are in force, and their subscribers are told of a gap',
+  'over NATS, topics beyond `max_subscriptions` are not ready until others end',
   { skip },
   async (t) => {
     // Of one connection: presence, the node's own, and three topics.
@@ -81,7 +81,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a password that is changed is told as down, with the reason, and as up when it is valid again',
+  'over NATS, a changed password is down with the reason, and up when it is valid again',
   { skip },
   async (t) => {
     const withPassword = (password: string): string =>
@@ -189,7 +189,8 @@ async function startPair (t: Teardown): Promise<[Broker, Broker]> {
   )
   const two = await startConfigured(
     t,
-    `${lameDuck}, cluster: { name: pair, listen: "127.0.0.1:${await findFreePort()}", routes: ["nats://127.0.0.1:${route}"] }`
+    `${lameDuck}, cluster: { name: pair, listen: "127.0.0.1:${await findFreePort()}", routes: ` +
+    `["nats://127.0.0.1:${route}"] }`
   )
   return [one, two]
 }

@@ -38,6 +38,7 @@ void t.test('natsEngine conforms', { skip }, async (t) => {
 async function configure (folder: string, subject: string): Promise<void> {
   await writeFile(
     `${folder}/server.conf`,
-    `no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { publish: "${subject}", subscribe: "${subject}" } } ] }`
+    'no_auth_user: all, authorization: { users: [ { user: all, password: all, permissions: { ' +
+    `publish: "${subject}", subscribe: "${subject}" } } ] }`
   )
 }

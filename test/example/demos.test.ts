@@ -45,7 +45,7 @@ void t.test('the connection timer works without a name', async (t) => {
   t.equal(await client.next(), 'Connected to /ws/connection_timer for 0s.')
 })
 
-void t.test('the connection timer encodes all of a name but letters, digits and -._~', async (t) => {
+void t.test('the connection timer encodes a name except letters, digits and -._~', async (t) => {
   const server = await example
   const client = await connect(t, server.ws("/ws/connection_timer/a-._~!'()*%25%3A"))
   client.send('request_timer')

@@ -38,7 +38,8 @@ void t.test(
     await page.click('#request')
     await page.waitForSelector('#log [data-direction=up] >> text="request_timer"')
     const received = (words: string) =>
-      `#log [data-direction=down] >> text=/^${words} \\/ws\\/connection_timer\\/b%2F%C3%A9 [a-z]+ \\d+s\\.$/`
+      `#log [data-direction=down] >> text=/^${words} \\/ws\\/connection_timer\\/b%2F%C3%A9 ` +
+      '[a-z]+ \\d+s\\.$/'
     await page.waitForSelector(received('Connected to'))
     await page.waitForSelector(received('Alert for'))
     t.same(problems, [])

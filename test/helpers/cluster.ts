@@ -81,3 +81,18 @@ export async function until (condition: () => boolean, words: string): Promise<v
 export async function ready (...nodes: TestNode[]): Promise<void> {
   for (const { app } of nodes) await until(() => app.websock.ready(), 'ready')
 }
+
+/** Wraps an engine, and records the calls of subscribe and unsubscribe. */
+export function watch (engine: Engine): Engine & { calls: string[] } {
+  const calls: string[] = []
+  return {
+    calls,
+    name: engine.name,
+    maxPayloadBytes: engine.maxPayloadBytes,
+    start: (listener) => engine.start(listener),
+    subscribe: async (topic) => { calls.push(`+${topic}`); await engine.subscribe(topic) },
+    unsubscribe: async (topic) => { calls.push(`-${topic}`); await engine.unsubscribe(topic) },
+    publish: (topic, payload) => engine.publish(topic, payload),
+    stop: () => engine.stop()
+  }
+}

@@ -37,7 +37,11 @@ export const FAULTY_BROKERS: Readonly<
   nats: ['nats-server', (t, wait) => startSingle(t, 'nats', wait)]
 }
 
-async function startSingle (t: Teardown, name: 'redis' | 'nats', wait: Wait): Promise<FaultyBroker> {
+async function startSingle (
+  t: Teardown,
+  name: 'redis' | 'nats',
+  wait: Wait
+): Promise<FaultyBroker> {
   const broker = await (name === 'redis' ? startRedis(t) : startNats(t))
   return {
     name,

@@ -177,7 +177,8 @@ export function mutateHandshake (random: Random): Buffer {
   const lines = handshake(path, {}, random(8) === 0 ? pick(random, LINES) : undefined).split('\r\n')
   for (let faults = random(4); faults > 0; faults--) {
     const at = 1 + random(lines.length - 2)
-    const line = `${pick(random, NAMES)}${random(20) === 0 ? '' : ':'}${random(10) === 0 ? '' : ' '}${pick(random, VALUES)}`
+    const name = `${pick(random, NAMES)}${random(20) === 0 ? '' : ':'}`
+    const line = `${name}${random(10) === 0 ? '' : ' '}${pick(random, VALUES)}`
     const kind = random(5)
     if (kind === 0) lines.splice(at, 1)
     else if (kind === 1) lines.splice(at, 0, line)

@@ -148,7 +148,11 @@ export async function wireUntilClose (raw: RawClient): Promise<string[]> {
 }
 
 /** Waits until a list of the trial has this length. Rejects after 5 s. */
-export async function until (trial: Trial, list: 'calls' | 'terminated', length = 1): Promise<void> {
+export async function until (
+  trial: Trial,
+  list: 'calls' | 'terminated',
+  length = 1
+): Promise<void> {
   const signal = AbortSignal.timeout(5000)
   while (trial[list].length < length) {
     await once(trial.events, list === 'calls' ? 'called' : 'terminated', { signal })

@@ -22,7 +22,8 @@ const control: Case[] = [
     alone: true,
     send: [open, flood(times(1000, frame(PING)), 100)],
     expect: { pongs: 100_000, tcpEnds: false },
-    why: 'RFC 6455 §5.5.3: a peer that reads its pongs is answered; ws cuts at 60 pongs not sent yet'
+    why: 'RFC 6455 §5.5.3: a peer that reads its pongs is answered; ws cuts at 60 pongs not sent ' +
+      'yet'
   },
   {
     name: '100 000 pings of 125 bytes, and not one pong read',

@@ -45,7 +45,8 @@ async function attack (t: Test, kind: ServerKind): Promise<void> {
   }
 
   t.comment(
-    `${results.length} cases in ${seconds.toFixed(1)} s; slowest echo of the bystander: ${bystander.slowestMs.toFixed(0)} ms`
+    `${results.length} cases in ${seconds.toFixed(1)} s; slowest echo of the bystander: ` +
+    `${bystander.slowestMs.toFixed(0)} ms`
   )
   t.equal(
     new Set(results.map(({ name }) => name)).size,

@@ -59,16 +59,22 @@ function intro (columns: readonly Column[]): string[] {
     '',
     'What comes back when a peer does what it must not.',
     '`npm run --silent test:hostile -- --markdown > docs/hostile.md` makes this page.',
-    '`npm run test:hostile` runs the cases against this library, `npm run test:hostile -- ws://HOST:PORT/PATH` against any echo server.',
+    '`npm run test:hostile` runs the cases against this library, `npm run test:hostile -- ' +
+    'ws://HOST:PORT/PATH` against any echo server.',
     '',
-    `Each server echoes each message, on Node.js ${process.versions.node}, in a process of its own and with its defaults.`,
-    'A `✗` marks what this library does not allow; it need not be a fault of a server that promises something else.',
-    'Some cases set `closeTimeoutMs` and the like to half a second: the other two servers do not have these options.',
+    `Each server echoes each message, on Node.js ${process.versions.node}, in a process of its ` +
+    'own and with its defaults.',
+    'A `✗` marks what this library does not allow; it need not be a fault of a server that ' +
+    'promises something else.',
+    'Some cases set `closeTimeoutMs` and the like to half a second: the other two servers do not ' +
+    'have these options.',
     '"TCP stays open": for longer than this library waits.',
     '',
     'The memory is read each 50 ms, after a collection where it is over 32 MiB.',
-    'The servers run with `--max-semi-space-size=2` and `MALLOC_ARENA_MAX=1`, so that RSS shows what is kept and not what has yet to be collected; without that, ours came to 83 MiB.',
-    'Cases with a known fault are run last, and count neither for the memory nor for the slowest echo.',
+    'The servers run with `--max-semi-space-size=2` and `MALLOC_ARENA_MAX=1`, so that RSS shows ' +
+    'what is kept and not what has yet to be collected; without that, ours came to 83 MiB.',
+    'Cases with a known fault are run last, and count neither for the memory nor for the slowest ' +
+    'echo.',
     '',
     `| | ${titles} |`,
     `| --- | ${columns.map(() => '---').join(' | ')} |`,

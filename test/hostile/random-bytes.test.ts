@@ -195,7 +195,9 @@ void t.test(
       await client.until(() => {
         const answers = client.frames()
         return (
-          answers.some(({ opcode, payload }) => opcode === 10 && payload.toString() === 'all read') &&
+          answers.some(
+            ({ opcode, payload }) => opcode === 10 && payload.toString() === 'all read'
+          ) &&
           answers.filter(({ opcode }) => opcode < 3).length === messages
         )
       })
@@ -240,7 +242,8 @@ void t.test(
     )
     t.equal(closes['1011'] ?? 0, 0, 'and none was ours')
     t.comment(
-      `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, close codes ${JSON.stringify(closes)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
+      `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, close codes ${JSON.stringify(closes)}, ` +
+      `slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
     )
   }
 )
@@ -267,7 +270,8 @@ void t.test(
       statuses[status] = (statuses[status] ?? 0) + 1
       if (!KNOWN.has(status)) {
         throw new Error(
-          `${client.text.slice(0, 300)} for ${JSON.stringify(bytes.toString('latin1').slice(0, 1000))}`
+          `${client.text.slice(0, 300)} for ` +
+          `${JSON.stringify(bytes.toString('latin1').slice(0, 1000))}`
         )
       }
       return ++inputs >= INPUTS * 0.1
@@ -278,7 +282,8 @@ void t.test(
       'refusals of each kind were met'
     )
     t.comment(
-      `seed ${FUZZ_SEED}: ${inputs} handshakes, answers ${JSON.stringify(statuses)}, slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
+      `seed ${FUZZ_SEED}: ${inputs} handshakes, answers ${JSON.stringify(statuses)}, slowest ` +
+      `echo of the bystander ${target.slowestMs.toFixed(0)} ms`
     )
   }
 )

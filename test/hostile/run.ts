@@ -11,7 +11,7 @@ const HELP = `Usage: npm run test:hostile -- [URL] [options]
   --server KIND        start another instead: ours, ws, fastify-websocket
   --only TEXT          only cases with this in their name
   --json               the whole report as JSON
-  --markdown           run against ours, ws and @fastify/websocket, and print the page with the table`
+  --markdown           run against ours, ws and @fastify/websocket, and print the page of results`
 
 const MAX_GROWTH = 64 * 1024 * 1024
 
@@ -57,7 +57,9 @@ function line (
     ...wrong.length > 0 ? [`${wrong.join('; ')} (${why})`] : [],
     ...fault === undefined ? [] : [`known fault: ${fault}`]
   ]
-  return `${verdict} - ${name}: ${came} [${ms} ms${slowestEchoMs === undefined ? '' : `, bystander ${Math.round(slowestEchoMs)} ms`}]${notes.length === 0 ? '' : ` # ${notes.join(' # ')}`}`
+  const echo = slowestEchoMs === undefined ? '' : `, bystander ${Math.round(slowestEchoMs)} ms`
+  const comment = notes.length === 0 ? '' : ` # ${notes.join(' # ')}`
+  return `${verdict} - ${name}: ${came} [${ms} ms${echo}]${comment}`
 }
 
 /** A known fault that is none any more is one too, so that its mark goes. */
@@ -86,13 +88,18 @@ function summary (
   const faults = known ? cases.filter(({ knownFault }) => knownFault !== undefined).length : 0
   const right = results.filter(({ wrong, skipped }) => wrong.length === 0 && !skipped).length
   return [
-    `# bystander: ${echoed} of ${sent} echoes, the slowest in ${slowestMs.toFixed(1)} ms (${slowestOfAllMs.toFixed(1)} ms with the known faults)${closed === undefined ? '' : `, closed ${closed}`}`,
+    `# bystander: ${echoed} of ${sent} echoes, the slowest in ${slowestMs.toFixed(1)} ms ` +
+    `(${slowestOfAllMs.toFixed(1)} ms with the known ` +
+    `faults)${closed === undefined ? '' : `, closed ${closed}`}`,
     ...(server === undefined
       ? []
       : [
-          `# server: memory grew by ${mib(server.rss)} (RSS), ${mib(server.external)} (external), ${mib(server.heapUsed)} (heap) at most; ${server.sockets} sockets are left`
+          `# server: memory grew by ${mib(server.rss)} (RSS), ${mib(server.external)} ` +
+          `(external), ${mib(server.heapUsed)} (heap) at most; ${server.sockets} sockets are left`
         ]),
-    `# ${results.length} cases in ${seconds.toFixed(1)} s: ${right} right, ${results.filter(({ skipped }) => skipped).length} skipped, ${faults} known faults, ${failures} failures`
+    `# ${results.length} cases in ${seconds.toFixed(1)} s: ${right} right, ` +
+    `${results.filter(({ skipped }) => skipped).length} skipped, ${faults} known faults, ` +
+    `${failures} failures`
   ]
 }
 

@@ -168,7 +168,8 @@ void t.test('the error of a message that cannot be sent names the message', asyn
   }
   t.same(errors, [
     'Cannot be sent: a message with the event "a": "n" is required!',
-    'Cannot be sent: a message with the event "b": The value "x" cannot be converted to an integer.',
+    'Cannot be sent: a message with the event "b": The value "x" cannot be converted to an ' +
+    'integer.',
     'Cannot be sent: a message with the event "c": no member of the `send` schema has this event',
     'Cannot be sent: no event, by which the `send` schema tells messages apart'
   ])

@@ -21,34 +21,41 @@ interface Case {
 const refused: Record<string, Case & { readonly text: string }> = {
   'a schema with neither': {
     receive: union,
-    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
+      '`handleIn` or `on`'
   },
   'a schema with an empty `on`': {
     receive: union,
     on: {},
-    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
+      '`handleIn` or `on`'
   },
   'a type with neither': {
     receive: typed<string>(),
-    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
+      '`handleIn` or `on`'
   },
   '`on` without a schema': {
     on: { event: { say: callback } },
-    text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
+    text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in ' +
+      '`handleIn`'
   },
   'a guard alone': {
     guard: callback,
-    text: '`guard` is called before the callback of a message, but there is none: add `handleIn`, or `on` with a `receive` schema'
+    text: '`guard` is called before the callback of a message, but there is none: add ' +
+      '`handleIn`, or `on` with a `receive` schema'
   },
   'a guard with a schema alone': {
     receive: union,
     guard: callback,
-    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add `handleIn` or `on`'
+    text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
+      '`handleIn` or `on`'
   },
   'that beside a `handleIn`': {
     on: { event: { say: callback } },
     handleIn: callback,
-    text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in `handleIn`'
+    text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in ' +
+      '`handleIn`'
   },
   'a field that is not in the schema': {
     receive: union,
@@ -81,22 +88,26 @@ const refused: Record<string, Case & { readonly text: string }> = {
   'a member without the field': {
     receive: Type.Union([Say, Type.Object({ n: Type.Integer() })]),
     on: { event: { say: callback } },
-    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
+      '`handleIn` for them'
   },
   'a field that a member may leave out': {
     receive: Type.Union([Say, Type.Object({ event: Type.Optional(Type.Literal('leave')) })]),
     on: { event: { say: callback, leave: callback } },
-    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
+      '`handleIn` for them'
   },
   'a schema that takes what is no object': {
     receive: { properties: { event: { const: 'say' } }, required: ['event'] },
     on: { event: { say: callback } },
-    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
+      '`handleIn` for them'
   },
   'a field with any string': {
     receive: Type.Object({ event: Type.String() }),
     on: { event: { say: callback } },
-    text: '`on.event` cannot handle messages whose `event` is no literal string: add a `handleIn` for them'
+    text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
+      '`handleIn` for them'
   }
 }
 
@@ -187,7 +198,7 @@ const hidden: Record<string, unknown> = {
 for (const [name, receive] of Object.entries(hidden)) {
   for (const guarded of [false, true]) {
     void t.test(
-      `a message that meets no callback, behind ${name}, is told once for the route${guarded ? ', with a guard' : ''}`,
+      `a message without a callback is logged once: ${name}${guarded ? ', with a guard' : ''}`,
       async (t) => {
         const server = await startServer(t, (app) => {
           app.addSchema({ $id: 'shared', ...union })

@@ -32,11 +32,9 @@ function startJudge (t: Teardown, receive: object, { prepare, fastify, ...route 
       websocketHandler: {
         handleIn: (_message, _state, ws) => ws.push('"ok"'),
         handleInvalid: ({ error }, _state, ws) =>
-          ws.push(
-            JSON.stringify(
-              error.message.replace('The client sent a message that does not match: ', '')
-            )
-          )
+          ws.push(JSON.stringify(
+            error.message.replace('The client sent a message that does not match: ', '')
+          ))
       }
     })
   }, { fastify: fastify ?? {} })
@@ -55,180 +53,154 @@ async function judge (
   }
 }
 
-void t.test(
-  "`required` and OpenAPI's `discriminator` may stand beside a union, also in strict mode",
-  async (t) => {
-    const union = {
-      type: 'object',
-      required: ['event'],
-      discriminator: { propertyName: 'event' },
-      oneOf: [Say, Leave]
-    }
-    await judge(t, await startJudge(t, union), [
-      [{ event: 'leave' }, 'ok'],
-      [{ event: 'dance' }, 'message/event must be one of say, leave'],
-      [{ text: 'a' }, 'message/event must be one of say, leave']
-    ])
-    const more = { required: ['event', 'text'], oneOf: [Say, Leave] }
-    await judge(t, await startJudge(t, more), [
-      [{ event: 'leave' }, "message must have required property 'text'"]
-    ])
+void t.test('a union may have `required` and `discriminator`, also in strict mode', async (t) => {
+  const union = {
+    type: 'object',
+    required: ['event'],
+    discriminator: { propertyName: 'event' },
+    oneOf: [Say, Leave]
   }
-)
+  await judge(t, await startJudge(t, union), [
+    [{ event: 'leave' }, 'ok'],
+    [{ event: 'dance' }, 'message/event must be one of say, leave'],
+    [{ text: 'a' }, 'message/event must be one of say, leave']
+  ])
+  const more = { required: ['event', 'text'], oneOf: [Say, Leave] }
+  await judge(t, await startJudge(t, more), [
+    [{ event: 'leave' }, "message must have required property 'text'"]
+  ])
+})
 
-void t.test(
-  'callbacks under `on` are called by the discriminating field, the rest goes to handleIn',
-  async (t) => {
-    const server = await startServer(t, (app) => {
-      const schema = { websocket: { receive: Type.Union([Say, Leave, Turn]) } }
-      const on = {
-        event: {
-          say: ({ text }: { text: string }, _state: unknown, ws: { push: any }) =>
-            ws.push(JSON.stringify(['say', text])),
-          flip: async ({ times }: { times?: number }, _state: unknown, ws: { push: any }) =>
-            ws.push(JSON.stringify(['flip', times])),
-          flop: (_message: object, _state: unknown, ws: { push: any }) => ws.push('["flop",null]')
-        }
+void t.test('the discriminating field selects the callback of `on`, or handleIn', async (t) => {
+  const server = await startServer(t, (app) => {
+    const schema = { websocket: { receive: Type.Union([Say, Leave, Turn]) } }
+    const on = {
+      event: {
+        say: ({ text }: { text: string }, _state: unknown, ws: { push: any }) =>
+          ws.push(JSON.stringify(['say', text])),
+        flip: async ({ times }: { times?: number }, _state: unknown, ws: { push: any }) =>
+          ws.push(JSON.stringify(['flip', times])),
+        flop: (_message: object, _state: unknown, ws: { push: any }) => ws.push('["flop",null]')
       }
-      app.get('/rest', {
-        schema,
-        websocketHandler: {
-          on,
-          handleIn: (message, _state, ws) => ws.push(JSON.stringify(['rest', message]))
-        }
-      })
-      app.get('/no-rest', {
-        schema,
-        websocketHandler: {
-          on: {
-            event: {
-              ...on.event,
-              leave: (message, _state, ws) => ws.push(JSON.stringify(['own', message]))
-            }
+    }
+    app.get('/rest', {
+      schema,
+      websocketHandler: {
+        on,
+        handleIn: (message, _state, ws) => ws.push(JSON.stringify(['rest', message]))
+      }
+    })
+    app.get('/no-rest', {
+      schema,
+      websocketHandler: {
+        on: {
+          event: {
+            ...on.event,
+            leave: (message, _state, ws) => ws.push(JSON.stringify(['own', message]))
           }
         }
-      })
-    })
-    for (const path of ['/rest', '/no-rest']) {
-      const client = await connect(t, server.url(path))
-      for (const message of [
-        { event: 'leave' },
-        { event: 'say', text: 'a' },
-        { event: 'flip', times: 2 },
-        { event: 'flop' }
-      ]) {
-        client.send(message)
       }
-      t.same(await client.nextJson(), [path === '/rest' ? 'rest' : 'own', { event: 'leave' }])
-      t.same(await client.nextJson(), ['say', 'a'])
-      t.same(await client.nextJson(), ['flip', 2])
-      t.same(await client.nextJson(), ['flop', null])
+    })
+  })
+  for (const path of ['/rest', '/no-rest']) {
+    const client = await connect(t, server.url(path))
+    for (const message of [
+      { event: 'leave' },
+      { event: 'say', text: 'a' },
+      { event: 'flip', times: 2 },
+      { event: 'flop' }
+    ]) {
+      client.send(message)
     }
+    t.same(await client.nextJson(), [path === '/rest' ? 'rest' : 'own', { event: 'leave' }])
+    t.same(await client.nextJson(), ['say', 'a'])
+    t.same(await client.nextJson(), ['flip', 2])
+    t.same(await client.nextJson(), ['flop', null])
   }
-)
+})
 
-void t.test(
-  'callbacks of several fields, and names that every object has, stay apart',
-  async (t) => {
-    const server = await startServer(t, (app) => {
-      app.get('/', {
-        schema: {
-          websocket: {
-            receive: Type.Object({
-              event: Type.Optional(Type.Unknown()),
-              kind: Type.Optional(Type.Unknown())
-            })
+void t.test('`on` with several fields, and with names that every object has', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      schema: {
+        websocket: {
+          receive: Type.Object({
+            event: Type.Optional(Type.Unknown()),
+            kind: Type.Optional(Type.Unknown())
+          })
+        }
+      },
+      websocketHandler: {
+        on: {
+          event: {
+            say: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('event say')
+          },
+          kind: {
+            say: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('kind say')
           }
         },
-        websocketHandler: {
-          on: {
-            event: {
-              say: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('event say')
-            },
-            kind: {
-              say: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('kind say')
-            }
-          },
-          handleIn: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('rest')
-        } as never
-      })
+        handleIn: (_message: unknown, _state: unknown, ws: { push: any }) => ws.push('rest')
+      } as never
     })
-    const client = await connect(t, server.url('/'))
-    const cases: Array<[message: unknown, answer: string]> = [
-      [{ event: 'say', kind: 'say' }, 'event say'],
-      [{ event: 'other', kind: 'say' }, 'kind say'],
-      ...['constructor', 'toString', '__proto__', 'hasOwnProperty', ''].map(
-        (event): [unknown, string] => [{ event }, 'rest']
-      ),
-      ...[1, null, ['say'], { toString: 'say' }, true].map((event): [unknown, string] => [
-        { event },
-        'rest'
-      ])
-    ]
-    for (const [message, answer] of cases) {
-      client.send(message)
-      t.equal(await client.next(), answer, JSON.stringify(message))
-    }
-  }
-)
-
-void t.test(
-  'a union on a discriminating field speaks of the member that was meant, and of no other',
-  async (t) => {
-    for (const receive of [
-      Type.Union([Say, Leave, Turn]),
-      { oneOf: [Say, Leave, Turn] },
-      { ...Type.Union([Say, Leave, Turn]), title: 'All', type: 'object' }
-    ]) {
-      const none = 'message/event must be one of say, leave, flip, flop'
-      await judge(t, await startJudge(t, receive), [
-        [{ event: 'say', text: 'a' }, 'ok'],
-        [{ event: 'leave', text: 1 }, 'ok'],
-        [{ event: 'flop' }, 'ok'],
-        [{ event: 'say' }, "message must have required property 'text'"],
-        [{ event: 'say', text: 1 }, 'message/text must be string'],
-        [{ event: 'flip', times: '1' }, 'message/times must be integer'],
-        ...[
-          { event: 'constructor' },
-          { event: '__proto__' },
-          { event: 'toString' },
-          { event: 1 },
-          { event: ['say'] },
-          {},
-          [],
-          null,
-          'say',
-          1
-        ].map((message) => [message === 'say' ? '"say"' : message, none] as const)
-      ])
-    }
-  }
-)
-
-void t.test(
-  'one member of a union on a discriminating field is tried, however many there are',
-  async (t) => {
-    const tried: string[] = []
-    const members = Array.from({ length: 50 }, (_, i) =>
-      Type.Object({ event: Type.Literal(`e${i}`) }, { title: `E${i}` })
-    )
-    const server = await startJudge(t, Type.Union(members), {
-      validatorCompiler:
-        ({ schema }: { schema: { title?: string } }) =>
-          () => {
-            tried.push(schema.title ?? 'the whole')
-            return true
-          }
-    })
-    // What was tried while the schemas were compiled, to know the compiler.
-    tried.length = 0
-    await judge(t, server, [
-      [{ event: 'e7' }, 'ok'],
-      [{ event: 'e49' }, 'ok']
+  })
+  const client = await connect(t, server.url('/'))
+  const cases: Array<[message: unknown, answer: string]> = [
+    [{ event: 'say', kind: 'say' }, 'event say'],
+    [{ event: 'other', kind: 'say' }, 'kind say'],
+    ...['constructor', 'toString', '__proto__', 'hasOwnProperty', ''].map(
+      (event): [unknown, string] => [{ event }, 'rest']
+    ),
+    ...[1, null, ['say'], { toString: 'say' }, true].map((event): [unknown, string] => [
+      { event },
+      'rest'
     ])
-    t.same(tried, ['E7', 'E49'])
+  ]
+  for (const [message, answer] of cases) {
+    client.send(message)
+    t.equal(await client.next(), answer, JSON.stringify(message))
   }
-)
+})
+
+void t.test('the error of a discriminated union names the selected member only', async (t) => {
+  for (const receive of [
+    Type.Union([Say, Leave, Turn]),
+    { oneOf: [Say, Leave, Turn] },
+    { ...Type.Union([Say, Leave, Turn]), title: 'All', type: 'object' }
+  ]) {
+    const none = 'message/event must be one of say, leave, flip, flop'
+    await judge(t, await startJudge(t, receive), [
+      [{ event: 'say', text: 'a' }, 'ok'],
+      [{ event: 'leave', text: 1 }, 'ok'],
+      [{ event: 'flop' }, 'ok'],
+      [{ event: 'say' }, "message must have required property 'text'"],
+      [{ event: 'say', text: 1 }, 'message/text must be string'],
+      [{ event: 'flip', times: '1' }, 'message/times must be integer'],
+      ...[
+        { event: 'constructor' }, { event: '__proto__' }, { event: 'toString' }, { event: 1 },
+        { event: ['say'] }, {}, [], null, 'say', 1
+      ].map((message) => [message === 'say' ? '"say"' : message, none] as const)
+    ])
+  }
+})
+
+void t.test('only the selected member of a discriminated union is tried', async (t) => {
+  const tried: string[] = []
+  const members = Array.from({ length: 50 }, (_, i) =>
+    Type.Object({ event: Type.Literal(`e${i}`) }, { title: `E${i}` })
+  )
+  const server = await startJudge(t, Type.Union(members), {
+    validatorCompiler:
+      ({ schema }: { schema: { title?: string } }) =>
+        () => {
+          tried.push(schema.title ?? 'the whole')
+          return true
+        }
+  })
+  // What was tried while the schemas were compiled, to know the compiler.
+  tried.length = 0
+  await judge(t, server, [[{ event: 'e7' }, 'ok'], [{ event: 'e49' }, 'ok']])
+  t.same(tried, ['E7', 'E49'])
+})
 
 void t.test('a union without a discriminating field takes what one member takes', async (t) => {
   const unions: Record<
@@ -237,12 +209,7 @@ void t.test('a union without a discriminating field takes what one member takes'
   > = {
     'no field in common': [
       Type.Union([Type.Object({ a: Type.String() }), Type.Object({ b: Type.Integer() })]),
-      [
-        [{ a: 'a' }, 'ok'],
-        [{ b: 1 }, 'ok'],
-        [{ b: '1' }, 'no'],
-        [{}, 'no']
-      ]
+      [[{ a: 'a' }, 'ok'], [{ b: 1 }, 'ok'], [{ b: '1' }, 'no'], [{}, 'no']]
     ],
     'the same value twice': [
       Type.Union([Say, Type.Object({ event: Type.Literal('say'), n: Type.Integer() })]),
@@ -257,32 +224,18 @@ void t.test('a union without a discriminating field takes what one member takes'
         Say,
         Type.Object({ event: Type.Optional(Type.Literal('x')), n: Type.Integer() })
       ]),
-      [
-        [{ n: 1 }, 'ok'],
-        [{ event: 'x', n: 1 }, 'ok'],
-        [{ event: 'y', n: 1 }, 'no']
-      ]
+      [[{ n: 1 }, 'ok'], [{ event: 'x', n: 1 }, 'ok'], [{ event: 'y', n: 1 }, 'no']]
     ],
     'numbers tell': [
       Type.Union([
         Type.Object({ v: Type.Literal(1) }),
         Type.Object({ v: Type.Literal(2), n: Type.Integer() })
       ]),
-      [
-        [{ v: 1 }, 'ok'],
-        [{ v: 2 }, 'no'],
-        [{ v: 2, n: 1 }, 'ok']
-      ]
+      [[{ v: 1 }, 'ok'], [{ v: 2 }, 'no'], [{ v: 2, n: 1 }, 'ok']]
     ],
     'no objects': [
       Type.Union([Type.String(), Type.Null(), Type.Array(Type.Integer())]),
-      [
-        ['"a"', 'ok'],
-        [null, 'ok'],
-        [[1], 'ok'],
-        [['1'], 'no'],
-        [1, 'no']
-      ]
+      [['"a"', 'ok'], [null, 'ok'], [[1], 'ok'], [['1'], 'no'], [1, 'no']]
     ],
     nested: [
       Type.Union([Type.Union([Say, Leave]), Turn]),
@@ -312,10 +265,7 @@ void t.test('a union without a discriminating field takes what one member takes'
     ],
     'more beside anyOf': [
       { anyOf: [Say, Leave], required: ['id'] },
-      [
-        [{ event: 'leave' }, 'no'],
-        [{ event: 'leave', id: 1 }, 'ok']
-      ]
+      [[{ event: 'leave' }, 'no'], [{ event: 'leave', id: 1 }, 'ok']]
     ]
   }
   for (const [name, [receive, verdicts]] of Object.entries(unions)) {

@@ -115,7 +115,7 @@ void t.test(
 )
 
 void t.test(
-  'handleInvalid is told the reason, the raw frame and what a mismatch was decoded to, and what it returns counts',
+  'handleInvalid gets the reason, the frame and the decoded message; its result counts',
   async (t) => {
     const problems: InvalidMessage[] = []
     const server = await startServer(t, (app) => {

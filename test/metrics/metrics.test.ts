@@ -44,7 +44,11 @@ void t.test('writes what is counted in the exposition format, with bounded label
     'websocket_engine_ready{engine="memory"} 1'
   ]) t.ok(text.split('\n').includes(line), line)
   t.notMatch(text, /secret/)
-  t.match(await registry.metrics(), /^websocket_messages_sent_total\{[^}]*\} 2$/m, 'not added twice')
+  t.match(
+    await registry.metrics(),
+    /^websocket_messages_sent_total\{[^}]*\} 2$/m,
+    'not added twice'
+  )
 })
 
 void t.test('a scrape reads the counts once, and the next one reads new counts', async (t) => {
@@ -62,7 +66,7 @@ void t.test('a scrape reads the counts once, and the next one reads new counts',
   t.equal(calls, 2)
 })
 
-void t.test('a name that the registry has already is refused, and nothing is registered', async (t) => {
+void t.test('a name that the registry has is refused, and nothing is registered', async (t) => {
   const registry = new Registry()
   const own = new Counter({ name: 'websocket_sent_bytes_total', help: 'x', registers: [registry] })
   const { app } = buildApp(t)

@@ -25,7 +25,10 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
   // Load: six who chat and echo all the time, one who leaves each time, one who never comes in.
   const chatters = await Promise.all(Array.from({ length: 3 }, (_, n) =>
     connect(t, server.ws(`/ws/chat/lobby?nick=n${n}`))))
-  const echoes = await Promise.all(Array.from({ length: 3 }, () => connect(t, server.ws('/ws/echo'))))
+  const echoes = await Promise.all(Array.from(
+    { length: 3 },
+    () => connect(t, server.ws('/ws/echo'))
+  ))
   const over = new AbortController()
   const load = async (): Promise<void> => {
     for (let round = 0; !over.signal.aborted; round++) {

@@ -180,7 +180,9 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
         join(dir, 'routes/rooms/index.js'),
         `module.exports = async (app) => {
         if (!app.hasDecorator('websock')) return
-        app.get('/:id', { websocketHandler: { init: ({ params }, ws) => ws.push('room ' + params.id) } })
+        app.get('/:id', {
+          websocketHandler: { init: ({ params }, ws) => ws.push('room ' + params.id) }
+        })
       }`
       )
       await app.register(autoload, { dir: join(dir, 'routes') })

@@ -133,7 +133,7 @@ void t.test('an async handleDrain finishes before the close frame', async (t) =>
   t.same(server.log, ['handleDrain', 'terminate shutdown'])
 })
 
-void t.test('a running callback may stop, and its peer may close, while a drain waits', async (t) => {
+void t.test('a running callback may stop, and its peer close, while a drain waits', async (t) => {
   const server = await startSlow(t)
   const [stops, closes] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
   for (const client of [stops, closes]) {

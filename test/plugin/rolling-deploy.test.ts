@@ -195,7 +195,9 @@ void t.test(
     const sent = clients.reduce((sum, client) => sum + client.sent, 0)
     const twice = [...stored.values()].filter((times) => times > 1).length
     t.comment(
-      `${sent} messages, ${twice} stored more than once; ${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ms; refusals ${JSON.stringify(ledger.refusals)}`
+      `${sent} messages, ${twice} stored more than once; ` +
+      `${(performance.now() - from).toFixed(0)} ms; app.close() took ${closeTimes.join(', ')} ` +
+      `ms; refusals ${JSON.stringify(ledger.refusals)}`
     )
     t.same(Object.keys(ledger.codes), ['1012'], 'every client got 1012')
     t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')

@@ -186,13 +186,9 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
 
 for (const [name, { fastify, routes }] of Object.entries(providers)) {
   void t.test(`messages are validated and stripped with ${name}`, async (t) => {
-    const server = await startServer(
-      t,
-      async (app) => {
-        await routes(app)
-      },
-      { fastify: fastify ?? {} }
-    )
+    const server = await startServer(t, async (app) => {
+      await routes(app)
+    }, { fastify: fastify ?? {} })
     await speaks(t, server.url('/'))
     t.equal(server.logs.length, 0)
   })
@@ -213,11 +209,8 @@ async function startNumbers (
       websocketHandler: {
         handleIn: (message: unknown, _state: unknown, ws: { push: any }) =>
           ws.push(JSON.stringify(message)),
-        handleInvalid: (
-          { error }: Error & { error: Error },
-          _state: unknown,
-          ws: { push: any }
-        ) => ws.push(error.message)
+        handleInvalid: ({ error }: { error: Error }, _state: unknown, ws: { push: any }) =>
+          ws.push(error.message)
       }
     } as never)
   }, { fastify })
@@ -225,79 +218,56 @@ async function startNumbers (
   return { answer: (message) => { client.send(message); return client.next() } }
 }
 
-void t.test(
-  'keywords and formats of an Ajv that does not change messages can be used in receive',
-  async (t) => {
-    const keywords = [
+void t.test('receive may use the keywords and formats of an Ajv without coercion', async (t) => {
+  const isEven = (data: number) => data % 2 === 0
+  const validate = (_wanted: unknown, data: number) => isEven(data)
+  const keywords = [{ keyword: 'isEven', type: 'number', validate }]
+  const own = new Ajv({
+    ...kept,
+    keywords: keywords as never,
+    formats: { even: { type: 'number', validate: isEven } }
+  })
+  const useOwn = (app: App) =>
+    app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
+  const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
+    // Fastify creates its validator only when a route has a schema.
+    [
+      { type: 'integer', isEven: true },
       {
-        keyword: 'isEven',
-        type: 'number',
-        validate: (_wanted: unknown, data: number) => data % 2 === 0
+        fastify: { ajv: { customOptions: { ...kept, keywords } } },
+        prepare: (app) => app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
       }
-    ]
-    const own = new Ajv({
-      ...kept,
-      keywords: keywords as never,
-      formats: { even: { type: 'number', validate: (data: number) => data % 2 === 0 } }
-    })
-    const cases: Array<[n: object, setup: Parameters<typeof startNumbers>[2]]> = [
-      // Fastify creates its validator only when a route has a schema.
-      [
-        { type: 'integer', isEven: true },
-        {
-          fastify: { ajv: { customOptions: { ...kept, keywords } } },
-          prepare: (app) =>
-            app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
-        }
-      ],
-      [
-        { type: 'integer', isEven: true },
-        {
-          prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
-        }
-      ],
-      [
-        { type: 'integer', format: 'even' },
-        {
-          prepare: (app) => app.setValidatorCompiler(({ schema }) => own.compile(schema as object))
-        }
-      ]
-    ]
-    for (const [n, setup] of cases) {
-      const { answer } = await startNumbers(t, n, setup)
-      t.equal(await answer('{"n":2,"more":1}'), '{"n":2,"more":1}')
-      t.match(await answer('{"n":3}'), /does not match: message\/n must/)
-      t.equal(
-        await answer('{"n":"2"}'),
-        'The client sent a message that does not match: message/n must be integer'
-      )
-    }
+    ],
+    [{ type: 'integer', isEven: true }, { prepare: useOwn }],
+    [{ type: 'integer', format: 'even' }, { prepare: useOwn }]
+  ]
+  for (const [n, setup] of cases) {
+    const { answer } = await startNumbers(t, n, setup)
+    t.equal(await answer('{"n":2,"more":1}'), '{"n":2,"more":1}')
+    t.match(await answer('{"n":3}'), /does not match: message\/n must/)
+    t.equal(
+      await answer('{"n":"2"}'),
+      'The client sent a message that does not match: message/n must be integer'
+    )
   }
-)
+})
 
-void t.test(
-  "a context's shared schemas are known, also when its parent has its compilers already",
-  async (t) => {
-    for (const customOptions of [{}, kept]) {
-      const server = await startServer(
-        t,
-        async (app) => {
-          app.get(
-            '/http',
-            { schema: { params: Type.Object({}), response: { 200: Type.Object({}) } } },
-            () => ({})
-          )
-          await app.register(async (child) => {
-            child.addSchema({ $id: 'shared', ...plain })
-            declare(child, { $ref: 'shared#' })
-          })
-        },
-        { fastify: { ajv: { customOptions } } }
+void t.test("a context's shared schemas are known when its parent has compilers", async (t) => {
+  for (const customOptions of [{}, kept]) {
+    const server = await startServer(t, async (app) => {
+      app.get(
+        '/http',
+        { schema: { params: Type.Object({}), response: { 200: Type.Object({}) } } },
+        () => ({})
       )
-      await speaks(t, server.url('/'))
-    }
+      await app.register(async (child) => {
+        child.addSchema({ $id: 'shared', ...plain })
+        declare(child, { $ref: 'shared#' })
+      })
+    }, { fastify: { ajv: { customOptions } } })
+    await speaks(t, server.url('/'))
   }
-)
+})
 
 void t.test('a route that asks for coercion with its own compiler gets it', async (t) => {
   const coercing = new Ajv({ coerceTypes: true, useDefaults: true })
@@ -375,15 +345,12 @@ void t.test('a schema that cannot be compiled is refused at start, with its name
   for (const [part, schema, text] of cases) {
     const { app } = buildApp(t)
     await app.register(websock)
-    await app.register(
-      async (child) => {
-        child.get('/ws/:id', {
-          schema: { websocket: { [part]: schema } },
-          websocketHandler: {}
-        } as never)
-      },
-      { prefix: '/v1' }
-    )
+    await app.register(async (child) => {
+      child.get('/ws/:id', {
+        schema: { websocket: { [part]: schema } },
+        websocketHandler: {}
+      } as never)
+    }, { prefix: '/v1' })
     const error = await Promise.resolve(app.ready()).then(
       () => undefined,
       (error: Error & { code: string }) => error
@@ -398,44 +365,36 @@ void t.test('a schema that cannot be compiled is refused at start, with its name
   }
 })
 
-void t.test(
-  "the error of a user's compiler names the schema too, also when it throws for every schema",
-  async (t) => {
-    const { app } = buildApp(t)
-    await app.register(websock)
-    app.setValidatorCompiler(() => {
-      throw new Error('not today')
-    })
-    app.get('/ws', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
-    await t.rejects(listen(app), {
-      code: 'FST_WEBSOCK_INVALID_SCHEMA',
-      message: 'Route GET:/ws: `schema.websocket.receive` cannot be compiled: not today'
-    })
-  }
-)
+void t.test("the error of a user's compiler names the schema", async (t) => {
+  const { app } = buildApp(t)
+  await app.register(websock)
+  app.setValidatorCompiler(() => { throw new Error('not today') })
+  app.get('/ws', { schema: { websocket: { receive: typebox } }, websocketHandler: {} })
+  await t.rejects(listen(app), {
+    code: 'FST_WEBSOCK_INVALID_SCHEMA',
+    message: 'Route GET:/ws: `schema.websocket.receive` cannot be compiled: not today'
+  })
+})
 
-void t.test(
-  "a zod schema that transforms has the handler's types on one side, ContractOf's on the other",
-  async (t) => {
-    const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
-    const time = z.codec(z.iso.datetime(), z.date(), {
-      decode: (text) => new Date(text),
-      encode: (date) => date.toISOString()
-    })
-    const route = defineWebsocketRoute({
-      schema: { websocket: { receive: z.object({ at: time }), send: z.object({ later: time }) } },
-      websocketHandler: {
-        handleIn: ({ at }, _state, ws) => ws.push({ later: new Date(at.getTime() + 1000) })
-      }
-    })
-    const server = await startServer(t, (app) => {
-      useZod(app)
-      app.get('/', route)
-    })
-    const client = await connect(t, server.url('/'))
-    const question: ContractOf<typeof route>['Receive'] = { at: '2026-01-01T00:00:00.000Z' }
-    const answer: ContractOf<typeof route>['Send'] = { later: '2026-01-01T00:00:01.000Z' }
-    client.send(question)
-    t.same(await client.nextJson(), answer)
-  }
-)
+void t.test('a zod schema that transforms: types of the handler and of ContractOf', async (t) => {
+  const { defineWebsocketRoute } = withTypeProvider<ZodTypeProvider>()
+  const time = z.codec(z.iso.datetime(), z.date(), {
+    decode: (text) => new Date(text),
+    encode: (date) => date.toISOString()
+  })
+  const route = defineWebsocketRoute({
+    schema: { websocket: { receive: z.object({ at: time }), send: z.object({ later: time }) } },
+    websocketHandler: {
+      handleIn: ({ at }, _state, ws) => ws.push({ later: new Date(at.getTime() + 1000) })
+    }
+  })
+  const server = await startServer(t, (app) => {
+    useZod(app)
+    app.get('/', route)
+  })
+  const client = await connect(t, server.url('/'))
+  const question: ContractOf<typeof route>['Receive'] = { at: '2026-01-01T00:00:00.000Z' }
+  const answer: ContractOf<typeof route>['Send'] = { later: '2026-01-01T00:00:01.000Z' }
+  client.send(question)
+  t.same(await client.nextJson(), answer)
+})

@@ -3,7 +3,7 @@ import t from 'tap'
 import { deflateMessage } from '../../src/protocol/deflate.ts'
 import { FrameParser, type FrameSink } from '../../src/protocol/frame-parser.ts'
 import { GrowingBuffer } from '../../src/protocol/growing-buffer.ts'
-import { encode } from '../helpers/differential.ts'
+import { encode } from '../helpers/random-streams.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 
 /** A sink that writes down what it is told. */

@@ -11,7 +11,9 @@ void t.test('ASCII of any length and place is read as toString reads it', async 
 })
 
 void t.test('a text is written as `write` writes it, lone surrogates included', async (t) => {
-  for (const text of ['', 'a', 'ä', '€', '😀', '\ud800', 'a\udfffb', 'x'.repeat(500), 'é€😀'.repeat(40)]) {
+  for (const text of [
+    '', 'a', 'ä', '€', '😀', '\ud800', 'a\udfffb', 'x'.repeat(500), 'é€😀'.repeat(40)
+  ]) {
     for (const at of [0, 1, 7]) {
       const [written, expected] = [Buffer.alloc(2000, 0xaa), Buffer.alloc(2000, 0xaa)]
       t.equal(writeUtf8(written, text, at), expected.write(text, at))

@@ -1,12 +1,12 @@
 import { createClient } from 'redis'
 import t from 'tap'
-import type { Engine } from '../../src/index.ts'
+import type { Engine, EngineListener } from '../../src/index.ts'
 import { redisEngine } from '../../src/engines/redis-engine.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
-import { ready, startNode, until } from '../helpers/cluster.ts'
+import { addressOf, ready, startNode, until, watch } from '../helpers/cluster.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { buildApp, type Teardown } from '../helpers/server.ts'
 import websock from '../../src/index.ts'
@@ -45,11 +45,7 @@ void t.test(
     const began = performance.now()
     for (let n = 0; n < 1_000; n++) node.app.websock.subscribe(`room ${n}`, listener)
     const other: number[] = []
-    node.app.websock.subscribe('other', {
-      handleGap: ({ ms }) => {
-        other.push(ms)
-      }
-    })
+    node.app.websock.subscribe('other', { handleGap: ({ ms }) => { other.push(ms) } })
     await until(() => node.logs.some(({ msg }) => /cannot be subscribed/.test(msg)), 'a line')
     await node.app.websock.subscriptionReady('other')
     t.notOk(node.app.websock.ready())
@@ -70,7 +66,7 @@ void t.test(
 )
 
 void t.test(
-  'who is subscribed to a refused topic and another one is told when both are in force, or when the refused one is given up',
+  'a subscriber with a refused topic gets a gap when all its topics are subscribed',
   async (t) => {
     let refuses = false
     const network = new MemoryNetwork()
@@ -108,7 +104,7 @@ void t.test(
 )
 
 void t.test(
-  'subscriptionReady is true when the broker has the topic, and false when the subscription ends before',
+  'subscriptionReady is true when the broker has the topic, false when it ends before',
   async (t) => {
     let refuses = true
     const node = await startNode(
@@ -154,12 +150,9 @@ void t.test('an engine object that is given to a second app is refused at start'
   const engine = new MemoryNetwork().createEngine()
   await startNode(t, engine)
   const { app } = buildApp(t)
-  await t.rejects(
-    async () => {
-      await app.register(websock, { engine })
-    },
-    { code: 'FST_WEBSOCK_ENGINE_IN_USE' }
-  )
+  await t.rejects(async () => {
+    await app.register(websock, { engine })
+  }, { code: 'FST_WEBSOCK_ENGINE_IN_USE' })
 })
 
 void t.test(
@@ -186,7 +179,7 @@ void t.test(
 )
 
 void t.test(
-  'over Redis, a path that falls silent is noticed within 10 s; ready, the gap and lost publications tell of it',
+  'over Redis, a silent path is noticed within 10 s: ready, gap, lost publications',
   { skip: skipWithout('redis-server') },
   async (t) => {
     const broker = await startRedis(t)
@@ -204,11 +197,7 @@ void t.test(
     ]
     const client = await cut.join('r')
     const gaps: number[] = []
-    cut.app.websock.subscribe('r', {
-      handleGap: ({ ms }) => {
-        gaps.push(ms)
-      }
-    })
+    cut.app.websock.subscribe('r', { handleGap: ({ ms }) => { gaps.push(ms) } })
     await ready(cut, other)
     proxy.isMute = true
     const silentAt = performance.now()
@@ -230,3 +219,154 @@ void t.test(
     t.ok(other.app.websock.ready())
   }
 )
+
+void t.test('without the broker the node goes on; subscribers learn of its return', async (t) => {
+  const network = new MemoryNetwork()
+  const [one, two] = [
+    await startNode(t, network.createEngine()),
+    await startNode(t, network.createEngine())
+  ]
+  const [a, b] = [await one.join('r'), await two.join('r')]
+  const gaps: number[] = []
+  one.app.websock.subscribe('r', { handleGap: ({ ms }) => gaps.push(ms) })
+  await ready(one, two)
+  network.goDown()
+  t.notOk(one.app.websock.ready())
+  for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
+  one.app.websock.broadcast('r', 'to sockets')
+  t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
+  const came = []
+  for (let n = 0; n < 6; n++) came.push(await a.next())
+  t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
+  t.equal(one.app.websock.lostPublications, 7)
+  const c = await two.join('while it was gone')
+  network.goUp()
+  t.equal(await a.next(), 'gap')
+  for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
+  t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
+  await ready(one, two)
+  one.app.websock.publish('r', 'again')
+  one.app.websock.publish('while it was gone', 'there, too')
+  t.equal(await b.next(), 'info again')
+  t.equal(await c.next(), 'info there, too')
+  const lines = one.logs.filter(({ engine }) => engine === 'memory')
+    .map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
+  t.same(lines, [
+    'the engine is connected',
+    'the engine is not connected: publications reach this process only',
+    'the engine is connected 7'
+  ])
+})
+
+void t.test('a gap is reported when the topics of before are subscribed again', async (t) => {
+  const engine = new MemoryNetwork().createEngine()
+  let listener: EngineListener | undefined
+  const confirm: Array<() => void> = []
+  const node = await startNode(t, {
+    ...watch(engine),
+    start: async (given) => {
+      listener = given
+      given.up()
+    },
+    subscribe: () => new Promise((resolve) => confirm.push(resolve)),
+    publish: async () => {},
+    stop: async () => {}
+  })
+  const told: string[] = []
+  node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
+  const confirmAll = async (): Promise<void> => {
+    for (const resolve of confirm.splice(0)) resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await confirmAll()
+  t.ok(node.app.websock.ready())
+  listener?.down()
+  listener?.up()
+  const last = confirm.pop()
+  await confirmAll()
+  t.same(told, [], 'not before the last')
+  node.app.websock.subscribe('new', {})
+  last?.()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(told, ['gap'], 'and not after those that come')
+  t.notOk(node.app.websock.ready())
+  await confirmAll()
+  t.same(told, ['gap'])
+})
+
+void t.test('a failed subscription is tried again, and its subscribers get a gap', async (t) => {
+  const network = new MemoryNetwork()
+  const engine = watch(network.createEngine())
+  const { subscribe } = engine
+  let refusals = 0
+  engine.subscribe = async (topic) => {
+    if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
+    return subscribe(topic)
+  }
+  const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
+  const [told, other] = [await one.join('r'), await one.join('s')]
+  await until(() => refusals > 0, 'refused')
+  t.notOk(one.app.websock.ready())
+  t.equal(await told.next(), 'gap')
+  await ready(one, two)
+  two.app.websock.publish('r', 'to r')
+  two.app.websock.publish('s', 'to s')
+  t.equal(await told.next(), 'info to r')
+  t.equal(await other.next(), 'info to s', 'and no gap')
+})
+
+void t.test('publications for a broker that hangs are bounded by bytes', async (t) => {
+  let listener: EngineListener | undefined
+  const stuck: Engine = {
+    ...watch(new MemoryNetwork().createEngine()),
+    start: async (given) => {
+      listener = given
+      given.up()
+    },
+    subscribe: async () => {},
+    unsubscribe: async () => {},
+    publish: () => new Promise(() => {}),
+    stop: async () => {}
+  }
+  const node = await startNode(t, stuck)
+  for (let n = 0; n < 40; n++) node.app.websock.publish('r', 'x'.repeat(1024 * 1024 - 100))
+  t.equal(
+    node.app.websock.lostPublications,
+    24,
+    '16 MiB are under way, a little of which is presence'
+  )
+  t.type(listener?.down, 'function')
+})
+
+void t.test('an engine that fails in each way harms nothing', async (t) => {
+  const failure = (): never => { throw new Error('broken') }
+  const name = 'broken'
+  const base = { name, maxPayloadBytes: 256 * 1024 }
+  const cannotStart = await startNode(t, {
+    ...base,
+    start: async () => failure(),
+    subscribe: failure,
+    unsubscribe: failure,
+    publish: failure,
+    stop: failure
+  })
+  const cannotTalk = await startNode(t, {
+    ...base,
+    start: async (listener) => listener.up(),
+    subscribe: failure,
+    unsubscribe: async () => failure(),
+    publish: failure,
+    stop: async () => failure()
+  })
+  for (const node of [cannotStart, cannotTalk]) {
+    const client = await node.join('r')
+    node.app.websock.publish('r', 'here')
+    t.equal(await client.next(), 'info here')
+    t.notOk(node.app.websock.ready())
+    t.ok(node.app.websock.lostPublications >= 1)
+    client.close()
+    await client.closed
+    await node.app.close()
+    t.match(node.logs.at(-1)?.msg, 'the engine failed to stop')
+  }
+})

@@ -2,14 +2,14 @@ import { Type } from '@fastify/type-provider-typebox'
 import { connect as connectNats } from '@nats-io/transport-node'
 import { createClient } from 'redis'
 import t from 'tap'
-import type { Engine, EngineListener } from '../../src/index.ts'
+import type { Engine } from '../../src/index.ts'
 import { natsEngine } from '../../src/engines/nats-engine.ts'
 import { redisEngine } from '../../src/engines/redis-engine.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
-import { addressOf, ready, startNode, until, type TestNode } from '../helpers/cluster.ts'
+import { addressOf, ready, startNode, until, watch, type TestNode } from '../helpers/cluster.ts'
 import type { Teardown } from '../helpers/server.ts'
 
 type CreateEngine = () => Promise<Engine> | Engine
@@ -60,50 +60,38 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       return started
     }
 
-    await t.test(
-      'publications and broadcasts reach the subscribers of all nodes once, in order, but for the one left out',
-      async (t) => {
-        const [one, two] = (await nodes(t)) as [TestNode, TestNode]
-        const [a, b, c] = [await one.join('r'), await one.join('r'), await two.join('r')]
-        const elsewhere = await two.join('other')
-        await ready(one, two)
-        one.app.websock.publish('r', { n: 1 })
-        one.app.websock.broadcast('r', 'two')
-        one.app.websock.publish('r', 'three', { except: addressOf(c) })
-        one.app.websock.broadcast('r', 'four', { except: addressOf(a) })
-        one.app.websock.publish('r', Buffer.from([0, 255, 1]))
-        one.app.websock.broadcast('r', Buffer.from([2]))
-        one.app.websock.broadcast('r', { opcode: 'binary', data: Buffer.from([3]) })
-        // Broadcasts pass mailboxes by: the two orders are each one's own.
-        const expected = (left: string): Array<string | Buffer> =>
-          [
-            'info {"n":1}',
-            'two',
-            'info three',
-            'four',
-            Buffer.from([0, 255, 1]),
-            Buffer.from([2]),
-            Buffer.from([3])
-          ].filter((x) => x !== left)
-        for (const [client, left] of [
-          [a, 'four'],
-          [b, ''],
-          [c, 'info three']
-        ] as const) {
-          const came = []
-          for (let n = 0; n < expected(left).length; n++) came.push(await client.next())
-          t.same(came.map(String).sort(), expected(left).map(String).sort())
-        }
-        for (let n = 0; n < 1000; n++) one.app.websock.publish('r', `${n}`)
-        for (const client of [b, c]) {
-          for (let n = 0; n < 1000; n++) {
-            if ((await client.next()) !== `info ${n}`) t.fail(`${n} is out of order`)
-          }
-        }
-        two.app.websock.publish('other', 'end')
-        t.equal(await elsewhere.next(), 'info end', 'and nothing of the other room before')
+    await t.test('each subscriber gets each message once, in order; except', async (t) => {
+      const [one, two] = (await nodes(t)) as [TestNode, TestNode]
+      const [a, b, c] = [await one.join('r'), await one.join('r'), await two.join('r')]
+      const elsewhere = await two.join('other')
+      await ready(one, two)
+      one.app.websock.publish('r', { n: 1 })
+      one.app.websock.broadcast('r', 'two')
+      one.app.websock.publish('r', 'three', { except: addressOf(c) })
+      one.app.websock.broadcast('r', 'four', { except: addressOf(a) })
+      one.app.websock.publish('r', Buffer.from([0, 255, 1]))
+      one.app.websock.broadcast('r', Buffer.from([2]))
+      one.app.websock.broadcast('r', { opcode: 'binary', data: Buffer.from([3]) })
+      // Broadcasts pass mailboxes by: the two orders are each one's own.
+      const expected = (left: string): Array<string | Buffer> =>
+        [
+          'info {"n":1}', 'two', 'info three', 'four', Buffer.from([0, 255, 1]), Buffer.from([2]),
+          Buffer.from([3])
+        ].filter((x) => x !== left)
+      for (const [client, left] of [[a, 'four'], [b, ''], [c, 'info three']] as const) {
+        const came = []
+        for (let n = 0; n < expected(left).length; n++) came.push(await client.next())
+        t.same(came.map(String).sort(), expected(left).map(String).sort())
       }
-    )
+      for (let n = 0; n < 1000; n++) one.app.websock.publish('r', `${n}`)
+      for (const client of [b, c]) {
+        for (let n = 0; n < 1000; n++) {
+          if ((await client.next()) !== `info ${n}`) t.fail(`${n} is out of order`)
+        }
+      }
+      two.app.websock.publish('other', 'end')
+      t.equal(await elsewhere.next(), 'info end', 'and nothing of the other room before')
+    })
 
     await t.test('a ref is good on another node', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
@@ -174,7 +162,7 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
   })
 }
 
-void t.test('what cannot travel is thrown, and nobody gets it', async (t) => {
+void t.test('an info that cannot be serialized is thrown, and not delivered', async (t) => {
   const node = await startNode(t, new MemoryNetwork().createEngine())
   const client = await node.join('r')
   const { websock } = node.app
@@ -193,14 +181,8 @@ void t.test('what cannot travel is thrown, and nobody gets it', async (t) => {
     'half of a surrogate pair'
   )
   for (const [key, meta] of [
-    ['', 1],
-    ['k'.repeat(1025), 1],
-    [5, 1],
-    ['k', 1n],
-    ['k', 'x'.repeat(9000)],
-    ['k', () => {}],
-    ['k', poison[0]],
-    ['k', poison[1]]
+    ['', 1], ['k'.repeat(1025), 1], [5, 1], ['k', 1n], ['k', 'x'.repeat(9000)], ['k', () => {}],
+    ['k', poison[0]], ['k', poison[1]]
   ] as const) {
     t.throws(() => websock.track('r', key as string, meta), { code: 'FST_WEBSOCK_UNTRACKABLE' })
   }
@@ -209,246 +191,56 @@ void t.test('what cannot travel is thrown, and nobody gets it', async (t) => {
   t.same(websock.presence('r'), [])
 })
 
-/** An engine that writes down what is asked of it. */
-function watch (engine: Engine): Engine & { calls: string[] } {
-  const calls: string[] = []
-  return {
-    calls,
-    name: engine.name,
-    maxPayloadBytes: engine.maxPayloadBytes,
-    start: (listener) => engine.start(listener),
-    subscribe: async (topic) => { calls.push(`+${topic}`); await engine.subscribe(topic) },
-    unsubscribe: async (topic) => { calls.push(`-${topic}`); await engine.unsubscribe(topic) },
-    publish: (topic, payload) => engine.publish(topic, payload),
-    stop: () => engine.stop()
-  }
-}
-
-void t.test(
-  'a topic is subscribed once for each node, and dropped after its last subscriber',
-  async (t) => {
-    const network = new MemoryNetwork()
-    const engine = watch(network.createEngine())
-    const node = await startNode(t, engine)
-    const asked = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
-    const clients = [await node.join('r'), await node.join('r'), await node.join('s')]
-    await ready(node)
-    t.same(asked(), ['+t:r', '+t:s'])
-    clients[0]?.close()
-    clients[1]?.send('leave')
-    await clients[1]?.next()
-    await until(() => asked().length === 3, 'unsubscribed')
-    t.same(asked(), ['+t:r', '+t:s', '-t:r'])
-    const listener = {}
-    for (let n = 0; n < 100; n++) {
-      node.app.websock.subscribe('fast', listener)
-      node.app.websock.unsubscribe('fast', listener)
-    }
+void t.test('a topic is subscribed once for each node, until its last subscriber', async (t) => {
+  const network = new MemoryNetwork()
+  const engine = watch(network.createEngine())
+  const node = await startNode(t, engine)
+  const asked = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
+  const clients = [await node.join('r'), await node.join('r'), await node.join('s')]
+  await ready(node)
+  t.same(asked(), ['+t:r', '+t:s'])
+  clients[0]?.close()
+  clients[1]?.send('leave')
+  await clients[1]?.next()
+  await until(() => asked().length === 3, 'unsubscribed')
+  t.same(asked(), ['+t:r', '+t:s', '-t:r'])
+  const listener = {}
+  for (let n = 0; n < 100; n++) {
     node.app.websock.subscribe('fast', listener)
-    await ready(node)
-    t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
-    t.ok(asked().length < 10, 'and few calls are made for many wishes')
+    node.app.websock.unsubscribe('fast', listener)
   }
-)
-
-void t.test(
-  'without the broker all goes on here; its return is told to each subscriber',
-  async (t) => {
-    const network = new MemoryNetwork()
-    const [one, two] = [
-      await startNode(t, network.createEngine()),
-      await startNode(t, network.createEngine())
-    ]
-    const [a, b] = [await one.join('r'), await two.join('r')]
-    const gaps: number[] = []
-    one.app.websock.subscribe('r', { handleGap: ({ ms }) => gaps.push(ms) })
-    await ready(one, two)
-    network.goDown()
-    t.notOk(one.app.websock.ready())
-    for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
-    one.app.websock.broadcast('r', 'to sockets')
-    t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
-    const came = []
-    for (let n = 0; n < 6; n++) came.push(await a.next())
-    t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
-    t.equal(one.app.websock.lostPublications, 7)
-    const c = await two.join('while it was gone')
-    network.goUp()
-    t.equal(await a.next(), 'gap')
-    for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
-    t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
-    await ready(one, two)
-    one.app.websock.publish('r', 'again')
-    one.app.websock.publish('while it was gone', 'there, too')
-    t.equal(await b.next(), 'info again')
-    t.equal(await c.next(), 'info there, too')
-    const lines = one.logs
-      .filter(({ engine }) => engine === 'memory')
-      .map(({ msg, lost }) => `${msg} ${String(lost ?? '')}`.trim())
-    t.same(lines, [
-      'the engine is connected',
-      'the engine is not connected: publications reach this process only',
-      'the engine is connected 7'
-    ])
-  }
-)
-
-void t.test(
-  'a node that is cut off sees its own, is forgotten by the others, and is seen again',
-  async (t) => {
-    const network = new MemoryNetwork()
-    const cutOff = network.createEngine()
-    const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
-    const [a, b] = [await one.join('r'), await two.join('r')]
-    await ready(one, two)
-    const keys = ({ app }: TestNode): string[] =>
-      app.websock
-        .presence('r')
-        .map(({ key }) => key)
-        .sort()
-    a.send('track ann')
-    b.send('track bob')
-    await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
-    network.goDown(cutOff)
-    await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
-    b.send('track ben')
-    network.goUp(cutOff)
-    await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
-    const told = (client: typeof a): string[] =>
-      client.received
-        .map(String)
-        .filter((text) => /^[+-]/.test(text))
-        .map((text) => text.replace('=null', ''))
-    await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
-    t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
-    t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
-    t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
-  }
-)
-
-void t.test(
-  'a gap is told when what was wanted before is subscribed again, also while others come and go',
-  async (t) => {
-    const engine = new MemoryNetwork().createEngine()
-    let listener: EngineListener | undefined
-    const confirm: Array<() => void> = []
-    const node = await startNode(t, {
-      ...watch(engine),
-      start: async (given) => {
-        listener = given
-        given.up()
-      },
-      subscribe: () => new Promise((resolve) => confirm.push(resolve)),
-      publish: async () => {},
-      stop: async () => {}
-    })
-    const told: string[] = []
-    node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
-    const confirmAll = async (): Promise<void> => {
-      for (const resolve of confirm.splice(0)) resolve()
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    await confirmAll()
-    t.ok(node.app.websock.ready())
-    listener?.down()
-    listener?.up()
-    const last = confirm.pop()
-    await confirmAll()
-    t.same(told, [], 'not before the last')
-    node.app.websock.subscribe('new', {})
-    last?.()
-    await new Promise((resolve) => setImmediate(resolve))
-    t.same(told, ['gap'], 'and not after those that come')
-    t.notOk(node.app.websock.ready())
-    await confirmAll()
-    t.same(told, ['gap'])
-  }
-)
-
-void t.test(
-  'a topic that cannot be subscribed at first is tried again, and its subscribers are told of the gap',
-  async (t) => {
-    const network = new MemoryNetwork()
-    const engine = watch(network.createEngine())
-    const { subscribe } = engine
-    let refusals = 0
-    engine.subscribe = async (topic) => {
-      if (topic === 't:r' && refusals++ === 0) throw new Error('not now')
-      return subscribe(topic)
-    }
-    const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
-    const [told, other] = [await one.join('r'), await one.join('s')]
-    await until(() => refusals > 0, 'refused')
-    t.notOk(one.app.websock.ready())
-    t.equal(await told.next(), 'gap')
-    await ready(one, two)
-    two.app.websock.publish('r', 'to r')
-    two.app.websock.publish('s', 'to s')
-    t.equal(await told.next(), 'info to r')
-    t.equal(await other.next(), 'info to s', 'and no gap')
-  }
-)
-
-void t.test(
-  'a broker that takes nothing costs bytes up to a bound, then publications are lost',
-  async (t) => {
-    let listener: EngineListener | undefined
-    const stuck: Engine = {
-      ...watch(new MemoryNetwork().createEngine()),
-      start: async (given) => {
-        listener = given
-        given.up()
-      },
-      subscribe: async () => {},
-      unsubscribe: async () => {},
-      publish: () => new Promise(() => {}),
-      stop: async () => {}
-    }
-    const node = await startNode(t, stuck)
-    for (let n = 0; n < 40; n++) node.app.websock.publish('r', 'x'.repeat(1024 * 1024 - 100))
-    t.equal(
-      node.app.websock.lostPublications,
-      24,
-      '16 MiB are under way, a little of which is presence'
-    )
-    t.type(listener?.down, 'function')
-  }
-)
-
-void t.test('an engine that fails in each way harms nothing', async (t) => {
-  const failure = (): never => { throw new Error('broken') }
-  const name = 'broken'
-  const base = { name, maxPayloadBytes: 256 * 1024 }
-  const cannotStart = await startNode(t, {
-    ...base,
-    start: async () => failure(),
-    subscribe: failure,
-    unsubscribe: failure,
-    publish: failure,
-    stop: failure
-  })
-  const cannotTalk = await startNode(t, {
-    ...base,
-    start: async (listener) => listener.up(),
-    subscribe: failure,
-    unsubscribe: async () => failure(),
-    publish: failure,
-    stop: async () => failure()
-  })
-  for (const node of [cannotStart, cannotTalk]) {
-    const client = await node.join('r')
-    node.app.websock.publish('r', 'here')
-    t.equal(await client.next(), 'info here')
-    t.notOk(node.app.websock.ready())
-    t.ok(node.app.websock.lostPublications >= 1)
-    client.close()
-    await client.closed
-    await node.app.close()
-    t.match(node.logs.at(-1)?.msg, 'the engine failed to stop')
-  }
+  node.app.websock.subscribe('fast', listener)
+  await ready(node)
+  t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
+  t.ok(asked().length < 10, 'and few calls are made for many wishes')
 })
 
-void t.test('a stranger on the broker reaches no handler', async (t) => {
+void t.test('presence of a node that is cut off, and returns', async (t) => {
+  const network = new MemoryNetwork()
+  const cutOff = network.createEngine()
+  const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
+  const [a, b] = [await one.join('r'), await two.join('r')]
+  await ready(one, two)
+  const keys = ({ app }: TestNode): string[] =>
+    app.websock.presence('r').map(({ key }) => key).sort()
+  a.send('track ann')
+  b.send('track bob')
+  await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
+  network.goDown(cutOff)
+  await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
+  b.send('track ben')
+  network.goUp(cutOff)
+  await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
+  const told = (client: typeof a): string[] =>
+    client.received.map(String).filter((text) => /^[+-]/.test(text))
+      .map((text) => text.replace('=null', ''))
+  await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
+  t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
+  t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
+  t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
+})
+
+void t.test('foreign messages on the broker reach no handler', async (t) => {
   const network = new MemoryNetwork()
   let checked = 0
   const node = await startNode(t, network.createEngine(), (app) => {
@@ -517,13 +309,7 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
     envelope(3, '{"type":"bye"}'),
     envelope(0, '"x"', { from: nodeName }),
     ...[
-      '[1006,""]',
-      '[1000]',
-      '[1000,5]',
-      '["1000",""]',
-      `[4000,"${'x'.repeat(124)}"]`,
-      '{}',
-      'null'
+      '[1006,""]', '[1000]', '[1000,5]', '["1000",""]', `[4000,"${'x'.repeat(124)}"]`, '{}', 'null'
     ].map((body) => envelope(4, body, { address: addressOf(client) }))
   ]
   for (const topic of ['t:r', 't:typed', 'p', `n:${nodeName}`]) {
@@ -550,15 +336,13 @@ void t.test('a stranger on the broker reaches no handler', async (t) => {
   t.same(node.app.websock.presence('r'), [])
 })
 
-void t.test('code that is no connection listens at once; what it throws is logged', async (t) => {
+void t.test('app.websock.subscribe: called at once, and its errors are logged', async (t) => {
   const node = await startNode(t, undefined)
   const { websock } = node.app
   t.ok(websock.ready())
   const heard: unknown[] = []
   const listener = {
-    handleInfo: (info: unknown) => {
-      heard.push(info)
-    },
+    handleInfo: (info: unknown) => { heard.push(info) },
     handlePresence: ({ joins }: { joins: readonly unknown[] }) => {
       heard.push(joins.length)
     }
@@ -581,8 +365,7 @@ void t.test('code that is no connection listens at once; what it throws is logge
   websock.publish('r', 'x')
   t.equal(await client.next(), 'info x')
   t.same(
-    node.logs
-      .filter(({ msg }) => msg === 'a listener of a topic failed')
+    node.logs.filter(({ msg }) => msg === 'a listener of a topic failed')
       .map(({ err }) => err?.message)
       .sort(),
     ['rejected', 'rejected', 'rejected', 'thrown', 'thrown', 'thrown']

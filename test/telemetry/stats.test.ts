@@ -243,7 +243,7 @@ void t.test('counts timeouts by kind, and infos that are dropped', async (t) => 
   t.equal(app.websock.stats().routes['/infos']?.infosDropped, 3)
 })
 
-void t.test('what broadcasts send is counted for each connection, with what is dropped', async (t) => {
+void t.test('sent and dropped broadcasts are counted for each connection', async (t) => {
   const { app, url } = await startServer(t, (app) => {
     app.get('/', { websocketHandler: { init: (_args, ws) => { ws.subscribe('all') } } })
   })

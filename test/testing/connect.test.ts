@@ -61,7 +61,7 @@ async function build (
 }
 
 void t.test(
-  'an app that does not listen listens; what came with the 101 is not lost; messages have the types of the route',
+  'an app that does not listen is started; the types of messages are those of the route',
   async (t) => {
     const app = await build(t, (app) => {
       app.get('/', {
@@ -202,7 +202,7 @@ void t.test('raw frames, pings both ways, long and fragmented messages', async (
 })
 
 void t.test(
-  'bytes that no server may send end the connection, and the transcript says so; fragments are put together',
+  'invalid bytes end the connection and are in the transcript; fragments are joined',
   async (t) => {
     const answers = [
       [[0x01, 1, 0x22, 0x00, 1, 0x61, 0x80, 1, 0x22], '"a"'],
@@ -223,7 +223,8 @@ void t.test(
           socket.write(
             Buffer.concat([
               Buffer.from(
-                'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+                'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n' +
+                'Connection: Upgrade\r\n\r\n'
               ),
               Buffer.from(bytes)
             ])

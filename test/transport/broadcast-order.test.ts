@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Type } from '@fastify/type-provider-typebox'
 import type { WebsocketContext } from '../../src/index.ts'
+import { connect } from '../helpers/client.ts'
 import { FUZZ_SEED, pick, randomFrom, type Random } from '../helpers/random.ts'
 import {
   closeFrame,
@@ -125,9 +126,7 @@ async function startTables (t: Teardown): Promise<TestServer & { tables: Map<str
           handleIn: ({ data }, { table, seat }) =>
             table.run(seat, JSON.parse(String(data)) as Script) as never,
           // The pong has been sent.
-          handleControl: (_frame, { seat }) => {
-            seat.due.push('10 ')
-          }
+          handleControl: (_frame, { seat }) => { seat.due.push('10 ') }
         }
       })
     }
@@ -187,19 +186,15 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
       )
       const topics = TOPICS.filter(() => random(4) > 0).join('-')
       const client = await connectRaw(t, server.port)
-      clients.push(
-        client.write(
-          handshake(
-            `/${kind}/${encodeURIComponent(name)}?topics=${topics}`,
-            kind === 'compressed'
-              ? {
-                  'Sec-WebSocket-Extensions':
-                    'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
-                }
-              : {}
-          )
-        )
-      )
+      clients.push(client.write(handshake(
+        `/${kind}/${encodeURIComponent(name)}?topics=${topics}`,
+        kind === 'compressed'
+          ? {
+              'Sec-WebSocket-Extensions':
+                'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+            }
+          : {}
+      )))
       await client.until(() => client.frames().length === 1)
     }
     const [sender, seat] = [clients[0] as RawClient, table.seats[0] as Seat]
@@ -212,17 +207,15 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
       if (seat.open) close(seat)
     }
     // Whatever came before it has been read when its answer is there.
-    const end = text(
-      JSON.stringify({
-        steps: TOPICS.map((topic) => ({
-          do: 'broadcast',
-          topic: `${name} ${topic}`,
-          except: -1,
-          text: `end of ${topic}`
-        })),
-        push: ['end']
-      })
-    )
+    const end = text(JSON.stringify({
+      steps: TOPICS.map((topic) => ({
+        do: 'broadcast',
+        topic: `${name} ${topic}`,
+        except: -1,
+        text: `end of ${topic}`
+      })),
+      push: ['end']
+    }))
     clients[1]?.write(end)
     await clients[1]?.until(() => words(clients[1] as RawClient).includes('1 end'))
     for (const [i, client] of clients.entries()) {
@@ -246,4 +239,100 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
     ONLY !== undefined || counts.frames > TRIALS * 10,
     `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}`
   )
+})
+
+void t.test('broadcasts wait for the result of the callback that subscribed', async (t) => {
+  let load = (): void => {}
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: async (_args, ws) => {
+          ws.subscribe('prices')
+          const snapshot = 'price 0'
+          await new Promise<void>((resolve) => { load = resolve })
+          return ws.push(snapshot)
+        },
+        handleIn: (_message, _state, ws) => {
+          ws.subscribe('mine')
+          app.websock.broadcast('mine', 'after')
+          app.websock.broadcast('prices', 'price 3')
+          return ws.push('result')
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  for (const price of ['price 1', 'price 2']) server.app.websock.broadcast('prices', price)
+  load()
+  for (const expected of ['price 0', 'price 1', 'price 2']) t.equal(await client.next(), expected)
+  client.send('more')
+  for (const expected of ['price 3', 'result', 'after']) t.equal(await client.next(), expected)
+  server.app.websock.broadcast('mine', 'live')
+  t.equal(await client.next(), 'live')
+})
+
+void t.test('broadcasts wait only for the callback that subscribed', async (t) => {
+  let load = (): void => {}
+  let price = 1
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: (_args, ws) => {
+          ws.subscribe('prices')
+          return ws.push('ready')
+        },
+        handleIn: async ({ data }, _state, ws) => {
+          if (data === 'load') ws.subscribe('prices')
+          const loaded = price
+          await new Promise<void>((resolve) => {
+            load = resolve
+            ws.send('loading')
+          })
+          return ws.push(`loaded ${loaded}`)
+        }
+      }
+    })
+  })
+  const client = await connect(t, server.url('/'))
+  t.equal(await client.next(), 'ready')
+  for (const [data, expected] of [
+    ['load', ['loaded 1', 'price 2']],
+    ['peek', ['price 3', 'loaded 2']]
+  ] as const) {
+    client.send(data)
+    t.equal(await client.next(), 'loading')
+    price++
+    server.app.websock.broadcast('prices', `price ${price}`)
+    load()
+    for (const one of expected) t.equal(await client.next(), one, data)
+  }
+})
+
+void t.test('broadcasts that wait for a callback are bounded by maxBufferedBytes', async (t) => {
+  for (const [slowPeer, code] of [['close', 1013], ['drop', 0]] as const) {
+    let load = (): void => {}
+    const server = await startServer(t, (app) => {
+      app.get('/', {
+        websocketOptions: { maxBufferedBytes: 1024, slowPeer },
+        websocketHandler: {
+          init: async (_args, ws) => {
+            ws.subscribe('all')
+            await new Promise<void>((resolve) => { load = resolve })
+            return ws.push('snapshot')
+          },
+          handleIn: (_message, _state, ws) => ws.push(`dropped ${ws.droppedMessages}`)
+        }
+      })
+    })
+    const client = await connect(t, server.url('/'))
+    for (let n = 0; n < 10; n++) server.app.websock.broadcast('all', 'x'.repeat(500))
+    load()
+    t.equal(await client.next(), 'snapshot')
+    if (code > 0) t.equal((await client.closed).code, code)
+    else {
+      client.send('?')
+      for (let n = 0; n < 3; n++) await client.next()
+      t.equal(await client.next(), 'dropped 7')
+    }
+  }
 })

@@ -108,7 +108,7 @@ for (const count of [1, 60]) {
 }
 
 void t.test(
-  "with slowPeer: 'wait' it does not overtake those that wait in the mailbox, when the socket has nothing more to send",
+  "slowPeer: 'wait': a broadcast does not overtake those that wait in the mailbox",
   async (t) => {
     let release = (): void => {}
     const {

@@ -258,7 +258,7 @@ for (const [answered, bytes, answer] of [
 }
 
 void t.test(
-  'broadcasts count what waits for the end of the tick: a peer that never reads costs the mark and one message',
+  'broadcasts of one tick are bounded: a peer that never reads costs the limit and a message',
   async (t) => {
     const MARK = 64 * 1024
     const many = Array.from({ length: 60 }, () => 'x'.repeat(1000))

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
-  buildScript,
   perform,
   startServers,
   type Kind,
   type Outcome,
   type Script
 } from '../helpers/differential.ts'
+import { buildScript } from '../helpers/random-streams.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 
@@ -127,7 +127,8 @@ function words (wire: Buffer): string[] {
           ? wire.readUInt16BE(at + 2)
           : Number(wire.readBigUInt64BE(at + 2))
     list.push(
-      `${(wire[at] as number).toString(16)} ${wire.toString('latin1', at + head, at + head + length)}`
+      `${(wire[at] as number).toString(16)} ` +
+        wire.toString('latin1', at + head, at + head + length)
     )
     at += head + length
   }

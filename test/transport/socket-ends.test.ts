@@ -5,6 +5,7 @@ import type { TerminateReason } from '../../src/index.ts'
 import { until } from '../helpers/differential.ts'
 import { closeFrame, connectRaw, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown } from '../helpers/server.ts'
+import { KINDS, named, startEcho, turns, wire } from './echo.ts'
 
 interface Life {
   socket: Socket
@@ -82,15 +83,9 @@ for (const compress of [false, true]) {
     `what is read in one go is handled though the socket fails in the midst of it, ${kind}`,
     async (t) => {
       const ruins: Record<string, (socket: Socket) => void> = {
-        destroyed: (socket) => {
-          socket.destroy()
-        },
-        ended: (socket) => {
-          socket.end()
-        },
-        'resumed and destroyed': (socket) => {
-          socket.pause().resume().destroy()
-        }
+        destroyed: (socket) => { socket.destroy() },
+        ended: (socket) => { socket.end() },
+        'resumed and destroyed': (socket) => { socket.pause().resume().destroy() }
       }
       for (const [ruined, ruin] of Object.entries(ruins)) {
         for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
@@ -104,7 +99,7 @@ for (const compress of [false, true]) {
   )
 
   void t.test(
-    `what came before the peer reset the connection is handled, whatever frames it came in, ${kind}`,
+    `messages before a reset by the peer are handled, ${kind}`,
     async (t) => {
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
         const life = await open(t, compress)
@@ -177,11 +172,7 @@ for (const compress of [false, true]) {
           // The time limit of the HTTP server is none any more.
           t.equal(socket.timeout, 0)
           socket.setTimeout(3_600_000)
-          socket
-            .on('data', (chunk) => {
-              read += chunk.length
-            })
-            .on('end', () => told.push('end'))
+          socket.on('data', (chunk) => { read += chunk.length }).on('end', () => told.push('end'))
           socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
         }
       })
@@ -204,4 +195,164 @@ for (const compress of [false, true]) {
       t.same(life.ends, ['remote 1000'])
     }
   )
+}
+
+void t.test('the server ends its side once, however the peer ends', async (t) => {
+  let ended = 0
+  const server = await startEcho(t)
+  server.app.server.on('connection', (socket: Socket) => {
+    const end = socket.end
+    socket.end = function (...args: unknown[]) {
+      ended++
+      return end.apply(this, args as never)
+    }
+  })
+  for (const first of [text('a'), Buffer.concat([frame(1, 'a', { fin: false }), frame(0)])]) {
+    for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
+      ended = 0
+      const raw = await server.open({ allowHalfOpen: true })
+      raw.write(Buffer.concat([first, last]))
+      await raw.until((raw) => raw.frames().length === 2)
+      raw.socket.end()
+      await raw.ended
+      t.equal(ended, 1)
+    }
+  }
+})
+
+void t.test('the close code is reported when TCP was reset before it was read', async (t) => {
+  for (const compress of KINDS) {
+    const ends: TerminateReason[] = []
+    let socket: Socket | undefined
+    const server = await startEcho(
+      t,
+      {
+        init ({ request }, ws) {
+          socket = request.raw.socket
+          ws.pause()
+        },
+        terminate: (reason) => { ends.push(reason) }
+      },
+      { compress }
+    )
+    const raw = await server.open()
+    raw.write(Buffer.concat([text('a'), closeFrame(4000, 'enough')]))
+    await until(() => (socket as Socket).readableLength > 0, 'it is not there')
+    ;(socket as Socket).destroy()
+    await until(() => ends.length === 1, 'no end')
+    t.same(ends, [{ type: 'remote', code: 4000, reason: 'enough' }], named(compress))
+  }
+})
+
+for (const compress of KINDS) {
+  void t.test(`frames after a close frame do not delay the end, ${named(compress)}`, async (t) => {
+    const ends: string[] = []
+    const server = await startEcho(
+      t,
+      { terminate: ({ type }) => { ends.push(type) } },
+      { compress }
+    )
+    const raw = await server.open({ allowHalfOpen: true })
+    raw.write(closeFrame(1000))
+    await raw.until((raw) => wire(raw).includes('close 1000'))
+    for (let i = 0; i < 4; i++) {
+      raw.write(text('late'))
+      await turns()
+    }
+    raw.socket.end()
+    await until(() => ends.length === 1, 'no end')
+    t.same(ends, ['remote'])
+    t.same(server.logs, [])
+  })
+
+  void t.test(`messages before a FIN are answered, ${named(compress)}`, async (t) => {
+    let resume = (): void => {}
+    const server = await startEcho(
+      t,
+      {
+        init: (_args, ws) => {
+          ws.pause()
+          resume = () => ws.resume()
+        }
+      },
+      { compress }
+    )
+    const raw = await server.open({ allowHalfOpen: true })
+    raw.write(Buffer.concat([text('a'), text('b')]))
+    raw.socket.end()
+    await turns()
+    resume()
+    await raw.ended
+    t.same(wire(raw), ['text a', 'text b'])
+  })
+
+  void t.test(`pushed messages are sent before the close frame, ${named(compress)}`, async (t) => {
+    let gone = 0
+    const server = await startEcho(
+      t,
+      {
+        handleIn ({ data }, _state, ws) {
+          if (data === 'throw') throw new Error('as planned')
+          if (data === 'unsendable') return ws.push(['x', 5])
+          if (data === 'stop') {
+            return ws.stop('normal', 4000, ['x', 'y'.repeat(compress ? 1000 : 70_000), 'z'])
+          }
+          if (data === 'end') void server.app.close()
+          return ws.push(data)
+        },
+        terminate () { gone++ }
+      },
+      { compress }
+    )
+    const cases = {
+      throw: ['text a', 'text b', 'close 1011'],
+      unsendable: ['text a', 'text b', 'close 1011'],
+      stop: [
+        'text a',
+        'text b',
+        'text x',
+        `text ${'y'.repeat(compress ? 1000 : 70_000)}`,
+        'text z',
+        'close 4000'
+      ],
+      end: ['text a', 'text b', 'text end', 'text behind', 'close 1012']
+    }
+    for (const [word, wanted] of Object.entries(cases)) {
+      const raw = await server.open()
+      raw.write(Buffer.concat([text('a'), text('b'), text(word), text('behind')]))
+      await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
+      t.same(wire(raw), wanted)
+      raw.write(closeFrame(1000)).socket.end()
+      await raw.ended
+    }
+    await until(() => gone === 4, 'they are not gone')
+  })
+
+  void t.test(`a handler may destroy its socket, ${named(compress)}`, async (t) => {
+    const seen: string[] = []
+    const ends: string[] = []
+    const server = await startEcho(
+      t,
+      {
+        init: ({ request }, ws) => ws.ok(request.raw.socket),
+        handleIn ({ data }, state, ws) {
+          seen.push(String(data))
+          if (data === 'destroy') (state as Socket).destroy()
+          return ws.push(data)
+        },
+        terminate: ({ type }) => { ends.push(type) }
+      },
+      { compress }
+    )
+    const raw = await server.open()
+    raw.write(Buffer.concat([
+      text('a'), text('destroy'), text('b'), frame(9, 'ping'), frame(1, 'c', { fin: false }),
+      frame(0, 'c'), closeFrame(1000)
+    ]))
+    await raw.ended
+    await until(() => ends.length === 1, 'no end')
+    t.same(seen.slice(0, 2), ['a', 'destroy'])
+    t.same(ends, ['remote'])
+    t.same(server.logs, [])
+  })
 }

@@ -1,96 +1,13 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
-import type { TerminateReason, WebsocketOptions } from '../../src/index.ts'
 import { connect } from '../helpers/client.ts'
 import { until } from '../helpers/differential.ts'
 import { closeFrame, connectRaw, frame, handshake, RawClient, text } from '../helpers/raw.ts'
-import { startServer, type TestServer } from '../helpers/server.ts'
-
-interface Message { opcode: string, data: string | Uint8Array }
-
-/** Callbacks without their types. */
-interface Handler {
-  init?: (args: any, ws: any) => unknown
-  handleIn?: (message: Message, state: unknown, ws: any) => unknown
-  handleControl?: (frame: Message, state: unknown, ws: any) => unknown
-  handleInfo?: (info: unknown, state: unknown, ws: any) => unknown
-  terminate?: (reason: TerminateReason, state: unknown) => unknown
-}
+import { startServer } from '../helpers/server.ts'
+import { KINDS, named, Side, startEcho, turns, wire } from './echo.ts'
 
 t.setTimeout(180_000)
-
-const KINDS = [false, true]
-const named = (compress: boolean): string =>
-  compress ? 'with permessage-deflate' : 'without an extension'
-
-/** An echo server with one route. With `compress`, clients agree on permessage-deflate. */
-async function startEcho (
-  t: Test,
-  handler: Handler = {},
-  options: WebsocketOptions = {}
-): Promise<TestServer & { open: (options?: { allowHalfOpen?: boolean }) => Promise<RawClient> }> {
-  const server = await startServer(t, (app) => {
-    app.get('/', {
-      websocketOptions: { closeTimeoutMs: 60_000, ...options },
-      websocketHandler: {
-        handleIn: (message: Message, _state: unknown, ws: any) => ws.push(message),
-        ...handler
-      } as never
-    })
-  })
-  return {
-    ...server,
-    async open (socketOptions) {
-      const raw = await connectRaw(t, server.port, socketOptions)
-      raw.write(
-        handshake('/', options.compress ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {})
-      )
-      return raw.until(({ text }) => text.includes('\r\n\r\n'))
-    }
-  }
-}
-
-const turns = async (): Promise<void> => { for (let i = 0; i < 20; i++) await turn() }
-
-/** Pongs too, unlike `wire` of the helpers. */
-const wire = (raw: RawClient): string[] =>
-  raw
-    .frames()
-    .map(({ opcode, payload }) =>
-      opcode === 8
-        ? `close ${payload.length < 2 ? '' : payload.readUInt16BE()}`
-        : `${['', 'text', 'binary'][opcode] ?? (opcode === 9 ? 'ping' : 'pong')} ${payload.toString()}`
-    )
-
-void t.test(
-  'our side is ended once, however the peer ends: a second end is an error with a stack',
-  async (t) => {
-    let ended = 0
-    const server = await startEcho(t)
-    server.app.server.on('connection', (socket: Socket) => {
-      const end = socket.end
-      socket.end = function (...args: unknown[]) {
-        ended++
-        return end.apply(this, args as never)
-      }
-    })
-    for (const first of [text('a'), Buffer.concat([frame(1, 'a', { fin: false }), frame(0)])]) {
-      for (const last of [closeFrame(1000), closeFrame(), text('no close frame')]) {
-        ended = 0
-        const raw = await server.open({ allowHalfOpen: true })
-        raw.write(Buffer.concat([first, last]))
-        await raw.until((raw) => raw.frames().length === 2)
-        raw.socket.end()
-        await raw.ended
-        t.equal(ended, 1)
-      }
-    }
-  }
-)
 
 void t.test('a message in pieces is put together, and answered in its place', async (t) => {
   const server = await startEcho(t)
@@ -103,87 +20,30 @@ void t.test('a message in pieces is put together, and answered in its place', as
   t.same(wire(raw), ['text a', 'text halved', 'pong p', 'text b'])
 })
 
-void t.test(
-  'a socket whose peer closed while nothing was read tells what it closed with, though TCP was reset',
-  async (t) => {
-    for (const compress of KINDS) {
-      const ends: TerminateReason[] = []
-      let socket: Socket | undefined
-      const server = await startEcho(
-        t,
-        {
-          init ({ request }, ws) {
-            socket = request.raw.socket
-            ws.pause()
-          },
-          terminate: (reason) => {
-            ends.push(reason)
-          }
-        },
-        { compress }
-      )
-      const raw = await server.open()
-      raw.write(Buffer.concat([text('a'), closeFrame(4000, 'enough')]))
-      await until(() => (socket as Socket).readableLength > 0, 'it is not there')
-      ;(socket as Socket).destroy()
-      await until(() => ends.length === 1, 'no end')
-      t.same(ends, [{ type: 'remote', code: 4000, reason: 'enough' }], named(compress))
-    }
-  }
-)
-
 for (const compress of KINDS) {
-  void t.test(
-    `what comes in one packet is answered in its order, ${named(compress)}`,
-    async (t) => {
-      const server = await startEcho(
-        t,
-        { handleControl: ({ data }, _state, ws) => ws.push(`saw ${String(data)}`) },
-        { compress }
-      )
-      const raw = await server.open()
-      raw.write(
-        Buffer.concat([
-          text('a'),
-          frame(9, '1'),
-          frame(9, '2'),
-          text('b'),
-          frame(1, 'c', { fin: false }),
-          frame(9, '3'),
-          frame(0, 'c'),
-          text('d'),
-          frame(9, '4'),
-          closeFrame(1000)
-        ])
-      )
-      await raw.until((raw) => wire(raw).includes('close 1000'))
-      t.same(wire(raw), [
-        'text a',
-        'pong 1',
-        'text saw 1',
-        'pong 2',
-        'text saw 2',
-        'text b',
-        'pong 3',
-        'text saw 3',
-        'text cc',
-        'text d',
-        'pong 4',
-        'text saw 4',
-        'close 1000'
-      ])
-    }
-  )
+  void t.test(`messages of one packet are answered in order, ${named(compress)}`, async (t) => {
+    const server = await startEcho(
+      t,
+      { handleControl: ({ data }, _state, ws) => ws.push(`saw ${String(data)}`) },
+      { compress }
+    )
+    const raw = await server.open()
+    raw.write(Buffer.concat([
+      text('a'), frame(9, '1'), frame(9, '2'), text('b'), frame(1, 'c', { fin: false }),
+      frame(9, '3'), frame(0, 'c'), text('d'), frame(9, '4'), closeFrame(1000)
+    ]))
+    await raw.until((raw) => wire(raw).includes('close 1000'))
+    t.same(wire(raw), [
+      'text a', 'pong 1', 'text saw 1', 'pong 2', 'text saw 2', 'text b', 'pong 3', 'text saw 3',
+      'text cc', 'text d', 'pong 4', 'text saw 4', 'close 1000'
+    ])
+  })
 
-  void t.test(`nothing is handled behind a frame that is wrong, ${named(compress)}`, async (t) => {
+  void t.test(`nothing is handled after an invalid frame, ${named(compress)}`, async (t) => {
     const seen: string[] = []
     const server = await startEcho(
       t,
-      {
-        handleIn: ({ data }) => {
-          seen.push(String(data))
-        }
-      },
+      { handleIn: ({ data }) => { seen.push(String(data)) } },
       { compress }
     )
     const wrong: Array<[string, Buffer[]]> = [
@@ -202,15 +62,13 @@ for (const compress of KINDS) {
     ]
     for (const [close, frames] of wrong) {
       const raw = await server.open()
-      raw.write(
-        Buffer.concat([
-          ...frames,
-          text('behind'),
-          frame(9, 'behind'),
-          frame(0, 'behind'),
-          text('behind')
-        ])
-      )
+      raw.write(Buffer.concat([
+        ...frames,
+        text('behind'),
+        frame(9, 'behind'),
+        frame(0, 'behind'),
+        text('behind')
+      ]))
       await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
       await turns()
       t.equal(wire(raw).at(-1), close)
@@ -219,327 +77,32 @@ for (const compress of KINDS) {
     }
   })
 
-  void t.test(
-    `what still comes after a close frame keeps nobody from the end, ${named(compress)}`,
-    async (t) => {
-      const ends: string[] = []
-      const server = await startEcho(
-        t,
-        {
-          terminate: ({ type }) => {
-            ends.push(type)
-          }
-        },
-        { compress }
-      )
-      const raw = await server.open({ allowHalfOpen: true })
-      raw.write(closeFrame(1000))
-      await raw.until((raw) => wire(raw).includes('close 1000'))
-      for (let i = 0; i < 4; i++) {
-        raw.write(text('late'))
-        await turns()
-      }
-      raw.socket.end()
-      await until(() => ends.length === 1, 'no end')
-      t.same(ends, ['remote'])
-      t.same(server.logs, [])
-    }
-  )
-
-  void t.test(
-    `what came while nothing was read is answered though FIN came too, ${named(compress)}`,
-    async (t) => {
-      let resume = (): void => {}
-      const server = await startEcho(
-        t,
-        {
-          init: (_args, ws) => {
+  void t.test(`after pause() the rest of the packet is handled, ${named(compress)}`, async (t) => {
+    let resume = (): void => {}
+    const server = await startEcho(
+      t,
+      {
+        handleIn (message, _state, ws) {
+          if (message.data === 'pause') {
             ws.pause()
             resume = () => ws.resume()
           }
-        },
-        { compress }
-      )
-      const raw = await server.open({ allowHalfOpen: true })
-      raw.write(Buffer.concat([text('a'), text('b')]))
-      raw.socket.end()
-      await turns()
-      resume()
-      await raw.ended
-      t.same(wire(raw), ['text a', 'text b'])
-    }
-  )
-
-  void t.test(
-    `pause() in the midst of a packet: the rest of it is handled, the next one is not, ${named(compress)}`,
-    async (t) => {
-      let resume = (): void => {}
-      const server = await startEcho(
-        t,
-        {
-          handleIn (message, _state, ws) {
-            if (message.data === 'pause') {
-              ws.pause()
-              resume = () => ws.resume()
-            }
-            return ws.push(message)
-          }
-        },
-        { compress }
-      )
-      const raw = await server.open()
-      const half = text('halved')
-      raw.write(Buffer.concat([text('a'), text('pause'), text('b'), half.subarray(0, 4)]))
-      await raw.until((raw) => wire(raw).includes('text b'))
-      raw.write(Buffer.concat([half.subarray(4), text('c')]))
-      await turns()
-      t.same(wire(raw), ['text a', 'text pause', 'text b'])
-      resume()
-      await raw.until((raw) => wire(raw).includes('text c'))
-      t.same(wire(raw), ['text a', 'text pause', 'text b', 'text halved', 'text c'])
-    }
-  )
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test(
-      `messages of every size come whole and in order out of one result, ${named(compress)}`,
-      async (t) => {
-        const sizes = [
-          0, 1, 125, 126, 127, 21_841, 21_842, 21_843, 1, 65_521, 65_525, 65_526, 65_527, 2, 65_535,
-          65_536, 3, 65_537, 200_000, 4, 1_000_000, 5
-        ]
-        const list = sizes.flatMap((size, i) => [
-          'x'.repeat(size),
-          'ü'.repeat(size >> 1),
-          '€'.repeat(size / 3),
-          Buffer.alloc(size, i + 1)
-        ])
-        const server = await startEcho(
-          t,
-          { handleIn: (_message, _state, ws) => ws.push(list) },
-          { compress, maxBufferedBytes: 2 ** 30 }
-        )
-        const raw = await server.open()
-        raw.write(Buffer.concat([text('go'), text('go'), closeFrame(1000)]))
-        await raw.ended
-        const got = raw.frames().slice(0, -1)
-        t.equal(got.length, list.length * 2)
-        t.ok(
-          got.every(({ opcode, payload }, i) => {
-            const wanted = list[i % list.length] as string | Buffer
-            return (
-              opcode === (typeof wanted === 'string' ? 1 : 2) &&
-              payload.equals(Buffer.from(wanted as string))
-            )
-          })
-        )
-      }
+          return ws.push(message)
+        }
+      },
+      { compress }
     )
-  }
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test(
-      `many connections that are told in the same turn get their own, whole and in order, ${named(compress)}`,
-      async (t) => {
-        const everybody: Array<{ post: (info: unknown) => boolean }> = []
-        const server = await startEcho(
-          t,
-          {
-            init: (_args, ws) => {
-              everybody.push(ws.ref)
-            },
-            handleIn ({ data }, _state, ws) {
-              for (let i = 0; i < 30; i++) {
-                for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
-              }
-              return ws.push(data)
-            },
-            handleInfo: (info, _state, ws) =>
-              ws.push([
-                `${String(info)} a`,
-                `${String(info)} b`.padEnd(3000, 'ü'),
-                Buffer.from(String(info))
-              ])
-          },
-          { compress }
-        )
-        const clients: RawClient[] = []
-        for (let i = 0; i < 6; i++) clients.push(await server.open())
-        for (const client of clients) client.write(text('tell'))
-        for (const [n, client] of clients.entries()) {
-          await client.until((raw) => raw.frames().length === 1 + 6 * 30 * 3)
-          const infos = client
-            .frames()
-            .map(({ payload }) => payload.toString())
-            .filter((line) => line !== 'tell')
-          const wanted = Array.from({ length: 6 * 30 }, (_none, i) => `${n} ${i % 30}`).flatMap(
-            (info) => [`${info} a`, `${info} b`.padEnd(3000, 'ü'), info]
-          )
-          t.same(infos, wanted)
-        }
-      }
-    )
-  }
-
-  // A raw client does not inflate.
-  if (!compress) {
-    void t.test(
-      `a slow reader gets every byte in the end, while others write, ${named(compress)}`,
-      async (t) => {
-        const frames = 1500
-        // Content that is nobody else's.
-        const content = (who: number, i: number): Buffer =>
-          Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
-        const server = await startEcho(
-          t,
-          {
-            handleIn (message, _state, ws) {
-              if (message.opcode !== 'text') return ws.push(message)
-              ws.post([Number(message.data), 0])
-            },
-            handleInfo (info, _state, ws) {
-              const [who, i] = info as [number, number]
-              if (i + 3 < frames) ws.post([who, i + 3])
-              return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
-            }
-          },
-          { compress, slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 }
-        )
-        const slow = await Promise.all([1, 2, 3].map(async () => server.open()))
-        for (const [who, raw] of slow.entries()) {
-          raw.socket.pause()
-          raw.write(text(String(who)))
-        }
-        const others = await Promise.all([1, 2, 3, 4].map(async () => server.open()))
-        for (let round = 0; round < 60; round++) {
-          const sent = others.map((_raw, n) =>
-            [1, 2, 3].map((i) =>
-              Buffer.alloc((round * 977 + n * 31 + i * 5003) % 20_000, `other ${n} ${round} ${i},`)
-            )
-          )
-          for (const [n, raw] of others.entries()) {
-            raw.bytes = Buffer.from('\r\n\r\n')
-            raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
-          }
-          // By now the slow are backed up; they take a little.
-          for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
-          for (const [n, raw] of others.entries()) {
-            await raw.until((raw) => raw.frames().length === 3)
-            if (
-              !Buffer.concat(raw.frames().map(({ payload }) => payload)).equals(
-                Buffer.concat(sent[n] as Buffer[])
-              )
-            ) {
-              t.fail(`echo of ${n} in round ${round}`)
-            }
-          }
-        }
-        for (const [who, raw] of slow.entries()) {
-          raw.socket.resume()
-          const wanted = Array.from({ length: frames }, (_none, i) => content(who, i))
-          const size = wanted.reduce((sum, { length }) => sum + length + (length < 126 ? 2 : 4), 0)
-          await raw.until(({ size: got }) => got > size, 10_000)
-          const got = raw.frames()
-          t.equal(got.length, frames)
-          t.ok(
-            got.every(
-              ({ opcode, payload }, i) =>
-                opcode === (i % 3 === 1 ? 1 : 2) && payload.equals(wanted[i] as Buffer)
-            )
-          )
-        }
-      }
-    )
-  }
-
-  void t.test(
-    `what was pushed before a failure, a stop or the end of the server goes out before the close frame, ${named(compress)}`,
-    async (t) => {
-      let gone = 0
-      const server = await startEcho(
-        t,
-        {
-          handleIn ({ data }, _state, ws) {
-            if (data === 'throw') throw new Error('as planned')
-            if (data === 'unsendable') return ws.push(['x', 5])
-            if (data === 'stop') {
-              return ws.stop('normal', 4000, ['x', 'y'.repeat(compress ? 1000 : 70_000), 'z'])
-            }
-            if (data === 'end') void server.app.close()
-            return ws.push(data)
-          },
-          terminate () {
-            gone++
-          }
-        },
-        { compress }
-      )
-      const cases = {
-        throw: ['text a', 'text b', 'close 1011'],
-        unsendable: ['text a', 'text b', 'close 1011'],
-        stop: [
-          'text a',
-          'text b',
-          'text x',
-          `text ${'y'.repeat(compress ? 1000 : 70_000)}`,
-          'text z',
-          'close 4000'
-        ],
-        end: ['text a', 'text b', 'text end', 'text behind', 'close 1012']
-      }
-      for (const [word, wanted] of Object.entries(cases)) {
-        const raw = await server.open()
-        raw.write(Buffer.concat([text('a'), text('b'), text(word), text('behind')]))
-        await raw.until((raw) => raw.frames().some(({ opcode }) => opcode === 8))
-        t.same(wire(raw), wanted)
-        raw.write(closeFrame(1000)).socket.end()
-        await raw.ended
-      }
-      await until(() => gone === 4, 'they are not gone')
-    }
-  )
-
-  void t.test(
-    `a handler that destroys the socket is called for the rest of the packet at most, ${named(compress)}`,
-    async (t) => {
-      const seen: string[] = []
-      const ends: string[] = []
-      const server = await startEcho(
-        t,
-        {
-          init: ({ request }, ws) => ws.ok(request.raw.socket),
-          handleIn ({ data }, state, ws) {
-            seen.push(String(data))
-            if (data === 'destroy') (state as Socket).destroy()
-            return ws.push(data)
-          },
-          terminate: ({ type }) => {
-            ends.push(type)
-          }
-        },
-        { compress }
-      )
-      const raw = await server.open()
-      raw.write(
-        Buffer.concat([
-          text('a'),
-          text('destroy'),
-          text('b'),
-          frame(9, 'ping'),
-          frame(1, 'c', { fin: false }),
-          frame(0, 'c'),
-          closeFrame(1000)
-        ])
-      )
-      await raw.ended
-      await until(() => ends.length === 1, 'no end')
-      t.same(seen.slice(0, 2), ['a', 'destroy'])
-      t.same(ends, ['remote'])
-      t.same(server.logs, [])
-    }
-  )
+    const raw = await server.open()
+    const half = text('halved')
+    raw.write(Buffer.concat([text('a'), text('pause'), text('b'), half.subarray(0, 4)]))
+    await raw.until((raw) => wire(raw).includes('text b'))
+    raw.write(Buffer.concat([half.subarray(4), text('c')]))
+    await turns()
+    t.same(wire(raw), ['text a', 'text pause', 'text b'])
+    resume()
+    await raw.until((raw) => wire(raw).includes('text c'))
+    t.same(wire(raw), ['text a', 'text pause', 'text b', 'text halved', 'text c'])
+  })
 
   void t.test(`the rate limit counts each message of a packet, ${named(compress)}`, async (t) => {
     const server = await startEcho(
@@ -553,7 +116,7 @@ for (const compress of KINDS) {
     t.same(wire(raw), ['text a', 'text b', 'text c', 'close 1008'])
   })
 
-  void t.test(`clients of injectWS are served the same, ${named(compress)}`, async (t) => {
+  void t.test(`clients of injectWS, ${named(compress)}`, async (t) => {
     const server = await startEcho(
       t,
       { handleIn: ({ data }, _state, ws) => ws.push([data, `${String(data).length}`]) },
@@ -582,46 +145,41 @@ for (const compress of KINDS) {
     for (const socket of sockets) socket.terminate()
   })
 
-  void t.test(
-    `streams that deliver in the call that writes get their own bytes only, in order, ${named(compress)}`,
-    async (t) => {
-      const server = await startEcho(t, {}, { compress })
-      const open = async (): Promise<{ side: Side, wire: () => string[] }> => {
-        const [side, other] = Side.pair()
-        const chunks: Buffer[] = []
-        side.on('data', (chunk: Buffer) => chunks.push(chunk))
-        server.app.server.emit('connection', other)
-        side.write(handshake('/'))
-        await until(() => chunks.length > 0, 'no 101')
-        chunks.length = 0
-        t.teardown(() => side.destroy())
-        return {
-          side,
-          wire: () =>
-            wire(
-              Object.assign(new RawClient(side as never), {
-                bytes: Buffer.concat([Buffer.from('\r\n\r\n'), ...chunks])
-              })
-            )
-        }
+  void t.test(`streams that deliver within write(), ${named(compress)}`, async (t) => {
+    const server = await startEcho(t, {}, { compress })
+    const open = async (): Promise<{ side: Side, wire: () => string[] }> => {
+      const [side, other] = Side.pair()
+      const chunks: Buffer[] = []
+      side.on('data', (chunk: Buffer) => chunks.push(chunk))
+      server.app.server.emit('connection', other)
+      side.write(handshake('/'))
+      await until(() => chunks.length > 0, 'no 101')
+      chunks.length = 0
+      t.teardown(() => side.destroy())
+      return {
+        side,
+        wire: () =>
+          wire(Object.assign(new RawClient(side as never), {
+            bytes: Buffer.concat([Buffer.from('\r\n\r\n'), ...chunks])
+          }))
       }
-      const [a, b] = [await open(), await open()]
-      let left = 3
-      a.side.on('data', () => {
-        if (left-- > 0) a.side.write(Buffer.concat([text('secret'), frame(9, 'p'), text('of a')]))
-      })
-      a.side.write(text('one'))
-      b.side.write(text('two'))
-      await turns()
-      t.same(b.wire(), ['text two'])
-      t.equal(a.wire()[0], 'text one')
-      t.same(a.wire().slice(1).toSorted(), [
-        ...Array<string>(3).fill('pong p'),
-        ...Array<string>(3).fill('text of a'),
-        ...Array<string>(3).fill('text secret')
-      ])
     }
-  )
+    const [a, b] = [await open(), await open()]
+    let left = 3
+    a.side.on('data', () => {
+      if (left-- > 0) a.side.write(Buffer.concat([text('secret'), frame(9, 'p'), text('of a')]))
+    })
+    a.side.write(text('one'))
+    b.side.write(text('two'))
+    await turns()
+    t.same(b.wire(), ['text two'])
+    t.equal(a.wire()[0], 'text one')
+    t.same(a.wire().slice(1).toSorted(), [
+      ...Array<string>(3).fill('pong p'),
+      ...Array<string>(3).fill('text of a'),
+      ...Array<string>(3).fill('text secret')
+    ])
+  })
 
   void t.test(`TLS, ${named(compress)}`, async (t) => {
     const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
@@ -646,28 +204,149 @@ for (const compress of KINDS) {
     }
   })
 
-  void t.test(
-    `an upgrade behind a request on the same connection, with its first messages, ${named(compress)}`,
-    async (t) => {
-      const server = await startEcho(t, {}, { compress })
-      server.app.log.level = 'silent'
-      const raw = await connectRaw(t, server.port)
-      raw.write(
-        Buffer.concat([
-          Buffer.from('GET /none HTTP/1.1\r\nHost: a\r\n\r\n'),
-          Buffer.from(handshake('/')),
-          text('a'),
-          text('b'),
-          frame(9, 'p')
-        ])
-      )
-      await raw.until(({ text }) => text.includes('p', text.lastIndexOf('\r\n\r\n')))
-      t.match(raw.text, /^HTTP\/1\.1 404 /)
-      raw.bytes = raw.bytes.subarray(raw.bytes.indexOf('HTTP/1.1 101'))
-      t.same(wire(raw), ['text a', 'text b', 'pong p'])
-    }
-  )
+  void t.test(`an upgrade after a request on its connection, ${named(compress)}`, async (t) => {
+    const server = await startEcho(t, {}, { compress })
+    server.app.log.level = 'silent'
+    const raw = await connectRaw(t, server.port)
+    raw.write(Buffer.concat([
+      Buffer.from('GET /none HTTP/1.1\r\nHost: a\r\n\r\n'),
+      Buffer.from(handshake('/')),
+      text('a'),
+      text('b'),
+      frame(9, 'p')
+    ]))
+    await raw.until(({ text }) => text.includes('p', text.lastIndexOf('\r\n\r\n')))
+    t.match(raw.text, /^HTTP\/1\.1 404 /)
+    raw.bytes = raw.bytes.subarray(raw.bytes.indexOf('HTTP/1.1 101'))
+    t.same(wire(raw), ['text a', 'text b', 'pong p'])
+  })
 }
+
+// A raw client does not inflate: these tests are without compression.
+
+void t.test('messages of every size arrive in order from one result', async (t) => {
+  const sizes = [
+    0, 1, 125, 126, 127, 21_841, 21_842, 21_843, 1, 65_521, 65_525, 65_526, 65_527, 2, 65_535,
+    65_536, 3, 65_537, 200_000, 4, 1_000_000, 5
+  ]
+  const list = sizes.flatMap((size, i) => [
+    'x'.repeat(size),
+    'ü'.repeat(size >> 1),
+    '€'.repeat(size / 3),
+    Buffer.alloc(size, i + 1)
+  ])
+  const server = await startEcho(
+    t,
+    { handleIn: (_message, _state, ws) => ws.push(list) },
+    { maxBufferedBytes: 2 ** 30 }
+  )
+  const raw = await server.open()
+  raw.write(Buffer.concat([text('go'), text('go'), closeFrame(1000)]))
+  await raw.ended
+  const got = raw.frames().slice(0, -1)
+  t.equal(got.length, list.length * 2)
+  t.ok(got.every(({ opcode, payload }, i) => {
+    const wanted = list[i % list.length] as string | Buffer
+    return (
+      opcode === (typeof wanted === 'string' ? 1 : 2) &&
+      payload.equals(Buffer.from(wanted as string))
+    )
+  }))
+})
+
+void t.test('infos of many connections in one turn reach their own, in order', async (t) => {
+  const everybody: Array<{ post: (info: unknown) => boolean }> = []
+  const server = await startEcho(t, {
+    init: (_args, ws) => { everybody.push(ws.ref) },
+    handleIn ({ data }, _state, ws) {
+      for (let i = 0; i < 30; i++) {
+        for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
+      }
+      return ws.push(data)
+    },
+    handleInfo: (info, _state, ws) =>
+      ws.push([
+        `${String(info)} a`,
+        `${String(info)} b`.padEnd(3000, 'ü'),
+        Buffer.from(String(info))
+      ])
+  })
+  const clients: RawClient[] = []
+  for (let i = 0; i < 6; i++) clients.push(await server.open())
+  for (const client of clients) client.write(text('tell'))
+  for (const [n, client] of clients.entries()) {
+    await client.until((raw) => raw.frames().length === 1 + 6 * 30 * 3)
+    const infos = client.frames().map(({ payload }) => payload.toString())
+      .filter((line) => line !== 'tell')
+    const wanted = Array.from({ length: 6 * 30 }, (_none, i) => `${n} ${i % 30}`).flatMap(
+      (info) => [`${info} a`, `${info} b`.padEnd(3000, 'ü'), info]
+    )
+    t.same(infos, wanted)
+  }
+})
+
+void t.test('a slow reader gets every byte in the end, while others write', async (t) => {
+  const frames = 1500
+  // Content that is nobody else's.
+  const content = (who: number, i: number): Buffer =>
+    Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
+  const server = await startEcho(
+    t,
+    {
+      handleIn (message, _state, ws) {
+        if (message.opcode !== 'text') return ws.push(message)
+        ws.post([Number(message.data), 0])
+      },
+      handleInfo (info, _state, ws) {
+        const [who, i] = info as [number, number]
+        if (i + 3 < frames) ws.post([who, i + 3])
+        return ws.push([content(who, i), content(who, i + 1).toString(), content(who, i + 2)])
+      }
+    },
+    { slowPeer: 'wait', maxBufferedBytes: 1024 * 1024 }
+  )
+  const slow = await Promise.all([1, 2, 3].map(async () => server.open()))
+  for (const [who, raw] of slow.entries()) {
+    raw.socket.pause()
+    raw.write(text(String(who)))
+  }
+  const others = await Promise.all([1, 2, 3, 4].map(async () => server.open()))
+  for (let round = 0; round < 60; round++) {
+    const sent = others.map((_raw, n) =>
+      [1, 2, 3].map((i) =>
+        Buffer.alloc((round * 977 + n * 31 + i * 5003) % 20_000, `other ${n} ${round} ${i},`)
+      )
+    )
+    for (const [n, raw] of others.entries()) {
+      raw.bytes = Buffer.from('\r\n\r\n')
+      raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
+    }
+    // By now the slow are backed up; they take a little.
+    for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
+    for (const [n, raw] of others.entries()) {
+      await raw.until((raw) => raw.frames().length === 3)
+      if (
+        !Buffer.concat(raw.frames().map(({ payload }) => payload)).equals(
+          Buffer.concat(sent[n] as Buffer[])
+        )
+      ) {
+        t.fail(`echo of ${n} in round ${round}`)
+      }
+    }
+  }
+  for (const [who, raw] of slow.entries()) {
+    raw.socket.resume()
+    const wanted = Array.from({ length: frames }, (_none, i) => content(who, i))
+    const size = wanted.reduce((sum, { length }) => sum + length + (length < 126 ? 2 : 4), 0)
+    await raw.until(({ size: got }) => got > size, 10_000)
+    const got = raw.frames()
+    t.equal(got.length, frames)
+    t.ok(got.every(
+      ({ opcode, payload }, i) =>
+        opcode === (i % 3 === 1 ? 1 : 2) && payload.equals(wanted[i] as Buffer)
+    ))
+  }
+})
 
 void t.test('a packet of messages is answered in one write', async (t) => {
   const writes = new Map<string, number>()
@@ -709,32 +388,3 @@ void t.test('a packet of messages is answered in one write', async (t) => {
   t.equal(writes.get('/plain'), 1)
   t.equal(writes.get('/compress'), 1)
 })
-
-/** One end of a connection within the process: a write is delivered at once, in the same call. */
-class Side extends Duplex {
-  #other!: Side
-
-  static pair (): [Side, Side] {
-    const [a, b] = [new Side(), new Side()]
-    a.#other = b
-    b.#other = a
-    return [a, b]
-  }
-
-  override _read (): void {}
-
-  override _write (chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#other.push(chunk)
-    done()
-  }
-
-  override _final (done: () => void): void {
-    this.#other.push(null)
-    done()
-  }
-
-  override _destroy (error: Error | null, done: (error: Error | null) => void): void {
-    done(error)
-    if (!this.#other.destroyed) this.#other.destroy()
-  }
-}

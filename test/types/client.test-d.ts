@@ -13,7 +13,11 @@ const schema = {
     ]),
     send: Type.Union([
       Type.Object({ event: Type.Literal('said'), text: Type.String() }),
-      Type.Object({ event: Type.Literal('nicks'), ref: Type.String(), nicks: Type.Array(Type.String()) })
+      Type.Object({
+        event: Type.Literal('nicks'),
+        ref: Type.String(),
+        nicks: Type.Array(Type.String())
+      })
     ])
   }
 } as const
@@ -38,7 +42,10 @@ async function check (client: Client<ContractOf<typeof route>>): Promise<void> {
   // @ts-expect-error -- what the client sends
   client.on('say', () => {})
   expectType<Nicks>()(await client.request({ event: 'list', all: true }))
-  expectType<Nicks>()(await client.request({ event: 'list', all: true, ref: 'mine' }, { timeoutMs: 5, signal: AbortSignal.timeout(1) }))
+  expectType<Nicks>()(await client.request(
+    { event: 'list', all: true, ref: 'mine' },
+    { timeoutMs: 5, signal: AbortSignal.timeout(1) }
+  ))
   // @ts-expect-error -- has no reference
   void client.request({ event: 'say', text: 'x' })
   for await (const message of client) expectType<Said | Nicks>()(message)
@@ -52,13 +59,22 @@ void check
 void (() => check(connect<SchemaContract<TypeBoxTypeProvider, typeof schema>>('ws://x')))
 
 // The names of a contract that are written as those of the route's generics.
-const named = connect<{ Receive: { event: 'add' }, Send: { event: 'sum', sum: number }, Params: unknown }>('ws://x')
+const named = connect<{
+  Receive: { event: 'add' }
+  Send: { event: 'sum', sum: number }
+  Params: unknown
+}>('ws://x')
 named.send({ event: 'add' })
 named.on('sum', ({ sum }) => expectType<number>()(sum))
 
 // Other names of the two fields.
-interface ByHand { send: { type: 'add', id: number } | { type: 'ping' }, receive: { type: 'sum', id: number, sum: number } | { type: 'pong' } }
-const other = connect<ByHand, 'type', 'id'>(async ({ signal }) => signal.aborted ? 'ws://x' : new URL('ws://y'), {
+interface ByHand {
+  send: { type: 'add', id: number } | { type: 'ping' },
+  receive: { type: 'sum', id: number, sum: number } | { type: 'pong' }
+}
+const url = async ({ signal }: { signal: AbortSignal }) =>
+  signal.aborted ? 'ws://x' : new URL('ws://y')
+const other = connect<ByHand, 'type', 'id'>(url, {
   field: 'type',
   ref: 'id',
   WebSocket,

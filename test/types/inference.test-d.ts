@@ -2,7 +2,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import Fastify, { type FastifyPluginAsync, type FastifyRequest } from 'fastify'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
-import { Type, type FastifyPluginAsyncTypebox, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import {
+  Type,
+  type FastifyPluginAsyncTypebox,
+  type TypeBoxTypeProvider
+} from '@fastify/type-provider-typebox'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import websock, {
@@ -30,8 +34,14 @@ typebox.get('/rooms/:room', {
     querystring: Type.Object({ since: Type.Optional(Type.Integer({ minimum: 0 })) }),
     headers: Type.Object({ 'X-Trace': Type.String() }),
     websocket: {
-      receive: Type.Union([Type.Object({ event: Type.Literal('say'), text: Type.String() }), Type.Object({ event: Type.Literal('leave') })]),
-      send: Type.Union([Type.Object({ event: Type.Literal('said'), text: Type.String() }), Type.Object({ event: Type.Literal('count'), count: Type.Integer() })]),
+      receive: Type.Union([
+        Type.Object({ event: Type.Literal('say'), text: Type.String() }),
+        Type.Object({ event: Type.Literal('leave') })
+      ]),
+      send: Type.Union([
+        Type.Object({ event: Type.Literal('said'), text: Type.String() }),
+        Type.Object({ event: Type.Literal('count'), count: Type.Integer() })
+      ]),
       info: Type.Object({ tick: Type.Integer() })
     }
   },
@@ -52,7 +62,12 @@ typebox.get('/rooms/:room', {
     async guard (message, state, ws) {
       expectType<Say | Leave>()(message)
       expectType<WebsocketTimer>()(state.timer)
-      if (message.event === 'say' && message.text === '') return ws.push({ event: 'count', count: 0 })
+      if (message.event === 'say' && message.text === '') {
+        return ws.push({
+          event: 'count',
+          count: 0
+        })
+      }
       if (message.event === 'leave') return ws.stop('normal', 4000)
       return ws.ok({ ...state, room: 'other' })
     },
@@ -61,14 +76,24 @@ typebox.get('/rooms/:room', {
         say (message, state, ws) {
           expectType<Say>()(message)
           expectType<WebsocketTimer>()(state.timer)
-          return ws.push([{ event: 'said', text: message.text }, pingFrame('x'), { event: 'count', count: 1 }])
+          return ws.push([
+            { event: 'said', text: message.text },
+            pingFrame('x'),
+            { event: 'count', count: 1 }
+          ])
         },
         async leave (message) { expectType<Leave>()(message) }
       }
     },
     handleIn (message, _state, ws) {
       expectType<Say | Leave>()(message)
-      if (message.event === 'leave') return ws.stop('restart', [3000, 'bye'], { event: 'count', count: 0 })
+      if (message.event === 'leave') {
+        return ws.stop(
+          'restart',
+          [3000, 'bye'],
+          { event: 'count', count: 0 }
+        )
+      }
       return ws.push({ event: 'said', text: message.text })
     },
     handleInfo (info) { expectType<Tick>()(info) },
@@ -84,7 +109,14 @@ typebox.get('/rooms/:room', {
 
 // Two fields may tell messages apart; each is offered.
 typebox.get('/two', {
-  schema: { websocket: { receive: Type.Union([Type.Object({ a: Type.Literal('x'), b: Type.Literal('p') }), Type.Object({ a: Type.Literal('y'), b: Type.Literal('q') })]) } },
+  schema: {
+    websocket: {
+      receive: Type.Union([
+        Type.Object({ a: Type.Literal('x'), b: Type.Literal('p') }),
+        Type.Object({ a: Type.Literal('y'), b: Type.Literal('q') })
+      ])
+    }
+  },
   websocketHandler: {
     on: {
       a: { x (m) { expectType<{ a: 'x', b: 'p' }>()(m) } },
@@ -110,16 +142,40 @@ typebox.get('/lists', {
 const jsonSchema = Fastify().withTypeProvider<JsonSchemaToTsProvider>()
 jsonSchema.get('/:id', {
   schema: {
-    params: { type: 'object', properties: { id: { type: 'string' } }, required: ['id'], additionalProperties: false },
-    querystring: { type: 'object', properties: { since: { type: 'integer' } }, additionalProperties: false },
+    params: {
+      type: 'object',
+      properties: { id: { type: 'string' } },
+      required: ['id'],
+      additionalProperties: false
+    },
+    querystring: {
+      type: 'object',
+      properties: { since: { type: 'integer' } },
+      additionalProperties: false
+    },
     websocket: {
       receive: {
         oneOf: [
-          { type: 'object', properties: { event: { const: 'say' }, text: { type: 'string' } }, required: ['event', 'text'], additionalProperties: false },
-          { type: 'object', properties: { event: { const: 'leave' } }, required: ['event'], additionalProperties: false }
+          {
+            type: 'object',
+            properties: { event: { const: 'say' }, text: { type: 'string' } },
+            required: ['event', 'text'],
+            additionalProperties: false
+          },
+          {
+            type: 'object',
+            properties: { event: { const: 'leave' } },
+            required: ['event'],
+            additionalProperties: false
+          }
         ]
       },
-      send: { type: 'object', properties: { count: { type: 'integer' } }, required: ['count'], additionalProperties: false },
+      send: {
+        type: 'object',
+        properties: { count: { type: 'integer' } },
+        required: ['count'],
+        additionalProperties: false
+      },
       info: typed<Tick>()
     }
   },
@@ -153,7 +209,10 @@ zod.get('/:id', {
   schema: {
     params: z.object({ id: z.coerce.number() }),
     websocket: {
-      receive: z.discriminatedUnion('event', [z.object({ event: z.literal('say'), text: z.string() }), z.object({ event: z.literal('leave') })]),
+      receive: z.discriminatedUnion('event', [
+        z.object({ event: z.literal('say'), text: z.string() }),
+        z.object({ event: z.literal('leave') })
+      ]),
       send: z.object({ count: z.number() })
     }
   },
@@ -212,7 +271,14 @@ plain.get<{ Receive: Say, Send: Say, State: { n: number } }>('/generics', {
     on: { event: { say: (message, state, ws) => ws.push(message, { n: state.n + 1 }) } }
   }
 })
-plain.get<{ Params: { id: string }, Querystring: { q: number }, Receive: Say | Leave, Send: Say, Info: Tick, State: { n: number } }>('/generics/:id', {
+plain.get<{
+  Params: { id: string }
+  Querystring: { q: number }
+  Receive: Say | Leave
+  Send: Say
+  Info: Tick
+  State: { n: number }
+}>('/generics/:id', {
   websocketHandler: {
     init ({ params, query }, ws) {
       expectType<{ id: string }>()(params)
@@ -246,7 +312,11 @@ const inPlain: FastifyPluginAsync = async (app) => {
 }
 void typebox.register(inTypebox, { prefix: '/a' })
 void typebox.register(inPlain)
-void typebox.register(async (app) => { app.withTypeProvider<TypeBoxTypeProvider>().get('/b', { websocketHandler: { handleIn: (message) => expectType<RawMessage>()(message) } }) })
+void typebox.register(async (app) => {
+  app.withTypeProvider<TypeBoxTypeProvider>().get('/b', {
+    websocketHandler: { handleIn: (message) => expectType<RawMessage>()(message) }
+  })
+})
 void typebox.register(websock)
 void typebox.register(websock, { maxMessageBytes: 1, prefix: '/x' })
 void typebox.register(websock, () => ({ compress: true }))

@@ -5,7 +5,10 @@ import ts from 'typescript'
 
 const root = resolve(__dirname, '../..')
 const folder = join(__dirname, 'mistakes')
-const names = readdirSync(folder).filter((name) => name.endsWith('.ts')).map((name) => name.slice(0, -3)).sort()
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -3))
+  .sort()
 const page = readFileSync(join(root, 'docs/type-errors.md'), 'utf8')
 
 const MAX_LINES = 5
@@ -38,8 +41,9 @@ void t.test('each mistake has the error text that its file ends with', async (t)
   for (const name of names) t.equal(errorsOf(program, name), expectedOf(name), name)
 })
 
-void t.test('docs/type-errors.md shows ten of them, with texts of at most five lines', async (t) => {
-  const shown = [...page.matchAll(/\(\.\.\/test\/types\/mistakes\/([\w-]+)\.ts\)[^]*?```text\n([^]*?)\n```/g)]
+void t.test('docs/type-errors.md shows ten mistakes, each with at most five lines', async (t) => {
+  const link = /\(\.\.\/test\/types\/mistakes\/([\w-]+)\.ts\)[^]*?```text\n([^]*?)\n```/g
+  const shown = [...page.matchAll(link)]
   t.equal(shown.length, 10)
   for (const [, name = '', text = ''] of shown) {
     const errors = expectedOf(name).replace(/^\d+:\d+ /gm, '')
@@ -53,7 +57,12 @@ void t.test('an app of twelve routes costs at most 430 000 instantiations', asyn
   host.fileExists = (name) => name === path || ts.sys.fileExists(name)
   sources.set(path, ts.createSourceFile(path, twelveRoutes(), ts.ScriptTarget.ES2022))
   const program = ts.createProgram([path], options, host)
-  t.same(program.getSemanticDiagnostics().map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')), [])
+  t.same(
+    program
+      .getSemanticDiagnostics()
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')),
+    []
+  )
   const count = program.getInstantiationCount()
   t.ok(count > 200_000, `${count}: the routes were checked`)
   t.ok(count <= MAX_INSTANTIATIONS, `${count} instantiations`)
@@ -78,22 +87,29 @@ function errorsOf (program: ts.Program, name: string): string {
 }
 
 function expectedOf (name: string): string {
-  return /\/\*\n([^]*)\n\*\/\n$/.exec(readFileSync(pathOf(name), 'utf8'))?.[1] ?? 'a comment with the error text'
+  const text = readFileSync(pathOf(name), 'utf8')
+  return /\/\*\n([^]*)\n\*\/\n$/.exec(text)?.[1] ?? 'a comment with the error text'
 }
 
 /** Ten messages each way, declared in three ways. */
 function twelveRoutes (): string {
   const ten = Array.from({ length: 10 }, (_, n) => n)
   const union = (name: string, route: number): string => `Type.Union([${ten.map((n) =>
-    `Type.Object({ event: Type.Literal('${name}${n}'), text: Type.String(), at: Type.Optional(Type.Integer()), n${route}: Type.Integer() })`).join(', ')}])`
+    `Type.Object({ event: Type.Literal('${name}${n}'), text: Type.String(), at: ` +
+    `Type.Optional(Type.Integer()), n${route}: Type.Integer() })`).join(', ')}])`
   const on = (route: number): string => ten.map((n) =>
-    `in${n}: ({ text }, state, ws) => ws.push({ event: 'out${n}', text: state.room + text, n${route}: state.n }, { ...state, n: state.n + 1 })`).join(',\n')
+    `in${n}: ({ text }, state, ws) => ws.push({ event: 'out${n}', text: state.room + text, ` +
+    `n${route}: state.n }, { ...state, n: state.n + 1 })`).join(',\n')
   const route = (n: number): string => `
     schema: {
       params: Type.Object({ room: Type.String() }),
       headers: Type.Object({ 'X-Trace': Type.String(), 'X-User': Type.Optional(Type.String()) }),
       querystring: Type.Object({ since: Type.Optional(Type.Integer()) }),
-      websocket: { receive: ${union('in', n)}, send: ${union('out', n)}, info: Type.Object({ tick: Type.Integer() }) }
+      websocket: {
+        receive: ${union('in', n)},
+        send: ${union('out', n)},
+        info: Type.Object({ tick: Type.Integer() })
+      }
     },
     websocketHandler: {
       init: ({ params, query }, ws) => ws.ok({ room: params.room, since: query.since, n: 0 }),
@@ -103,7 +119,8 @@ function twelveRoutes (): string {
     }`
   const mounts = [
     (n: number) => `app.get('/${n}/:room', {${route(n)}})`,
-    (n: number) => `app.route({ method: 'GET', url: '/${n}/:room', onRequest: async () => {},${route(n)}})`,
+    (n: number) => `app.route({ method: 'GET', url: '/${n}/:room', onRequest: async () => ` +
+      `{},${route(n)}})`,
     (n: number) => `app.get('/${n}/:room', defineWebsocketRoute({${route(n)}}))`
   ]
   return `import Fastify from 'fastify'

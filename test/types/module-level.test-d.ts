@@ -4,7 +4,15 @@ import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-
 import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { defineWebsocketRoute, typed, withTypeProvider, type ContractOf, type RawMessage, type RawSend, type SchemaContract } from '../../src/index.ts'
+import {
+  defineWebsocketRoute,
+  typed,
+  withTypeProvider,
+  type ContractOf,
+  type RawMessage,
+  type RawSend,
+  type SchemaContract
+} from '../../src/index.ts'
 import { expectType, same } from './expect.ts'
 
 const { defineWebsocketRoute: define } = withTypeProvider<TypeBoxTypeProvider>()
@@ -12,7 +20,10 @@ const chatSchema = {
   params: Type.Object({ room: Type.String() }),
   querystring: Type.Object({ since: Type.Integer() }),
   websocket: {
-    receive: Type.Union([Type.Object({ event: Type.Literal('say'), text: Type.String() }), Type.Object({ event: Type.Literal('leave') })]),
+    receive: Type.Union([
+      Type.Object({ event: Type.Literal('say'), text: Type.String() }),
+      Type.Object({ event: Type.Literal('leave') })
+    ]),
     send: Type.Object({ event: Type.Literal('said'), text: Type.String() }),
     info: typed<{ said: string }>()
   }
@@ -26,7 +37,15 @@ const chat = define({
       expectType<{ since: number }>()(query)
       return ws.ok({ room: params.room })
     },
-    on: { event: { say (message, state, ws) { expectType<{ room: string }>()(state); return ws.push({ event: 'said', text: message.text }) }, leave: (_message, _state, ws) => ws.stop() } },
+    on: {
+      event: {
+        say (message, state, ws) {
+          expectType<{ room: string }>()(state)
+          return ws.push({ event: 'said', text: message.text })
+        },
+        leave: (_message, _state, ws) => ws.stop()
+      }
+    },
     handleInfo (info, _state, ws) { return ws.push({ event: 'said', text: info.said }) }
   }
 })
@@ -40,8 +59,16 @@ app.get('/chat/:room', { ...chat, onRequest: async () => {}, websocketOptions: {
 // Also where another provider is spoken, or none: its types are its own.
 Fastify().get('/chat/:room', chat)
 Fastify().withTypeProvider<ZodTypeProvider>().get('/chat/:room', chat)
-Fastify().withTypeProvider<JsonSchemaToTsProvider>().get('/chat/:room', { ...chat, onRequest: async () => {} })
-Fastify().withTypeProvider<ZodTypeProvider>().route({ method: 'GET', url: '/chat/:room', ...chat, preHandler: [async () => {}] })
+Fastify().withTypeProvider<JsonSchemaToTsProvider>().get('/chat/:room', {
+  ...chat,
+  onRequest: async () => {}
+})
+Fastify().withTypeProvider<ZodTypeProvider>().route({
+  method: 'GET',
+  url: '/chat/:room',
+  ...chat,
+  preHandler: [async () => {}]
+})
 Fastify({ https: {} }).get('/chat/:room', chat)
 // @ts-expect-error -- an upgrade is a GET
 Fastify().route({ method: 'POST', url: '/chat/:room', ...chat })
@@ -98,7 +125,16 @@ const raw = defineWebsocketRoute({
 })
 Fastify().get('/raw', raw)
 withTypeProvider<JsonSchemaToTsProvider>().defineWebsocketRoute({
-  schema: { websocket: { receive: { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'], additionalProperties: false } } },
+  schema: {
+    websocket: {
+      receive: {
+        type: 'object',
+        properties: { a: { type: 'integer' } },
+        required: ['a'],
+        additionalProperties: false
+      }
+    }
+  },
   websocketHandler: { handleIn (message) { expectType<{ a: number }>()(message) } }
 })
 // A schema that transforms has two sides: the handler's and the client's.
@@ -133,7 +169,10 @@ same<ContractOf<typeof raw>['Receive'], RawMessage>(true)
 same<ContractOf<typeof raw>['Send'], RawSend>(true)
 
 // What a client takes: a plain object type.
-declare function connect<C extends { Receive: unknown, Send: unknown }> (): { send: (message: C['Receive']) => void, next: () => C['Send'] }
+declare function connect<C extends { Receive: unknown, Send: unknown }> (): {
+  send: (message: C['Receive']) => void
+  next: () => C['Send']
+}
 connect<FromRoute>().send({ event: 'say', text: 'hi' })
 expectType<string>()(connect<ZodContract>().next().at)
 // @ts-expect-error -- the client sends the text of the number

@@ -7,31 +7,49 @@ const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
 const schema = {
   params: Type.Object({ id: Type.String() }),
   websocket: {
-    receive: Type.Union([Type.Object({ event: Type.Literal('say'), text: Type.String() }), Type.Object({ event: Type.Literal('leave') })]),
+    receive: Type.Union([
+      Type.Object({ event: Type.Literal('say'), text: Type.String() }),
+      Type.Object({ event: Type.Literal('leave') })
+    ]),
     send: Type.Object({ count: Type.Integer() }),
     info: typed<'tick'>()
   }
 }
 
 // ── what goes out
-// @ts-expect-error -- `count` is an integer
-app.get('/push', { schema, websocketHandler: { handleIn: (_m, _s, ws) => ws.push({ count: 'one' }) } })
-// @ts-expect-error -- a member of a list is checked too
-app.get('/push-list', { schema, websocketHandler: { handleIn: (_m, _s, ws) => ws.push([{ count: 1 }, { cuont: 1 }]) } })
+app.get('/push', {
+  schema,
+  // @ts-expect-error -- `count` is an integer
+  websocketHandler: { handleIn: (_m, _s, ws) => ws.push({ count: 'one' }) }
+})
+app.get('/push-list', {
+  schema,
+  // @ts-expect-error -- a member of a list is checked too
+  websocketHandler: { handleIn: (_m, _s, ws) => ws.push([{ count: 1 }, { cuont: 1 }]) }
+})
 // @ts-expect-error -- `init` may push no more than the others
 app.get('/push-init', { schema, websocketHandler: { init: (_a, ws) => ws.push({}, 1) } })
-// @ts-expect-error -- nor may a stop
-app.get('/push-stop', { schema, websocketHandler: { handleIn: (_m, _s, ws) => ws.stop('normal', 1000, { count: 'one' }) } })
-// @ts-expect-error -- without a `send` schema only strings and bytes go out
-app.get('/push-raw', { schema: { websocket: { receive: Type.String() } }, websocketHandler: { handleIn: (_m, _s, ws) => ws.push({ count: 1 }) } })
+app.get('/push-stop', {
+  schema,
+  // @ts-expect-error -- nor may a stop
+  websocketHandler: { handleIn: (_m, _s, ws) => ws.stop('normal', 1000, { count: 'one' }) }
+})
+app.get('/push-raw', {
+  schema: { websocket: { receive: Type.String() } },
+  // @ts-expect-error -- without a `send` schema only strings and bytes go out
+  websocketHandler: { handleIn: (_m, _s, ws) => ws.push({ count: 1 }) }
+})
 // @ts-expect-error -- the same without any schema
 app.get('/push-none', { websocketHandler: { handleIn: (_m, _s, ws) => ws.push(1) } })
 
 // ── what comes in
 // @ts-expect-error -- there is no such param
 app.get('/params', { schema, websocketHandler: { init: ({ params }, ws) => ws.ok(params.name) } })
-// @ts-expect-error -- a handler for other params
-app.get('/params-type', { schema, websocketHandler: { init: ({ params }: { params: { id: number } }, ws) => ws.ok(params.id) } })
+app.get('/params-type', {
+  schema,
+  // @ts-expect-error -- a handler for other params
+  websocketHandler: { init: ({ params }: { params: { id: number } }, ws) => ws.ok(params.id) }
+})
 // @ts-expect-error -- `text` is only in `say`
 app.get('/narrow', { schema, websocketHandler: { handleIn: (m) => { void m.text } } })
 // @ts-expect-error -- nothing has the event `shout`
@@ -44,10 +62,20 @@ app.get('/no-literal', { schema, websocketHandler: { on: { text: { x () {} } } }
 // ── the guard
 // @ts-expect-error -- it is given the whole union
 app.get('/guard', { schema, websocketHandler: { guard (m) { void m.text }, handleIn () {} } })
-// @ts-expect-error -- it may send no more than the others
-app.get('/guard-push', { schema, websocketHandler: { guard: (_m, _s, ws) => ws.push({ count: 'one' }), handleIn () {} } })
-// @ts-expect-error -- the state is `{ n: number }`
-app.get('/guard-state', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), guard: (_m, _s, ws) => ws.ok({ n: 'one' }), handleIn () {} } })
+app.get('/guard-push', {
+  schema,
+  // @ts-expect-error -- it may send no more than the others
+  websocketHandler: { guard: (_m, _s, ws) => ws.push({ count: 'one' }), handleIn () {} }
+})
+app.get('/guard-state', {
+  schema,
+  websocketHandler: {
+    init: (_a, ws) => ws.ok({ n: 1 }),
+    // @ts-expect-error -- the state is `{ n: number }`
+    guard: (_m, _s, ws) => ws.ok({ n: 'one' }),
+    handleIn () {}
+  }
+})
 // @ts-expect-error -- true is no result
 app.get('/guard-boolean', { schema, websocketHandler: { guard: () => true, handleIn () {} } })
 // @ts-expect-error -- an async one neither
@@ -64,12 +92,30 @@ app.get('/ref', { schema, websocketHandler: { init: (_a, ws) => { ws.ref.post('t
 app.get('/info-in', { schema, websocketHandler: { handleInfo: (info: 'tock') => { void info } } })
 
 // ── state
-// @ts-expect-error -- the state is `{ n: number }`
-app.get('/state', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), handleIn: (_m, _s, ws) => ws.ok({ n: 'one' }) } })
-// @ts-expect-error -- also in a push
-app.get('/state-push', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), handleIn: (_m, _s, ws) => ws.push([], { m: 1 }) } })
-// @ts-expect-error -- also in `on`
-app.get('/state-on', { schema, websocketHandler: { init: (_a, ws) => ws.ok({ n: 1 }), on: { event: { say: (_m, _s, ws) => ws.ok({}) } } } })
+app.get('/state', {
+  schema,
+  websocketHandler: {
+    init: (_a, ws) => ws.ok({ n: 1 }),
+    // @ts-expect-error -- the state is `{ n: number }`
+    handleIn: (_m, _s, ws) => ws.ok({ n: 'one' })
+  }
+})
+app.get('/state-push', {
+  schema,
+  websocketHandler: {
+    init: (_a, ws) => ws.ok({ n: 1 }),
+    // @ts-expect-error -- also in a push
+    handleIn: (_m, _s, ws) => ws.push([], { m: 1 })
+  }
+})
+app.get('/state-on', {
+  schema,
+  websocketHandler: {
+    init: (_a, ws) => ws.ok({ n: 1 }),
+    // @ts-expect-error -- also in `on`
+    on: { event: { say: (_m, _s, ws) => ws.ok({}) } }
+  }
+})
 // @ts-expect-error -- without `init` there is none
 app.get('/state-none', { schema, websocketHandler: { handleIn: (_m, s) => { void s.n } } })
 // @ts-expect-error -- `ws.ok` in `init` is given the state
@@ -78,8 +124,11 @@ app.get('/state-empty', { schema, websocketHandler: { init: (_a, ws) => ws.ok() 
 // ── results and names
 // @ts-expect-error -- 'oops' is no reason
 app.get('/reason', { schema, websocketHandler: { handleIn: (_m, _s, ws) => ws.stop('oops') } })
-// @ts-expect-error -- a detail is a code, or a code and a reason
-app.get('/detail', { schema, websocketHandler: { handleIn: (_m, _s, ws) => ws.stop('normal', 'bye') } })
+app.get('/detail', {
+  schema,
+  // @ts-expect-error -- a detail is a code, or a code and a reason
+  websocketHandler: { handleIn: (_m, _s, ws) => ws.stop('normal', 'bye') }
+})
 // @ts-expect-error -- only what the context makes is a result
 app.get('/result', { schema, websocketHandler: { handleIn: () => ({ type: 'ok' }) } })
 // @ts-expect-error -- a state is not a result
@@ -100,12 +149,28 @@ app.route({ method: 'POST', url: '/post', schema, websocketHandler: {} })
 app.get('/option', { schema, websocketOptions: { maxMessageByte: 1 }, websocketHandler: {} })
 // @ts-expect-error -- the plugin's alone
 app.get('/plugin-option', { schema, websocketOptions: { maxConnections: 1 }, websocketHandler: {} })
-// @ts-expect-error -- a list of strings
-app.get('/option-type', { schema, websocketOptions: { subprotocols: 'chat' }, websocketHandler: {} })
-// @ts-expect-error -- a text codec decodes strings
-app.get('/codec', { schema, websocketOptions: { codec: { opcode: 'text', decode: (data: Uint8Array) => data, encode: () => '' } }, websocketHandler: {} })
-// @ts-expect-error -- a binary codec encodes bytes
-app.get('/codec-encode', { schema, websocketOptions: { codec: { opcode: 'binary', decode: (data: Uint8Array) => data, encode: () => '' } }, websocketHandler: {} })
+app.get('/option-type', {
+  schema,
+  // @ts-expect-error -- a list of strings
+  websocketOptions: { subprotocols: 'chat' },
+  websocketHandler: {}
+})
+app.get('/codec', {
+  schema,
+  websocketOptions: {
+    // @ts-expect-error -- a text codec decodes strings
+    codec: { opcode: 'text', decode: (data: Uint8Array) => data, encode: () => '' }
+  },
+  websocketHandler: {}
+})
+app.get('/codec-encode', {
+  schema,
+  websocketOptions: {
+    // @ts-expect-error -- a binary codec encodes bytes
+    codec: { opcode: 'binary', decode: (data: Uint8Array) => data, encode: () => '' }
+  },
+  websocketHandler: {}
+})
 // @ts-expect-error -- no such option of the plugin
 void app.register(websock, { maxMessageByte: 1 })
 // @ts-expect-error -- of another type
@@ -123,6 +188,15 @@ export const chat: Chat = { handleIn: (_message, _state, ws) => ws.push('1') }
 declare const ready: Chat
 // @ts-expect-error -- its messages are not this route's
 app.get('/by-type', { schema, websocketHandler: ready })
-// @ts-expect-error -- its params are not this route's
-app.get('/by-params', { schema: { params: Type.Object({ id: Type.Integer() }), websocket: { receive: typed<string>(), send: typed<number>() } }, websocketHandler: ready })
-app.get('/fits', { schema: { params: schema.params, websocket: { receive: typed<string>(), send: typed<number>() } }, websocketHandler: ready })
+app.get('/by-params', {
+  schema: {
+    params: Type.Object({ id: Type.Integer() }),
+    websocket: { receive: typed<string>(), send: typed<number>() }
+  },
+  // @ts-expect-error -- its params are not this route's
+  websocketHandler: ready
+})
+app.get('/fits', {
+  schema: { params: schema.params, websocket: { receive: typed<string>(), send: typed<number>() } },
+  websocketHandler: ready
+})

@@ -21,6 +21,9 @@ void (async () => {
   await app.register(swagger, { openapi: { info: { title: 't', version: '1' } } })
   await app.register(websock)
   await app.register(asyncapi, { info: { title: 't', version: '1' } })
-  app.get('/', { schema, websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) } })
+  app.get('/', {
+    schema,
+    websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
+  })
   return [app.swagger(), app.asyncapi()]
 })

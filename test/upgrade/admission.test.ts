@@ -2,7 +2,8 @@ import t from 'tap'
 import type { FastifyRequest } from 'fastify'
 import websock, { type WebsockOptions } from '../../src/index.ts'
 import { connect, refused, type Client } from '../helpers/client.ts'
-import { connectRaw, exchange, handshake, text } from '../helpers/raw.ts'
+import { closeFrame, connectRaw, exchange, handshake, text } from '../helpers/raw.ts'
+import { until } from '../helpers/differential.ts'
 import { buildApp, listen, startServer, type Teardown } from '../helpers/server.ts'
 
 const HOUR = 3_600_000
@@ -290,4 +291,30 @@ void t.test('validateUpgrade checks the limits', async (t) => {
     '{"verdict":"FST_WEBSOCK_TOO_MANY_CONNECTIONS_PER_KEY"}'
   )
   t.equal((await refused(server.url('/ws'))).status, 429)
+})
+
+void t.test('a closed socket does not count towards maxConnections', async (t) => {
+  const gone: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketOptions: { closeTimeoutMs: 100, terminateTimeoutMs: 500 },
+      websocketHandler: {
+        init ({ request }, ws) {
+          request.raw.socket.on('close', () => gone.push(ws.id))
+          return ws.push('ready')
+        },
+        handleIn: () => new Promise<void>(() => {})
+      }
+    })
+  }, { level: 'silent', websock: { maxConnections: 1 } })
+  for (let i = 0; i < 3; i++) {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake('/'))
+    await raw.until((client) => client.frames().length === 1)
+    raw.write(Buffer.concat([text('hang'), closeFrame(1000)]))
+    await raw.ended
+    // The server may see the close a little later than the client.
+    await until(() => gone.length > i, 'the socket is not closed')
+  }
+  await server.app.websock.drain({ timeoutMs: 1 })
 })

@@ -43,8 +43,8 @@ interface Row {
 const BAD = 'FST_WEBSOCK_BAD_HANDSHAKE'
 const KEY =
   'Not a WebSocket handshake (RFC 6455 §4.2.1): Sec-WebSocket-Key must be 16 bytes in base64'
-const LIST =
-  'Not a WebSocket handshake (RFC 6455 §4.2.1): Sec-WebSocket-Protocol must be a list of different tokens'
+const LIST = 'Not a WebSocket handshake (RFC 6455 §4.2.1): ' +
+  'Sec-WebSocket-Protocol must be a list of different tokens'
 const SPOKEN = 'One of these subprotocols is required: v2, v1'
 const VERSION = {
   'sec-websocket-version': ['13'],
@@ -56,72 +56,26 @@ const deflate = (extensions: string) =>
   handshake('/deflate', { 'Sec-WebSocket-Extensions': extensions })
 const withKey = (key: string | undefined) => handshake('/ws', { 'Sec-WebSocket-Key': key })
 
+const bad = (name: string, bytes: string | Uint8Array, message: string): Row =>
+  ({ name, bytes, status: 400, code: BAD, message })
+const version = (name: string, bytes: string): Row =>
+  ({ name, bytes, status: 426, code: 'FST_WEBSOCK_UNSUPPORTED_VERSION', headers: VERSION })
+
 const REFUSALS: Row[] = [
-  {
-    name: 'version 8',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': '8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'no version',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': undefined }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'two versions',
-    bytes: handshake('/ws', { 'Sec-WebSocket-Version': '13, 8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'the version twice',
-    bytes: handshake('/ws', { 'sec-websocket-version': '13' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  {
-    name: 'version 8 where plain GETs are served',
-    bytes: handshake('/both', { 'Sec-WebSocket-Version': '8' }),
-    status: 426,
-    code: 'FST_WEBSOCK_UNSUPPORTED_VERSION',
-    headers: VERSION
-  },
-  { name: 'no key', bytes: withKey(undefined), status: 400, code: BAD, message: KEY },
-  { name: 'an empty key', bytes: withKey(''), status: 400, code: BAD, message: KEY },
-  {
-    name: 'a key of 15 bytes',
-    bytes: withKey(Buffer.alloc(15).toString('base64')),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key of 17 bytes',
-    bytes: withKey(Buffer.alloc(17).toString('base64')),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key in base64url',
-    bytes: withKey('-_-_-_-_-_-_-_-_-_-_-A=='),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
-  {
-    name: 'a key twice',
-    bytes: handshake('/ws', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }),
-    status: 400,
-    code: BAD,
-    message: KEY
-  },
+  version('version 8', handshake('/ws', { 'Sec-WebSocket-Version': '8' })),
+  version('no version', handshake('/ws', { 'Sec-WebSocket-Version': undefined })),
+  version('two versions', handshake('/ws', { 'Sec-WebSocket-Version': '13, 8' })),
+  version('the version twice', handshake('/ws', { 'sec-websocket-version': '13' })),
+  version(
+    'version 8 where plain GETs are served',
+    handshake('/both', { 'Sec-WebSocket-Version': '8' })
+  ),
+  bad('no key', withKey(undefined), KEY),
+  bad('an empty key', withKey(''), KEY),
+  bad('a key of 15 bytes', withKey(Buffer.alloc(15).toString('base64')), KEY),
+  bad('a key of 17 bytes', withKey(Buffer.alloc(17).toString('base64')), KEY),
+  bad('a key in base64url', withKey('-_-_-_-_-_-_-_-_-_-_-A=='), KEY),
+  bad('a key twice', handshake('/ws', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }), KEY),
   {
     name: 'no Host',
     bytes: handshake('/ws', { Host: undefined }),
@@ -164,24 +118,12 @@ const REFUSALS: Row[] = [
     code: 'FST_WEBSOCK_NO_SUBPROTOCOL',
     message: SPOKEN
   },
-  { name: 'a subprotocol twice', bytes: offer('a, b, a'), status: 400, code: BAD, message: LIST },
-  { name: 'an empty subprotocol', bytes: offer('a,,b'), status: 400, code: BAD, message: LIST },
-  { name: 'no subprotocol in the header', bytes: offer(''), status: 400, code: BAD, message: LIST },
+  bad('a subprotocol twice', offer('a, b, a'), LIST),
+  bad('an empty subprotocol', offer('a,,b'), LIST),
+  bad('no subprotocol in the header', offer(''), LIST),
   // A non-breaking space is white space in Unicode.
-  {
-    name: 'a subprotocol with a non-breaking space',
-    bytes: Buffer.from(offer('a\u00a0'), 'latin1'),
-    status: 400,
-    code: BAD,
-    message: LIST
-  },
-  {
-    name: 'a subprotocol that is no token',
-    bytes: offer('a b'),
-    status: 400,
-    code: BAD,
-    message: LIST
-  },
+  bad('a subprotocol with a non-breaking space', Buffer.from(offer('a\u00a0'), 'latin1'), LIST),
+  bad('a subprotocol that is no token', offer('a b'), LIST),
   { name: 'malformed extensions', bytes: deflate('permessage-deflate; ='), status: 400, code: BAD },
   {
     name: 'wrong params',
@@ -246,47 +188,41 @@ function checkRefusal (t: Test, answer: Answer, row: Row): void {
   if (row.headers === undefined) t.notOk('upgrade' in answer.headers)
 }
 
-void t.test(
-  'a plain GET gets 426 with Upgrade: websocket, or the answer of the route\'s handler',
-  async (t) => {
-    const server = await start(t)
-    const none = { 'Sec-WebSocket-Key': undefined, 'Sec-WebSocket-Version': undefined }
-    const rows: Array<[string, Record<string, string | undefined>]> = [
-      ['a plain GET', { ...none, Upgrade: undefined, Connection: undefined }],
-      ['no Upgrade', { Upgrade: undefined }],
-      ['no Connection', { Connection: undefined }],
-      ['a Connection without upgrade', { Connection: 'keep-alive' }],
-      ['an Upgrade to something else', { Upgrade: 'h2c' }],
-      ['an Upgrade to something that begins alike', { Upgrade: 'websocket2' }],
-      ['an Upgrade to a version', { Upgrade: 'websocket/13' }]
-    ]
-    for (const [name, headers] of rows) {
-      await t.test(name, async (t) => {
-        const client = await connectRaw(t, server.port)
-        client.write(handshake('/ws', headers))
-        await client.until(({ text }) => text.includes('}'))
-        const [answer] = parseAnswers(client.text)
-        t.match(answer, {
-          status: 426,
-          headers: { upgrade: ['websocket'], connection: ['upgrade'] }
-        })
-        t.match(JSON.parse(answer?.body ?? ''), {
-          statusCode: 426,
-          code: 'FST_WEBSOCK_UPGRADE_REQUIRED',
-          error: 'Upgrade Required'
-        })
-        client.bytes = Buffer.alloc(0)
-        client.write(handshake('/both', headers))
-        await client.until(({ text }) => text.includes('plain'))
-        t.match(
-          parseAnswers(client.text),
-          [{ status: 200, body: 'plain' }],
-          'the same TCP connection goes on'
-        )
+void t.test("a plain GET gets 426, or the answer of the route's handler", async (t) => {
+  const server = await start(t)
+  const none = { 'Sec-WebSocket-Key': undefined, 'Sec-WebSocket-Version': undefined }
+  const rows: Array<[string, Record<string, string | undefined>]> = [
+    ['a plain GET', { ...none, Upgrade: undefined, Connection: undefined }],
+    ['no Upgrade', { Upgrade: undefined }],
+    ['no Connection', { Connection: undefined }],
+    ['a Connection without upgrade', { Connection: 'keep-alive' }],
+    ['an Upgrade to something else', { Upgrade: 'h2c' }],
+    ['an Upgrade to something that begins alike', { Upgrade: 'websocket2' }],
+    ['an Upgrade to a version', { Upgrade: 'websocket/13' }]
+  ]
+  for (const [name, headers] of rows) {
+    await t.test(name, async (t) => {
+      const client = await connectRaw(t, server.port)
+      client.write(handshake('/ws', headers))
+      await client.until(({ text }) => text.includes('}'))
+      const [answer] = parseAnswers(client.text)
+      t.match(answer, { status: 426, headers: { upgrade: ['websocket'], connection: ['upgrade'] } })
+      t.match(JSON.parse(answer?.body ?? ''), {
+        statusCode: 426,
+        code: 'FST_WEBSOCK_UPGRADE_REQUIRED',
+        error: 'Upgrade Required'
       })
-    }
+      client.bytes = Buffer.alloc(0)
+      client.write(handshake('/both', headers))
+      await client.until(({ text }) => text.includes('plain'))
+      t.match(
+        parseAnswers(client.text),
+        [{ status: 200, body: 'plain' }],
+        'the same TCP connection goes on'
+      )
+    })
   }
-)
+})
 
 void t.test('a client that asks to close gets its 426 and is closed', async (t) => {
   const server = await start(t)
@@ -300,27 +236,24 @@ void t.test('a client that asks to close gets its 426 and is closed', async (t) 
   })
 })
 
-void t.test(
-  'HEAD is answered like a plain GET, without a body, also when it asks for an upgrade',
-  async (t) => {
-    const server = await start(t)
-    for (const headers of [
-      { Connection: 'close', Upgrade: undefined },
-      { Connection: 'upgrade, close' }
-    ]) {
-      t.match(await exchange(t, server.port, handshake('/ws', headers, 'HEAD /ws HTTP/1.1')), {
-        status: 426,
-        headers: { upgrade: ['websocket'] },
-        body: ''
-      })
-      t.match(await exchange(t, server.port, handshake('/both', headers, 'HEAD /both HTTP/1.1')), {
-        status: 200,
-        headers: { 'content-length': ['5'] },
-        body: ''
-      })
-    }
+void t.test('HEAD is answered like a plain GET without a body, also with Upgrade', async (t) => {
+  const server = await start(t)
+  for (const headers of [
+    { Connection: 'close', Upgrade: undefined },
+    { Connection: 'upgrade, close' }
+  ]) {
+    t.match(await exchange(t, server.port, handshake('/ws', headers, 'HEAD /ws HTTP/1.1')), {
+      status: 426,
+      headers: { upgrade: ['websocket'] },
+      body: ''
+    })
+    t.match(await exchange(t, server.port, handshake('/both', headers, 'HEAD /both HTTP/1.1')), {
+      status: 200,
+      headers: { 'content-length': ['5'] },
+      body: ''
+    })
   }
-)
+})
 
 void t.test('Upgrade and Connection are case-insensitive lists', async (t) => {
   const server = await start(t)
@@ -379,58 +312,45 @@ void t.test('the order of the server selects the subprotocol', async (t) => {
   t.notMatch(client.text, /sec-websocket-protocol/i)
 })
 
-void t.test(
-  'the socket of a refused client that does not close is destroyed after closeTimeoutMs',
-  async (t) => {
-    const server = await startServer(
-      t,
-      (app) => {
-        app.get('/ws', { websocketOptions: { closeTimeoutMs: 60 }, websocketHandler: {} })
-        app.get('/hook', {
-          websocketOptions: { closeTimeoutMs: 60, upgradeTimeoutMs: 60 },
-          onRequest: () => {},
-          websocketHandler: {}
-        })
-      },
-      { websock: { closeTimeoutMs: HOUR } }
-    )
-    for (const bytes of [
-      handshake('/ws', { Origin: 'https://evil.example' }),
-      handshake('/hook')
-    ]) {
-      const opened = once(server.app.server, 'connection') as Promise<[Socket]>
-      const client = await connectRaw(t, server.port, { allowHalfOpen: true })
-      const [socket] = await opened
-      const closed = once(socket, 'close', { signal: AbortSignal.timeout(5000) })
-      client.write(bytes)
-      await once(client.socket, 'end', { signal: AbortSignal.timeout(5000) })
-      t.ok(client.status === 403 || client.status === 503)
-      t.equal(socket.destroyed, false, 'until then it is read')
-      await closed
-    }
+void t.test('the socket of a refused client is destroyed after closeTimeoutMs', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/ws', { websocketOptions: { closeTimeoutMs: 60 }, websocketHandler: {} })
+    app.get('/hook', {
+      websocketOptions: { closeTimeoutMs: 60, upgradeTimeoutMs: 60 },
+      onRequest: () => {},
+      websocketHandler: {}
+    })
+  }, { websock: { closeTimeoutMs: HOUR } })
+  for (const bytes of [handshake('/ws', { Origin: 'https://evil.example' }), handshake('/hook')]) {
+    const opened = once(server.app.server, 'connection') as Promise<[Socket]>
+    const client = await connectRaw(t, server.port, { allowHalfOpen: true })
+    const [socket] = await opened
+    const closed = once(socket, 'close', { signal: AbortSignal.timeout(5000) })
+    client.write(bytes)
+    await once(client.socket, 'end', { signal: AbortSignal.timeout(5000) })
+    t.ok(client.status === 403 || client.status === 503)
+    t.equal(socket.destroyed, false, 'until then it is read')
+    await closed
   }
-)
+})
 
-void t.test(
-  'a strict headers schema does not affect the handshake',
-  async (t) => {
-    const server = await startServer(t, (app) => {
-      app.get('/ws', {
-        schema: {
-          headers: Type.Object({ 'x-level': Type.Integer() }, { additionalProperties: false })
-        },
-        websocketOptions: { subprotocols: ['v1'] },
-        websocketHandler: {
-          init: ({ headers }, ws) =>
-            ws.push(JSON.stringify({ level: headers['x-level'], subprotocol: ws.subprotocol }))
-        }
-      })
+void t.test('a strict headers schema does not affect the handshake', async (t) => {
+  const server = await startServer(t, (app) => {
+    app.get('/ws', {
+      schema: {
+        headers: Type.Object({ 'x-level': Type.Integer() }, { additionalProperties: false })
+      },
+      websocketOptions: { subprotocols: ['v1'] },
+      websocketHandler: {
+        init: ({ headers }, ws) =>
+          ws.push(JSON.stringify({ level: headers['x-level'], subprotocol: ws.subprotocol }))
+      }
     })
-    const client = await connect(t, server.url('/ws'), {
-      headers: { 'X-Level': '3' },
-      protocols: ['v1']
-    })
-    t.same(await client.nextJson(), { level: 3, subprotocol: 'v1' })
-    t.equal((await refused(server.url('/ws'), { protocols: ['v1'] })).status, 400)
-  }
-)
+  })
+  const client = await connect(t, server.url('/ws'), {
+    headers: { 'X-Level': '3' },
+    protocols: ['v1']
+  })
+  t.same(await client.nextJson(), { level: 3, subprotocol: 'v1' })
+  t.equal((await refused(server.url('/ws'), { protocols: ['v1'] })).status, 400)
+})

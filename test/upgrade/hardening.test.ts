@@ -277,6 +277,7 @@ void t.test('misspelt names are refused at start', async (t) => {
   await t.rejects(async () => app.ready(), {
     code: 'FST_WEBSOCK_INVALID_SCHEMA',
     message:
-      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: the known schemas are receive, send and info'
+      'Route GET:/5: `schema.websocket.recieve` cannot be compiled: the known schemas are ' +
+      'receive, send and info'
   })
 })

@@ -18,9 +18,7 @@ type Hook = (request: FastifyRequest, reply: FastifyReply, next: (error?: Error)
  */
 function fit (phase: string, hook: Hook, style: 'callback' | 'async'): never {
   const four =
-    phase === 'preParsing' ||
-    phase === 'onSend' ||
-    phase === 'preSerialization' ||
+    phase === 'preParsing' || phase === 'onSend' || phase === 'preSerialization' ||
     phase === 'onError'
   if (style === 'callback') {
     if (four) {
@@ -72,18 +70,14 @@ const ANSWERS: Array<{
   {
     name: 'answers',
     style: 'callback',
-    hook: (_request, reply) => {
-      answer(reply)
-    },
+    hook: (_request, reply) => { answer(reply) },
     status: 402,
     body: { pay: 'up' }
   },
   {
     name: 'answers later',
     style: 'callback',
-    hook: (_request, reply) => {
-      setImmediate(() => answer(reply))
-    },
+    hook: (_request, reply) => { setImmediate(() => answer(reply)) },
     status: 402,
     body: { pay: 'up' }
   },
@@ -97,9 +91,7 @@ const ANSWERS: Array<{
   {
     name: 'throws',
     style: 'callback',
-    hook: () => {
-      throw teapot()
-    },
+    hook: () => { throw teapot() },
     status: 418,
     body: { statusCode: 418, code: 'TEA', message: 'no tea' }
   },
@@ -113,9 +105,7 @@ const ANSWERS: Array<{
   {
     name: 'rejects',
     style: 'async',
-    hook: () => {
-      throw teapot()
-    },
+    hook: () => { throw teapot() },
     status: 418,
     body: { statusCode: 418, code: 'TEA', message: 'no tea' }
   },
@@ -155,16 +145,11 @@ void t.test('an onSend hook that fails at the 101 turns it into a 500', async (t
     for (const { name, style, hook } of ANSWERS.slice(3, 6)) {
       await t.test(`${place}, when it ${name}`, async (t) => {
         let calls = 0
-        const server = await start(
-          t,
+        const server = await start(t, 'onSend', place, fit(
           'onSend',
-          place,
-          fit(
-            'onSend',
-            (request, reply, next) => (++calls === 1 ? hook(request, reply, next) : next()),
-            style
-          )
-        )
+          (request, reply, next) => (++calls === 1 ? hook(request, reply, next) : next()),
+          style
+        ))
         const reply = await refused(server.url('/api/ws'))
         t.equal(reply.status, 418)
         t.match(reply.json(), { statusCode: 418, message: 'no tea' })
@@ -181,13 +166,7 @@ void t.test('hooks run once and in order, and the handler after them', async (t)
       Object.fromEntries(
         [...PHASES, 'preSerialization', 'onSend', 'onError', 'onResponse'].map((phase) => [
           phase,
-          fit(
-            phase,
-            () => {
-              calls.push(`${phase} ${place}`)
-            },
-            'async'
-          )
+          fit(phase, () => { calls.push(`${phase} ${place}`) }, 'async')
         ])
       )
     const addAll = (instance: App, place: string) => {
@@ -230,160 +209,138 @@ void t.test('hooks run once and in order, and the handler after them', async (t)
         refusing === 'upgrade' ? { origin: 'http://evil.example' } : {}
       )
       t.equal(status, refusing === 'upgrade' ? 403 : 503)
-      t.same(
-        calls,
-        all(
-          ...(refusing === 'upgrade' ? ['onRequest'] : PHASES),
-          'onError',
-          'preSerialization',
-          'onSend',
-          'onResponse'
-        )
-      )
+      t.same(calls, all(
+        ...(refusing === 'upgrade' ? ['onRequest'] : PHASES),
+        'onError',
+        'preSerialization',
+        'onSend',
+        'onResponse'
+      ))
     }
   }
 })
 
-void t.test(
-  'the nearest error handler answers every refusal',
-  async (t) => {
-    const server = await startServer(t, async (app) => {
-      app.setErrorHandler((error: Error & { code: string }, _request, reply) => {
-        reply.code(499).send(`root ${error.code}`)
+void t.test('the nearest error handler answers every refusal', async (t) => {
+  const server = await startServer(t, async (app) => {
+    app.setErrorHandler((error: Error & { code: string }, _request, reply) => {
+      reply.code(499).send(`root ${error.code}`)
+    })
+    app.get('/ws', { websocketHandler: {} })
+    await app.register(async (child) => {
+      child.setErrorHandler(async (error: Error & { code: string }) => {
+        throw Object.assign(new Error(`child ${error.code}`), { code: error.code })
       })
-      app.get('/ws', { websocketHandler: {} })
-      await app.register(async (child) => {
-        child.setErrorHandler(async (error: Error & { code: string }) => {
-          throw Object.assign(new Error(`child ${error.code}`), { code: error.code })
-        })
-        child.get('/child', { websocketHandler: {} })
-        child.get('/hook', {
-          preHandler: async () => {
-            throw teapot()
-          },
-          websocketOptions: { checkOrigin: false },
-          websocketHandler: {}
-        })
-      })
-      await app.register(async (child) => {
-        child.setErrorHandler((error, _request, reply) => {
-          reply.send(error)
-        })
-        child.get('/same', { websocketHandler: {} })
+      child.get('/child', { websocketHandler: {} })
+      child.get('/hook', {
+        preHandler: async () => { throw teapot() },
+        websocketOptions: { checkOrigin: false },
+        websocketHandler: {}
       })
     })
-    const options = { origin: 'http://evil.example' }
-    t.match(await refused(server.url('/ws'), options), {
-      status: 499,
-      body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
+    await app.register(async (child) => {
+      child.setErrorHandler((error, _request, reply) => { reply.send(error) })
+      child.get('/same', { websocketHandler: {} })
     })
-    t.match(await refused(server.url('/child'), options), {
-      status: 499,
-      body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
-    })
-    t.match(await refused(server.url('/hook'), options), { status: 499, body: 'root TEA' })
-    t.match(await refused(server.url('/same'), options), {
-      status: 499,
-      body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
-    })
-    const plain = await fetch(server.http('/ws'))
-    t.equal(plain.status, 499)
-    t.equal(
-      plain.headers.get('upgrade'),
-      'websocket',
-      'the headers of the refusal are there all the same'
+  })
+  const options = { origin: 'http://evil.example' }
+  t.match(await refused(server.url('/ws'), options), {
+    status: 499,
+    body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
+  })
+  t.match(await refused(server.url('/child'), options), {
+    status: 499,
+    body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
+  })
+  t.match(await refused(server.url('/hook'), options), { status: 499, body: 'root TEA' })
+  t.match(await refused(server.url('/same'), options), {
+    status: 499,
+    body: 'root FST_WEBSOCK_ORIGIN_REFUSED'
+  })
+  const plain = await fetch(server.http('/ws'))
+  t.equal(plain.status, 499)
+  t.equal(
+    plain.headers.get('upgrade'),
+    'websocket',
+    'the headers of the refusal are there all the same'
+  )
+})
+
+void t.test('a body of 3 MiB is complete, also for a client that has sent frames', async (t) => {
+  const chunk = Buffer.alloc(64 * 1024, 'x')
+  const whole = 'x'.repeat(3 * 1024 * 1024)
+  const bodies: Record<string, (reply: FastifyReply) => unknown> = {
+    streamed: (reply) =>
+      reply.code(403).send(Readable.from(Array.from({ length: 48 }, () => chunk))),
+    whole: (reply) => reply.code(403).send(Buffer.from(whole))
+  }
+  for (const [name, hook] of Object.entries(bodies)) {
+    const server = await start(
+      t,
+      'preHandler',
+      'on the route',
+      fit('preHandler', (_request, reply) => hook(reply), 'async')
     )
+    const { status, body } = await refused(server.url('/api/ws'))
+    t.equal(status, 403, name)
+    t.ok(body === whole, name)
+    const early = await exchange(t, server.port, Buffer.concat([
+      Buffer.from(handshake('/api/ws')),
+      ...Array.from({ length: 2000 }, () => text('early'))
+    ]))
+    t.equal(early.status, 403)
+    t.ok(early.body.replaceAll(/[^x]+/g, '') === whole, `${name}, with frames`)
   }
-)
+})
 
-void t.test(
-  'a body of 3 MiB reaches the client complete, also a client that has sent frames already',
-  async (t) => {
-    const chunk = Buffer.alloc(64 * 1024, 'x')
-    const whole = 'x'.repeat(3 * 1024 * 1024)
-    const bodies: Record<string, (reply: FastifyReply) => unknown> = {
-      streamed: (reply) =>
-        reply.code(403).send(Readable.from(Array.from({ length: 48 }, () => chunk))),
-      whole: (reply) => reply.code(403).send(Buffer.from(whole))
-    }
-    for (const [name, hook] of Object.entries(bodies)) {
-      const server = await start(
-        t,
-        'preHandler',
-        'on the route',
-        fit('preHandler', (_request, reply) => hook(reply), 'async')
-      )
-      const { status, body } = await refused(server.url('/api/ws'))
-      t.equal(status, 403, name)
-      t.ok(body === whole, name)
-      const early = await exchange(
-        t,
-        server.port,
-        Buffer.concat([
-          Buffer.from(handshake('/api/ws')),
-          ...Array.from({ length: 2000 }, () => text('early'))
-        ])
-      )
-      t.equal(early.status, 403)
-      t.ok(early.body.replaceAll(/[^x]+/g, '') === whole, `${name}, with frames`)
-    }
-  }
-)
-
-void t.test(
-  'headers and cookies of hooks are on the 101, except headers that would break it',
-  async (t) => {
-    const { app } = buildApp(t)
-    await app.register(cookie)
-    await app.register(websock)
-    app.addHook('onRequest', async (_request, reply) => {
-      reply.headers({
-        'x-one': 1,
-        'x-list': ['a', 'b'],
-        connection: 'close',
-        upgrade: 'h2c',
-        'keep-alive': 'timeout=5',
-        'transfer-encoding': 'chunked',
-        te: 'trailers',
-        trailer: 'x'
-      })
-      reply.headers({
-        'content-length': 5,
-        'content-type': 'text/plain',
-        'sec-websocket-accept': 'no',
-        'sec-websocket-protocol': 'no',
-        'sec-websocket-extensions': 'no'
-      })
-      reply.header('set-cookie', ['a=1', 'b=2'])
-      reply.raw.setHeader('x-raw', 'yes')
+void t.test('headers and cookies of hooks are on the 101, if they are valid', async (t) => {
+  const { app } = buildApp(t)
+  await app.register(cookie)
+  await app.register(websock)
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({
+      'x-one': 1,
+      'x-list': ['a', 'b'],
+      connection: 'close',
+      upgrade: 'h2c',
+      'keep-alive': 'timeout=5',
+      'transfer-encoding': 'chunked',
+      te: 'trailers',
+      trailer: 'x'
     })
-    app.addHook('preHandler', async (_request, reply) => {
-      reply.setCookie('session', 's 1', { httpOnly: true })
+    reply.headers({
+      'content-length': 5,
+      'content-type': 'text/plain',
+      'sec-websocket-accept': 'no',
+      'sec-websocket-protocol': 'no',
+      'sec-websocket-extensions': 'no'
     })
-    app.addHook('onSend', async (_request, reply) => {
-      reply.header('x-sent', 'late')
-    })
-    app.get('/ws', { websocketHandler: { init: (_args, ws) => ws.push('open') } })
-    const server = await listen(app)
-    const client = (await connectRaw(t, server.port)).write(handshake('/ws'))
-    await client.until((client) => client.frames().length === 1)
-    const [line, ...headers] = client.text.slice(0, client.text.indexOf('\r\n\r\n')).split('\r\n')
-    t.equal(line, 'HTTP/1.1 101 Switching Protocols')
-    t.same(headers.sort(), [
-      'Connection: Upgrade',
-      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
-      'Upgrade: websocket',
-      'set-cookie: a=1',
-      'set-cookie: b=2',
-      'set-cookie: session=s%201; HttpOnly; SameSite=Lax',
-      'x-list: a',
-      'x-list: b',
-      'x-one: 1',
-      'x-raw: yes',
-      'x-sent: late'
-    ])
-  }
-)
+    reply.header('set-cookie', ['a=1', 'b=2'])
+    reply.raw.setHeader('x-raw', 'yes')
+  })
+  app.addHook('preHandler', async (_request, reply) => {
+    reply.setCookie('session', 's 1', { httpOnly: true })
+  })
+  app.addHook('onSend', async (_request, reply) => { reply.header('x-sent', 'late') })
+  app.get('/ws', { websocketHandler: { init: (_args, ws) => ws.push('open') } })
+  const server = await listen(app)
+  const client = (await connectRaw(t, server.port)).write(handshake('/ws'))
+  await client.until((client) => client.frames().length === 1)
+  const [line, ...headers] = client.text.slice(0, client.text.indexOf('\r\n\r\n')).split('\r\n')
+  t.equal(line, 'HTTP/1.1 101 Switching Protocols')
+  t.same(headers.sort(), [
+    'Connection: Upgrade',
+    'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+    'Upgrade: websocket',
+    'set-cookie: a=1',
+    'set-cookie: b=2',
+    'set-cookie: session=s%201; HttpOnly; SameSite=Lax',
+    'x-list: a',
+    'x-list: b',
+    'x-one: 1',
+    'x-raw: yes',
+    'x-sent: late'
+  ])
+})
 
 void t.test('a header value with a line break answers 500', async (t) => {
   const headers: Array<[string, string | string[]]> = [
@@ -396,9 +353,7 @@ void t.test('a header value with a line break answers 500', async (t) => {
   for (const [name, value] of headers) {
     const server = await startServer(t, (app) => {
       app.get('/ws', {
-        onRequest: async (_request, reply) => {
-          reply.header(name, value).header('x-good', '1')
-        },
+        onRequest: async (_request, reply) => { reply.header(name, value).header('x-good', '1') },
         websocketHandler: {}
       })
     })
@@ -415,16 +370,10 @@ void t.test('frames sent with the handshake and during slow hooks arrive in orde
     let release = (): void => {}
     let entered = (): void => {}
     const inside = new Promise<void>((resolve) => { entered = resolve })
-    const hook = fit(
-      phase,
-      async () => {
-        entered()
-        await new Promise<void>((resolve) => {
-          release = resolve
-        })
-      },
-      'async'
-    )
+    const hook = fit(phase, async () => {
+      entered()
+      await new Promise<void>((resolve) => { release = resolve })
+    }, 'async')
     const server = await startServer(t, (app) => {
       app.addHook(phase as 'onRequest', hook)
       app.get('/ws', {

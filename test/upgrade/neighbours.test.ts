@@ -129,7 +129,7 @@ void t.test('attachValidation lets no invalid request into init', async (t) => {
       attachValidation: true,
       schema: { params: { type: 'object', properties: { n: { type: 'integer' } } } },
       handler: (request: FastifyRequest) =>
-        `plain ${String((request.validationError as { statusCode?: number } | undefined)?.statusCode)}`,
+        `plain ${(request.validationError as { statusCode?: number } | undefined)?.statusCode}`,
       websocketHandler: {
         init: ({ params }, ws) => {
           inits.push(params)

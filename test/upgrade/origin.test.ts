@@ -29,71 +29,68 @@ async function check (
 const pass = (...origins: string[]): Row[] => origins.map((origin) => ({ origin, passes: true }))
 const fail = (...origins: string[]): Row[] => origins.map((origin) => ({ origin, passes: false }))
 
-void t.test(
-  "by default a page of the request's own host may connect, on any scheme and port",
-  async (t) => {
-    const rows: Row[] = [
-      { passes: true },
-      ...pass(
-        'https://example.com',
-        'http://example.com',
-        'http://example.com:8080',
-        'HTTPS://EXAMPLE.COM',
-        'https://Example.com:443',
-        'wss://example.com',
-        'capacitor://example.com'
-      ),
-      ...fail(
-        'https://evil.example',
-        'https://evil-example.com',
-        'https://example.com.evil.com',
-        'https://sub.example.com',
-        'https://com',
-        'https://example.co',
-        'https://example.com.'
-      ),
-      ...fail(
-        'null',
-        '',
-        'example.com',
-        '//example.com',
-        'https://',
-        'https:',
-        'file://',
-        'https://example.com:99999',
-        'https://exam ple.com',
-        'about:blank',
-        'data:,example.com'
-      ),
-      ...fail(
-        'https://example.com@evil.com',
-        'https://user:password@example.com',
-        'https://evil.com/example.com',
-        'https://evil.com?example.com',
-        'https://evil.com#example.com',
-        'https://evil.com\\.example.com',
-        'https://example.com/path'
-      ),
-      ...fail(
-        'https://example.com, https://example.com',
-        'https://example.com https://evil.com',
-        'https://evil.com,example.com'
-      ),
-      { host: 'example.com:8080', origin: 'https://example.com', passes: true },
-      { host: 'EXAMPLE.com', origin: 'https://example.COM', passes: true },
-      { host: 'evil.com', origin: 'https://example.com', passes: false },
-      { host: '127.0.0.1:3000', origin: 'http://127.0.0.1:5000', passes: true },
-      { host: '127.0.0.1', origin: 'http://localhost', passes: false },
-      { host: '[::1]:3000', origin: 'http://[::1]:5000', passes: true },
-      { host: '[::1]', origin: 'http://[0:0:0:0:0:0:0:1]', passes: true },
-      { host: '[::1]', origin: 'http://[::2]', passes: false },
-      { host: 'bücher.example', origin: 'https://xn--bcher-kva.example', passes: false },
-      { host: 'xn--bcher-kva.example', origin: 'https://xn--bcher-kva.example', passes: true }
-    ]
-    await check(t, undefined, rows)
-    await check(t, true, rows)
-  }
-)
+void t.test('by default pages of the own host may connect, on any scheme and port', async (t) => {
+  const rows: Row[] = [
+    { passes: true },
+    ...pass(
+      'https://example.com',
+      'http://example.com',
+      'http://example.com:8080',
+      'HTTPS://EXAMPLE.COM',
+      'https://Example.com:443',
+      'wss://example.com',
+      'capacitor://example.com'
+    ),
+    ...fail(
+      'https://evil.example',
+      'https://evil-example.com',
+      'https://example.com.evil.com',
+      'https://sub.example.com',
+      'https://com',
+      'https://example.co',
+      'https://example.com.'
+    ),
+    ...fail(
+      'null',
+      '',
+      'example.com',
+      '//example.com',
+      'https://',
+      'https:',
+      'file://',
+      'https://example.com:99999',
+      'https://exam ple.com',
+      'about:blank',
+      'data:,example.com'
+    ),
+    ...fail(
+      'https://example.com@evil.com',
+      'https://user:password@example.com',
+      'https://evil.com/example.com',
+      'https://evil.com?example.com',
+      'https://evil.com#example.com',
+      'https://evil.com\\.example.com',
+      'https://example.com/path'
+    ),
+    ...fail(
+      'https://example.com, https://example.com',
+      'https://example.com https://evil.com',
+      'https://evil.com,example.com'
+    ),
+    { host: 'example.com:8080', origin: 'https://example.com', passes: true },
+    { host: 'EXAMPLE.com', origin: 'https://example.COM', passes: true },
+    { host: 'evil.com', origin: 'https://example.com', passes: false },
+    { host: '127.0.0.1:3000', origin: 'http://127.0.0.1:5000', passes: true },
+    { host: '127.0.0.1', origin: 'http://localhost', passes: false },
+    { host: '[::1]:3000', origin: 'http://[::1]:5000', passes: true },
+    { host: '[::1]', origin: 'http://[0:0:0:0:0:0:0:1]', passes: true },
+    { host: '[::1]', origin: 'http://[::2]', passes: false },
+    { host: 'bücher.example', origin: 'https://xn--bcher-kva.example', passes: false },
+    { host: 'xn--bcher-kva.example', origin: 'https://xn--bcher-kva.example', passes: true }
+  ]
+  await check(t, undefined, rows)
+  await check(t, true, rows)
+})
 
 const LISTS: Array<{ list: string[], rows: Row[] }> = [
   {
@@ -213,14 +210,11 @@ const LISTS: Array<{ list: string[], rows: Row[] }> = [
   { list: [], rows: [{ passes: true }, ...fail('https://example.com', 'http://127.0.0.1')] }
 ]
 
-void t.test(
-  "a list defines the origins that may connect; the request's own host is not added",
-  async (t) => {
-    for (const { list, rows } of LISTS) {
-      await t.test(JSON.stringify(list), (t) => check(t, list, rows))
-    }
+void t.test('with a list the own host is not added', async (t) => {
+  for (const { list, rows } of LISTS) {
+    await t.test(JSON.stringify(list), (t) => check(t, list, rows))
   }
-)
+})
 
 void t.test('an entry that could never match is refused at start', async (t) => {
   for (const entry of [
@@ -263,101 +257,75 @@ void t.test('a function decides about every origin', async (t) => {
   ])
 })
 
-void t.test(
-  'a function that fails, or returns neither true nor false, refuses the upgrade',
-  async (t) => {
-    const failing: Array<[string, () => unknown, number]> = [
-      [
-        'throws',
-        () => {
-          throw new Error('broken')
-        },
-        500
-      ],
-      [
-        'throws with a status',
-        () => {
-          throw Object.assign(new Error('broken'), { statusCode: 451 })
-        },
-        451
-      ],
+void t.test('a function that fails, or returns no boolean, refuses the upgrade', async (t) => {
+  const failing: Array<[string, () => unknown, number]> = [
+    ['throws', () => { throw new Error('broken') }, 500],
+    [
+      'throws with a status',
+      () => { throw Object.assign(new Error('broken'), { statusCode: 451 }) },
+      451
+    ],
 
-      [
-        'throws nothing',
-        () => {
-          // eslint-disable-next-line no-throw-literal -- this case
-          throw undefined
-        },
-        403
-      ],
-      [
-        'rejects',
-        async () => {
-          throw new Error('broken')
-        },
-        500
-      ],
-      [
-        'rejects with a status',
-        async () => {
-          throw Object.assign(new Error('broken'), { statusCode: 451 })
-        },
-        451
-      ],
-      // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
-      ['rejects with nothing', () => Promise.reject(), 403],
-      // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
-      ['rejects with null', () => Promise.reject(null), 403],
-      ['gives nothing', () => undefined, 403],
-      ['gives a word', () => 'no', 403],
-      ['gives a number', () => 1, 403],
-      ['promises nothing', async () => undefined, 403],
-      ['promises a word', async () => 'no', 403]
-    ]
-    for (const [name, checkOrigin, status] of failing) {
-      const server = await startServer(
-        t,
-        (app) => {
-          app.get('/ws', { websocketHandler: {} })
-        },
-        { websock: { checkOrigin: checkOrigin as () => boolean } }
-      )
-      t.equal(
-        (await refused(server.url('/ws'), { origin: 'https://a.example' })).status,
-        status,
-        name
-      )
-      await connect(t, server.url('/ws'))
-    }
+    [
+      'throws nothing',
+      () => {
+        // eslint-disable-next-line no-throw-literal -- this case
+        throw undefined
+      },
+      403
+    ],
+    ['rejects', async () => { throw new Error('broken') }, 500],
+    [
+      'rejects with a status',
+      async () => { throw Object.assign(new Error('broken'), { statusCode: 451 }) },
+      451
+    ],
+    // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
+    ['rejects with nothing', () => Promise.reject(), 403],
+    // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
+    ['rejects with null', () => Promise.reject(null), 403],
+    ['gives nothing', () => undefined, 403],
+    ['gives a word', () => 'no', 403],
+    ['gives a number', () => 1, 403],
+    ['promises nothing', async () => undefined, 403],
+    ['promises a word', async () => 'no', 403]
+  ]
+  for (const [name, checkOrigin, status] of failing) {
+    const server = await startServer(t, (app) => {
+      app.get('/ws', { websocketHandler: {} })
+    }, { websock: { checkOrigin: checkOrigin as () => boolean } })
+    t.equal(
+      (await refused(server.url('/ws'), { origin: 'https://a.example' })).status,
+      status,
+      name
+    )
+    await connect(t, server.url('/ws'))
   }
-)
+})
 
-void t.test(
-  'the own host is X-Forwarded-Host behind a trusted proxy, and Host otherwise',
-  async (t) => {
-    const headers = { 'X-Forwarded-Host': 'public.example' }
+void t.test('the own host is X-Forwarded-Host behind a trusted proxy, else Host', async (t) => {
+  const headers = { 'X-Forwarded-Host': 'public.example' }
+  await check(
+    t,
+    true,
+    [
+      { host: 'internal', origin: 'https://public.example', passes: true, headers },
+      { host: 'internal', origin: 'https://internal', passes: false, headers }
+    ],
+    { fastify: { trustProxy: true } }
+  )
+  for (const trustProxy of [false, '10.0.0.1']) {
     await check(
       t,
       true,
       [
-        { host: 'internal', origin: 'https://public.example', passes: true, headers },
-        { host: 'internal', origin: 'https://internal', passes: false, headers }
+        { host: 'internal', origin: 'https://public.example', passes: false, headers },
+        { host: 'internal', origin: 'https://internal', passes: true, headers }
       ],
-      { fastify: { trustProxy: true } }
+      { fastify: { trustProxy } }
     )
-    for (const trustProxy of [false, '10.0.0.1']) {
-      await check(
-        t,
-        true,
-        [
-          { host: 'internal', origin: 'https://public.example', passes: false, headers },
-          { host: 'internal', origin: 'https://internal', passes: true, headers }
-        ],
-        { fastify: { trustProxy } }
-      )
-    }
   }
-)
+})
 
 void t.test('checkOrigin: false allows any origin, and is logged at start', async (t) => {
   await check(t, false, [{ passes: true }, ...pass('https://evil.example', 'null', '', 'x y')])

@@ -263,7 +263,8 @@ void t.test(
     app.post('/', ({ body }) => ({ got: body }))
     const server = await listen(app)
     const raw = (await connectRaw(t, server.port)).write(
-      'POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
+      'POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: ' +
+      'application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
     )
     await raw.until(({ text }) => text.endsWith('{"got":{"a":1}}'))
     t.equal(raw.status, 200)

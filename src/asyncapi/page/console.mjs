@@ -141,7 +141,8 @@ export class Console {
       } else {
         this.#note(
           'not connected',
-          'The server refused the upgrade, or cannot be reached. Browsers do not say why: look at the parameters, the query and the security of the channel.'
+          'The server refused the upgrade, or cannot be reached. Browsers do not say why: look ' +
+          'at the parameters, the query and the security of the channel.'
         )
       }
     })

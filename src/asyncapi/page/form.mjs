@@ -55,7 +55,8 @@ export class Form {
     const pairs = this.#query.flatMap(([name, field]) =>
       field.read().map((value) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     )
-    const url = `${this.#server?.read()[0] ?? here()}${path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`
+    const query = pairs.length > 0 ? `?${pairs.join('&')}` : ''
+    const url = `${this.#server?.read()[0] ?? here()}${path}${query}`
     return { url, protocols: this.#subprotocol?.read() ?? [] }
   }
 

@@ -9,7 +9,8 @@ const MESSAGES = 2_000
 /** Each publication arrives, unchanged and in order. */
 export const deliveryCases: readonly EngineCase[] = [
   {
-    name: 'two publishers on two topics: each subscriber gets each publication once, in the order of its publisher',
+    name: 'two publishers on two topics: each subscriber gets each publication once, in the ' +
+      'order of its publisher',
     run: (harness) =>
       withNodes(harness, 4, async (first, second, ...subscribers) => {
         const topics = ['order 1', 'order 2']
@@ -77,7 +78,8 @@ export const deliveryCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a publisher that has subscribed gets its own publications at most once, and never within publish',
+    name: 'a publisher that has subscribed gets its own publications at most once, and never ' +
+      'within publish',
     run: (harness) =>
       withNodes(harness, 2, async (own, other) => {
         await Promise.all([own.engine.subscribe('own'), other.engine.subscribe('own')])

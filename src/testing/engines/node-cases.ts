@@ -53,7 +53,8 @@ const TOPIC = 'a topic'
 /** The library on an engine: nodes, each with its topics. */
 export const nodeCases: readonly EngineCase[] = [
   {
-    name: 'subscribers on two nodes get each publication of both nodes once, in the order of its node',
+    name: 'subscribers on two nodes get each publication of both nodes once, in the order of its ' +
+      'node',
     run: (harness) =>
       withTopics(harness, async (one, two) => {
         for (let n = 0; n < 500; n++) {

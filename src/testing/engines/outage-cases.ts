@@ -100,7 +100,8 @@ export const outageCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'publications during a restart arrive at most once and in order, and all arrive that are published when both engines are up again',
+    name: 'publications during a restart arrive at most once and in order, and all arrive that ' +
+      'are published when both engines are up again',
     needs: ['restartBroker'],
     run: runThroughRestarts
   }

@@ -20,7 +20,8 @@ const PAUSED_BYTES = 8 * 1024
 /** A node is paused, like a stopped process or a sleeping machine, and continues. */
 export const pauseCases: readonly EngineCase[] = [
   {
-    name: 'a paused node gets the publications of the pause after it, once and in order, all of them unless the engine calls down, and all later publications',
+    name: 'a paused node gets the publications of the pause after it, once and in order, all of ' +
+      'them unless the engine calls down, and all later publications',
     needs: ['engineProcess'],
     run: (harness) =>
       withRemote(harness, async (remote, paused, ...publishers) => {
@@ -60,7 +61,8 @@ export const pauseCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'what a node publishes before, during and after its pause reaches the others once and in order, all of it unless the engine calls down',
+    name: 'what a node publishes before, during and after its pause reaches the others once and ' +
+      'in order, all of it unless the engine calls down',
     needs: ['engineProcess'],
     run: (harness) =>
       withRemote(harness, async (remote, paused, one, two) => {
@@ -85,7 +87,8 @@ export const pauseCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'a node that is paused while the broker restarts gets down and up after the pause, and all later publications',
+    name: 'a node that is paused while the broker restarts gets down and up after the pause, and ' +
+      'all later publications',
     needs: ['engineProcess', 'restartBroker'],
     run: (harness) =>
       withRemote(harness, async (remote, paused, ...publishers) => {

@@ -42,7 +42,8 @@ export const permissionCases: readonly EngineCase[] = [
       })
   },
   {
-    name: 'the engine calls dropped or down when a permission is withdrawn, and subscribe rejects until the permission is back',
+    name: 'the engine calls dropped or down when a permission is withdrawn, and subscribe ' +
+      'rejects until the permission is back',
     needs: ['allowOnly', 'allowAll'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {

@@ -12,7 +12,8 @@ const TOLERANCE_MS = 250
 /** The broker does not answer while its connections stay open. */
 export const silenceCases: readonly EngineCase[] = [
   {
-    name: 'the engine calls down within 10 s after the broker freezes, with the time of its silence, and up when the broker continues',
+    name: 'the engine calls down within 10 s after the broker freezes, with the time of its ' +
+      'silence, and up when the broker continues',
     needs: ['freezeBroker', 'thawBroker'],
     run: (harness) =>
       withNodes(harness, 2, async (publisher, subscriber) => {

@@ -144,7 +144,8 @@ export const subscriptionCases: readonly EngineCase[] = [
     })
   },
   {
-    name: 'after many alternating calls of subscribe and unsubscribe, on many topics at once, the last call decides',
+    name: 'after many alternating calls of subscribe and unsubscribe, on many topics at once, ' +
+      'the last call decides',
     run: (harness) => withNodes(harness, 2, async (from, to) => {
       const topics = countUp(20).map((i) => `turning ${i}`)
       const noise = async (topic: string): Promise<void> => {
