@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import jwt from '@fastify/jwt'
 import type { FastifyPluginAsync } from 'fastify'
 import t from 'tap'
@@ -11,12 +12,7 @@ const SECRET = 'a secret of more than 32 characters'
 
 void t.test('auth: no token, no connection; one that expires ends the connection', async (t) => {
   const url = (await start(t, 'auth')).url('/ws/me')
-  const { app: signer } = buildApp(t)
-  await signer.register(jwt, { secret: SECRET })
-  await signer.ready()
-  const withToken = (claims: object) => ({
-    headers: { cookie: `token=${signer.jwt.sign(claims)}` }
-  })
+  const withToken = await createSigner(t)
   const now = Math.floor(Date.now() / 1000)
   t.equal((await refused(url)).status, 401)
   t.equal((await refused(url, { headers: { cookie: 'token=x' } })).status, 401)
@@ -30,6 +26,31 @@ void t.test('auth: no token, no connection; one that expires ends the connection
   t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
   bob.send({ event: 'whoami' })
   t.same(await bob.nextJson(), { event: 'you', user: 'bob' }, 'valid for longer than a timer takes')
+})
+
+void t.test('auth: of a flood of messages, none is handled after the expiry', async (t) => {
+  const built = buildApp(t)
+  const handled: number[] = []
+  // The handler of the recipe, made slow: 1 000 messages take 5 s.
+  built.app.addHook('onRoute', ({ websocketHandler }) => {
+    const handleIn = websocketHandler?.handleIn
+    if (!websocketHandler || !handleIn) return
+    websocketHandler.handleIn = async (message, state, ws) => {
+      handled.push(Date.now())
+      await delay(5)
+      return handleIn.call(websocketHandler, message, state, ws)
+    }
+  })
+  const { url } = await start(t, 'auth', built)
+  const withToken = await createSigner(t)
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const ann = await connect(t, url('/ws/me'), withToken({ sub: 'ann', exp }))
+  for (let n = 0; n < 1000; n++) ann.send({ event: 'whoami' })
+  t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
+  const late = handled.filter((at) => at >= exp * 1000)
+  t.ok(handled.length > 10, `${handled.length} messages were handled`)
+  // One: the clock may reach the expiry between the guard and the handler.
+  t.ok(late.length <= 1, `${late.length} messages were handled after the expiry`)
 })
 
 void t.test('kick: an HTTP request ends the connection with that id', async (t) => {
@@ -69,12 +90,23 @@ void t.test('push from HTTP: a notice reaches each connection of the user', asyn
  * A server with a recipe, as it was compiled, and with the built package that it imports: in the
  * source of a test, the types of that package would meet those of src/.
  */
-async function start (t: Teardown, name: string): Promise<Omit<TestServer, 'logs'>> {
-  const { app } = buildApp(t)
+async function start (
+  t: Teardown, name: string, { app } = buildApp(t)
+): Promise<Omit<TestServer, 'logs'>> {
   await app.register(require('fastify-websock') as FastifyPluginAsync)
   const file = join(__dirname, '../../example/dist/recipes', `${name}.js`)
   const [recipe] = Object.values(require(file) as Record<string, FastifyPluginAsync<Options>>)
   if (recipe === undefined) throw new Error(`${file} exports no plugin`)
   await app.register(recipe, { secret: SECRET })
   return listen(app)
+}
+
+/** Makes the headers of a client with a token in its cookie. */
+async function createSigner (
+  t: Teardown
+): Promise<(claims: object) => { headers: { cookie: string } }> {
+  const { app } = buildApp(t)
+  await app.register(jwt, { secret: SECRET })
+  await app.ready()
+  return (claims) => ({ headers: { cookie: `token=${app.jwt.sign(claims)}` } })
 }
