@@ -39,7 +39,7 @@ void t.test('each mistake has the error text that its file ends with', async (t)
 })
 
 void t.test('docs/type-errors.md shows ten of them, with texts of at most five lines', async (t) => {
-  const shown = [...page.matchAll(/\(\.\.\/test\/types\/mistakes\/([\w-]+)\.ts\)[^]*?```text\n([^]*?)\n```/g)]
+  const shown = [...page.matchAll(/^`test\/types\/mistakes\/([\w-]+)\.ts`$[^]*?```text\n([^]*?)\n```/gm)]
   t.equal(shown.length, 10)
   for (const [, name = '', text = ''] of shown) {
     const errors = expectedOf(name).replace(/^\d+:\d+ /gm, '')
