@@ -1,10 +1,11 @@
 'use strict'
 
 // Installs the packed package with npm, in an empty folder for each
-// set of peers, and runs a server and a client there: as ES module and as CommonJS.
+// set of peers, and runs a server and a client there: as ES module and as CommonJS. The newest
+// TypeScript with the newest @types/node checks the declarations of the package there, too.
 // `npm run test:peers` takes the lowest peers of package.json and the newest;
 // `npm run test:peers -- 5.12.4` takes that version of Fastify.
-const { execFileSync } = require('node:child_process')
+const { execFileSync, spawnSync } = require('node:child_process')
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
@@ -70,9 +71,22 @@ function tryPeers (tarball, { fastify, typebox }) {
     writeFileSync(join(consumer, name), text)
     execFileSync(process.execPath, [name], { cwd: consumer, stdio: 'inherit', timeout: 60_000 })
   }
-  const installed = ['fastify', 'typebox'].map((name) =>
+  checkDeclarations(consumer)
+  const installed = ['fastify', 'typebox', 'typescript', '@types/node'].map((name) =>
     `${name} ${require(join(consumer, 'node_modules', name, 'package.json')).version}`)
   console.log(`ok Node ${process.version}, ${installed.join(', ')}: ${Object.keys(PROGRAMS).join(', ')}`)
+}
+
+/** Throws when TypeScript finds an error in the package's declarations, or in their import. */
+function checkDeclarations (consumer) {
+  npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', 'typescript@latest', '@types/node@latest')
+  writeFileSync(join(consumer, 'types.mts'), "import websock from 'fastify-websock'\nexport { websock }\n")
+  const { stdout } = spawnSync(process.execPath, [
+    'node_modules/typescript/bin/tsc', '--noEmit', '--strict', '--skipLibCheck', 'false',
+    '--module', 'nodenext', '--target', 'es2022', '--types', 'node', 'types.mts'
+  ], { cwd: consumer, encoding: 'utf8' })
+  const errors = stdout.split('\n').filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
+  if (errors.length > 0) throw new Error(errors.join('\n'))
 }
 
 function npm (cwd, ...args) {

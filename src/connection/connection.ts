@@ -12,7 +12,7 @@ import type { InitArgs } from './handler.ts'
 import { Liveness, type Monitored } from './heartbeat.ts'
 import {
   CALLBACK_NAMES, callbackOf, callHandler, copyOfSmall, createMessage, encodeMessages, encodeResult,
-  isFromPeer, nextCallbackOf, nextMeterOf, passGuard, type ConnectionLetter
+  isDrain, isFromPeer, nextCallbackOf, nextMeterOf, passGuard, type ConnectionLetter
 } from './letter.ts'
 import type { Log } from '../log.ts'
 import { writeStop } from './log.ts'
@@ -132,10 +132,6 @@ export class Connection extends RouteConnection
     this.#ending.socketClosed()
   }
 
-  slowPeer (bufferedBytes: number): void {
-    this.failed(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
-  }
-
   messageRefused (): void { this.#openOverflow.refuse('messages') }
 
   pongsUnread (): void {
@@ -148,7 +144,7 @@ export class Connection extends RouteConnection
   /** Puts an info into the mailbox. False when it was refused. */
   offer (info: unknown): boolean { return this.offerLetter({ type: 'info', info }) }
   offerLetter (letter: ConnectionLetter): boolean {
-    if (this.#ending.begun) return false
+    if (this.#mailbox.closed) return false
     if (this.#mailbox.offer(letter)) return true
     this.#openOverflow.refuse('infos')
     return false
@@ -157,18 +153,13 @@ export class Connection extends RouteConnection
   /** Puts a system message into the mailbox. False when no callback will receive it. */
   notify (message: SystemMessage): boolean {
     const callback = this.group.handler[CALLBACK_NAMES[message.type]]
-    if (this.#ending.begun || callback === undefined) return false
+    if (this.#mailbox.closed || callback === undefined) return false
     this.#systemMessages ??= new WaitingSystemMessages()
     const letter = this.#systemMessages.add(message)
     return letter === undefined || this.#mailbox.offer(letter)
   }
 
-  #takeSystemLetter (letter: SystemLetter): void {
-    if (this.#systemMessages?.delete(letter) === true) this.#systemMessages = undefined
-  }
-
   get #openOverflow (): Overflow { return (this.#overflow ??= new Overflow(this)) }
-
   broadcast (message: PreparedMessage, topic: string): void {
     if (this.#membership?.hold(message, topic) !== true) this.#transport.queue.broadcast(message)
   }
@@ -182,7 +173,7 @@ export class Connection extends RouteConnection
     try {
       return queue.sendAside(encodeMessages(messages, this.group.encode))
     } catch (error) {
-      this.#failAside(error, 'ws.send')
+      this.failAside(error, 'ws.send')
       return false
     }
   }
@@ -195,7 +186,7 @@ export class Connection extends RouteConnection
       const stopped = resolveStop(stop('normal', [code, reason]))
       this.#end(stopped.reason, stopped.frame)
     } catch (error) {
-      this.#failAside(error, 'ws.close')
+      this.failAside(error, 'ws.close')
     }
   }
 
@@ -206,13 +197,7 @@ export class Connection extends RouteConnection
     return this.#mailbox.enter(this.#tasks.start, this.#tasks, task)
   }
 
-  taskFailed (error: unknown): void { this.#failAside(error, 'ws.run') }
   tasksEnded (): void { if (!this.#mailbox.busy) this.#endWork() }
-
-  #failAside (error: unknown, by: string): void {
-    this.report(error, by)
-    this.failed(error, closeCodes.internalError)
-  }
 
   pause (): void { this.#transport.hold('handler', true) }
   resume (): void { this.#transport.hold('handler', false) }
@@ -230,8 +215,20 @@ export class Connection extends RouteConnection
     this.#end({ type: 'timeout' }, kind === 'dead' ? 'destroy' : idle)
   }
 
-  /** Ends the connection because the server closes. */
-  shutDown (code: number): void { this.#end({ type: 'shutdown' }, { code, reason: '' }) }
+  /**
+   * Ends the connection because the server closes. The running callback and a waiting `handleDrain`
+   * finish first, within `terminateTimeoutMs`, and their messages are sent.
+   */
+  shutDown (code: number): void {
+    const frame = { code, reason: '' }
+    if (this.#ending.begun || !this.callbackRuns) return this.#end({ type: 'shutdown' }, frame)
+    if (this.#mailbox.closed) return
+    this.closeFrame = frame
+    this.#mailbox.retain(isDrain)
+    this.#ending.delay()
+  }
+
+  shutDownNow (): void { this.#end({ type: 'shutdown' }, this.closeFrame) }
   /** Ends the connection without a close frame, or stops waiting for the peer's. */
   destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 
@@ -258,7 +255,9 @@ export class Connection extends RouteConnection
   }
 
   #call (letter: ConnectionLetter): unknown {
-    if (letter.isSystem === true) this.#takeSystemLetter(letter as SystemLetter)
+    if (letter.isSystem === true && this.#systemMessages?.delete(letter as SystemLetter) === true) {
+      this.#systemMessages = undefined
+    }
     if (callbackChannel.hasSubscribers) return this.#callTraced(letter)
     return callHandler(letter, this.group, this.#state, this.#context)
   }
@@ -314,7 +313,7 @@ export class Connection extends RouteConnection
 
   #fail (letter: ConnectionLetter, error: unknown): void {
     this.#context.callbackFailed()
-    this.#failAside(error, callbackOf(letter))
+    this.failAside(error, callbackOf(letter))
   }
 
   /** Returns false when the next letter has to wait for the peer. */
@@ -327,8 +326,9 @@ export class Connection extends RouteConnection
 
   /** Lets `terminate` run when no callback, task or letter of this connection is left. */
   #endWork (): void {
-    const isDone = this.#tasks?.running !== true && this.#mailbox.length === 0
-    if (this.#ending.begun && isDone) this.#ending.workEnded()
+    if (this.#mailbox.length > 0) return
+    if (this.#mailbox.closed && !this.#ending.begun) this.shutDownNow()
+    if (this.#ending.begun && this.#tasks?.running !== true) this.#ending.workEnded()
   }
 
   async #waitForPeer (): Promise<void> {

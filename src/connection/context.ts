@@ -5,7 +5,9 @@ import type { AnyContext } from './handler-context.ts'
 import type { Membership } from './membership.ts'
 import type { Ref } from './ref.ts'
 import { ok, push, stop, type Result } from './result.ts'
-import type { ConnectionOptions, Mistake, RouteContext } from './route-context.ts'
+import type {
+  ConnectionLimits, ConnectionOptions, Mistake, TopicMember, Topics
+} from './route-context.ts'
 import type { Timer, Timers } from './timers.ts'
 import { nameOfTopic, type Topic } from './topic.ts'
 
@@ -14,19 +16,20 @@ type Bound = 'stop' | 'send' | 'drained' | 'close' | 'run' | 'post' | 'postAfter
   'track' | 'untrack' | 'pause' | 'resume'
 
 /** The part of a connection that its context uses. */
-export interface ContextOwner extends Pick<AnyContext, 'id' | 'server' | 'signal' | 'subprotocol' |
-  'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
+export interface ContextOwner extends TopicMember, Pick<AnyContext, 'server' | 'signal' |
+  'subprotocol' | 'bufferedBytes' | 'droppedInfos' | 'droppedMessages' | 'run' | 'pause' | 'resume'> {
   readonly options: Pick<ConnectionOptions, 'log'>
-  readonly group: Pick<RouteContext, 'url'>
+  readonly limits: Pick<ConnectionLimits, 'maxPresenceBytes'>
   readonly membership: Membership
   readonly timers: Timers
   /** True while a callback runs. */
   readonly callbackRuns: boolean
+  /** The connection has begun to end. */
+  readonly ending: boolean
   createRef (): Ref
   send (messages: unknown): boolean
   drained (): Promise<boolean>
   close (code: number, reason: string): void
-  offer (info: unknown): boolean
   warn (mistake: Mistake): void
 }
 
@@ -109,34 +112,38 @@ export class ConnectionContext implements AnyContext {
   }
 
   get subscribe (): (topic: string | Topic) => void {
-    return (this.#made.subscribe ??= (topic) => this.#topics.subscribe(nameOfTopic(topic)))
+    return (this.#made.subscribe ??= (topic) =>
+      this.#connection.membership.subscribe(nameOfTopic(topic)))
   }
 
   get unsubscribe (): (topic: string | Topic) => void {
-    return (this.#made.unsubscribe ??= (topic) => this.#topics.unsubscribe(nameOfTopic(topic)))
+    return (this.#made.unsubscribe ??= (topic) =>
+      this.#topics.unsubscribe(nameOfTopic(topic), this.#connection))
   }
 
   get subscriptionReady (): (topic: string | Topic) => Promise<boolean> {
     return (this.#made.subscriptionReady ??= (topic) =>
-      this.#topics.subscriptionReady(nameOfTopic(topic)))
+      this.#topics.subscriptionReady(nameOfTopic(topic), this.#connection))
   }
 
   get broadcast (): (topic: string | Topic, message: unknown) => void {
     return (this.#made.broadcast ??= (topic, message) =>
-      this.#topics.broadcast(nameOfTopic(topic), message))
+      this.#topics.broadcast(nameOfTopic(topic), message, { except: this.id }))
   }
 
   get publish (): (topic: string | Topic, info: unknown) => void {
-    return (this.#made.publish ??= (topic, info) => this.#topics.publish(nameOfTopic(topic), info))
+    return (this.#made.publish ??= (topic, info) =>
+      this.#topics.publish(nameOfTopic(topic), info, { except: this.id }))
   }
 
   get track (): (topic: string | Topic, key: string, meta?: unknown) => void {
     return (this.#made.track ??= (topic, key, meta) =>
-      this.#topics.track(nameOfTopic(topic), key, meta))
+      this.#track(nameOfTopic(topic), key, meta))
   }
 
   get untrack (): (topic: string | Topic, key: string) => void {
-    return (this.#made.untrack ??= (topic, key) => this.#topics.untrack(nameOfTopic(topic), key))
+    return (this.#made.untrack ??= (topic, key) =>
+      this.#topics.untrack(nameOfTopic(topic), key, this.id))
   }
 
   get pause (): () => void { return (this.#made.pause ??= () => this.#connection.pause()) }
@@ -174,7 +181,12 @@ export class ConnectionContext implements AnyContext {
     return childOf<FastifyBaseLogger>(options.log, { websocket: id, route: group.url })
   }
 
-  get #topics (): Membership { return this.#connection.membership }
+  #track (topic: string, key: string, meta: unknown): void {
+    const { ending, id, limits } = this.#connection
+    if (!ending) this.#topics.track(topic, key, meta, id, limits.maxPresenceBytes)
+  }
+
+  get #topics (): Topics { return this.#connection.group.topics }
 
   get #made (): Parts {
     return (this.#parts ??= {})

@@ -20,6 +20,8 @@ export interface EndingOwner {
   report (error: unknown, callback: string): void
   /** Ends the connection with an error. */
   failed (error: unknown, code: number): void
+  /** Ends the connection because the server closes. */
+  shutDownNow (): void
   /** `init` has returned, and the connection has not begun to end. */
   opened (): void
   /** The connection begins to end. Called once. */
@@ -97,26 +99,38 @@ export class Ending {
     if (!this.begun) this.#owner.opened()
   }
 
+  /** Begins the end by `shutDownNow` when `terminateTimeoutMs` have passed, if not before. */
+  delay (): void {
+    this.#timer = setTimeout(() => {
+      this.#owner.shutDownNow()
+      this.#giveUpWork()
+    }, this.#owner.limits.terminateTimeoutMs)
+  }
+
   /** Begins the end. `busy`: `terminate` is called after `workEnded`, or after its time limit. */
   begin (reason: TerminateReason, busy: boolean): void {
     this.#reason = reason
+    clearTimeout(this.#timer)
     clearTimeout(this.#initTimer)
     this.#owner.ends()
     this.#abort?.abort()
     if (!busy) return this.#terminate()
-    this.#timer = setTimeout(() => {
-      this.#owner.dropLetters()
-      const { running, limits } = this.#owner
-      if (running !== undefined) {
-        this.#owner.report(
-          new FST_WEBSOCK_CALLBACK_TIMEOUT(running, limits.terminateTimeoutMs),
-          running
-        )
-      }
-      // Without a state `terminate` cannot run. It runs when `init` returns, but is not awaited.
-      if (this.#initReturned) this.#terminate()
-      else this.#settle()
-    }, this.#owner.limits.terminateTimeoutMs)
+    this.#timer = setTimeout(() => this.#giveUpWork(), this.#owner.limits.terminateTimeoutMs)
+  }
+
+  /** Stops waiting for the running callback or task. */
+  #giveUpWork (): void {
+    if (this.#terminated) return
+    clearTimeout(this.#timer)
+    this.#owner.dropLetters()
+    const { running, limits } = this.#owner
+    if (running !== undefined) {
+      const error = new FST_WEBSOCK_CALLBACK_TIMEOUT(running, limits.terminateTimeoutMs)
+      this.#owner.report(error, running)
+    }
+    // Without a state `terminate` cannot run. It runs when `init` returns, but is not awaited.
+    if (this.#initReturned) this.#terminate()
+    else this.#settle()
   }
 
   /** Called when all work is done that ran or waited when the end began. */

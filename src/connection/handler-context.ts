@@ -19,12 +19,13 @@ export type RawSend = string | Uint8Array | RawMessage
 export type Messages<Send> =
   | ReadonlyArray<Send | PingFrame>
   | (Send extends readonly unknown[] ? never : Send)
-  | PingOf<Send>
+  | (PingFrame & PingOf<Send>)
 
-// TypeScript reports a wrong message against the oldest type of that union. Because this one is
-// generic, it is younger than Send.
+// TypeScript reports a wrong message against the first type of that union. TypeScript 6 orders the
+// types by age: because this one is generic, it is younger than Send. TypeScript 7 orders them by
+// kind: an intersection comes after objects.
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- see above
-interface PingOf<Send> extends PingFrame {}
+interface PingOf<Send> { readonly opcode: 'ping' }
 
 interface BaseContext<in Send, in Info> {
   /** Unique in this process and, by its prefix, across processes. The same as `ref.address`. */

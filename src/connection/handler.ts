@@ -151,7 +151,10 @@ interface Callbacks<Params, Query, Headers, Receive, Send, Info, State> {
   readonly handleControl?: Callback<ControlFrame, Send, Info, State>
   /** Called for an info from a timer, a ref or a topic. */
   readonly handleInfo?: Callback<Info, Send, Info, State>
-  /** Called when the server will end the connection soon. It may send a message or stop. */
+  /**
+   * Called when the server will end the connection soon. It may send a message or stop. Its
+   * messages are sent before the close frame, if it takes no longer than `terminateTimeoutMs`.
+   */
   readonly handleDrain?: Callback<DrainInfo, Send, Info, State>
   /**
    * Called after publications of other nodes were lost, when they arrive again. Reload the data

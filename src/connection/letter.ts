@@ -86,6 +86,9 @@ export function isFromPeer ({ type }: ConnectionLetter): boolean {
   return type === 'init' || type === 'message' || type === 'guarded' || type === 'control'
 }
 
+/** True for the letter that a connection still handles when the server closes. */
+export function isDrain ({ type }: ConnectionLetter): boolean { return type === 'drain' }
+
 /** Calls the callback for a letter, and returns its result. */
 export function callHandler (
   letter: ConnectionLetter, route: RouteContext, state: unknown, context: AnyContext

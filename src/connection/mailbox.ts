@@ -85,6 +85,11 @@ export class Mailbox<L extends Letter> extends AsyncContext implements TurnTask 
     return this.#busy
   }
 
+  /** The mailbox takes no more letters. */
+  get closed (): boolean {
+    return this.#closed !== false
+  }
+
   /** The mailbox is closed, and the waiting letters were dropped. */
   get dropped (): boolean {
     return this.#closed === 'dropped'

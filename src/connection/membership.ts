@@ -21,7 +21,7 @@ interface Held {
 }
 
 /**
- * The use of topics by one connection. Created at its first use of a topic.
+ * The subscriptions of one connection. Created at its first one.
  *
  * Broadcasts on a topic that the running callback has subscribed to are held until the messages of
  * its result have been sent, so that a snapshot in the result comes first.
@@ -43,33 +43,6 @@ export class Membership {
     if (!callbackRuns) return
     this.#held ??= { topics: new Set(), messages: [], bytes: 0, refused: 0 }
     this.#held.topics.add(topic)
-  }
-
-  unsubscribe (topic: string): void {
-    this.#connection.group.topics.unsubscribe(topic, this.#connection)
-  }
-
-  subscriptionReady (topic: string): Promise<boolean> {
-    return this.#connection.group.topics.subscriptionReady(topic, this.#connection)
-  }
-
-  /** Publishes an info to all other subscribers of the topic. */
-  publish (topic: string, info: unknown): void {
-    this.#connection.group.topics.publish(topic, info, { except: this.#connection.id })
-  }
-
-  /** Broadcasts a message to the clients of all other subscribers of the topic. */
-  broadcast (topic: string, message: unknown): void {
-    this.#connection.group.topics.broadcast(topic, message, { except: this.#connection.id })
-  }
-
-  track (topic: string, key: string, meta: unknown): void {
-    const { ending, group, id, limits } = this.#connection
-    if (!ending) group.topics.track(topic, key, meta, id, limits.maxPresenceBytes)
-  }
-
-  untrack (topic: string, key: string): void {
-    this.#connection.group.topics.untrack(topic, key, this.#connection.id)
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { FST_WEBSOCK_SLOW_PEER } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { callbackChannel, traceCallback, type ReadHolder } from '../telemetry/channels.ts'
 import type { ObservedConnection } from '../telemetry/observed.ts'
@@ -37,6 +38,8 @@ export abstract class RouteConnection implements ObservedConnection {
   abstract readonly logOf: Log
   /** Ends the connection with this close frame. */
   abstract close (code: number, reason: string): void
+  /** Ends the connection with an error. */
+  abstract failed (error: unknown, code: number): void
 
   constructor (route: RouteContext, options: ConnectionOptions) {
     this.group = route
@@ -85,6 +88,17 @@ export abstract class RouteConnection implements ObservedConnection {
   report (error: unknown, callback: string): void {
     this.group.telemetry.callbackFailed(callback, error, this)
     writeFailure(this.logOf, error, callback)
+  }
+
+  slowPeer (bufferedBytes: number): void {
+    this.failed(new FST_WEBSOCK_SLOW_PEER(bufferedBytes), closeCodes.tryAgainLater)
+  }
+
+  taskFailed (error: unknown): void { this.failAside(error, 'ws.run') }
+  /** Ends the connection like a callback that failed. */
+  protected failAside (error: unknown, by: string): void {
+    this.report(error, by)
+    this.failed(error, closeCodes.internalError)
   }
 
   /** Logs a mistake in the handler, once for each route. */

@@ -4,7 +4,7 @@ import type { Letter } from './mailbox.ts'
 export interface DrainInfo {
   /**
    * Milliseconds until the remaining connections are destroyed. This connection may be closed at
-   * any time before.
+   * any time after `handleDrain` has finished.
    */
   readonly timeoutMs: number
 }

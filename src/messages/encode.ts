@@ -47,13 +47,14 @@ function buildWrite ({
   const encode = schema instanceof TypeToken
     ? codec.encode
     : json ? buildSerialize(schema, compilers) : buildStrippedEncode(schema, codec, compilers)
+  const field = findDiscriminatedUnion(schema)?.field
   return (message) => {
     let data: string | Uint8Array
     try {
       data = encode(message)
       refusePromise(data, json ? 'the serializer of the `send` schema' : '`encode` of the codec')
     } catch (error) {
-      throw unsendable(error)
+      throw unsendable(error, message, field)
     }
     // The types of a codec do not hold at run time: a codec may return anything.
     if (codec.opcode === 'text' ? typeof data !== 'string' : !isUint8Array(data)) {
@@ -89,7 +90,9 @@ function buildSerialize (
     const value = readDiscriminant(message, field)
     const serialize = serializers.get(value ?? '')
     if (serialize === undefined) {
-      throw new TypeError(`no member of the \`send\` schema has the ${field} ${JSON.stringify(value)}`)
+      throw new TypeError(value === undefined
+        ? `no ${field}, by which the \`send\` schema tells messages apart`
+        : `no member of the \`send\` schema has this ${field}`)
     }
     return serialize(message)
   }
@@ -175,7 +178,19 @@ function isPlain (value: object): boolean {
   return prototype === Object.prototype || prototype === null
 }
 
-function unsendable (cause: unknown): Error {
-  const error = new FST_WEBSOCK_UNSENDABLE(messageOf(cause))
+/** `field`: the field by which the `send` schema tells messages apart. */
+function unsendable (cause: unknown, message: unknown, field: string | undefined): Error {
+  const error = new FST_WEBSOCK_UNSENDABLE(nameOf(message, field) + messageOf(cause))
   return Object.assign(error, { cause })
+}
+
+/** Empty for a message without a name, or with a getter that throws. */
+function nameOf (message: unknown, field: string | undefined): string {
+  if (field === undefined) return ''
+  try {
+    const value = readDiscriminant(message, field)
+    return value === undefined ? '' : `a message with the ${field} ${JSON.stringify(value)}: `
+  } catch {
+    return ''
+  }
 }

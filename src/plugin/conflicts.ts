@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { FST_WEBSOCK_FOREIGN_PLUGIN } from '../errors.ts'
+import { wrapMethod } from './method-wrapper.ts'
 
 const NAME = '@fastify/websocket'
 const kMeta = Symbol.for('plugin-meta')
@@ -23,11 +24,9 @@ export function refuseConflict (instance: FastifyInstance, own: 0 | 1): void {
  * that plugin would throw an error that nothing catches, and the process would end.
  */
 export function refuseInRegister (instance: FastifyInstance): void {
-  const original = instance.register as (this: FastifyInstance, ...args: unknown[]) => unknown
-  instance.register = function (this: FastifyInstance, ...args: unknown[]) {
-    if (nameOf(args[0]) === NAME) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
-    return original.apply(this, args)
-  } as typeof instance.register
+  wrapMethod(instance, 'register', (_context, [plugin]) => {
+    if (nameOf(plugin) === NAME) throw new FST_WEBSOCK_FOREIGN_PLUGIN()
+  })
 }
 
 /** The name that fastify-plugin set on a plugin or on the default export of a module. */

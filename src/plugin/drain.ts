@@ -22,7 +22,8 @@ export async function drain (
   const told = connections.filter((connection) =>
     connection.notify({ type: 'drain', info: { timeoutMs } })
   )
-  // The callbacks run at the end of this turn, so their messages are sent before the close frame.
+  // The callbacks run at the end of this turn. Their messages are sent before the close frame, also
+  // of those that take longer: `shutDown` waits for a running callback.
   if (told.length > 0) await nextTurn()
   for (let from = 0; from < connections.length; from += batchSize) {
     if (from > 0) await waitUnless(over.signal, batchIntervalMs)

@@ -21,6 +21,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import { WebsocketConnections } from './connections.ts'
 import { drain } from './drain.ts'
 import { UpgradeGate } from '../upgrade/upgrade-gate.ts'
+import { wrapMethod } from './method-wrapper.ts'
 import { wrapRouteMethods } from './route-methods.ts'
 import { checkHandshake } from '../upgrade/handshake.ts'
 import { OnRouteHooks, warnOfAnyOrigin } from './on-route.ts'
@@ -153,13 +154,11 @@ function decorate (
  *   after it has written the answer, so that the client may lose the end of the answer.
  */
 function takeOverHangUp (instance: FastifyInstance, gate: UpgradeGate): void {
-  const route = instance.routing.bind(instance)
   // @fastify/websocket creates the response and passes it to `routing`. No other place sees the
   // responses for which no hook runs: of a malformed URL, or of a route outside this context.
-  instance.routing = (request: IncomingMessage, response: ServerResponse) => {
-    gate.find(request)?.answerWith(response)
-    route(request, response)
-  }
+  wrapMethod(instance, 'routing', (_context, [request, response]) => {
+    gate.find(request as IncomingMessage)?.answerWith(response as ServerResponse)
+  })
   // The first hook that knows the route, so its time limits apply to all later hooks.
   instance.addHook('onRequest', (request, reply, done) => {
     const upgrade = gate.find(request.raw)

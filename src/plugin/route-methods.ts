@@ -2,8 +2,9 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { FST_WEBSOCK_NOT_REGISTERED, FST_WEBSOCK_ROUTE_METHOD } from '../errors.ts'
 import { upgradeRequired } from '../upgrade/handshake.ts'
+import { wrapMethod } from './method-wrapper.ts'
 
-const kWrapped = Symbol('fastify-websock.wrapped')
+const kRoutes = Symbol('fastify-websock.routes')
 // In the global symbol registry, because a process may load this module twice (two versions, or a
 // test runner that reloads it). Each copy then wraps the methods of every instance.
 const kNoHandler = Symbol.for('fastify-websock.noHandler')
@@ -18,7 +19,6 @@ export interface DeclaredRoute {
 }
 
 type AnyRoute = Partial<RouteOptions> | undefined
-type RouteMethod = (this: FastifyInstance, ...args: unknown[]) => unknown
 
 /*
  * Fastify refuses a route without a `handler` before any hook runs, so the methods that declare
@@ -38,10 +38,9 @@ subscribe('fastify.initialization', (message) => {
  * the first call.
  */
 export function wrapRouteMethods (instance: FastifyInstance): readonly DeclaredRoute[] {
-  const wrapped = instance as FastifyInstance & { readonly [kWrapped]?: readonly DeclaredRoute[] }
-  if (wrapped[kWrapped] !== undefined) return wrapped[kWrapped]
+  if (instance.hasDecorator(kRoutes)) return instance.getDecorator<DeclaredRoute[]>(kRoutes)
   const routes: DeclaredRoute[] = []
-  Object.defineProperty(instance, kWrapped, { value: routes })
+  instance.decorate(kRoutes, routes)
   instance.addHook('onRoute', (route) => {
     if ([route.method].flat().includes('GET')) routes.push({ url: route.url, route })
   })
@@ -60,20 +59,15 @@ function wrap (
   name: string,
   methodsOf: (route: AnyRoute) => readonly string[]
 ): void {
-  const methods = instance as unknown as Record<string, RouteMethod | undefined>
-  const original = methods[name]
-  if (original === undefined) return
-  methods[name] = function (...args) {
-    const at = name === 'route' ? 0 : 1
+  const at = name === 'route' ? 0 : 1
+  wrapMethod(instance, name, (context, args) => {
     const route = args[at] as AnyRoute
-    if (typeof route === 'object' && route !== null && route.websocketHandler !== undefined) {
-      checkRoute(this, route, methodsOf(route), String(name === 'route' ? route.url : args[0]))
-      if (route.handler === undefined && args[at + 1] === undefined) {
-        args[at] = { ...route, handler: refusePlain, [kNoHandler]: true }
-      }
+    if (typeof route !== 'object' || route === null || route.websocketHandler === undefined) return
+    checkRoute(context, route, methodsOf(route), String(name === 'route' ? route.url : args[0]))
+    if (route.handler === undefined && args[at + 1] === undefined) {
+      args[at] = { ...route, handler: refusePlain, [kNoHandler]: true }
     }
-    return original.apply(this, args)
-  }
+  })
 }
 
 /** The handler of a route that has none. Another plugin may wrap and call it. */

@@ -15,6 +15,7 @@ import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { UpgradeGate } from '../upgrade/upgrade-gate.ts'
+import { addLastHook, listOf } from './last-hook.ts'
 import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -85,8 +86,8 @@ export class WebsocketRoute {
   mount (route: RouteOptions): void {
     const check = this.#check.bind(this)
     const upgrade = this.#upgrade.bind(this)
-    keepLast(route, 'onRequest', check)
-    keepLast(route, 'onSend', upgrade)
+    addLastHook(route, 'onRequest', check)
+    addLastHook(route, 'onSend', upgrade)
     // The error of a hook that fails at the 101 goes to an error handler. The answer of that
     // handler goes through the same onSend hooks.
     route.onError = [...listOf(route.onError), (request, reply, error, done) => {
@@ -289,47 +290,4 @@ function entriesOf (map: unknown, route: string, path: string): Array<[string, u
     throw new FST_WEBSOCK_INVALID_HANDLER(route, path, 'an object')
   }
   return Object.entries(map)
-}
-
-function listOf<T> (hooks: T | T[] | undefined): T[] {
-  return hooks === undefined ? [] : Array.isArray(hooks) ? hooks : [hooks]
-}
-
-/**
- * Adds a hook that runs after all other hooks of the route, also after hooks that other plugins add
- * later in onRoute. Fastify reads the list when all plugins are loaded.
- *
- * A plugin may replace each hook of the list with a wrapper (@fastify/otel does). The wrapper then
- * only lets the request pass, and a new hook is added at the end of the list.
- */
-function keepLast (
-  route: RouteOptions,
-  name: 'onRequest' | 'onSend',
-  hook: (...args: never[]) => unknown
-): void {
-  let hooks: unknown[] = [...listOf<unknown>(route[name])]
-  let current = (): void => {}
-  const build = () => function own (this: unknown, ...args: unknown[]): void {
-    if (own === current) hook.apply(this, args as never[])
-    else letPass(args)
-  }
-  Object.defineProperty(route, name, {
-    enumerable: true,
-    configurable: true,
-    get: () => {
-      if (!hooks.includes(current)) current = build()
-      const others = hooks.filter((other) => other !== current)
-      // Always the same list, because a plugin may push to it.
-      hooks.splice(0, hooks.length, ...others, current)
-      return hooks
-    },
-    set: (given: unknown) => { hooks = [...listOf(given)] }
-  })
-}
-
-/** Calls the `done` of a hook. An onSend hook also gets a payload. */
-function letPass (args: readonly unknown[]): void {
-  const done = args.at(-1) as (error?: null, payload?: unknown) => void
-  if (args.length === 4) done(null, args[2])
-  else done()
 }

@@ -85,7 +85,8 @@ export interface Websock {
   ) => void
   /**
    * Ends all connections in batches and refuses upgrades with 503 from now on. The defaults are the
-   * plugin's `drain` options. Resolves with the number of connections that were destroyed after
+   * plugin's `drain` options. A running callback and `handleDrain` finish before the close frame,
+   * within `terminateTimeoutMs`. Resolves with the number of connections that were destroyed after
    * `timeoutMs`: 0 is a clean drain.
    */
   readonly drain: (options?: DrainOptions) => Promise<number>

@@ -4,28 +4,20 @@ import { writeLog, type Log, type LogTarget } from '../log.ts'
 import type { TopicStats } from '../telemetry/stats.ts'
 import { Bridge, type BridgeOwner } from './bridge.ts'
 import type { Engine } from './engine.ts'
-import {
-  decodeEnvelope,
-  encodeEnvelope,
-  isAddress,
-  isCloseFrame,
-  nodeOf,
-  type Envelope,
-  type Kind
-} from './envelope.ts'
+import { encodeEnvelope, isAddress, nodeOf, type Kind } from './envelope.ts'
 import { Gaps } from './gaps.ts'
 import { Listener, ListenerCalls, type TopicListener } from './listener.ts'
 import { Presence, type PresenceOwner } from './presence.ts'
 import type { PresenceMessage } from './presence-message.ts'
 import { Readiness } from './readiness.ts'
+import { RemoteMessages } from './remote-messages.ts'
 import {
   Subscriptions,
   type Addressee,
-  type Group,
   type Subscriber,
   type SubscriptionsOwner
 } from './subscriptions.ts'
-import { checkTopicName } from './topic-name.ts'
+import { checkTopicName, NODE, PRESENCE, TOPIC } from './topic-name.ts'
 
 export interface PubSubOptions<Prepared> {
   /** The name of this node: the part before the dot in its addresses. */
@@ -40,11 +32,6 @@ export interface PublishOptions {
   /** The address of the subscriber to leave out. */
   readonly except?: string | undefined
 }
-
-/** Prefixes of engine topics: topics of the application, of one node, and the presence topic. */
-const TOPIC = 't:'
-const NODE = 'n:'
-const PRESENCE = 'p'
 
 /**
  * Topics and presence. Delivers publications to the subscribers of this node synchronously, and to
@@ -61,8 +48,8 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   readonly #gaps = new Gaps<Subscriber<Prepared>>((subscriber) => this.#isBehind(subscriber))
   readonly #readiness = new Readiness<Subscriber<Prepared> | undefined>()
   readonly #bridge: Bridge | undefined
+  readonly #remote: RemoteMessages<Prepared>
   #stopPresence: (() => void) | undefined
-  #isRefusalLogged = false
   #isIncompleteLogged = false
 
   constructor ({ node, find, engine, log }: PubSubOptions<Prepared>) {
@@ -70,6 +57,13 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     this.#find = find
     this.#log = () => log
     this.#presence = new Presence(this)
+    this.#remote = new RemoteMessages({
+      node,
+      find,
+      subscriptions: this.#subscriptions,
+      presence: this.#presence,
+      log: this.#log
+    })
     this.#bridge = engine === undefined ? undefined : new Bridge(engine, this, this.#log)
   }
 
@@ -180,7 +174,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   publish (topic: string, info: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('publish', info, except)
-    this.#publishLocally(topic, info, except)
+    this.#subscriptions.offer(topic, info, this.#find(except))
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
     this.#calls.run()
   }
@@ -192,7 +186,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   broadcast (topic: string, message: unknown, { except = '' }: PublishOptions = {}): void {
     checkTopicName(topic)
     const envelope = this.#encode('broadcast', message, except)
-    this.#broadcastLocally(topic, message, except)
+    this.#subscriptions.broadcast(topic, message, this.#find(except))
     if (envelope !== undefined) this.#bridge?.send(TOPIC + topic, envelope, false)
   }
 
@@ -284,43 +278,7 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
   }
 
   received (topic: string, payload: Uint8Array): void {
-    const envelope = decodeEnvelope(payload)
-    // This node's own publication.
-    if (envelope?.node === this.node) return
-    const taken = envelope !== undefined && this.#deliver(topic, envelope)
-    this.#calls.run()
-    if (!taken) {
-      this.#refuse(
-        'bytes',
-        `not a valid envelope of this version, or of a kind that is not allowed on ${topic}`
-      )
-    }
-  }
-
-  /** Delivers an envelope. False when its kind or body is not allowed on this topic. */
-  #deliver (topic: string, { kind, node, address, body }: Envelope): boolean {
-    if (topic === PRESENCE) return kind === 'presence' && this.#presence.receive(node, body)
-    if (topic === NODE + this.node) return this.#deliverToOne(kind, address, body)
-    const own = topic.slice(TOPIC.length)
-    if (kind === 'publish') {
-      for (const [group, subscribers] of this.#subscriptions.of(own) ?? []) {
-        this.#offerRemote(group, subscribers, { info: body, topic: own, except: address })
-      }
-    } else if (kind === 'broadcast') this.#broadcastRemote(own, body, address)
-    return kind === 'publish' || kind === 'broadcast'
-  }
-
-  #deliverToOne (kind: Kind, address: string, body: unknown): boolean {
-    const connection = this.#find(address)
-    if (kind === 'post') {
-      if (connection !== undefined) {
-        this.#offerRemote(connection.group, [connection], { info: body })
-      }
-      return true
-    }
-    if (kind !== 'close' || !isCloseFrame(body)) return false
-    connection?.closeSoon(body[0], body[1])
-    return true
+    if (this.#remote.receive(topic, payload)) this.#calls.run()
   }
 
   #isElsewhere (address: string): boolean {
@@ -331,62 +289,6 @@ export class PubSub<Prepared> implements SubscriptionsOwner, BridgeOwner, Presen
     const envelope = this.#encode(kind, body, address)
     const topic = NODE + nodeOf(address)
     return envelope !== undefined && this.#bridge?.send(topic, envelope, false) === true
-  }
-
-  #publishLocally (topic: string, info: unknown, except: string): void {
-    const excluded = this.#find(except)
-    for (const subscribers of this.#subscriptions.of(topic)?.values() ?? []) {
-      for (const subscriber of subscribers) {
-        if (subscriber !== excluded) subscriber.offer(info, topic)
-      }
-    }
-  }
-
-  #broadcastLocally (topic: string, message: unknown, except: string): void {
-    const excluded = this.#find(except)
-    // Prepared before anything is sent: if one group cannot encode the message, it is sent to none.
-    const prepared = Array.from(
-      this.#subscriptions.of(topic) ?? [],
-      ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
-    )
-    for (const [made, subscribers] of prepared) {
-      if (made === undefined) continue
-      for (const subscriber of subscribers) {
-        if (subscriber !== excluded) subscriber.broadcast(made, topic)
-      }
-    }
-  }
-
-  #broadcastRemote (topic: string, message: unknown, except: string): void {
-    try {
-      this.#broadcastLocally(topic, message, except)
-    } catch (error) {
-      this.#refuse('a message', error)
-    }
-  }
-
-  #offerRemote (
-    { checkInfo }: Group<Prepared>,
-    subscribers: Iterable<Subscriber<Prepared>>,
-    { info, topic = '', except = '' }: { info: unknown, topic?: string, except?: string }
-  ): void {
-    try {
-      const checked = checkInfo === undefined ? info : checkInfo(info)
-      const excluded = this.#find(except)
-      for (const subscriber of subscribers) {
-        if (subscriber !== excluded) subscriber.offer(checked, topic)
-      }
-    } catch (error) {
-      this.#refuse('an info', error)
-    }
-  }
-
-  /** Logs only the first refusal, because a client of the broker may send many invalid messages. */
-  #refuse (what: string, why: unknown): void {
-    if (this.#isRefusalLogged) return
-    this.#isRefusalLogged = true
-    const text = `${what} from the broker was dropped; this is logged once`
-    writeLog(this.#log, 'warn', { err: why }, text)
   }
 
   #encode (kind: Kind, body: unknown, address: string): Buffer | undefined {

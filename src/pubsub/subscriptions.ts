@@ -84,6 +84,33 @@ export class Subscriptions<Prepared> {
     return this.#topics.get(name)?.groups
   }
 
+  /** Puts an info into the mailbox of each subscriber of a topic but `excluded`. */
+  offer (topic: string, info: unknown, excluded: Subscriber<Prepared> | undefined): void {
+    for (const subscribers of this.of(topic)?.values() ?? []) {
+      for (const subscriber of subscribers) {
+        if (subscriber !== excluded) subscriber.offer(info, topic)
+      }
+    }
+  }
+
+  /**
+   * Sends a message to the client of each subscriber of a topic but `excluded`. Throws, and sends
+   * nothing, when a group cannot encode it.
+   */
+  broadcast (topic: string, message: unknown, excluded: Subscriber<Prepared> | undefined): void {
+    // Prepared before anything is sent: if one group cannot encode the message, it is sent to none.
+    const prepared = Array.from(
+      this.of(topic) ?? [],
+      ([group, subscribers]) => [group.prepare?.(message), subscribers] as const
+    )
+    for (const [made, subscribers] of prepared) {
+      if (made === undefined) continue
+      for (const subscriber of subscribers) {
+        if (subscriber !== excluded) subscriber.broadcast(made, topic)
+      }
+    }
+  }
+
   /** Idempotent. */
   add (name: string, subscriber: Subscriber<Prepared>): void {
     const known = this.#topics.has(name)

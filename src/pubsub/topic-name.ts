@@ -1,5 +1,10 @@
 import { FST_WEBSOCK_INVALID_TOPIC } from '../errors.ts'
 
+/** Prefixes of engine topics: topics of the application, of one node, and the presence topic. */
+export const TOPIC = 't:'
+export const NODE = 'n:'
+export const PRESENCE = 'p'
+
 const MAX_LENGTH = 1024
 
 /**

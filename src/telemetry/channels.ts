@@ -132,7 +132,8 @@ export interface CallbackMessage extends ConnectionMessage {
   error?: unknown
 }
 
-function open<Message> (name: string): Channel<unknown, Message> {
+// Both type parameters are the same: their order differs between versions of @types/node.
+function open<Message> (name: string): Channel<Message, Message> {
   return channel(`fastify-websock:${name}`) as Channel<unknown, Message>
 }
 
@@ -152,7 +153,7 @@ export const channels = {
 } as const
 
 export const callbackChannel =
-  tracingChannel<unknown, CallbackMessage>('fastify-websock:callback')
+  tracingChannel<CallbackMessage, CallbackMessage>('fastify-websock:callback')
 
 /**
  * Calls a callback within `callbackChannel`: like Node's `traceSync` when it is synchronous, and

@@ -1,5 +1,3 @@
-import type { PreparedFrame } from './prepared-message.ts'
-
 /**
  * A sequence of prepared frames. Their bytes are joined once for all connections that receive the
  * same frames in one tick.
@@ -43,5 +41,20 @@ export class PreparedBatch {
       parts.push(batch.#last.bytes)
     }
     return parts.reverse()
+  }
+}
+
+/** The header and payload of a message: the same bytes for all receivers. */
+export class PreparedFrame {
+  readonly bytes: Buffer
+  #batch: PreparedBatch | undefined
+
+  constructor (bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  /** A batch with only this frame. */
+  get batch (): PreparedBatch {
+    return (this.#batch ??= new PreparedBatch(this, undefined))
   }
 }

@@ -1,7 +1,7 @@
 import { deflateMessage } from '../protocol/deflate.ts'
 import { FIRST_BYTES, MAX_HEADER_BYTES, RSV1, writeHeader } from '../protocol/frame-header.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
-import { PreparedBatch } from './prepared-batch.ts'
+import { PreparedFrame } from './prepared-batch.ts'
 
 /** Minimum size of a compressed message in bytes. */
 export const MIN_DEFLATED_BYTES = 1024
@@ -40,21 +40,6 @@ export class PreparedMessage {
     const [bytes, payloadAt] = allocateFrame(FIRST_BYTES[this.#opcode] | RSV1, data.length)
     bytes.set(data, payloadAt)
     return new PreparedFrame(bytes)
-  }
-}
-
-/** The header and payload of a message: the same bytes for all receivers. */
-export class PreparedFrame {
-  readonly bytes: Buffer
-  #batch: PreparedBatch | undefined
-
-  constructor (bytes: Buffer) {
-    this.bytes = bytes
-  }
-
-  /** A batch with only this frame. */
-  get batch (): PreparedBatch {
-    return (this.#batch ??= new PreparedBatch(this, undefined))
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type UpgradeObserver,
   type UpgradeTimeouts
 } from './upgrade.ts'
+import { emitDrain } from './upgrade-response.ts'
 
 /**
  * Receives every upgrade of the server. An upgrade of a websocket route goes to @fastify/websocket,
@@ -23,7 +24,7 @@ export class UpgradeGate {
    * The `server` option of @fastify/websocket. It emits the upgrades that @fastify/websocket may
    * route, also those of `websocket: true` routes. `injectWS` emits on it too.
    */
-  readonly upgrades = new EventEmitter()
+  readonly upgrades: EventEmitter = new EventEmitter()
   readonly #server: Server
   readonly #timeouts: UpgradeTimeouts
   readonly #loop: EventLoop
@@ -103,7 +104,7 @@ export class UpgradeGate {
     this.#answers.delete(socket)
     if (last === undefined || last.closed) return next()
     const fail = (): void => { socket.destroy() }
-    const drain = (): void => { last.emit('drain') }
+    const drain = (): void => emitDrain(last)
     const stop = (): void => {
       clearTimeout(this.#waiting.get(socket))
       this.#waiting.delete(socket)
@@ -146,8 +147,8 @@ export class UpgradeGate {
 
   #enterInjected (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.find(request) !== undefined) return
+    // The request of `injectWS` has no host, and a number as its version.
     request.headers.host ??= 'localhost'
-    // `injectWS` sets a number.
     request.headers['sec-websocket-version'] = String(request.headers['sec-websocket-version'])
     this.#track(request, socket, head).watch()
   }

@@ -4,11 +4,12 @@ import {
   type IncomingMessage,
   type ServerResponse
 } from 'node:http'
-import { PassThrough, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
 import type { EventLoop, TurnTask } from '../event-loop.ts'
 import { FST_WEBSOCK_UPGRADE_TIMEOUT } from '../errors.ts'
 import { copyHandshake } from './handshake.ts'
+import { UpgradeResponse } from './upgrade-response.ts'
 
 /** The value of `Retry-After`, in seconds (RFC 9110 §10.2.3). */
 export const RETRY_AFTER_SECONDS = 5
@@ -55,13 +56,11 @@ export class Upgrade implements TurnTask {
   #isRefused = false
   readonly #loop: EventLoop
   #timeouts: UpgradeTimeouts
-  #response: ServerResponse | undefined
+  #response: UpgradeResponse | undefined
   #timer: NodeJS.Timeout | undefined
   #watched = false
   #over = false
   #ended = false
-  /** The 'error' listeners that @fastify/websocket adds and does not remove. */
-  #foreignErrorListeners: ReadonlyArray<() => void> = []
   readonly #errorListeners: number
 
   constructor (
@@ -98,8 +97,7 @@ export class Upgrade implements TurnTask {
     this.#watched = true
     if (this.socket.destroyed) return this.#end()
     this.socket.on('close', this.#end).on('drain', this.#drain)
-    // The 'drain' event may have come already.
-    if (this.#response?.writableNeedDrain === true && !this.socket.writableNeedDrain) this.#drain()
+    this.#response?.drainIfMissed()
     if (this.#timer === undefined) this.#restart(this.#timeOut, this.#timeouts.upgradeTimeoutMs)
   }
 
@@ -118,11 +116,7 @@ export class Upgrade implements TurnTask {
 
   /** Sets the response that hooks and handlers answer with before the 101. */
   answerWith (response: ServerResponse): void {
-    this.#response = response
-    this.#foreignErrorListeners = this.socket.listeners('error').slice(this.#errorListeners) as Array<() => void>
-    response.shouldKeepAlive = false
-    // The HTTP server closes its own sockets and passes 'drain' on, but it does not watch this
-    // socket any more.
+    this.#response = new UpgradeResponse(response, this.socket, this.#errorListeners)
     response.once('finish', () => this.#hangUp(response.statusCode))
   }
 
@@ -166,9 +160,9 @@ export class Upgrade implements TurnTask {
 
   /** Removes all listeners from the socket. Called when the 101 has been written. */
   accept (): void {
-    for (const listener of [destroy, ...this.#foreignErrorListeners]) this.socket.off('error', listener)
+    this.socket.off('error', destroy)
     if (this.#watched) this.socket.off('close', this.#end).off('drain', this.#drain)
-    this.#response?.detachSocket(this.socket as never)
+    this.#response?.release()
     this.#end()
   }
 
@@ -182,7 +176,7 @@ export class Upgrade implements TurnTask {
     if (this.#over) return
     this.#restart(() => this.socket.destroy(), this.#timeouts.closeTimeoutMs)
     if (this.#response?.headersSent === true) return
-    this.#abandonResponse()
+    this.#response?.abandon()
     this.#over = true
     const status = error.statusCode ?? 503
     this.#code = codeOf(error)
@@ -202,18 +196,6 @@ export class Upgrade implements TurnTask {
       body
     ].join('\r\n'))
     this.#hangUp(status)
-  }
-
-  /**
-   * Gives the response of the hooks a closed socket, as if the client had closed it. Without any
-   * socket, a stream that a hook sends would stay open for ever.
-   */
-  #abandonResponse (): void {
-    if (this.#response === undefined) return
-    this.#response.detachSocket(this.socket as never)
-    const nowhere = new PassThrough()
-    this.#response.assignSocket(nowhere as never)
-    nowhere.destroy()
   }
 
   /**
@@ -244,7 +226,7 @@ export class Upgrade implements TurnTask {
     this.refuse(new FST_WEBSOCK_UPGRADE_TIMEOUT(this.#timeouts.upgradeTimeoutMs))
   }
 
-  readonly #drain = (): void => { this.#response?.emit('drain') }
+  readonly #drain = (): void => { this.#response?.drain() }
 
   readonly #end = (): void => {
     this.#over = true

@@ -11,7 +11,7 @@ import { connect } from '../helpers/client.ts'
 import { ready, startNode, until } from '../helpers/cluster.ts'
 import { startServer } from '../helpers/server.ts'
 
-const FRAMES = 3000
+const FRAMES = 1500
 
 /** Other letters for a connection whose reading is paused, and its answers to them. */
 const besides = [
@@ -25,7 +25,7 @@ const besides = [
 
 for (const beside of besides) {
   void t.test(
-    `3 000 frames at once to an async handler are all answered, beside ${beside}`,
+    `1 500 frames at once to an async handler are all answered, beside ${beside}`,
     async (t) => {
       let told = 0
       let handled = 0
@@ -104,7 +104,7 @@ void t.test('2 000 publications in one tick close no connection; 16 384 may wait
     for (const client of clients) {
       const got: string[] = []
       while (got.length < count) got.push(String(await client.next()))
-      t.same(got, Array.from({ length: count }, (_, i) => String(i)))
+      t.equal(got.join(), Array.from({ length: count }, (_, i) => String(i)).join())
     }
   }
   for (let i = 0; i < 16_385; i++) server.app.websock.publish('room', i)
@@ -225,9 +225,10 @@ void t.test(
     const held = once(events, 'holds')
     for (let i = 0; i < 100; i++) client.send(String(i))
     await held
-    const drained = server.app.websock.drain({ timeoutMs: 5000 })
-    t.same(await client.closed, { code: 1012, reason: '' })
+    const drained = server.app.websock.drain()
+    await turn()
     events.emit('go')
+    t.same(await client.closed, { code: 1012, reason: '' })
     t.equal(await drained, 0, 'no connection was destroyed')
   }
 )
@@ -249,6 +250,8 @@ void t.test('of several waiting drains the handler gets one, with the earliest e
   })
   const client = await connect(t, server.url('/'))
   const ends = [5000, 3000, 4000].map(async (timeoutMs) => server.app.websock.drain({ timeoutMs }))
+  await turn()
+  events.emit('go')
   t.equal((await client.closed).code, 1012)
   await Promise.all(ends)
   t.same(drains, [3000])
@@ -264,16 +267,13 @@ void t.test(
     ]
     const clients = [await node.join('room'), await node.join('room')]
     await ready(node, other)
-    for (const count of [2000, 4000]) {
-      for (let i = 0; i < count; i++) other.app.websock.publish('room', i)
-      for (const client of clients) {
-        const got: string[] = []
-        while (got.length < count) got.push(String(await client.next()))
-        t.same(
-          got,
-          Array.from({ length: count }, (_, i) => `info ${i}`)
-        )
-      }
+    const count = 4000
+    for (let i = 0; i < count; i++) other.app.websock.publish('room', i)
+    const expected = Array.from({ length: count }, (_, i) => `info ${i}`)
+    for (const client of clients) {
+      const got: string[] = []
+      while (got.length < count) got.push(String(await client.next()))
+      t.equal(got.join(), expected.join())
     }
   }
 )

@@ -45,6 +45,8 @@ export class LifeModel {
   readonly wire: string[] = []
   running: Letter | undefined
   ended = false
+  /** The server ends the connection when the running callback has finished. */
+  #drains = false
   #waiting: Letter[] = []
   #staged: Letter[] = []
   #state: string | undefined
@@ -54,13 +56,13 @@ export class LifeModel {
   #open = true
 
   post (letter: Letter): void {
-    if (this.ended) return
+    if (this.ended || this.#drains) return
     if (this.running === undefined) this.#run(letter)
     else this.#waiting.push(letter)
   }
 
   offer (letter: Letter): boolean {
-    if (this.ended) return false
+    if (this.ended || this.#drains) return false
     this.#staged.push(letter)
     return true
   }
@@ -79,6 +81,14 @@ export class LifeModel {
     if (this.#open) this.wire.push(frame)
     this.#open = false
     if (first && this.running === undefined) this.#terminate()
+  }
+
+  /** The server closes: as `end`, but after the running callback. */
+  drain (): void {
+    this.#drains = !this.ended && this.running !== undefined
+    if (!this.#drains) return this.end('shutdown', 'close 1012')
+    this.#waiting = []
+    this.#staged = []
   }
 
   /**
@@ -105,6 +115,7 @@ export class LifeModel {
       if (letter !== this.running && !this.#start(letter)) return
       this.#finish(letter)
       this.running = undefined
+      if (this.#drains && !this.ended) return this.end('shutdown', 'close 1012')
       if (this.ended && this.#waiting.length === 0) return this.#terminate()
     }
   }

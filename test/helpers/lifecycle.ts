@@ -237,7 +237,7 @@ class Life {
         return
       case 'drain':
         this.drained ??= this.server.app.websock.drain()
-        return model.end('shutdown', 'close 1012')
+        return model.drain()
       case 'unmasked':
       case 'bad text':
         client.write(

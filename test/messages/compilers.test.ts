@@ -1,4 +1,6 @@
+import { Type } from '@fastify/type-provider-typebox'
 import t from 'tap'
+import { typed } from '../../src/index.ts'
 import { ask, connect } from '../helpers/client.ts'
 import { startServer } from '../helpers/server.ts'
 
@@ -142,4 +144,32 @@ void t.test('what JSON cannot hold is an error wherever a message would have it'
       else t.equal((await client.closed).code, 1011, `${name} in ${JSON.stringify(v)}`)
     }
   }
+})
+
+void t.test('the error of a message that cannot be sent names the message', async (t) => {
+  const errors: string[] = []
+  const send = Type.Union(['a', 'b'].map((event) =>
+    Type.Object({ event: Type.Literal(event), n: Type.Integer() })))
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      schema: { websocket: { receive: typed(), send } },
+      websocketHandler: {
+        handleIn: (message, _state, ws) => ws.push(message as never),
+        terminate: (reason) => {
+          if (reason.type === 'error') errors.push((reason.error as Error).message)
+        }
+      }
+    })
+  })
+  for (const message of [{ event: 'a' }, { event: 'b', n: 'x' }, { event: 'c' }, { n: 1 }]) {
+    const client = await connect(t, server.url('/'))
+    client.send(JSON.stringify(message))
+    t.equal((await client.closed).code, 1011)
+  }
+  t.same(errors, [
+    'Cannot be sent: a message with the event "a": "n" is required!',
+    'Cannot be sent: a message with the event "b": The value "x" cannot be converted to an integer.',
+    'Cannot be sent: a message with the event "c": no member of the `send` schema has this event',
+    'Cannot be sent: no event, by which the `send` schema tells messages apart'
+  ])
 })

@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { TerminateReason, WebsockOptions } from '../../src/index.ts'
 import { connect, refused, type Client } from '../helpers/client.ts'
@@ -54,6 +56,116 @@ void t.test('drain calls handleDrain, closes all connections, and refuses new on
   t.equal(refusal.json().code, 'FST_WEBSOCK_DRAINING')
   t.match(refusal.headers['retry-after'], /^\d+$/)
   t.equal((await fetch(server.http('/nowhere'))).status, 404, 'HTTP goes on')
+})
+
+/** A route whose callbacks wait for `go`. `log`: what is called, in order. */
+async function startSlow (t: Teardown, options: WebsockOptions = {}): Promise<TestServer & {
+  events: EventEmitter
+  log: string[]
+}> {
+  const events = new EventEmitter()
+  const log: string[] = []
+  const server = await startServer(t, (app) => {
+    app.get('/', {
+      websocketHandler: {
+        init: ({ query }, ws) => ws.ok({ isSlow: (query as { slow?: string }).slow === '1' }),
+        handleIn: async ({ data }, _state, ws) => {
+          log.push(`handleIn ${String(data)}`)
+          events.emit('holds')
+          await once(events, 'go')
+          log.push(`aborted: ${String(ws.signal.aborted)}`)
+          if (data === 'stop') return ws.stop('normal', [4001, 'done'])
+          return ws.push('stored')
+        },
+        handleDrain: async (_info, { isSlow }, ws) => {
+          log.push('handleDrain')
+          if (isSlow) {
+            events.emit('holds')
+            await once(events, 'go')
+          }
+          return ws.push('the server restarts')
+        },
+        terminate: ({ type }) => { log.push(`terminate ${type}`) }
+      }
+    })
+  }, { websock: options })
+  return Object.assign(server, { events, log })
+}
+
+void t.test(
+  'the running callback and handleDrain finish before the close frame; waiting frames are dropped',
+  async (t) => {
+    for (const end of ['drain', 'close'] as const) {
+      const server = await startSlow(t)
+      const client = await connect(t, server.url('/'))
+      const [holds, all] = [once(server.events, 'holds'), server.app.websock.connections]
+      for (const message of ['one', 'two', 'three']) client.send(message)
+      await holds
+      const ended = end === 'drain' ? server.app.websock.drain() : server.app.close()
+      for (let turn = 0; turn < 10; turn++) await nextTurn()
+      t.same(client.received, [], 'it waits')
+      for (const { ref } of all) t.equal(ref.post('info'), false, 'takes no more infos')
+      server.events.emit('go')
+      t.same(await client.closed, { code: 1012, reason: '' })
+      t.same(client.received, ['stored', 'the server restarts'])
+      await ended
+      t.same(
+        server.log,
+        ['handleIn one', 'aborted: false', 'handleDrain', 'terminate shutdown'],
+        end
+      )
+    }
+  }
+)
+
+void t.test('an async handleDrain finishes before the close frame', async (t) => {
+  const server = await startSlow(t)
+  const client = await connect(t, server.url('/?slow=1'))
+  const holds = once(server.events, 'holds')
+  const drained = server.app.websock.drain()
+  await holds
+  const again = server.app.websock.drain()
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  server.events.emit('go')
+  t.same(await client.closed, { code: 1012, reason: '' })
+  t.same(client.received, ['the server restarts'])
+  t.same(await Promise.all([drained, again]), [0, 0])
+  t.same(server.log, ['handleDrain', 'terminate shutdown'])
+})
+
+void t.test('a running callback may stop, and its peer may close, while a drain waits', async (t) => {
+  const server = await startSlow(t)
+  const [stops, closes] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
+  for (const client of [stops, closes]) {
+    const holds = once(server.events, 'holds')
+    client.send(client === stops ? 'stop' : 'close')
+    await holds
+  }
+  const drained = server.app.websock.drain()
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  closes.close(4000)
+  t.equal((await closes.closed).code, 4000)
+  server.events.emit('go')
+  t.same(await stops.closed, { code: 4001, reason: 'done' })
+  t.equal(await drained, 0)
+  t.same(server.log.filter((line) => line.startsWith('terminate')).sort(), [
+    'terminate normal',
+    'terminate remote'
+  ])
+})
+
+void t.test('a callback that never ends delays a drain by terminateTimeoutMs', async (t) => {
+  const server = await startSlow(t, { terminateTimeoutMs: 200 })
+  const client = await connect(t, server.url('/'))
+  const holds = once(server.events, 'holds')
+  client.send('one')
+  await holds
+  t.equal(await server.app.websock.drain(), 0)
+  t.same(await client.closed, { code: 1012, reason: '' })
+  t.same(client.received, [])
+  t.same(server.log, ['handleIn one', 'terminate shutdown'])
+  t.match(server.logs.map(({ err }) => err?.code), ['FST_WEBSOCK_CALLBACK_TIMEOUT'])
+  server.events.emit('go')
 })
 
 void t.test('batches are closed one after the other', async (t) => {

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
-import { callbackChannel, channels } from '../../src/telemetry/channels.ts'
+import { callbackChannel, channels, type CallbackMessage } from '../../src/telemetry/channels.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { connect, refused } from '../helpers/client.ts'
 import { until } from '../helpers/differential.ts'
@@ -230,8 +230,9 @@ void t.test('callbacks are traced as by traceSync and tracePromise', async (t) =
 
 void t.test('a store bound to a callback holds in it, also behind an await', async (t) => {
   const store = new AsyncLocalStorage<string>()
-  callbackChannel.start.bindStore(store, ({ callback }) => `in ${callback}`)
-  t.teardown(() => callbackChannel.start.unbindStore(store))
+  const { start } = tracingChannel<string, CallbackMessage>('fastify-websock:callback')
+  start.bindStore(store, ({ callback }) => `in ${callback}`)
+  t.teardown(() => start.unbindStore(store))
   const { url } = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
