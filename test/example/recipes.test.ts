@@ -91,7 +91,7 @@ void t.test('end a room: also for those whose presence has not arrived yet', asy
   const one = await start(t, 'end-room', { engine: network.createEngine() })
   const two = await start(t, 'end-room', { engine: network.createEngine() })
   await until(() => one.app.websock.ready() && two.app.websock.ready(), 'ready')
-  one.app.websock.presence = () => []
+  Object.assign(one.app.websock, { presence: () => [] })
   const far = await connect(t, two.url('/ws/rooms/a'))
   t.equal(await two.app.websock.subscriptionReady('room a'), true)
   await fetch(one.http('/rooms/a'), { method: 'DELETE' })
@@ -170,11 +170,12 @@ async function start (
 function slowDown ({ websocketHandler }: RouteOptions, calledAt: number[]): void {
   const handleIn = websocketHandler?.handleIn
   if (!websocketHandler || !handleIn) return
-  websocketHandler.handleIn = async (message, state, ws) => {
+  const slow: typeof handleIn = async (message, state, ws) => {
     calledAt.push(Date.now())
     await delay(5)
     return handleIn.call(websocketHandler, message, state, ws)
   }
+  Object.assign(websocketHandler, { handleIn: slow })
 }
 
 /** The network of the built package. */
