@@ -12,8 +12,8 @@ const GROUPS = {
     'asyncapi', 'engines'
   ],
   Recipes: [
-    'recipes/auth', 'recipes/push-from-http', 'recipes/kick', 'recipes/stream',
-    'recipes/proxies', 'recipes/rolling-deploys'
+    'recipes/auth', 'recipes/push-from-http', 'recipes/kick', 'recipes/large-rooms',
+    'recipes/stream', 'recipes/proxies', 'recipes/rolling-deploys'
   ],
   Reference: ['options', 'errors', 'type-errors', 'compatibility'],
   Production: ['operating', 'observing', 'security', 'performance', 'hostile']

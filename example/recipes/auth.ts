@@ -7,6 +7,7 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { user: { sub: string, exp: number } }
 }
 
+const EXPIRED = [4403, 'the session has expired'] as const
 /** The longest delay that a timer takes: 24 days. */
 const MAX_DELAY_MS = 2_147_483_647
 
@@ -37,9 +38,14 @@ export const auth: FastifyPluginAsyncTypebox<{ secret: string }> = async (app, {
         ws.postAfter('check', delayUntil(exp * 1000))
         return ws.ok({ user: sub, expiresAt: exp * 1000 })
       },
+      // Before each message: the timer's info waits behind the messages that were read before it.
+      guard (_message, { expiresAt }, ws) {
+        if (Date.now() >= expiresAt) return ws.stop('normal', EXPIRED)
+      },
       handleIn: (_message, { user }, ws) => ws.push({ event: 'you', user }),
+      // For a client that sends nothing.
       handleInfo (_check, { expiresAt }, ws) {
-        if (Date.now() >= expiresAt) return ws.stop('normal', [4403, 'the session has expired'])
+        if (Date.now() >= expiresAt) return ws.stop('normal', EXPIRED)
         ws.postAfter('check', delayUntil(expiresAt))
       }
     }

@@ -66,7 +66,8 @@ export class Link {
     safeCall: SafeCall
   ) {
     const { WebSocket = environment.WebSocket } = options
-    if (!WebSocket) throw new TypeError('No WebSocket: pass one')
+    // Short, because each byte counts here: what to call where there is no global WebSocket.
+    if (!WebSocket) throw new TypeError('connect(url, { WebSocket })')
     this.#url = url
     this.#options = { ...options, WebSocket }
     this.#events = events
@@ -142,7 +143,7 @@ export class Link {
     socket.binaryType = 'arraybuffer'
     // Node 22 (undici 6) emits no close event for a connection that never opened.
     socket.onerror = whileCurrent(() => {
-      if (this.state.status !== 'open') this.#fail('')
+      if (this.state.status !== 'open') this.#fail('failed')
     })
     socket.onclose = whileCurrent(({ code, reason }) => this.#end({ code, reason }))
     socket.onmessage = whileCurrent(({ data }) => {
@@ -168,24 +169,24 @@ export class Link {
    */
   #end (end: ConnectionEnd, final = false): void {
     const { shouldReconnect = isRetryable, giveUp } = this.#options
-    const wasOpen = this.state.status === 'open'
     const now = Date.now()
     this.#release()
-    if (wasOpen && now - this.#openedAt >= HELD_MS) this.#failures = 0
-    if (this.#failures++ === 0) this.#failedAt = now
+    if (this.state.status === 'open' && now - this.#openedAt >= HELD_MS) this.#failures = 0
+    const attempts = ++this.#failures
+    if (attempts === 1) this.#failedAt = now
     const failure = {
-      ...end, attempts: this.#failures, elapsedMs: now - this.#failedAt, opened: this.#openedAt > 0
+      ...end, attempts, elapsedMs: now - this.#failedAt, opened: this.#openedAt > 0
     }
     if (final || !this.#safeCall(() => shouldReconnect(end))) return this.#finish(end)
     if (this.#safeCall(() => isHopeless(failure, giveUp))) {
       return this.#finish({
         ...end,
-        reason: `gave up after ${this.#failures} attempts: ${end.reason}`
+        reason: `gave up after ${attempts} attempts: ${end.reason || end.code}`
       })
     }
     // `shouldReconnect` or `giveUp` may have closed the client.
     if (this.state.status === 'closed') return
-    const waitMs = drawWaitMs(this.#failures, end.code, this.#options)
+    const waitMs = drawWaitMs(attempts, end.code, this.#options)
     this.#timer = setTimeout(() => this.#connect(), waitMs)
     this.#set({ status: 'waiting', until: now + waitMs, ...end })
   }

@@ -109,6 +109,9 @@ interface BaseContext<in Send, in Info> {
    * Waits until publications of other nodes on this topic arrive. Resolves with true; at once
    * without an engine. Resolves with false when this connection is not subscribed, or ends or
    * unsubscribes before. Rejects with FST_WEBSOCK_INVALID_TOPIC.
+   *
+   * Does not settle while the broker is away: bound the wait in `init`, whose `initTimeoutMs` ends
+   * the connection with 1011, and read again in `handleGap`.
    */
   readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
   /** Sends a message to the clients of all other subscribers, like `app.websock.broadcast`. */

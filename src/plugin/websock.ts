@@ -40,7 +40,7 @@ export interface Websock {
    * Resolves with true when publications of other nodes on this topic arrive in this process.
    * Without an engine it resolves at once. Resolves with false when this process has no
    * subscription to the topic, or when the last one ends before. Rejects with
-   * FST_WEBSOCK_INVALID_TOPIC.
+   * FST_WEBSOCK_INVALID_TOPIC. Does not settle while the broker is away.
    */
   readonly subscriptionReady: (topic: string | Topic) => Promise<boolean>
   /**
@@ -51,7 +51,7 @@ export interface Websock {
   readonly untrack: (topic: string | Topic, key: string) => void
   /**
    * Returns the presence entries of a topic on all nodes, as far as this node knows. The entries of
-   * a node that died stay for up to 4 seconds.
+   * a node that died are removed after 3 to 4 seconds of silence.
    */
   readonly presence: (topic: string | Topic) => PresenceEntry[]
   /**

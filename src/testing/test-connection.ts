@@ -178,7 +178,7 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
       for (const frame of this.#frames.push(chunk)) this.#receive(frame)
     } catch (error) {
       const { message } = error as Error
-      this.#problem = `the client did not understand a frame (option \`codec\`): ${message}`
+      this.#problem = `the client did not understand a frame: ${message}`
       this.#transcript.add(`← not understood: ${message}`)
       this.socket.destroy()
     }
@@ -210,7 +210,11 @@ export class TestConnection<In, Out, F extends string = 'event'> implements Asyn
     if (codec.opcode !== kind) {
       throw new Error(`a ${kind} frame, but the codec reads ${codec.opcode} (option \`codec\`)`)
     }
-    return codec.decode(data as never)
+    try {
+      return codec.decode(data as never)
+    } catch (error) {
+      throw new Error(`${(error as Error).message} (option \`codec\`)`, { cause: error })
+    }
   }
 
   #end (closed: ClosedWith): void {

@@ -110,8 +110,12 @@ void t.test('a client that was never open gives up after ten attempts', async (t
     return true
   })
   const client = connect(t, server.url, { firstWaitMs: 1, maxWaitMs: 2 })
-  t.match(await until(client, 'closed'), { code: 1006, reason: /^gave up after 10 attempts/ })
+  t.match(await until(client, 'closed'), { code: 1006, reason: 'gave up after 10 attempts: failed' })
   t.equal(server.upgrades, 10)
+  const failing = connect(t, async () => { throw new Error('no ticket') }, {
+    giveUp: { attempts: 2 }, firstWaitMs: 1
+  })
+  t.match(await until(failing, 'closed'), { reason: 'gave up after 2 attempts: failed' })
 })
 
 void t.test('a client that was open gives up after an hour', async (t) => {
@@ -200,7 +204,7 @@ void t.test('an invalid url closes the client, but not one from a function', asy
   t.teardown(() => Object.assign(globalThis, { WebSocket: ofNode }))
   t.throws(() => connectClient('ws://127.0.0.1:1', { WebSocket: undefined as never }), {
     name: 'TypeError',
-    message: /WebSocket/
+    message: /connect\(url, { WebSocket }\)/
   })
 })
 

@@ -8,9 +8,9 @@ import ts from 'typescript'
 //
 // - none: a module of its own, with its imports.
 // - `[name.ts]`: a file of that name. Blocks of its page import it.
-// - `example`: the whole file of example/ that is linked above the block. `npm run typecheck`
+// - `example`: the whole file of example/ that is named above the block. `npm run typecheck`
 //   checks that file, and a test of test/example/ runs it.
-// - `mistake`: lines of the file in test/types/mistakes/ that is linked above the block, which has
+// - `mistake`: lines of the file in test/types/mistakes/ that is named above the block, which has
 //   its errors checked by test/types/mistakes.test.ts.
 // - any other: a fragment. It stands in place of `// FRAGMENT` in test/docs/fragments/<word>.txt.
 //
@@ -116,20 +116,20 @@ void t.test('with a type provider both examples of README.md are typed', async (
   t.match(errorsOf(typed('wrong')), [/"gone"/], 'a wrong push is an error')
 })
 
-void t.test('each mistake that is shown stands in the file that is linked', async (t) => {
+void t.test('each mistake that is shown stands in the file that is named', async (t) => {
   for (const { page, line, text, before } of blocks.filter(({ word }) => word === 'mistake')) {
-    const name = /mistakes\/([\w-]+\.ts)\)\s*$/.exec(before)?.[1] ?? 'no file is linked'
+    const name = /`test\/types\/mistakes\/([\w-]+\.ts)`\s*$/.exec(before)?.[1] ?? 'no file is named'
     const file = readFileSync(join(root, 'test/types/mistakes', name), 'utf8')
     const others = text.split('// …').map(squeeze).filter((each) => !squeeze(file).includes(each))
     t.same(others, [], `${page}:${line}: ${name}`)
   }
 })
 
-void t.test('each example that is shown is the file that is linked', async (t) => {
+void t.test('each example that is shown is the file that is named', async (t) => {
   const examples = blocks.filter(({ word }) => word === 'example')
   t.ok(examples.length > 0, `${examples.length} examples are found`)
   for (const { page, line, text, before } of examples) {
-    const name = /\[(example\/[\w/-]+\.ts)\]\([^()]+\)[^()[\]]*$/.exec(before)?.[1] ?? 'no link'
+    const name = /`(example\/[\w/-]+\.ts)`[^`]*$/.exec(before)?.[1] ?? 'no file is named'
     const file = readFileSync(join(root, name), 'utf8')
     t.equal(text, file.trimEnd(), `${page}:${line}: ${name}`)
     t.ok(text.split('\n').length <= 60, `${name} has at most 60 lines`)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,6 +8,8 @@ import t, { type Test } from 'tap'
 import { connect } from '../helpers/client.ts'
 import { linksOf, readPage, ROOT, tableUnder } from './pages.ts'
 
+/** Pages that `npm pack` takes: see `files` of package.json. */
+const PACKED = /^(README|CHANGELOG|SECURITY|LICENSE|docs\/(recipes\/)?[\w-]+\.md$)/
 const README = readPage('README.md')
 /** The examples that listen, in their order. */
 const EXAMPLES = [...README.matchAll(/```js\n((?:(?!```)[^])*app\.listen(?:(?!```)[^])*)```/g)].map(
@@ -64,27 +66,22 @@ void t.test('the test of the room, of at most 15 lines, passes; changed, it fail
   t.equal(await runTest(`readme-fails-${process.pid}.test.mjs`, changed), 1)
 })
 
-void t.test('links of what npm shows and packs lead to packed files and to headings', async (t) => {
-  const packed = /^(README|CHANGELOG|SECURITY|LICENSE|docs\/[\w-]+\.(md|svg))/
-  for (const page of ['README.md', 'CHANGELOG.md', 'SECURITY.md']) {
+void t.test('links of the packed pages lead to packed files and to headings', async (t) => {
+  const folders = ['.', 'docs', 'docs/recipes']
+  const pages = folders.flatMap((folder) => readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name)))
+    .filter((page) => PACKED.test(page))
+  t.ok(pages.includes('README.md') && pages.includes('docs/recipes/auth.md'))
+  for (const page of pages) {
     for (const { path, anchor } of linksOf(page)) {
       t.ok(existsSync(join(ROOT, path)), `${page}: ${path}`)
-      t.match(path, packed, page)
+      // Pictures are for the site: they would be a third of the package.
+      if (!path.endsWith('.png')) t.match(path, PACKED, `${page}: no link, but \`…\``)
       if (anchor !== '') t.ok(anchorsOf(path).includes(anchor), `${page}: ${path}#${anchor}`)
     }
   }
   t.ok(linksOf('README.md').length > 20)
-})
-
-void t.test('links of the pages that the README links to lead to files and headings', async (t) => {
-  const pages = new Set(linksOf('README.md').map(({ path }) => path))
-  for (const page of pages) {
-    if (!page.endsWith('.md')) continue
-    for (const { path, anchor } of linksOf(page)) {
-      t.ok(existsSync(join(ROOT, path)), `${page}: ${path}`)
-      if (anchor !== '') t.ok(anchorsOf(path).includes(anchor), `${page}: ${path}#${anchor}`)
-    }
-  }
 })
 
 void t.test('figures of the comparison are those of bench/README.md', async (t) => {

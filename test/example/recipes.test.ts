@@ -1,8 +1,12 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import jwt from '@fastify/jwt'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, RouteOptions } from 'fastify'
 import t from 'tap'
+import type { MemoryNetwork } from '../../src/engines/memory-engine.ts'
+import type { Engine, WebsockOptions } from '../../src/index.ts'
 import { connect, refused } from '../helpers/client.ts'
+import { until } from '../helpers/cluster.ts'
 import { buildApp, listen, type Teardown, type TestServer } from '../helpers/server.ts'
 
 interface Options { secret: string }
@@ -11,12 +15,7 @@ const SECRET = 'a secret of more than 32 characters'
 
 void t.test('auth: no token, no connection; one that expires ends the connection', async (t) => {
   const url = (await start(t, 'auth')).url('/ws/me')
-  const { app: signer } = buildApp(t)
-  await signer.register(jwt, { secret: SECRET })
-  await signer.ready()
-  const withToken = (claims: object) => ({
-    headers: { cookie: `token=${signer.jwt.sign(claims)}` }
-  })
+  const withToken = await createSigner(t)
   const now = Math.floor(Date.now() / 1000)
   t.equal((await refused(url)).status, 401)
   t.equal((await refused(url, { headers: { cookie: 'token=x' } })).status, 401)
@@ -32,6 +31,20 @@ void t.test('auth: no token, no connection; one that expires ends the connection
   t.same(await bob.nextJson(), { event: 'you', user: 'bob' }, 'valid for longer than a timer takes')
 })
 
+void t.test('auth: of a flood of messages, none is handled after the expiry', async (t) => {
+  const handled: number[] = []
+  const { url } = await start(t, 'auth', { slowedBy: handled })
+  const withToken = await createSigner(t)
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const ann = await connect(t, url('/ws/me'), withToken({ sub: 'ann', exp }))
+  for (let n = 0; n < 1000; n++) ann.send({ event: 'whoami' })
+  t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
+  const late = handled.filter((at) => at >= exp * 1000)
+  t.ok(handled.length > 10, `${handled.length} messages were handled`)
+  // One: the clock may reach the expiry between the guard and the handler.
+  t.ok(late.length <= 1, `${late.length} messages were handled after the expiry`)
+})
+
 void t.test('kick: an HTTP request ends the connection with that id', async (t) => {
   const server = await start(t, 'kick')
   const ann = await connect(t, server.url('/ws/id'))
@@ -45,6 +58,69 @@ void t.test('kick: an HTTP request ends the connection with that id', async (t) 
   t.same(await kickId('nobody'), { kicked: false })
   const other = await bob.nextJson<{ id: string }>()
   t.same(await kickId(other.id), { kicked: true }, 'the other one was left alone')
+})
+
+void t.test('end a room: it ends on both nodes, also for a client that floods', async (t) => {
+  const network = createNetwork()
+  const handled: number[] = []
+  const one = await start(t, 'end-room', { engine: network.createEngine(), slowedBy: handled })
+  const two = await start(t, 'end-room', { engine: network.createEngine() })
+  const flooding = await connect(t, one.url('/ws/rooms/a'))
+  const near = await connect(t, one.url('/ws/rooms/a'))
+  const far = await connect(t, two.url('/ws/rooms/a'))
+  const other = await connect(t, one.url('/ws/rooms/b'))
+  await until(() => one.app.websock.presence('room a').length === 3, 'present on both nodes')
+  for (let n = 0; n < 1000; n++) flooding.send({ event: 'work' })
+  await flooding.nextJson()
+  const { status } = await fetch(one.http('/rooms/a'), { method: 'DELETE' })
+  t.equal(status, 200)
+  const ended = { code: 4000, reason: 'the room has ended' }
+  t.same(await flooding.closed, ended)
+  t.ok(handled.length < 900, `${handled.length} of 1 000 messages were handled`)
+  t.same(JSON.parse(String(flooding.received.at(-1))), { event: 'ended' })
+  for (const client of [near, far]) {
+    t.same(await client.nextJson(), { event: 'ended' })
+    t.same(await client.closed, ended)
+  }
+  other.send({ event: 'work' })
+  t.same(await other.nextJson(), { event: 'done' }, 'the other room goes on')
+})
+
+void t.test('end a room: also for those whose presence has not arrived yet', async (t) => {
+  const network = createNetwork()
+  const one = await start(t, 'end-room', { engine: network.createEngine() })
+  const two = await start(t, 'end-room', { engine: network.createEngine() })
+  await until(() => one.app.websock.ready() && two.app.websock.ready(), 'ready')
+  Object.assign(one.app.websock, { presence: () => [] })
+  const far = await connect(t, two.url('/ws/rooms/a'))
+  t.equal(await two.app.websock.subscriptionReady('room a'), true)
+  await fetch(one.http('/rooms/a'), { method: 'DELETE' })
+  t.same(await far.nextJson(), { event: 'ended' })
+  t.same(await far.closed, { code: 4000, reason: 'the room has ended' })
+})
+
+void t.test('a large room: many who come are counted in few messages, on two nodes', async (t) => {
+  const network = createNetwork()
+  const nodes = [
+    await start(t, 'large-room', { engine: network.createEngine() }),
+    await start(t, 'large-room', { engine: network.createEngine() })
+  ]
+  await until(() => nodes.every(({ app }) => app.websock.ready()), 'ready')
+  const clients = await Promise.all(Array.from({ length: 60 }, (_, n) =>
+    connect(t, nodes[n % 2]?.url(`/ws/large-rooms/a?nick=n${n}`) ?? '')))
+  for (const client of clients) {
+    let here: { count: number, nicks: string[] }
+    do here = await client.nextJson()
+    while (here.count < 60)
+    t.equal(here.nicks.length, 50)
+    t.ok(client.received.length < 10, `${client.received.length} messages for 60 changes`)
+  }
+  const [first, ...others] = clients
+  for (const client of others) client.close()
+  let left: { count: number, nicks: string[] } | undefined
+  do left = await first?.nextJson()
+  while (left?.count !== 1)
+  t.same(left.nicks, ['n0'])
 })
 
 void t.test('push from HTTP: a notice reaches each connection of the user', async (t) => {
@@ -65,16 +141,57 @@ void t.test('push from HTTP: a notice reaches each connection of the user', asyn
   t.same(await bob.nextJson(), { event: 'notice', text: 'hi' }, 'what was for ann did not come')
 })
 
+interface StartOptions {
+  engine?: Engine
+  /** `handleIn` of the recipe takes 5 ms, and notes here when it was called. */
+  slowedBy?: number[]
+}
+
 /**
  * A server with a recipe, as it was compiled, and with the built package that it imports: in the
  * source of a test, the types of that package would meet those of src/.
  */
-async function start (t: Teardown, name: string): Promise<Omit<TestServer, 'logs'>> {
+async function start (
+  t: Teardown, name: string, { engine, slowedBy }: StartOptions = {}
+): Promise<Omit<TestServer, 'logs'>> {
   const { app } = buildApp(t)
-  await app.register(require('fastify-websock') as FastifyPluginAsync)
+  if (slowedBy !== undefined) app.addHook('onRoute', (route) => slowDown(route, slowedBy))
+  await app.register(
+    require('fastify-websock') as FastifyPluginAsync<WebsockOptions>,
+    engine === undefined ? {} : { engine }
+  )
   const file = join(__dirname, '../../example/dist/recipes', `${name}.js`)
   const [recipe] = Object.values(require(file) as Record<string, FastifyPluginAsync<Options>>)
   if (recipe === undefined) throw new Error(`${file} exports no plugin`)
   await app.register(recipe, { secret: SECRET })
   return listen(app)
+}
+
+function slowDown ({ websocketHandler }: RouteOptions, calledAt: number[]): void {
+  const handleIn = websocketHandler?.handleIn
+  if (!websocketHandler || !handleIn) return
+  const slow: typeof handleIn = async (message, state, ws) => {
+    calledAt.push(Date.now())
+    await delay(5)
+    return handleIn.call(websocketHandler, message, state, ws)
+  }
+  Object.assign(websocketHandler, { handleIn: slow })
+}
+
+/** The network of the built package. */
+function createNetwork (): MemoryNetwork {
+  const engines = require('fastify-websock/testing/engines') as {
+    MemoryNetwork: typeof MemoryNetwork
+  }
+  return new engines.MemoryNetwork()
+}
+
+/** Makes the headers of a client with a token in its cookie. */
+async function createSigner (
+  t: Teardown
+): Promise<(claims: object) => { headers: { cookie: string } }> {
+  const { app } = buildApp(t)
+  await app.register(jwt, { secret: SECRET })
+  await app.ready()
+  return (claims) => ({ headers: { cookie: `token=${app.jwt.sign(claims)}` } })
 }

@@ -98,8 +98,9 @@ void t.test('the package', async (t) => {
     }
   })
 
-  await t.test('holds what README.md links to', async (t) => {
+  await t.test('holds what README.md links to, and the recipes', async (t) => {
     const files = await readdir(join(dir, 'node_modules/fastify-websock'), { recursive: true })
+    t.ok(files.includes('docs/recipes/auth.md'))
     const readme = await readFile(join(dir, 'node_modules/fastify-websock/README.md'), 'utf8')
     const links = [...readme.matchAll(/\]\(([^):#]+)[^)]*\)/g)]
       .map(([, path = '']) => path)
@@ -283,9 +284,11 @@ async function pack (dir: string, { files }: Manifest): Promise<Packed> {
     await cp(join(root, name), join(stage, name))
   }
   await cp(join(root, 'dist'), join(stage, 'dist'), { recursive: true, filter: hasSource })
-  await mkdir(join(stage, 'docs'))
-  const pages = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
-  for (const name of pages) await cp(join(root, 'docs', name), join(stage, 'docs', name))
+  for (const folder of ['docs', 'docs/recipes']) {
+    await mkdir(join(stage, folder))
+    const pages = (await readdir(join(root, folder))).filter((name) => name.endsWith('.md'))
+    for (const name of pages) await cp(join(root, folder, name), join(stage, folder, name))
+  }
   const { stdout } = await run(
     'npm',
     ['pack', '--json', '--ignore-scripts', '--pack-destination', dir],

@@ -198,7 +198,10 @@ void t.test('raw frames, pings both ways, long and fragmented messages', async (
   t.equal(String(await pinged.next()), 'you')
   await using wrong = await connect(app, '/ping')
   t.match(await wrong.closed, { code: 1006 })
-  t.match(wrong.transcript, /not understood: a binary frame, but the codec reads text/)
+  t.match(wrong.transcript, /not understood: a binary frame, but the codec reads text \(option/)
+  await using noJson = await connect(app, '/raw')
+  noJson.sendRaw('hello')
+  await t.rejects(noJson.next(), /not understood: .*hello.* \(option `codec`\)\n/)
 })
 
 void t.test(

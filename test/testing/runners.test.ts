@@ -51,7 +51,8 @@ void t.test(
   'node:test: the test of docs/testing.md passes; changed, it fails with the transcript',
   async (t) => {
     t.ok(example.trimEnd().split('\n').length <= 15, example)
-    t.match(await run(t, program, ['--test']), { code: 0, output: /pass 1/ })
+    const mocked = withMockedTimers(program, 'node:test', 'mock', 'mock.timers.reset()')
+    t.match(await run(t, mocked, ['--test']), { code: 0, output: /pass 1/ }, 'mocked timers')
     const failed = await run(t, program.replace("next('said')", "next('never')"), ['--test'])
     t.equal(failed.code, 1)
     t.match(failed.output, NEVER_SAID)
@@ -59,7 +60,7 @@ void t.test(
 )
 
 void t.test(
-  'vitest: the test of docs/testing.md passes; changed, it fails with the transcript',
+  'vitest: the test of docs/testing.md passes with mocked timers; changed, it fails with the transcript',
   async (t) => {
     const source = program
       .replace("from 'node:test'", "from 'vitest'")
@@ -72,9 +73,25 @@ void t.test(
       '--root',
       join(ROOT, 'test/fixtures')
     ]
-    t.match(await run(t, source, vitest), { code: 0, output: /1 passed/ })
+    const mocked = withMockedTimers(source, 'vitest', 'vi', 'vi.useRealTimers()')
+    t.match(await run(t, mocked, vitest), { code: 0, output: /1 passed/ }, 'mocked timers')
     const failed = await run(t, source.replace("next('said')", "next('never')"), vitest)
     t.equal(failed.code, 1)
     t.match(failed.output, NEVER_SAID)
   }
 )
+
+/** The test with the mocks of the page's table, and with an injection, which needs setImmediate. */
+function withMockedTimers (source: string, runner: string, mock: string, reset: string): string {
+  const [, enable = ''] = new RegExp(`\\| ${runner}[ \\d]* \\| \`(.+?)\``).exec(PAGE) ?? []
+  const mocked = source
+    .replace('{ test }', `{ test, ${mock} }`)
+    .replace('() => app.close()', `() => { ${reset}; return app.close() }`)
+    .replace('const ann =', `${enable}
+    await app.inject({ method: 'POST', url: '/', payload: { n: 1 } })
+    const ann =`)
+  if (enable === '' || !mocked.includes(reset) || !mocked.includes('app.inject')) {
+    throw new Error(`not mocked: ${mocked}`)
+  }
+  return mocked
+}
