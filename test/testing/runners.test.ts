@@ -60,7 +60,7 @@ void t.test(
 )
 
 void t.test(
-  'vitest: the test of docs/testing.md passes with mocked timers; changed, it fails with the transcript',
+  'vitest: the test of docs/testing.md passes; changed, it fails with the transcript',
   async (t) => {
     const source = program
       .replace("from 'node:test'", "from 'vitest'")
