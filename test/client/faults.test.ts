@@ -200,12 +200,12 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
 
   async 'a proxy that cuts idle connections: a ping keeps them' (t, run) {
     const server = await startScripted(t)
-    const { port } = await idleProxy(t, server.port, 300)
-    const cut = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 900 })
+    const { port } = await idleProxy(t, server.port, 800)
+    const cut = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 1200 })
     t.match(cut, { answered: { length: 2 }, ends: [{ code: 1006 }] })
     checkOnce(t, cut, server.received)
     const before = server.upgrades
-    const kept = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 900, pingMs: 50 })
+    const kept = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 1200, pingMs: 50 })
     t.match(kept, { answered: { length: 2 }, failed: [] })
     t.equal(server.upgrades, before + 1)
   },
