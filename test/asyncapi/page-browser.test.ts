@@ -4,10 +4,14 @@ import websock from '../../src/index.ts'
 import { asyncapi } from '../../src/asyncapi/index.ts'
 import { openPage, skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
-import { startExample } from '../helpers/example.ts'
+import { startExample, type ExampleServer } from '../helpers/example.ts'
 import { buildApp, listen } from '../helpers/server.ts'
 
 const skip = skipWithout('chromium')
+
+/** One server for the tests that do not stop it. */
+let started: Promise<ExampleServer> | undefined
+const example = (): Promise<ExampleServer> => (started ??= startExample(t))
 const MARKUP =
   '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
 
@@ -29,7 +33,7 @@ function received (page: Page, name: string): ReturnType<Page['locator']> {
 }
 
 void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async (t) => {
-  const server = await startExample(t)
+  const server = await example()
   const { page, problems } = await openPage(t, server.http('/docs'))
   await page.click('.card:has-text("/ws/chat/{room}")')
   await page.fill('input[name=nick]', 'ann & co')
@@ -64,7 +68,7 @@ void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async 
 })
 
 void t.test('the console plays a Gossip login', { skip, timeout: 120_000 }, async (t) => {
-  const server = await startExample(t)
+  const server = await example()
   const { page, problems } = await openPage(
     t,
     server.http('/docs#/channels/socket/receive.authenticate')
@@ -93,7 +97,7 @@ void t.test(
   'raw channels take text and bytes, and a parameter may be left out',
   { skip, timeout: 120_000 },
   async (t) => {
-    const server = await startExample(t)
+    const server = await example()
     const { page, problems } = await openPage(
       t,
       server.http('/docs#/channels/ws.connection_timer.name')
@@ -188,7 +192,7 @@ void t.test(
   'it is searched and used by keyboard, and fits a phone',
   { skip, timeout: 120_000 },
   async (t) => {
-    const server = await startExample(t)
+    const server = await example()
     const { page, problems } = await openPage(t, server.http('/docs'))
     await page.waitForSelector('.card')
     await page.keyboard.press('/')

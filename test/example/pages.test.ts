@@ -1,16 +1,20 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { openPage, skipWithout } from '../helpers/browser.ts'
-import { startExample } from '../helpers/example.ts'
+import { startExample, type ExampleServer } from '../helpers/example.ts'
 
 const skip = skipWithout('chromium')
+
+/** One server for the tests that do not stop it. */
+let started: Promise<ExampleServer> | undefined
+const example = (): Promise<ExampleServer> => (started ??= startExample(t))
 
 async function state (page: Page, name: string): Promise<void> {
   await page.waitForSelector(`#state[data-state="${name}"]`)
 }
 
 void t.test('the index page says what is here', { skip }, async (t) => {
-  const server = await startExample(t)
+  const server = await example()
   const { page, problems } = await openPage(t, server.http('/'))
   await page.waitForSelector(`#echo-url >> text="${server.ws('/ws/echo')}"`)
   await page.getByRole('link', { name: /timer/i }).first().click()
@@ -67,7 +71,7 @@ async function isInView (page: Page, selector: string): Promise<boolean> {
 }
 
 void t.test('the timer page shows its log above the fold on a phone', { skip }, async (t) => {
-  const server = await startExample(t)
+  const server = await example()
   const { page, problems } = await openPage(t, server.http('/'))
   await page.setViewportSize(PHONE)
   await page.goto(server.http('/connection-timer'))
@@ -83,7 +87,7 @@ void t.test(
   'the chat page keeps the message field in view on a phone, and remembers the name',
   { skip },
   async (t) => {
-    const server = await startExample(t)
+    const server = await example()
     const { page, problems } = await openPage(t, server.http('/chat'))
     await page.setViewportSize(PHONE)
     t.equal(await page.inputValue('#nick'), '')
@@ -106,7 +110,7 @@ void t.test(
 )
 
 void t.test('each page links to the code behind it', { skip }, async (t) => {
-  const server = await startExample(t)
+  const server = await example()
   for (const [path, name] of [
     ['/connection-timer', 'connection-timer.ts'],
     ['/chat', 'chat.ts'],
