@@ -21,7 +21,7 @@ module.exports = [
   {
     rules: {
       'no-void': ['error', { allowAsStatement: true }],
-      'max-len': ['error', { code: 100, ignoreUrls: true, ignoreRegExpLiterals: true }]
+      'max-len': ['error', { code: 100, ignoreUrls: true }]
     }
   },
   {

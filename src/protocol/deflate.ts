@@ -18,9 +18,12 @@ export interface DeflateAgreement {
 /** The end of a compressed message, which is removed before sending (RFC 7692 §7.2.1). */
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 
+/** RFC 9110 §5.6.2. */
+const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/.source
 /** Matches an extension or a parameter. The value is a token, quoted or not (RFC 6455 §9.1). */
-const PARAMETER =
-  /^[\t ]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[\t ]*(?:=[\t ]*("?)([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\2[\t ]*)?$/
+const PARAMETER = new RegExp(
+  `^[\\t ]*(${TOKEN})[\\t ]*(?:=[\\t ]*("?)(${TOKEN})\\2[\\t ]*)?$`
+)
 
 type Parameters = ReadonlyMap<string, string | undefined>
 

@@ -65,8 +65,10 @@ function acceptKey (key: string | undefined): string {
 
 // Hop-by-hop headers (RFC 9110 §7.6.1), headers of the handshake, and headers of a body: a 101 has
 // none.
-const NOT_ON_101 =
-  /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-(type|length|encoding|language|location|range)|sec-websocket-.*)$/i
+const NOT_ON_101 = new RegExp(`^(${[
+  'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'content-(type|length|encoding|language|location|range)', 'sec-websocket-.*'
+].join('|')})$`, 'i')
 
 /**
  * The headers set so far on `reply` and on `reply.raw`, one line each. Throws for an invalid name
