@@ -14,6 +14,8 @@ import {
 } from './upgrade.ts'
 import { emitDrain } from './upgrade-response.ts'
 
+type Tracked = IncomingMessage & { [key: symbol]: Upgrade | undefined }
+
 /**
  * Receives every upgrade of the server. An upgrade of a websocket route goes to @fastify/websocket,
  * which routes it. Any other goes to the other 'upgrade' listeners of the server or, without such
@@ -32,7 +34,11 @@ export class UpgradeGate {
   readonly #others: OtherListeners
   readonly #observer: UpgradeObserver
   readonly #open = new Set<Upgrade>()
-  readonly #byRequest = new WeakMap<IncomingMessage, Upgrade>()
+  /**
+   * The property of a request that has its upgrade. Not a WeakMap: V8's scavenger keeps the values
+   * of a WeakMap, so that each request, socket and connection would survive in the old generation.
+   */
+  readonly #key = Symbol('fastify-websock.upgrade')
   /**
    * The last unfinished response of each socket: requests may be pipelined in front of an upgrade.
    */
@@ -69,7 +75,7 @@ export class UpgradeGate {
   get pending (): number { return this.#open.size }
 
   find (request: IncomingMessage): Upgrade | undefined {
-    return this.#byRequest.get(request)
+    return (request as Tracked)[this.#key]
   }
 
   /** The headers of a request as the client sent them. */
@@ -163,7 +169,7 @@ export class UpgradeGate {
       this.#observer,
       () => this.#open.delete(upgrade)
     )
-    this.#byRequest.set(request, upgrade)
+    ;(request as Tracked)[this.#key] = upgrade
     this.#open.add(upgrade)
     return upgrade
   }
