@@ -78,10 +78,13 @@ void t.test(
       }
       return {
         createEngine: async () => {
+          // nats-server may leave a client that connects during a reload without an answer.
           const connection = await connect({
             port: broker.port,
             maxReconnectAttempts: -1,
-            reconnectTimeWait: 50
+            reconnectTimeWait: 50,
+            timeout: 5000,
+            waitOnFirstConnect: true
           })
           t.teardown(() => connection.close())
           return natsEngine(connection)
