@@ -85,13 +85,16 @@ function tryPeers (tarball, { fastify, typebox }) {
     `${Object.keys(PROGRAMS).join(', ')}`)
 }
 
-/** Throws when TypeScript finds an error in the package's declarations, or in their import. */
+/**
+ * Throws when TypeScript finds an error in the package's declarations or in their import, or does
+ * not run. Errors in the declarations of others are not counted.
+ */
 function checkDeclarations (consumer) {
   const types = ['typescript@latest', '@types/node@latest']
   npm(consumer, 'install', '--no-audit', '--no-fund', '--save-dev', ...types)
   const source = "import websock from 'fastify-websock'\nexport { websock }\n"
   writeFileSync(join(consumer, 'types.mts'), source)
-  const { stdout } = spawnSync(process.execPath, [
+  const { status, stdout, stderr } = spawnSync(process.execPath, [
     'node_modules/typescript/bin/tsc', '--noEmit', '--strict', '--skipLibCheck', 'false',
     '--module', 'nodenext', '--target', 'es2022', '--types', 'node', 'types.mts'
   ], { cwd: consumer, encoding: 'utf8' })
@@ -99,6 +102,7 @@ function checkDeclarations (consumer) {
     .split('\n')
     .filter((line) => /fastify-websock\/|^types\.mts|^error /.test(line))
   if (errors.length > 0) throw new Error(errors.join('\n'))
+  if (status !== 0 && !stdout.includes('error TS')) throw new Error(`tsc failed: ${stderr}`)
 }
 
 function npm (cwd, ...args) {

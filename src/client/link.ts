@@ -66,8 +66,7 @@ export class Link {
     safeCall: SafeCall
   ) {
     const { WebSocket = environment.WebSocket } = options
-    // Short, because each byte counts here: what to call where there is no global WebSocket.
-    if (!WebSocket) throw new TypeError('connect(url, { WebSocket })')
+    if (!WebSocket) throw new TypeError('Pass { WebSocket }')
     this.#url = url
     this.#options = { ...options, WebSocket }
     this.#events = events

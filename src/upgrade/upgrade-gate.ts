@@ -35,8 +35,9 @@ export class UpgradeGate {
   readonly #observer: UpgradeObserver
   readonly #open = new Set<Upgrade>()
   /**
-   * The property of a request that has its upgrade. Not a WeakMap: V8's scavenger keeps the values
-   * of a WeakMap, so that each request, socket and connection would survive in the old generation.
+   * The property of a request that holds its upgrade. Not a WeakMap: a young collection of V8 keeps
+   * the values of a WeakMap, and an upgrade refers to its request and socket. All of them would be
+   * promoted to the old generation.
    */
   readonly #key = Symbol('fastify-websock.upgrade')
   /**

@@ -205,7 +205,8 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     t.match(cut, { answered: { length: 2 }, ends: [{ code: 1006 }] })
     checkOnce(t, cut, server.received)
     const before = server.upgrades
-    const kept = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 1200, pingMs: 50 })
+    const url = `ws://127.0.0.1:${port}/`
+    const kept = await run({ url, answers: 2, pauseMs: 1200, pingMs: 50 })
     t.match(kept, { answered: { length: 2 }, failed: [] })
     t.equal(server.upgrades, before + 1)
   },

@@ -135,13 +135,7 @@ void t.test('when to give up is an option: a number, a time, a function', async 
   const cases = [
     [{ attempts: 3 }, 3],
     [{ afterMs: 0 }, 1],
-    [
-      (failure: Failure) => {
-        failures.push(failure)
-        return failure.attempts === 2
-      },
-      2
-    ]
+    [(failure: Failure) => { failures.push(failure); return failure.attempts === 2 }, 2]
   ] as const
   for (const [giveUp, attempts] of cases) {
     const server = await startScripted(t, () => {}, (socket) => { socket.destroy(); return true })
@@ -152,6 +146,8 @@ void t.test('when to give up is an option: a number, a time, a function', async 
     { attempts: 1, elapsedMs: 0, opened: false, code: 1006 },
     { attempts: 2, elapsedMs: Number, opened: false, code: 1006 }
   ])
+  const failing = connect(t, () => { throw new Error('no ticket') }, { giveUp: { attempts: 1 } })
+  t.match(await until(failing, 'closed'), { reason: 'gave up after 1 attempts: failed' })
 })
 
 void t.test('a url function is called for each attempt, and may fail or hang', async (t) => {
@@ -201,7 +197,7 @@ void t.test('an invalid url closes the client, but not one from a function', asy
   t.teardown(() => Object.assign(globalThis, { WebSocket: ofNode }))
   t.throws(() => connectClient('ws://127.0.0.1:1', { WebSocket: undefined as never }), {
     name: 'TypeError',
-    message: /connect\(url, { WebSocket }\)/
+    message: 'Pass { WebSocket }'
   })
 })
 

@@ -310,7 +310,8 @@ void t.test('missing methods of ws throw an error that names the alternative', a
   for (const text of texts) {
     t.match(
       text,
-      /^FST_WEBSOCK_NO_SUCH_METHOD `ws` .* has no \w+\(\): .*(declare|call|sends p[io]ngs itself)/
+      new RegExp('^FST_WEBSOCK_NO_SUCH_METHOD `ws` of a callback has no \\w+\\(\\): ' +
+        '.*(declare|call|sends p[io]ngs itself)')
     )
   }
 })

@@ -120,7 +120,8 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       { opcode: 1, decode, encode },
       { opcode: 'text', decode: 'x', encode }
     ],
-    words: /^an object with opcode \("text" or "binary"\), decode and encode, .* a contentType$/
+    words: new RegExp('^an object with opcode \\("text" or "binary"\\), decode and encode, ' +
+      'and optionally a contentType$')
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: boolean,
