@@ -62,7 +62,7 @@ export class Connection extends RouteConnection
     this.#context = new ConnectionContext(this)
     this.#ending = new Ending(this)
     this.#mailbox = new Mailbox(this)
-    this.#transport = new SocketTransport(options.socket, this, options.windowBits)
+    this.#transport = new SocketTransport(options.socket, this, options.deflate)
   }
 
   /** Posts the first letter: `init`. */

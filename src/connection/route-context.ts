@@ -5,6 +5,7 @@ import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { TransportLimits } from '../transport/socket-transport.ts'
 import type { ConnectionLogOptions } from '../telemetry/connection-log-options.ts'
 import type { RouteTelemetry } from '../telemetry/route-telemetry.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { AnyContext } from './handler-context.ts'
 import type { AnyHandler } from './handler.ts'
@@ -108,8 +109,8 @@ export interface ConnectionOptions {
   readonly log: FastifyBaseLogger
   readonly socket: Duplex
   readonly subprotocol: string | null
-  /** The window size for compression. Undefined when permessage-deflate was not negotiated. */
-  readonly windowBits: number | undefined
+  /** Undefined when permessage-deflate was not negotiated. */
+  readonly deflate: Deflate | undefined
   /**
    * The key that `maxConnectionsPerKey` counts this connection under. Undefined without that
    * option.

@@ -33,10 +33,10 @@ export interface WebsocketOptions {
    */
   readonly maxMessageBytes?: number
   /**
-   * Accept permessage-deflate (RFC 7692), without context takeover. Messages under 1 KiB are sent
-   * uncompressed. Default false.
+   * Accept permessage-deflate (RFC 7692), without context takeover. `true`: with the default
+   * threshold. Default false.
    */
-  readonly compress?: boolean
+  readonly compress?: boolean | CompressOptions
   /** The time without received bytes before a ping, in ms: 0 (off) to 1 day. Default 30 000. */
   readonly heartbeatIntervalMs?: number
   /** The time to wait for any byte after a ping, in ms: 0 (no limit) to 1 day. Default 20 000. */
@@ -116,6 +116,11 @@ export interface WebsocketOptions {
   readonly connectionLogFields?: readonly ConnectionLogField[]
 }
 
+export interface CompressOptions {
+  /** The minimum size of a compressed message, in bytes: 0 to 1 GiB. Default 1 024. */
+  readonly threshold?: number
+}
+
 /** The options of `app.register(websock, options)`. */
 export interface WebsockOptions extends WebsocketOptions {
   /** The most connections of the app: 1 to 16 777 216. One more gets 503. Default unlimited. */
@@ -150,11 +155,14 @@ export interface DrainOptions {
 
 /** The options of the plugin or of a route, with defaults. */
 export type ResolvedOptions = {
-  readonly [K in Exclude<keyof WebsockOptions, 'drain'>]-?:
+  readonly [K in Exclude<keyof WebsockOptions, 'compress' | 'drain'>]-?:
     NonNullable<WebsockOptions[K]> | undefined
 } & {
-  readonly [K in keyof typeof DEFAULTS]: NonNullable<WebsockOptions[K]>
-} & { readonly drain: Required<DrainOptions> }
+  readonly [K in Exclude<keyof typeof DEFAULTS, 'compress'>]: NonNullable<WebsockOptions[K]>
+} & {
+  readonly compress: false | Required<CompressOptions>
+  readonly drain: Required<DrainOptions>
+}
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -185,6 +193,9 @@ const DEFAULTS = {
   shutdownCode: 1012
 } as const satisfies WebsockOptions
 
+// The default of ws.
+const COMPRESS_DEFAULTS: Required<CompressOptions> = { threshold: 1024 }
+
 // The defaults of Phoenix's socket drainer.
 const DRAIN_DEFAULTS: Required<DrainOptions> = {
   batchSize: 10_000,
@@ -197,6 +208,10 @@ const RATE_LIMIT_RULES: { readonly [K in keyof Required<RateLimit>]: Rule } = {
   bytes: integer(1, 4096 * MIB),
   intervalMs: integer(1, HOUR),
   over: oneOf('close', 'wait')
+}
+
+const COMPRESS_RULES: { readonly [K in keyof Required<CompressOptions>]: Rule } = {
+  threshold: integer(0, 1024 * MIB)
 }
 
 const DRAIN_RULES: { readonly [K in keyof Required<DrainOptions>]: Rule } = {
@@ -223,7 +238,11 @@ const ROUTE_RULES: { readonly [K in keyof Required<WebsocketOptions>]: Rule } = 
     fits: isCodec
   },
   maxMessageBytes: integer(1, 1024 * MIB),
-  compress: BOOLEAN,
+  compress: {
+    words: 'a boolean, or { threshold }: an integer from 0 to 1073741824',
+    fits: (value) =>
+      typeof value === 'boolean' || (isRecord(value) && eachFits(value, COMPRESS_RULES))
+  },
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),
@@ -287,7 +306,8 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
   const own = Object.fromEntries(
     Object.entries(given).filter(([name]) => !FASTIFY_OPTIONS.has(name))
   )
-  const { drain, ...checked } = check<WebsockOptions>(own, PLUGIN_RULES, 'of fastify-websock')
+  const { compress, drain, ...checked } =
+    check<WebsockOptions>(own, PLUGIN_RULES, 'of fastify-websock')
   return {
     codec: undefined,
     rateLimit: undefined,
@@ -297,6 +317,7 @@ export function resolvePluginOptions (given: WebsockOptions): ResolvedOptions {
     connectionLogFields: undefined,
     ...DEFAULTS,
     ...checked,
+    compress: resolveCompress(compress ?? DEFAULTS.compress),
     drain: { ...DRAIN_DEFAULTS, ...drain }
   }
 }
@@ -326,9 +347,12 @@ export function resolveRouteOptions (
     const name = `\`websocketOptions\` of ${route}`
     throw new FST_WEBSOCK_INVALID_OPTION(name, 'an object', show(given))
   }
+  const { compress, ...checked } =
+    check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
   const options: ResolvedOptions = {
     ...plugin,
-    ...check<WebsocketOptions>({ ...given }, ROUTE_RULES, `in the websocketOptions of ${route}`)
+    ...checked,
+    compress: compress === undefined ? plugin.compress : resolveCompress(compress)
   }
   // The route would refuse every client.
   if (options.requireSubprotocol && options.subprotocols.length === 0) {
@@ -336,6 +360,10 @@ export function resolveRouteOptions (
     throw new FST_WEBSOCK_INVALID_OPTION(name, 'false when `subprotocols` is empty', 'true')
   }
   return options
+}
+
+function resolveCompress (given: boolean | CompressOptions): ResolvedOptions['compress'] {
+  return given && { ...COMPRESS_DEFAULTS, ...(given === true ? {} : given) }
 }
 
 function check<O> (

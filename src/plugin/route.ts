@@ -11,10 +11,10 @@ import type { RouteContext } from '../connection/route-context.ts'
 import type { AnyHandler } from '../connection/handler.ts'
 import { FST_WEBSOCK_INVALID_HANDLER, FST_WEBSOCK_ROUTE_CONFLICT } from '../errors.ts'
 import type { PubSub } from '../pubsub/pubsub.ts'
-import type { DeflateAgreement } from '../protocol/deflate.ts'
 import type { PreparedMessage } from '../transport/prepared-message.ts'
 import type { WriteSharing } from '../transport/send-queue-owner.ts'
 import type { UpgradeGate } from '../upgrade/upgrade-gate.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import { addLastHook, listOf } from './last-hook.ts'
 import { hasOwnHandler } from './route-methods.ts'
 import { agreeOnSubprotocol, checkHandshake, upgradeRequired } from '../upgrade/handshake.ts'
@@ -37,7 +37,7 @@ export interface PluginContext {
 /** The result of one connection's handshake. */
 interface Agreed {
   readonly subprotocol: string | null
-  readonly deflate: DeflateAgreement | undefined
+  readonly deflate: Deflate | undefined
   readonly key: string | undefined
 }
 
@@ -175,7 +175,7 @@ export class WebsocketRoute {
     const headerLines = toHeaderLines(reply)
     const key = this.#plugin.registry.keyOf(request)
     const subprotocol = agreeOnSubprotocol(upgrade.headers, this.options) as string | null
-    const deflate = this.options.compress ? agreeOnDeflate(upgrade.headers) : undefined
+    const deflate = agreeOnDeflate(upgrade.headers, this.options.compress)
     if (deflate instanceof Error) return deflate
     if (switchProtocols(upgrade, { subprotocol, deflate, headerLines })) {
       this.#connect(upgrade, request, { subprotocol, deflate, key })
@@ -194,7 +194,7 @@ export class WebsocketRoute {
       log: request.log,
       socket,
       subprotocol,
-      windowBits: deflate?.windowBits,
+      deflate,
       key
     })
     registry.add(connection)

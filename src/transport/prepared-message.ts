@@ -1,10 +1,8 @@
 import { deflateMessage } from '../protocol/deflate.ts'
 import { FIRST_BYTES, MAX_HEADER_BYTES, RSV1, writeHeader } from '../protocol/frame-header.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import { PreparedFrame } from './prepared-batch.ts'
-
-/** Minimum size of a compressed message in bytes. */
-export const MIN_DEFLATED_BYTES = 1024
 
 /** A message for many connections: encoded, framed and compressed once. */
 export class PreparedMessage {
@@ -23,12 +21,10 @@ export class PreparedMessage {
     this.#plain = new PreparedFrame(bytes)
   }
 
-  /**
-   * Returns the frame for one connection. `windowBits`: the window size of permessage-deflate,
-   * undefined when it was not negotiated.
-   */
-  frame (windowBits: number | undefined): PreparedFrame {
-    if (windowBits === undefined || this.#payload.length < MIN_DEFLATED_BYTES) return this.#plain
+  /** Returns the frame for one connection. `deflate`: undefined without permessage-deflate. */
+  frame (deflate: Deflate | undefined): PreparedFrame {
+    if (deflate === undefined || this.#payload.length < deflate.threshold) return this.#plain
+    const { windowBits } = deflate
     this.#deflated ??= new Map()
     const frame = this.#deflated.get(windowBits) ?? this.#deflate(windowBits)
     this.#deflated.set(windowBits, frame)

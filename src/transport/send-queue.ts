@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream'
 import type { TickTask } from '../event-loop.ts'
 import { deflateMessage } from '../protocol/deflate.ts'
 import { FIRST_BYTES, RSV1 } from '../protocol/frame-header.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import type { OutgoingFrame } from '../wire/frame.ts'
 import type { PreparedBatch } from './prepared-batch.ts'
-import { MIN_DEFLATED_BYTES, PreparedMessage } from './prepared-message.ts'
+import { PreparedMessage } from './prepared-message.ts'
 import type { SendQueueOwner } from './send-queue-owner.ts'
 import { MAX_BATCH_BYTES, type BatchWriter } from './write-batcher.ts'
 
@@ -36,8 +37,8 @@ export class SendQueue implements BatchWriter, TickTask {
   bytesSent = 0
   readonly socket: Duplex
   readonly #owner: SendQueueOwner
-  /** The window size of permessage-deflate, undefined when it was not negotiated. */
-  readonly windowBits: number | undefined
+  /** Undefined when permessage-deflate was not negotiated. */
+  readonly deflate: Deflate | undefined
   #open = true
   #broadcasts: PreparedBatch | undefined
   #scheduled = false
@@ -52,10 +53,10 @@ export class SendQueue implements BatchWriter, TickTask {
   #pongs: UnreadPongs | undefined
   #waiters: Array<(drained: boolean) => void> | undefined
 
-  constructor (socket: Duplex, owner: SendQueueOwner, windowBits: number | undefined) {
+  constructor (socket: Duplex, owner: SendQueueOwner, deflate: Deflate | undefined) {
     this.socket = socket
     this.#owner = owner
-    this.windowBits = windowBits
+    this.deflate = deflate
   }
 
   /** True while frames are accepted: neither side has closed, and the socket is writable. */
@@ -262,10 +263,11 @@ export class SendQueue implements BatchWriter, TickTask {
 
   #add ({ opcode, data }: OutgoingFrame): void {
     if (opcode !== 'ping') this.#countSent(1)
-    const deflates = this.windowBits !== undefined && opcode !== 'ping' &&
-      Buffer.byteLength(data) >= MIN_DEFLATED_BYTES
-    if (deflates) this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, this.windowBits))
-    else this.#addFrame(FIRST_BYTES[opcode], data)
+    const { deflate } = this
+    const deflates = deflate !== undefined && opcode !== 'ping' &&
+      Buffer.byteLength(data) >= deflate.threshold
+    if (!deflates) this.#addFrame(FIRST_BYTES[opcode], data)
+    else this.#addFrame(FIRST_BYTES[opcode] | RSV1, deflateMessage(data, deflate.windowBits))
   }
 
   #addFrame (firstByte: number, data: string | Uint8Array): void {
@@ -285,7 +287,7 @@ export class SendQueue implements BatchWriter, TickTask {
   }
 
   #take (message: PreparedMessage): void {
-    const frame = message.frame(this.windowBits)
+    const frame = message.frame(this.deflate)
     const { batcher } = this.#owner.sharing
     const own = batcher.lengthOf(this) > 0
     const isSocket = this.socket instanceof Socket
@@ -330,7 +332,7 @@ export class SendQueue implements BatchWriter, TickTask {
 
   #keep (message: PreparedMessage): void {
     (this.#held ??= []).push(message)
-    this.#heldBytes += message.frame(this.windowBits).bytes.length
+    this.#heldBytes += message.frame(this.deflate).bytes.length
     this.#awaitWrite()
   }
 
@@ -346,7 +348,7 @@ export class SendQueue implements BatchWriter, TickTask {
     let sent = 0
     while (sent < held.length && !this.#isOverfull()) {
       const message = held[sent++] as PreparedMessage
-      this.#heldBytes -= message.frame(this.windowBits).bytes.length
+      this.#heldBytes -= message.frame(this.deflate).bytes.length
       this.#take(message)
     }
     this.#held = sent < held.length ? held.slice(sent) : undefined

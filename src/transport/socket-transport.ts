@@ -4,6 +4,7 @@ import { FST_WEBSOCK_PROTOCOL_ERROR } from '../errors.ts'
 import { buildClosePayload } from '../protocol/close-payload.ts'
 import { FrameParser, type FrameSink } from '../protocol/frame-parser.ts'
 import { closeCodes } from '../wire/close-codes.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import type { SendQueueLimits, SendQueueOwner, Traffic } from './send-queue-owner.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -84,13 +85,13 @@ export class SocketTransport implements FrameSink {
   #unread: Buffer[] | undefined
 
   /**
-   * Call it in the tick of the 101, so that no byte is lost. `windowBits`: the window size of
-   * permessage-deflate, undefined when it was not negotiated.
+   * Call it in the tick of the 101, so that no byte is lost. `deflate`: undefined when
+   * permessage-deflate was not negotiated.
    */
-  constructor (socket: Duplex, owner: TransportOwner, windowBits: number | undefined) {
+  constructor (socket: Duplex, owner: TransportOwner, deflate: Deflate | undefined) {
     this.#socket = socket
     this.#owner = owner
-    this.queue = new SendQueue(socket, owner, windowBits)
+    this.queue = new SendQueue(socket, owner, deflate)
     this.#parser = new FrameParser(this)
     ;(socket as Known)[kTransport] = this
     // Without this, TLS sockets of a server end their side at the peer's FIN, although answers may
@@ -103,7 +104,7 @@ export class SocketTransport implements FrameSink {
   }
 
   get limits (): TransportLimits { return this.#owner.limits }
-  get inflates (): boolean { return this.queue.windowBits !== undefined }
+  get inflates (): boolean { return this.queue.deflate !== undefined }
   get metered (): boolean { return this.#owner.metered && !this.#closeSent }
 
   /** True while there is a reason not to read. */

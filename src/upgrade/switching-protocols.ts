@@ -3,6 +3,7 @@ import { validateHeaderName, validateHeaderValue, type IncomingHttpHeaders } fro
 import type { FastifyError, FastifyReply } from 'fastify'
 import { FST_WEBSOCK_BAD_HANDSHAKE } from '../errors.ts'
 import { negotiateDeflate, type DeflateAgreement } from '../protocol/deflate.ts'
+import type { Deflate } from '../wire/deflate.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** RFC 6455 §1.3. */
@@ -17,14 +18,17 @@ export interface SwitchingProtocols {
 }
 
 /**
- * Answers an offer of permessage-deflate. Returns a refusal when the header is malformed (RFC 6455
- * §9.1).
+ * Answers an offer of permessage-deflate. `compress`: the route's option. Returns a refusal when
+ * the header is malformed (RFC 6455 §9.1).
  */
 export function agreeOnDeflate (
-  headers: IncomingHttpHeaders
-): DeflateAgreement | FastifyError | undefined {
+  headers: IncomingHttpHeaders,
+  compress: false | { readonly threshold: number }
+): (DeflateAgreement & Deflate) | FastifyError | undefined {
+  if (compress === false) return undefined
   const agreement = negotiateDeflate(headers['sec-websocket-extensions'])
-  if (agreement !== 'malformed') return agreement
+  if (agreement === undefined) return undefined
+  if (agreement !== 'malformed') return { ...agreement, threshold: compress.threshold }
   return new FST_WEBSOCK_BAD_HANDSHAKE('Sec-WebSocket-Extensions must be a list of extensions')
 }
 

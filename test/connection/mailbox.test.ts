@@ -1,8 +1,9 @@
 import t from 'tap'
 import { createHook } from 'node:async_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
+import { deflateMessage } from '../../src/protocol/deflate.ts'
 import { connect } from '../helpers/client.ts'
-import { closeFrame, connectRaw, handshake, text, type RawClient } from '../helpers/raw.ts'
+import { closeFrame, connectRaw, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
 /** A promise and the functions that settle it. */
@@ -13,10 +14,15 @@ function gate (): { open: () => void, opened: Promise<void> } {
 }
 
 /** A raw client after its 101. */
-async function openRaw (t: Teardown, server: TestServer, path = '/'): Promise<RawClient> {
+async function openRaw (
+  t: Teardown,
+  server: TestServer,
+  path = '/',
+  deflate = false
+): Promise<RawClient> {
   const client = await connectRaw(t, server.port)
   return await client
-    .write(handshake(path))
+    .write(handshake(path, deflate ? { 'Sec-WebSocket-Extensions': 'permessage-deflate' } : {}))
     .until(({ status, bytes }) => status === 101 && bytes.includes('\r\n\r\n'))
 }
 
@@ -158,6 +164,7 @@ void t.test(
     const server = await startServer(t, (app) => {
       for (const when of ['sync', 'before', 'after'] as const) {
         app.get(`/${when}`, {
+          websocketOptions: { compress: true },
           websocketHandler: {
             handleIn:
               when === 'sync'
@@ -177,10 +184,15 @@ void t.test(
       }
     })
     for (const path of ['/sync', '/before', '/after']) {
-      const client = await openRaw(t, server, path)
-      client.write(Buffer.concat(count(50).map(text)))
-      await client.until(() => textsOf(client).length === 100)
-      t.same(textsOf(client), [...count(50), ...count(50).map((i) => `info ${i}`)], path)
+      for (const deflate of [false, true]) {
+        const client = await openRaw(t, server, path, deflate)
+        const frames = count(50).map((word) =>
+          deflate ? frame(1, deflateMessage(word, 15), { rsv: 4 }) : text(word))
+        client.write(Buffer.concat(frames))
+        await client.until(() => textsOf(client).length === 100)
+        const wanted = [...count(50), ...count(50).map((i) => `info ${i}`)]
+        t.same(textsOf(client), wanted, `${path} ${deflate ? 'compressed' : 'plain'}`)
+      }
     }
   }
 )

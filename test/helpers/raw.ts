@@ -52,6 +52,8 @@ export function handshake (
 
 export interface ServerFrame {
   readonly opcode: number
+  /** RSV1 is set. */
+  readonly compressed?: true
   readonly payload: Buffer
 }
 
@@ -141,6 +143,7 @@ export class RawClient {
       if (at + head + length > bytes.length) break
       this.#frames.push({
         opcode: (bytes[at] as number) & 0x0f,
+        ...(((bytes[at] as number) & 0x40) === 0 ? {} : { compressed: true }),
         payload: bytes.subarray(at + head, at + head + length)
       })
       this.#at += head + length

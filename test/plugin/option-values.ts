@@ -124,7 +124,23 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
       'and optionally a contentType$')
   },
   maxMessageBytes: integer(1, 1024 * MIB),
-  compress: boolean,
+  compress: {
+    taken: [true, false, {}, { threshold: 0 }, { threshold: 1024 * MIB }],
+    refused: [
+      null,
+      0,
+      1,
+      '',
+      'true',
+      [],
+      { threshold: -1 },
+      { threshold: 1024 * MIB + 1 },
+      { threshold: 0.5 },
+      { threshold: '1' },
+      { threshold: 1, level: 1 }
+    ],
+    words: /^a boolean, or \{ threshold \}: an integer from 0 to 1073741824$/
+  },
   heartbeatIntervalMs: integer(0, DAY),
   heartbeatTimeoutMs: integer(0, DAY),
   idleTimeoutMs: integer(0, 7 * DAY),

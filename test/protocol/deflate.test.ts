@@ -1,7 +1,8 @@
 import t from 'tap'
 import WebSocket from 'ws'
+import { pingFrame } from '../../src/index.ts'
 import { deflateMessage, inflateMessage, negotiateDeflate } from '../../src/protocol/deflate.ts'
-import { connectRaw, handshake } from '../helpers/raw.ts'
+import { closeFrame, connectRaw, handshake, text } from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
 
 void t.test('the first offer that can be met is taken, as RFC 7692 says', async (t) => {
@@ -65,7 +66,7 @@ void t.test('a message survives each window, and one that becomes too big is fou
 void t.test('what the handshake agrees on is what frames do, with a client of ws', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
-      websocketOptions: { compress: true },
+      websocketOptions: { compress: { threshold: 0 } },
       websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
     })
   })
@@ -92,4 +93,54 @@ void t.test('what the handshake agrees on is what frames do, with a client of ws
   await raw.until(({ text }) => text.includes('\r\n\r\n'))
   t.equal(raw.status, 101)
   t.notMatch(raw.text, /Sec-WebSocket-Extensions/i, 'an offer that cannot be met is declined')
+})
+
+void t.test('messages from `threshold` bytes are compressed, and no other frame', async (t) => {
+  const server = await startServer(
+    t,
+    (app) => {
+      for (const [path, websocketOptions] of [
+        ['/plugin', {}],
+        ['/true', { compress: true }],
+        ['/default', { compress: {} }],
+        ['/all', { compress: { threshold: 0 } }],
+        ['/off', { compress: false }]
+      ] as const) {
+        app.get(path, {
+          websocketOptions,
+          websocketHandler: {
+            init: (_args, ws) => ws.subscribe(path),
+            handleIn: ({ data }, _state, ws) => {
+              const message = data.slice(0, Number(data.slice(0, 4)))
+              app.websock.broadcast(path, message)
+              ws.send(message)
+              return ws.push([message, pingFrame(message.slice(0, 125))])
+            }
+          }
+        })
+      }
+    },
+    { websock: { compress: { threshold: 5 } } }
+  )
+  for (const [path, threshold] of [
+    ['/plugin', 5],
+    ['/true', 1024],
+    ['/default', 1024],
+    ['/all', 0],
+    ['/off', Infinity]
+  ] as const) {
+    const raw = await connectRaw(t, server.port)
+    raw.write(handshake(path, { 'Sec-WebSocket-Extensions': 'permessage-deflate' }))
+    const sizes = [0, 4, 5, 1023, 1024]
+    for (const size of sizes) raw.write(text(`${String(size).padStart(4, '0')}`.repeat(300)))
+    raw.write(closeFrame(1000))
+    await raw.ended
+    t.equal(raw.text.includes('permessage-deflate'), path !== '/off', path)
+    const seen = raw.frames().map(({ opcode, compressed }) => `${opcode} ${compressed === true}`)
+    const wanted = sizes.flatMap((size) => [
+      ...Array.from({ length: 3 }, () => `1 ${size >= threshold}`),
+      '9 false'
+    ])
+    t.same(seen, [...wanted, '8 false'], path)
+  }
 })
