@@ -82,13 +82,14 @@ void t.test(
     const refs = await Promise.all(
       clients.map(async (client) => websock.ref(String(await client.next())))
     )
-    const all = async (expected: string): Promise<void> => {
+    const eachReceives = async (expected: string): Promise<void> => {
       for (const client of clients) t.equal(await client.next(), expected)
     }
-    await all('info after')
-    // Both run in one turn, each in its own context. The task of the turn belongs to the first.
+    await eachReceives('info after')
+    // The infos are handled in one turn of the event loop, each in its own context. The first post
+    // schedules that turn.
     for (const [i, ref] of refs.entries()) storage.run(`sender ${i}`, () => ref.post('post'))
-    await all('info post')
+    await eachReceives('info post')
     storage.run('publisher', () => websock.publish('room', 'publication'))
     // These frames wait behind an async callback. Pongs do not wait, so a pong shows that the
     // frames have arrived.
@@ -98,17 +99,17 @@ void t.test(
       await once(client.socket, 'pong')
     }
     storage.run('somebody', () => events.emit('go'))
-    for (const expected of ['info publication', 'behind']) await all(expected)
+    for (const expected of ['info publication', 'behind']) await eachReceives(expected)
     for (const client of clients) client.send('enter')
-    await all('enter')
+    await eachReceives('enter')
     for (const client of clients) client.send('after')
-    await all('after')
+    await eachReceives('after')
     storage.run('tracker', () => websock.track('room', 'dora'))
-    await all('presence')
+    await eachReceives('presence')
     storage.run('network', () => network.goDown())
     await until(() => !websock.ready(), 'the network is down')
     storage.run('network', () => network.goUp())
-    await all('gap')
+    await eachReceives('gap')
     for (const client of clients) client.socket.ping()
     clients[0]?.send('stop')
     await clients[0]?.closed
@@ -143,27 +144,27 @@ void t.test(
 )
 
 void t.test(
-  'requests of two tenants in one turn each reach their own connection in its own context',
+  'an info that a request posts is handled in the context of its connection, also with two users',
   async (t) => {
     const server = await startServer(t, async (app) => {
       await app.register(fastifyRequestContext, { defaultStoreValues: { user: 'none' } as never })
       app.addHook('onRequest', async (request) => {
         requestContext.set('user' as never, (request.query as { user: string }).user as never)
       })
-      const who = (): string => String(requestContext.get('user' as never))
+      const userOfContext = (): string => String(requestContext.get('user' as never))
       app.get('/', {
         websocketHandler: {
           init: (_args, ws) => ws.push(ws.ref.address),
           handleInfo: async (info, _state, ws) => {
-            const before = who()
+            const before = userOfContext()
             await turn()
-            return ws.push(`${String(info)} ${before} ${who()}`)
+            return ws.push(`${String(info)} ${before} ${userOfContext()}`)
           }
         }
       })
       app.post('/post', async (request) => {
         const { address } = request.query as { address: string }
-        return { taken: app.websock.ref(address).post(`by ${who()}:`) }
+        return { taken: app.websock.ref(address).post(`by ${userOfContext()}:`) }
       })
     })
     const users = ['ann', 'bob']
@@ -194,7 +195,7 @@ void t.test('a topic listener keeps the context in which it subscribed', async (
   storage.run('publisher', () => {
     for (const info of [1, 2]) websock.publish('room', info)
     websock.track('room', 'ann')
-    t.equal(storage.getStore(), 'publisher', 'and its publisher keeps its own')
+    t.equal(storage.getStore(), 'publisher', 'the publisher keeps its own context')
   })
   await until(() => seen.length >= 3, 'three calls')
   t.same(seen, [[1, 'listener'], [2, 'listener'], ['ann', 'listener']])

@@ -19,7 +19,7 @@ const count = (n: number): string[] => Array.from({ length: n }, (_, i) => Strin
 async function eventually (condition: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
     await turn()
   }
 }
@@ -82,7 +82,7 @@ async function takenMeanwhile (held: Held): Promise<number> {
 }
 
 void t.test(
-  'at a high mark reading stops after at most one more read, and no message is lost',
+  'at a limit of the mailbox reading stops after at most one more read, and no message is lost',
   async (t) => {
     const cases = [
       { limits: { maxMailboxLength: 10 }, padding: 60_000, mark: 11 * 60_020 },
@@ -104,7 +104,12 @@ void t.test(
         bytesTaken(held) - before <= mark + ONE_READ,
         `${name}: ${bytesTaken(held) - before} bytes were taken`
       )
-      if (padding === 60_000) t.ok(client.socket.writableLength > 0, 'the client feels it')
+      if (padding === 60_000) {
+        t.ok(
+          client.socket.writableLength > 0,
+          'the client waits'
+        )
+      }
       t.same(textsOf(client), ['init'])
       open()
       await client.until(() => client.bytes.subarray(-8).includes(String(sent - 1)), 20_000)
@@ -146,12 +151,12 @@ void t.test('a pause of the handler and a pause of the mailbox are independent',
     await eventually(() => socket.isPaused(), 'paused by the mailbox')
     controls.pause()
     controls.resume()
-    t.ok(socket.isPaused(), 'the handler resumes: the mailbox is still full')
+    t.ok(socket.isPaused(), 'paused after the handler resumes, because the mailbox is full')
     controls.pause()
     open()
     await client.until(() => textsOf(client).length === 102)
     client.write(text('more'))
-    t.ok(socket.isPaused(), 'the mailbox has room: the handler still pauses')
+    t.ok(socket.isPaused(), 'paused by the handler when the mailbox has room again')
     t.equal(await takenMeanwhile(held), 0)
     controls.resume()
     await client.until(() => textsOf(client).length === 103)
@@ -178,7 +183,7 @@ void t.test('a connection that ends while it is paused closes at once', async (t
 })
 
 void t.test(
-  'infos beyond the mark close the connection with 1013, or are dropped and counted',
+  'infos beyond maxMailboxInfos close the connection with 1013, or are dropped and counted',
   async (t) => {
     const reasons: unknown[] = []
     const handled: Record<string, unknown[]> = { close: [], drop: [] }

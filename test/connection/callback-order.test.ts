@@ -243,7 +243,7 @@ void t.test(
       diaries.every(
         ({ terminated, callsAfterEnd }) => terminated.length === 1 && callsAfterEnd === 0
       ),
-      'also after the server has closed'
+      'terminate was called once, and no callback after it, also after the server has closed'
     )
   }
 )
@@ -275,19 +275,19 @@ function judge ({ diary, client, wanted, ending, all, waited }: Outcome): string
     .map((call) => call.slice(6))
   const order = wanted.map(({ n }) => String(n))
   if (frames.join() !== order.slice(0, frames.length).join()) {
-    fail('frames out of order or lost between', frames)
+    fail('frames are out of order or lost', frames)
   }
   const last = wanted.findIndex(({ end }) => end !== undefined)
   if (last >= 0 && frames.length !== last + 1) {
-    fail('not exactly what came before the end was handled', frames)
+    fail('the handled frames are not exactly those up to the one that ended the connection', frames)
   }
   const infos = diary.calls.filter((call) => call.startsWith('info ')).map((call) => call.slice(5))
   if (infos.join() !== diary.infosTaken.slice(0, infos.length).join()) {
-    fail('infos out of order', { infos, taken: diary.infosTaken })
+    fail('infos are out of order', { infos, taken: diary.infosTaken })
   }
 
-  // The wire has only messages that callbacks returned, in the order of the calls, and the messages
-  // of one result together.
+  // Only messages that callbacks returned are sent, in the order of the calls. The messages of one
+  // result are sent together.
   const expected = diary.calls.flatMap((call) => {
     const [kind, n] = call.split(' ')
     const step = wanted.find((one) => String(one.n) === n)
@@ -298,13 +298,13 @@ function judge ({ diary, client, wanted, ending, all, waited }: Outcome): string
   })
   const got = textsOf(client)
   if (got.join() !== expected.slice(0, got.length).join()) {
-    fail('the wire has another order', { got, expected })
+    fail('the messages were sent in another order', { got, expected })
   }
   if (waited && (got.length !== all || infos.length !== diary.infosTaken.length)) {
-    fail('something is missing', { got, all })
+    fail('messages or infos are missing', { got, all })
   }
   if (last >= 0 && got.length !== expected.length) {
-    fail('what was pushed before the end is missing', { got, expected })
+    fail('messages that were pushed before the end are missing', { got, expected })
   }
   const closes = client.frames().filter(({ opcode }) => opcode === 8)
   const code = ending === undefined ? undefined : CODES[ending]

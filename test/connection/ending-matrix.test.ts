@@ -13,8 +13,8 @@ import {
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
 /*
- * Every way in which a connection ends, with every kind of peer and handler, on every kind of
- * stream. One test for each combination; `isPossible` leaves out the impossible ones.
+ * Every trigger of an end, with every kind of peer and handler, on every kind of stream. There is
+ * one test for each stream. `isPossible` leaves out impossible combinations.
  */
 
 const TRIGGERS = [
@@ -42,7 +42,7 @@ const SLACK_MS = 8000
 /** The tests run side by side, because they mostly wait for a time limit. */
 const AT_ONCE = 16
 
-/** Too short to be compressed. */
+/** Messages shorter than the compression threshold of 1 KiB. */
 const FILLING = Array.from({ length: 1000 }, () => 'y'.repeat(1000))
 
 const BY_THE_PEER: readonly Trigger[] = ['the peer closes', 'the peer sends FIN', 'the peer resets']
@@ -100,8 +100,8 @@ function closeCodeOf ({ trigger, handler }: Case): number | undefined {
   }
 }
 
-/** True for a peer that gets the close frame. A flooding peer may lose it to a TCP reset. */
-function sees ({ peer }: Case): boolean {
+/** True for a peer that must get the close frame. A flooding peer may lose it to a TCP reset. */
+function mustGetCloseFrame ({ peer }: Case): boolean {
   return peer === 'reads'
 }
 
@@ -318,26 +318,26 @@ async function perform (t: Test, running: Running, one: Case): Promise<void> {
       while (life.ws?.bufferedBytes === 0) {
         const before = life.handled.length
         peer.send(['fill'])
-        await until(() => life.handled.length > before, `${label}: it is not filled`)
+        await until(() => life.handled.length > before, `${label}: no message is handled`)
         await turn()
       }
     }
   }
   life.handled.length = 0
   peer.send([`work ${MODES[one.handler]}`, 'm1', 'm2'])
-  await until(() => life.handled.includes('work'), `${label}: no work`)
+  await until(() => life.handled.includes('work'), `${label}: the message \`work\` is not handled`)
   for (let i = 0; i < 5; i++) await turn()
   const from = performance.now()
   await trigger(running, one, peer, life)
   await until(() => life.abortedAt > 0, `${label}: the signal is not aborted`)
   if (one.handler !== 'never returns') life.release()
-  await until(() => life.reasons.length > 0, `${label}: no terminate`)
+  await until(() => life.reasons.length > 0, `${label}: terminate is not called`)
   if (socket !== undefined) {
     await until(() => life.closedAt > 0, `${label}: the socket is not closed`)
   }
-  const code = sees(one) ? closeCodeOf(one) : undefined
+  const code = mustGetCloseFrame(one) ? closeCodeOf(one) : undefined
   if (code !== undefined) {
-    await until(() => peer.closeCode() !== undefined, `${label}: no close frame`)
+    await until(() => peer.closeCode() !== undefined, `${label}: the peer gets no close frame`)
   }
   // A second terminate, or a message that is handled after it, would happen now.
   for (let i = 0; i < 5; i++) await turn()
@@ -372,11 +372,13 @@ function judge (
     terminateMs >= least && terminateMs < most + SLACK_MS,
     `${label}: terminate comes after ${Math.round(terminateMs)} ms`
   )
-  if (sees(one)) t.equal(peer.closeCode(), closeCodeOf(one), `${label}: close frame`)
+  if (mustGetCloseFrame(one)) t.equal(peer.closeCode(), closeCodeOf(one), `${label}: code`)
 }
 
 for (const stream of STREAMS) {
-  void t.test(`a connection ends as it should, on ${stream}`, { timeout: 240_000 }, async (t) => {
+  const title =
+    `each trigger, peer and handler end a connection in time, with the right reason, on ${stream}`
+  void t.test(title, { timeout: 240_000 }, async (t) => {
     const cases: Case[] = TRIGGERS.flatMap((trigger) =>
       PEERS.flatMap((peer) => HANDLERS.map((handler) => ({ trigger, peer, handler, stream })))
     ).filter(isPossible)

@@ -28,7 +28,7 @@ void t.test('a stop and a close of the peer in one packet end the connection onc
   crossing.write(Buffer.concat([closeFrame(4001, 'yours'), text('after the close')]))
   await crossing.ended
   await endings.until('ends', 11)
-  t.same(wire(crossing), ['close 4001 yours'], 'what comes after a close frame is not read')
+  t.same(wire(crossing), ['close 4001 yours'], 'frames after a close frame are not read')
   t.same(
     endings.ends.map(({ reason }) => reason),
     [
@@ -51,7 +51,7 @@ void t.test('a stop while the server closes ends the connection once', async (t)
   t.same(
     endings.ends.map(({ reason, state }) => ({ reason, state })),
     [{ reason: { type: 'normal' }, state: 1 }],
-    'the callback that runs may stop'
+    'the stop of the running callback counts'
   )
   t.same(wire(raw), ['close 4000 '])
 })
@@ -89,7 +89,7 @@ void t.test('app.close() waits for the running callback, then for terminate', as
   t.match(endings.ends, [{ reason: { type: 'shutdown' }, state: 'after' }])
 })
 
-void t.test('an init that ends after its connection gets terminate with its state', async (t) => {
+void t.test('terminate gets the state of an init that returns after the end', async (t) => {
   const initialized = gate()
   const aborted: Array<Promise<unknown>> = []
   const endings = await startEndings(t, {
@@ -113,7 +113,11 @@ void t.test('an init that ends after its connection gets terminate with its stat
   )
   await endings.app.close()
   t.equal(endings.ends.length, 2)
-  t.same(endings.calls, ['init', 'init', 'in too early'], 'and what it had sent was handled')
+  t.same(
+    endings.calls,
+    ['init', 'init', 'in too early'],
+    'the message sent before the close frame was handled'
+  )
   t.same(endings.logs, [])
 })
 
@@ -134,7 +138,7 @@ void t.test(
 )
 
 void t.test(
-  'an init that ends after it was abandoned still gets its terminate, once',
+  'when an init returns after it was abandoned, terminate is still called once',
   async (t) => {
     const initialized = gate()
     const endings = await startEndings(t, { init: () => initialized.opened })
@@ -182,7 +186,7 @@ void t.test('a terminate that never ends is abandoned after terminateTimeoutMs',
 })
 
 void t.test(
-  'a callback that ends during a terminate that never ends does not delay the end',
+  'app.close() ends although terminate never ends, also when a callback ends meanwhile',
   async (t) => {
     for (const fails of [false, true]) {
       const callback = gate()

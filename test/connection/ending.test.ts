@@ -8,7 +8,7 @@ const reset = (raw: RawClient): unknown => raw.socket.resetAndDestroy()
 const send = (...frames: Buffer[]) => (raw: RawClient): unknown => raw.write(Buffer.concat(frames))
 const notMasked = Buffer.from([0x81, 0x01, 0x78])
 const notUtf8 = Buffer.from([0xc3, 0x28])
-const of64Bits = Buffer.from([0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4])
+const with64BitLength = Buffer.from([0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4])
 
 const broken = (code: number): object => ({
   type: 'error',
@@ -48,7 +48,7 @@ const BY_THE_PEER: ReadonlyArray<
   ['sets RSV3', send(frame(1, 'x', { rsv: 1 })), ['close 1002 '], broken(1002)],
   ['sends opcode 3', send(frame(3, 'x')), ['close 1002 '], broken(1002)],
   ['sends opcode 11', send(frame(11)), ['close 1002 '], broken(1002)],
-  ['continues what has not begun', send(frame(0, 'x')), ['close 1002 '], broken(1002)],
+  ['sends a lone continuation frame', send(frame(0, 'x')), ['close 1002 '], broken(1002)],
   [
     'begins a new message within a message',
     send(frame(1, 'x', { fin: false }), text('y')),
@@ -80,12 +80,12 @@ const BY_THE_PEER: ReadonlyArray<
     broken(1009)
   ],
   [
-    'sends such a message in fragments',
+    'sends a message that is one byte too long in fragments',
     send(frame(1, 'x'.repeat(1000), { fin: false }), frame(0, 'x')),
     ['close 1009 '],
     broken(1009)
   ],
-  ['announces a message of 4 GiB', send(of64Bits), ['close 1009 '], broken(1009)],
+  ['announces a message of 4 GiB', send(with64BitLength), ['close 1009 '], broken(1009)],
   [
     'sends 16 385 fragments',
     send(
@@ -140,7 +140,7 @@ void t.test(
         t.equal(endings.ends.length, ended + 1, `${label}: once`)
         t.equal(endings.calls.length, called + (busy ? 2 : 1), `${label}: nothing else is called`)
       }
-      t.same(endings.logs, [], 'a matter of course, not for the log')
+      t.same(endings.logs, [], 'an end by the peer is not logged')
     }
   }
 )
@@ -161,7 +161,7 @@ void t.test('a message may have 16 384 fragments', async (t) => {
 })
 
 void t.test(
-  'a peer that closes without ending TCP is remote, also when messages are pushed meanwhile',
+  'when a peer closes without ending TCP the reason is remote, also while messages are pushed',
   async (t) => {
     const endings = await startEndings(
       t,
@@ -182,7 +182,7 @@ void t.test(
 )
 
 void t.test(
-  'a slow reader is closed with 1013, and uses maxBufferedBytes and one message',
+  'a slow reader is closed with 1013, with at most maxBufferedBytes and one message buffered',
   async (t) => {
     const [limit, size] = [1_000_000, 60_000]
     const list = Array.from({ length: 10 }, () => 'x'.repeat(size))
@@ -206,10 +206,13 @@ void t.test(
       { reason: { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_SLOW_PEER' } } }
     ])
     const { bufferedBytes = 0 } = endings.ends[0] ?? {}
-    t.ok(bufferedBytes > limit && bufferedBytes <= limit + size + 20, `${bufferedBytes} bytes kept`)
+    t.ok(
+      bufferedBytes > limit && bufferedBytes <= limit + size + 20,
+      `${bufferedBytes} bytes are buffered`
+    )
     const calls = endings.calls.length
     await endings.app.close()
-    t.equal(endings.calls.length, calls, 'nothing is called any more')
+    t.equal(endings.calls.length, calls, 'no callback is called after terminate')
     t.equal(endings.ends.length, 1)
   }
 )
@@ -256,11 +259,11 @@ void t.test('a peer that answers no close frame is cut off after closeTimeoutMs'
   t.same(
     endings.ends.map(({ reason }) => reason),
     [{ type: 'normal' }],
-    'terminate does not wait for it'
+    'terminate does not wait for the answer'
   )
   await raw.ended
   const ms = performance.now() - from
-  t.ok(ms > 150 && ms < 4500, `cut after ${ms} ms`)
+  t.ok(ms > 150 && ms < 4500, `disconnected after ${ms} ms`)
 })
 
 void t.test(
@@ -323,10 +326,10 @@ void t.test(
     raw.write(Buffer.concat([text('wait'), text('a'), text('b')]))
     await endings.until('calls', 2)
     const ref = endings.app.websock.ref(wire(raw)[0]?.slice(5) ?? '')
-    t.equal(ref.post('dropped'), true, 'an info is taken before')
+    t.equal(ref.post('dropped'), true, 'ref.post returns true before the end')
     raw.socket.destroy()
     await endings.until('ends')
-    t.equal(ref.post('late'), false, 'and not after')
+    t.equal(ref.post('late'), false, 'ref.post returns false after the end')
     t.same(order, ['aborted, 0 terminated', 'returned', 'terminate'])
     t.same(endings.calls, ['init', 'in wait', 'in a', 'in b'])
     t.match(

@@ -29,12 +29,12 @@ const nasty = Object.defineProperty(new Error('nasty'), 'detail', {
 const boom = new Error('boom')
 const INVALID = { code: 'FST_WEBSOCK_INVALID_RESULT' }
 const raise = (what: unknown): never => { throw what }
-const loose = (
+const untyped = (
   ws: Ws
 ): { push: (...args: unknown[]) => unknown, stop: (...args: unknown[]) => unknown } => ws as never
-/** The third item of a list: no item of that list may be sent. */
-const third = (ws: Ws, message: unknown): unknown =>
-  loose(ws).push([{ n: 1 }, { n: 2 }, message], 'lost')
+/** Pushes a list whose third message is `message`. No message of the list may be sent. */
+const pushAsThird = (ws: Ws, message: unknown): unknown =>
+  untyped(ws).push([{ n: 1 }, { n: 2 }, message], 'lost')
 
 /** With the error that `terminate` gets and the logged error, by default the same. */
 type Failure = readonly [name: string, act: Act, error: unknown, logged?: object | string]
@@ -53,32 +53,32 @@ const FAILURES: readonly Failure[] = [
   ['an array', () => [{ n: 1 }], INVALID],
   ['a function', () => () => {}, INVALID],
   ['the context', (ws) => ws, INVALID],
-  ['stop with a reason that is none', (ws) => loose(ws).stop('because'), INVALID],
-  ['stop with a plain object', (ws) => loose(ws).stop({ message: 'x' }), INVALID],
+  ['stop with an unknown reason', (ws) => untyped(ws).stop('because'), INVALID],
+  ['stop with a plain object', (ws) => untyped(ws).stop({ message: 'x' }), INVALID],
   ...[999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, NaN, '1000', null].map(
-    (code) => unsendable(`close code ${String(code)}`, (ws) => loose(ws).stop('normal', code))
+    (code) => unsendable(`close code ${String(code)}`, (ws) => untyped(ws).stop('normal', code))
   ),
   unsendable('a reason of 124 bytes', (ws) =>
     ws.stop('normal', [1000, 'r'.repeat(120) + '🙂'], { n: 1 }, 'lost')),
-  unsendable('a reason that is no string', (ws) => loose(ws).stop('normal', [1000, 7])),
+  unsendable('a reason that is no string', (ws) => untyped(ws).stop('normal', [1000, 7])),
   unsendable('a ping of 126 bytes', (ws) => ws.push(pingFrame('p'.repeat(126)))),
   unsendable('a ping of 126 bytes in 63 characters', (ws) => ws.push(pingFrame('é'.repeat(63)))),
   unsendable('a message that the schema cannot serialize', (ws) =>
-    loose(ws).push({ n: 'no number' })),
-  unsendable('a message without a required field', (ws) => loose(ws).push({})),
+    untyped(ws).push({ n: 'no number' })),
+  unsendable('a message without a required field', (ws) => untyped(ws).push({})),
   unsendable('a circular message', (ws) => ws.push({ n: 1, any: circular })),
   unsendable('a message with a bigint', (ws) => ws.push({ n: 1, any: { big: 1n } })),
-  unsendable('no message', (ws) => loose(ws).push(undefined)),
-  unsendable('a third message that cannot be written', (ws) => third(ws, { n: 'no number' })),
+  unsendable('no message', (ws) => untyped(ws).push(undefined)),
+  unsendable('a third message that cannot be written', (ws) => pushAsThird(ws, { n: 'no number' })),
   unsendable('a ping that is too long as the third message', (ws) =>
-    third(ws, pingFrame('p'.repeat(126)))),
+    pushAsThird(ws, pingFrame('p'.repeat(126)))),
   unsendable('a list with a hole', (ws) => {
     const list = [{ n: 1 }]
     list[2] = { n: 3 }
     return ws.push(list, 'lost')
   }),
   unsendable('a stop with a message that cannot be serialized', (ws) =>
-    loose(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'))
+    untyped(ws).stop('normal', 4000, [{ n: 1 }, { n: 'x' }], 'lost'))
 ]
 
 const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
@@ -101,27 +101,32 @@ function failuresOf (logs: LogLine[], id: string | undefined): LogLine[] {
 
 for (const [mode, wrap] of MODES) {
   for (const callback of CALLBACKS) {
-    void t.test(`each failure of ${mode} ${callback} closes 1011, one log line`, async (t) => {
+    void t.test(`each failure of ${mode} ${callback} closes with 1011, logged once`, async (t) => {
       const trials = await startTrials(t)
       for (const [name, act, error, logged] of FAILURES) {
         const { raw, trial } = await trials.open(t, callback, wrap(act))
         t.same(
           await wireUntilClose(raw),
           ['close 1011 '],
-          `${name}: nothing but the close frame, without a reason`
+          `${name}: only a close frame without a reason is sent`
         )
-        t.equal(trial.ws?.signal.aborted, true, `${name}: aborted`)
-        if (callback === 'init') t.same(trial.terminated, [], `${name}: no state, no terminate`)
-        else {
+        t.equal(trial.ws?.signal.aborted, true, `${name}: the signal is aborted`)
+        if (callback === 'init') {
+          t.same(
+            trial.terminated,
+            [],
+          `${name}: terminate is not called`
+          )
+        } else {
           t.match(
             trial.terminated,
             [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],
             `${name}: terminate`
           )
-          t.equal(trial.terminated.length, 1, `${name}: once`)
+          t.equal(trial.terminated.length, 1, `${name}: terminate is called once`)
         }
         const lines = failuresOf(trials.logs, trial.ws?.id)
-        t.equal(lines.length, 1, `${name}: one line`)
+        t.equal(lines.length, 1, `${name}: one log line`)
         t.match(
           lines[0],
           {
@@ -131,7 +136,7 @@ for (const [mode, wrap] of MODES) {
             callback: NAMES[callback] ?? callback,
             err: logged ?? error
           },
-          `${name}: the line`
+          `${name}: the log line`
         )
       }
     })
@@ -170,7 +175,7 @@ void t.test('a throw of undefined or of an unreadable error is a failure', async
   }
 })
 
-void t.test('faulty thenables are at most failures of the callback', async (t) => {
+void t.test('a thenable that fails is a failure, others are applied once', async (t) => {
   const trials = await startTrials(t)
   type Thenable = [name: string, make: (ws: Ws) => unknown]
   const failing: Thenable[] = [
@@ -231,7 +236,7 @@ function thenable (
   return { then }
 }
 
-void t.test('messages pushed before a failure arrive, the state is the previous one', async (t) => {
+void t.test('after a failure earlier messages arrive, and the state is kept', async (t) => {
   const big = 'x'.repeat(300_000)
   const ended: unknown[] = []
   const server = await startServer(t, (app) => {
@@ -249,7 +254,11 @@ void t.test('messages pushed before a failure arrive, the state is the previous 
   const [client, other] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
   for (const message of ['a', 'b', 'fail', 'c']) client.send(message)
   t.same(await client.closed, { code: 1011, reason: '' })
-  t.same(client.received, ['0', big, '1', big, '2'], 'all of before, nothing of after')
+  t.same(
+    client.received,
+    ['0', big, '1', big, '2'],
+    'all messages before the failure arrive, and none after it'
+  )
   t.same(ended, ['error', 2])
   other.send('a')
   t.same(
@@ -317,14 +326,14 @@ void t.test('a codec that returns no frame is a failure: no message is sent', as
   }
 })
 
-void t.test('a terminate that fails is logged, after the close frame was sent', async (t) => {
+void t.test('a terminate that fails is logged once, after the close frame', async (t) => {
   const failures: Array<[name: string, terminate: () => unknown]> = [
     ['throws', () => raise(new Error('late'))],
     ['rejects', async () => later(() => raise(new Error('late')))],
     ['throws undefined', () => raise(undefined)],
     ['rejects with undefined', async () => later(() => raise(undefined))],
-    ['throws what cannot be read', () => raise(nasty)],
-    ['rejects with what cannot be read', async () => later(() => raise(nasty))],
+    ['throws an unreadable error', () => raise(nasty)],
+    ['rejects with an unreadable error', async () => later(() => raise(nasty))],
     ['is a thenable that throws', () => ({ then () { throw new Error('late') } })],
     ['has a then that throws', () => ({ get then () { throw new Error('late') } })]
   ]

@@ -13,8 +13,8 @@ import { startServer } from '../helpers/server.ts'
 
 const FRAMES = 1500
 
-/** Other letters for a connection whose reading is paused, and its answers to them. */
-const besides = [
+/** Events that a connection gets while its reading is paused. */
+const otherEvents = [
   'nothing',
   'an interval',
   'a publication',
@@ -23,11 +23,11 @@ const besides = [
   'a broadcast'
 ] as const
 
-for (const beside of besides) {
+for (const other of otherEvents) {
   void t.test(
-    `1 500 frames at once to an async handler are all answered, beside ${beside}`,
+    `1 500 frames at once to an async handler are all answered, with ${other} meanwhile`,
     async (t) => {
-      let told = 0
+      let otherCalls = 0
       let handled = 0
       const events = new EventEmitter()
       const server = await startServer(t, (app) => {
@@ -35,7 +35,7 @@ for (const beside of besides) {
           websocketHandler: {
             init: (_args, ws) => {
               ws.subscribe('room')
-              if (beside === 'an interval') ws.postInterval('tick', 1)
+              if (other === 'an interval') ws.postInterval('tick', 1)
               return ws.push(ws.ref.address)
             },
             handleIn: async (message, _state, ws) => {
@@ -47,10 +47,10 @@ for (const beside of besides) {
               return ws.push(message)
             },
             handleInfo: () => {
-              told++
+              otherCalls++
             },
             handlePresence: () => {
-              told++
+              otherCalls++
             }
           }
         })
@@ -63,12 +63,12 @@ for (const beside of besides) {
       // The answer shows that the server's event loop has turned, so reading has stopped.
       for (let i = 0; i < 20; i++) await server.app.inject('/')
       const act = (): unknown => {
-        if (beside === 'a publication') return server.app.websock.publish('room', 'news')
-        if (beside === 'presence') return server.app.websock.track('room', 'ann')
-        if (beside === 'a ref') return server.app.websock.ref(address).post('info')
-        if (beside === 'a broadcast') return server.app.websock.broadcast('room', 'hello')
+        if (other === 'a publication') return server.app.websock.publish('room', 'news')
+        if (other === 'presence') return server.app.websock.track('room', 'ann')
+        if (other === 'a ref') return server.app.websock.ref(address).post('info')
+        if (other === 'a broadcast') return server.app.websock.broadcast('room', 'hello')
       }
-      t.equal(act(), beside === 'a ref' ? true : undefined, 'it is taken')
+      t.equal(act(), other === 'a ref' ? true : undefined, 'the event is accepted')
       events.emit('go')
       const answers: string[] = []
       while (answers.length < FRAMES) {
@@ -80,15 +80,15 @@ for (const beside of besides) {
         Array.from({ length: FRAMES }, (_, i) => String(i))
       )
       t.equal(
-        told > 0,
-        beside !== 'nothing' && beside !== 'a broadcast',
-        'and the handler was told'
+        otherCalls > 0,
+        other !== 'nothing' && other !== 'a broadcast',
+        'the handler was called for the event'
       )
     }
   )
 }
 
-void t.test('2 000 publications in one tick close no connection; 16 384 may wait', async (t) => {
+void t.test('16 384 publications in one tick close no connection, 16 385 do', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketHandler: {
@@ -192,11 +192,11 @@ void t.test(
       await until(() => websock.ready(), 'the network is up')
     }
     for (let i = 0; i < 3; i++) await turn()
-    t.equal(view.size, 0, 'nothing was handled meanwhile')
+    t.equal(view.size, 0, 'no presence diff is handled while the callback runs')
     events.emit('go')
-    await until(() => gaps.length > 0, 'a gap')
+    await until(() => gaps.length > 0, 'handleGap is called')
     for (let i = 0; i < 20; i++) await turn()
-    t.equal(gaps.length, 1, 'two gaps are one')
+    t.equal(gaps.length, 1, 'handleGap is called once for two gaps')
     const byKey = (one: PresenceEntry, two: PresenceEntry): number => (one.key < two.key ? -1 : 1)
     t.same([...view.values()].sort(byKey), websock.presence('room').sort(byKey))
     t.ok(view.size > 10)
@@ -234,7 +234,7 @@ void t.test(
   }
 )
 
-void t.test('of several waiting drains the handler gets one, with the earliest end', async (t) => {
+void t.test('handleDrain is called once for several drains, with the shortest time', async (t) => {
   const events = new EventEmitter()
   const drains: number[] = []
   const server = await startServer(t, (app) => {
@@ -306,7 +306,7 @@ for (const [who, stallMs] of [
         other.app.websock.publish('room', i)
         if (i % 100 === 99) await turn()
       }
-      for (const client of clients) t.equal(client.received.length, 1, 'nothing has come')
+      for (const client of clients) t.equal(client.received.length, 1, 'no publication has arrived')
       broker.thaw()
       const end = performance.now() + stallMs
       while (performance.now() < end);

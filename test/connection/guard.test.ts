@@ -200,10 +200,10 @@ for (const [mode, wrap] of MODES) {
         pairs,
         messages.flatMap((_, n) => ['guard say', `say ${n}`])
       )
-      const gaps = server.calls.filter(
+      const notFollowed = server.calls.filter(
         (call, n) => call === 'guard say' && !server.calls[n + 1]?.startsWith('say ')
       )
-      t.same(gaps, [], 'the callback comes right behind the guard')
+      t.same(notFollowed, [], 'the callback is called directly after its guard')
       t.equal(server.calls.filter((call) => call === 'control').length, 20)
     }
   )
@@ -224,7 +224,7 @@ void t.test('an invalid message, an info and a ping do not call the guard', asyn
   t.match(
     server.logs,
     [{ callback: 'handleIn', err: { message: 'invalid' } }],
-    "that failure is not the guard's"
+    'the failure is logged for handleIn, not for guard'
   )
 })
 
@@ -316,7 +316,7 @@ void t.test('when the server closes while a guard runs, its message is handled',
 })
 
 void t.test(
-  'after a guard that exceeds the time limit of a close, the callback is not called',
+  'when a guard exceeds terminateTimeoutMs after a close, the callback is not called',
   async (t) => {
     const { guard, entered, open } = createGate()
     const server = await startGuarded(t, guard, { terminateTimeoutMs: 50 })
@@ -336,7 +336,7 @@ void t.test(
 )
 
 void t.test(
-  'a guard that is not a function, or has no message callback, is refused at start',
+  'a guard that is not a function, or is on a route without handleIn and on, is refused at start',
   async (t) => {
     const refused: Array<[handler: object, code: string, message: string]> = [
       [

@@ -17,9 +17,9 @@ import { later, wire } from '../helpers/scripted-callbacks.ts'
 
 const LIMITS = { heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 20_000, idleTimeoutMs: 0 }
 
-/** A simulated peer, and a heartbeat whose clock the test advances second by second. */
+/** Simulates a peer, and a heartbeat whose clock the test advances second by second. */
 function watch (limits: Partial<HeartbeatLimits> = {}) {
-  const told: string[] = []
+  const actions: string[] = []
   let now = 1_000_000
   const peer = {
     limits: { ...LIMITS, ...limits },
@@ -29,35 +29,35 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
     readingHeld: false as boolean,
     busy: false as boolean,
     ending: false as boolean,
-    ping: () => { told.push(`ping at ${at()}`) },
-    timeOut: (kind: string) => { told.push(`${kind} at ${at()}`) }
+    ping: () => { actions.push(`ping at ${at()}`) },
+    timeOut: (kind: string) => { actions.push(`${kind} at ${at()}`) }
   } satisfies Monitored
   const start = now
   const at = (): number => (now - start) / 1000
   checkConnections(now, now, [peer])
   return {
     peer,
-    told,
+    actions,
     /**
-     * Beats each second. `each` acts for the peer before each beat. Stops when the peer has timed
-     * out.
+     * Runs the heartbeat once a second. `each` acts for the peer before each run. Stops when the
+     * peer has timed out.
      */
     pass (seconds: number, each: () => void = () => {}): void {
-      for (let n = 0; n < seconds && !/dead|idle/.test(told.at(-1) ?? ''); n++) {
+      for (let n = 0; n < seconds && !/dead|idle/.test(actions.at(-1) ?? ''); n++) {
         now += 1000
         each()
         checkConnections(now, now, [peer])
       }
     },
     /**
-     * The event loop stalls for `ms`. Then the received bytes are read, and one late beat follows.
+     * The event loop stalls. Then `bytes` are read, and one late run of the heartbeat follows.
      */
     stall (seconds: number, bytes: number): void {
       now += seconds * 1000
       peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + bytes
       checkConnections(now, now, [peer])
     },
-    /** The received bytes are read. Then the event loop stalls for `ms`, and the beat follows. */
+    /** The received bytes are read. Then the event loop stalls, and the heartbeat runs late. */
     stallAfterReading (seconds: number): void {
       const readAt = now
       now += seconds * 1000
@@ -69,79 +69,79 @@ function watch (limits: Partial<HeartbeatLimits> = {}) {
 void t.test(
   'a silent peer is pinged once after the interval, and dead after the timeout',
   async (t) => {
-    const { told, pass } = watch()
+    const { actions, pass } = watch()
     pass(29)
-    t.same(told, [])
+    t.same(actions, [])
     pass(100)
-    t.same(told, ['ping at 30', 'dead at 50'])
+    t.same(actions, ['ping at 30', 'dead at 50'])
   }
 )
 
-void t.test('any byte shows life: before the ping, and instead of a pong', async (t) => {
-  const { peer, told, pass } = watch()
-  const hear = (): void => {
+void t.test('any byte counts as life, before a ping and instead of a pong', async (t) => {
+  const { peer, actions, pass } = watch()
+  const receiveByte = (): void => {
     peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 1
   }
   pass(29)
-  hear()
+  receiveByte()
   pass(30)
-  t.same(told, [])
+  t.same(actions, [])
   pass(1)
-  t.same(told, ['ping at 60'], 'the silence starts again')
+  t.same(actions, ['ping at 60'], 'the interval starts again at the byte')
   pass(19)
-  hear()
+  receiveByte()
   pass(30)
-  t.same(told, ['ping at 60'])
+  t.same(actions, ['ping at 60'])
   pass(1)
   pass(20)
-  t.same(told, ['ping at 60', 'ping at 110', 'dead at 130'])
+  t.same(actions, ['ping at 60', 'ping at 110', 'dead at 130'])
 })
 
 void t.test(
-  'a stall of 60 s ends no peer that has answered meanwhile or had no ping before',
+  'after a stall of 60 s no peer is dead that answered during the stall or had no ping before',
   async (t) => {
-    const asked = watch()
-    asked.pass(30)
-    asked.stall(60, 6)
-    t.same(asked.told, ['ping at 30'], 'the pong came during the stall')
-    asked.pass(29)
-    t.same(asked.told, ['ping at 30'], 'and its silence is counted from then')
+    const pinged = watch()
+    pinged.pass(30)
+    pinged.stall(60, 6)
+    t.same(pinged.actions, ['ping at 30'], 'the pong came during the stall')
+    pinged.pass(29)
+    t.same(pinged.actions, ['ping at 30'], 'the interval starts again after the stall')
 
-    const unasked = watch()
-    unasked.pass(29)
-    unasked.stall(60, 0)
-    t.same(unasked.told, ['ping at 89'], 'it is asked first')
-    unasked.pass(19)
-    t.same(unasked.told, ['ping at 89'], 'and has all the time to answer')
-    unasked.pass(1)
-    t.same(unasked.told, ['ping at 89', 'dead at 109'])
+    const notPinged = watch()
+    notPinged.pass(29)
+    notPinged.stall(60, 0)
+    t.same(notPinged.actions, ['ping at 89'], 'a ping is sent first')
+    notPinged.pass(19)
+    t.same(notPinged.actions, ['ping at 89'], 'the peer has the whole timeout to answer')
+    notPinged.pass(1)
+    t.same(notPinged.actions, ['ping at 89', 'dead at 109'])
   }
 )
 
-void t.test('a stall between the read and the beat does not count either', async (t) => {
-  const asked = watch()
-  asked.pass(30)
-  asked.stallAfterReading(60)
-  t.same(asked.told, ['ping at 30'], 'the pong may have come, unread')
-  asked.pass(1)
-  t.same(asked.told, ['ping at 30', 'dead at 91'], 'all was read, and it had not')
+void t.test('a stall between the read and the heartbeat does not count as silence', async (t) => {
+  const pinged = watch()
+  pinged.pass(30)
+  pinged.stallAfterReading(60)
+  t.same(pinged.actions, ['ping at 30'], 'a pong may have arrived that is not read yet')
+  pinged.pass(1)
+  t.same(pinged.actions, ['ping at 30', 'dead at 91'], 'all was read, without a pong')
 
-  const unasked = watch()
-  unasked.pass(29)
-  unasked.stallAfterReading(60)
-  t.same(unasked.told, [], 'silent for 29 s, as far as anybody knows')
-  unasked.pass(1)
-  unasked.pass(19)
-  t.same(unasked.told, ['ping at 90'], 'and its time to answer counts from the ping')
-  unasked.pass(1)
-  t.same(unasked.told, ['ping at 90', 'dead at 110'])
+  const notPinged = watch()
+  notPinged.pass(29)
+  notPinged.stallAfterReading(60)
+  t.same(notPinged.actions, [], 'the heartbeat has seen only 29 s of silence')
+  notPinged.pass(1)
+  notPinged.pass(19)
+  t.same(notPinged.actions, ['ping at 90'], 'the timeout starts at the ping')
+  notPinged.pass(1)
+  t.same(notPinged.actions, ['ping at 90', 'dead at 110'])
 
   const idle = watch({ idleTimeoutMs: 40_000 })
   idle.pass(39, () => {
     idle.peer.options.socket.bytesRead = (idle.peer.options.socket.bytesRead ?? 0) + 1
   })
   idle.stallAfterReading(60)
-  t.same(idle.told, [])
+  t.same(idle.actions, [])
 })
 
 void t.test('an event loop that stalls repeatedly ends no peer that answers', async (t) => {
@@ -171,28 +171,31 @@ void t.test('an event loop that stalls repeatedly ends no peer that answers', as
   t.same(
     (await once(peer, 'message'))[0],
     ['pong', 'are you there'],
-    'it is there still, and nothing else was told'
+    'the client is still connected, and had no event before the pong'
   )
   t.same(endings.ends, [])
 })
 
-void t.test('a pause by the server ends no peer, and its full time follows', async (t) => {
-  const { peer, told, pass } = watch()
+void t.test('no peer times out while the server does not read from it', async (t) => {
+  const { peer, actions, pass } = watch()
   pass(35)
-  t.same(told, ['ping at 30'])
+  t.same(actions, ['ping at 30'])
   peer.readingHeld = true
   pass(300)
   t.ok(
-    told.length >= 9 && told.every((what) => what.startsWith('ping')),
-    'it is pinged, because TCP reports a client that is gone'
+    actions.length >= 9 && actions.every((what) => what.startsWith('ping')),
+    'pings are sent, so that TCP can report a client that is gone'
   )
   peer.readingHeld = false
-  const pings = told.length
+  const pings = actions.length
   pass(19)
-  t.notOk(told.some((what) => what.startsWith('dead')), 'nothing heard meanwhile says nothing')
+  t.notOk(
+    actions.some((what) => what.startsWith('dead')),
+    'silence during the pause does not count'
+  )
   pass(40)
-  t.match(told.at(-1), /^dead at 3[5-9]\d$/)
-  t.ok(told.length - pings <= 2)
+  t.match(actions.at(-1), /^dead at 3[5-9]\d$/)
+  t.ok(actions.length - pings <= 2)
 
   const idle = watch({ heartbeatIntervalMs: 0, idleTimeoutMs: 30_000 })
   idle.pass(20)
@@ -200,12 +203,12 @@ void t.test('a pause by the server ends no peer, and its full time follows', asy
   idle.pass(300)
   idle.peer.readingHeld = false
   idle.pass(29)
-  t.same(idle.told, [])
+  t.same(idle.actions, [])
   idle.pass(1)
-  t.same(idle.told, ['idle at 350'])
+  t.same(idle.actions, ['idle at 350'])
 })
 
-void t.test('a vanished client is noticed while the server does not read from it', async (t) => {
+void t.test('a client that disconnects is noticed while the server does not read', async (t) => {
   const endings = await startEndings(
     t,
     { init: (ws) => ws.pause() },
@@ -219,36 +222,36 @@ void t.test('a vanished client is noticed while the server does not read from it
 })
 
 void t.test('only data messages keep a peer from being idle', async (t) => {
-  const { peer, told, pass } = watch({ idleTimeoutMs: 60_000 })
+  const { peer, actions, pass } = watch({ idleTimeoutMs: 60_000 })
   const pong = (): void => {
     peer.options.socket.bytesRead = (peer.options.socket.bytesRead ?? 0) + 2
   }
   pass(59, pong)
   peer.messagesRead++
   pass(60, pong)
-  t.same(told, [])
+  t.same(actions, [])
   pass(1, pong)
-  t.same(told, ['idle at 120'])
+  t.same(actions, ['idle at 120'])
 })
 
-void t.test('0 turns off each of the three times', async (t) => {
-  const { told, pass } = watch({ heartbeatIntervalMs: 0 })
+void t.test('0 turns off heartbeatIntervalMs, heartbeatTimeoutMs and idleTimeoutMs', async (t) => {
+  const { actions, pass } = watch({ heartbeatIntervalMs: 0 })
   pass(10_000)
-  t.same(told, [], 'no ping, no death, not idle')
+  t.same(actions, [], 'no ping, not dead, not idle')
   const patient = watch({ heartbeatTimeoutMs: 0 })
   patient.pass(10_000)
-  t.same(patient.told, ['ping at 30'], 'a ping, and no death')
+  t.same(patient.actions, ['ping at 30'], 'a ping, but not dead')
   t.equal(
     heartbeatPeriodMs({ heartbeatIntervalMs: 0, heartbeatTimeoutMs: 0, idleTimeoutMs: 0 }),
     Infinity
   )
 })
 
-void t.test('a socket without a byte count is neither pinged nor dead', async (t) => {
-  const { peer, told, pass } = watch({ idleTimeoutMs: 500_000 })
+void t.test('a peer whose socket has no byte count is neither pinged nor dead', async (t) => {
+  const { peer, actions, pass } = watch({ idleTimeoutMs: 500_000 })
   peer.options.socket.bytesRead = undefined
   pass(1000)
-  t.same(told, ['idle at 500'], 'but it can be idle: its messages are counted here')
+  t.same(actions, ['idle at 500'], 'the connection counts its messages, so it can be idle')
 })
 
 void t.test('a silent client gets a ping, and is destroyed without a close frame', async (t) => {
@@ -256,7 +259,7 @@ void t.test('a silent client gets a ping, and is destroyed without a close frame
   const raw = await endings.open(t)
   const from = performance.now()
   await raw.ended
-  t.ok(performance.now() - from >= 80, 'not before both are over')
+  t.ok(performance.now() - from >= 80, 'not before interval and timeout are over')
   t.same(wire(raw), ['ping '])
   t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }])
   t.same(endings.calls, ['init'])
@@ -299,15 +302,15 @@ void t.test(
     paused.write(text('pause'))
     await paused.until(() => wire(paused).some((line) => line === 'text paused till now'))
     await silent.ended
-    t.equal(endings.ends.length <= 2, true, 'the silent one has died meanwhile')
+    t.equal(endings.ends.length <= 2, true, 'only the silent and the paused one')
     clearInterval(interval)
     fragments.write(big.subarray(sent))
     await fragments.until(() => wire(fragments).includes('text 65000'))
-    t.same(wire(fragments), ['text 65000'], 'bytes of a frame are life: no ping was needed')
+    t.same(wire(fragments), ['text 65000'], 'bytes of a frame count as life, no ping is sent')
     pinging.write(text('whole'))
     await pinging.until(() => wire(pinging).includes('text 5'))
     answering.send('whole')
-    t.equal(await answering.next(), '5', 'ws has answered the pings')
+    t.equal(await answering.next(), '5', 'ws answers pings, so this client stays connected')
   }
 )
 
@@ -341,7 +344,7 @@ void t.test('an idle client is closed with 1000', async (t) => {
   const from = performance.now()
   t.equal((await client.closed).code, 1000)
   t.ok(performance.now() - from >= 130)
-  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }], 'pongs are no messages')
+  t.same(endings.ends.map(({ reason }) => reason), [{ type: 'timeout' }], 'pongs are not messages')
 })
 
 void t.test('an open connection has no timer', async (t) => {
@@ -351,11 +354,11 @@ void t.test('an open connection has no timer', async (t) => {
   // Only timers of the server, because the clients' waits have timers too.
   const isServer = (stack = ''): boolean =>
     /[\\/](src[\\/](plugin|connection)|node_modules[\\/](ws|fastify))[\\/]/.test(stack)
-  let opened = 0
+  let started = 0
   const hook = createHook({
     init (id, type) {
       if (type !== 'Timeout' || !isServer(new Error().stack)) return
-      opened++
+      started++
       timers.add(id)
     },
     destroy: (id) => { timers.delete(id) }
@@ -377,6 +380,6 @@ void t.test('an open connection has no timer', async (t) => {
   await endings.until('calls', 400)
   // The hook reports the end of a timer a little later.
   for (let turn = 0; turn < 5; turn++) await later(() => {})
-  t.ok(opened >= 200, 'each `init` opened one')
+  t.ok(started >= 200, 'each `init` started one')
   t.ok(timers.size < 20, `${timers.size} timers with 200 connections`)
 })

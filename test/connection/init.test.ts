@@ -47,12 +47,12 @@ void t.test('a client that leaves while init hangs leaves no timer of init behin
       }
     })
   })
-  const ofInit: NodeJS.Timeout[] = []
+  const initTimers: NodeJS.Timeout[] = []
   const hook = createHook({
     init (_id, type, _trigger, resource) {
       const timer = resource as NodeJS.Timeout
-      // A timer that was cleared does not have its delay any more.
-      if (type === 'Timeout' && delayOf(timer) === 60_000) ofInit.push(timer)
+      // A cleared timer has lost its delay.
+      if (type === 'Timeout' && delayOf(timer) === 60_000) initTimers.push(timer)
     }
   }).enable()
   t.teardown(() => hook.disable())
@@ -61,16 +61,20 @@ void t.test('a client that leaves while init hangs leaves no timer of init behin
     raw.write(handshake(path))
     await raw.until(({ status }) => status === 101)
     raw.socket.destroy()
-    // The line of `terminateTimeoutMs`.
+    // The log line about an exceeded `terminateTimeoutMs`.
     while (server.logs.length <= i) await turn()
   }
   hook.disable()
-  t.equal(ofInit.length, 1, 'init has its time limit, but not once the connection ends')
-  t.equal(delayOf(ofInit[0]!), -1, 'the timer was cleared')
+  t.equal(
+    initTimers.length,
+    1,
+    'only the init that returned before the end of its connection has started a timer'
+  )
+  t.equal(delayOf(initTimers[0]!), -1, 'the timer was cleared')
   t.same(server.logs.map(({ callback }) => callback), Array(2).fill('the running callback'))
 })
 
-/** In ms; -1 of a timer that was cleared. No public property has it. */
+/** The delay in ms, or -1 for a cleared timer. No public property has it. */
 function delayOf (timer: NodeJS.Timeout): number {
   return (timer as unknown as { _idleTimeout: number })._idleTimeout
 }

@@ -25,20 +25,21 @@ const MOST_BYTES_EACH = LONG ? 42 : 400
 const MOST_OBJECTS = 8
 /** These connections stay open while the others come and go. */
 const CROWD = LONG ? 500 : 200
-/** The number of workers. Each opens its next connection when its last one has ended. */
-const LANES = LONG ? 500 : 200
+/** The number of workers. Each opens its next connection when its previous one has ended. */
+const WORKERS = LONG ? 500 : 200
 
 /**
- * A way for a connection to begin, be used and end. `sees`: the status, the echo, the close code.
+ * A way for a connection to begin, be used and end.
  */
 interface Way {
   readonly request: string
-  readonly sees: string
+  /** What the client must get: the status, the messages, the close code. */
+  readonly expected: string
   /** Bytes that are sent in the packet of the handshake. */
-  readonly says?: Uint8Array
+  readonly firstFrames?: Uint8Array
   /** When the client acts. Default: after the echo. */
   readonly when?: 'at once' | 'open'
-  readonly then?: (client: RawClient) => void
+  readonly act?: (client: RawClient) => void
   /**
    * Whether the client answers pings and close frames. If not, the server must destroy the socket.
    */
@@ -61,132 +62,139 @@ const writes =
     }
 const resets = ({ socket }: RawClient): void => { socket.resetAndDestroy() }
 const echo = handshake('/echo')
-const ended = (after: (client: RawClient) => void, sees: string, request = echo): Way => ({
+const afterEcho = (act: (client: RawClient) => void, expected: string, request = echo): Way => ({
   request,
-  says: HELLO,
-  then: after,
-  sees: `101 hello ${sees}`.trimEnd()
+  firstFrames: HELLO,
+  act,
+  expected: `101 hello ${expected}`.trimEnd()
 })
-const deflate = (then: (client: RawClient) => void, code: string): Way => ({
+const deflate = (act: (client: RawClient) => void, code: string): Way => ({
   request: handshake('/deflate', DEFLATE),
-  says: frame(1, DEFLATED, { rsv: 4 }),
-  then,
-  sees: `101 ${DEFLATED.toString()} ${code}`
+  firstFrames: frame(1, DEFLATED, { rsv: 4 }),
+  act,
+  expected: `101 ${DEFLATED.toString()} ${code}`
 })
 
 const WAYS: Readonly<Record<string, Way>> = {
-  'client closes with a code': ended(writes(closeFrame(4001, 'bye')), '4001'),
-  'client closes without a code': ended(writes(closeFrame()), '1005'),
-  'client closes, and terminate takes its time': ended(
+  'client closes with a code': afterEcho(writes(closeFrame(4001, 'bye')), '4001'),
+  'client closes without a code': afterEcho(writes(closeFrame()), '1005'),
+  'client closes, and terminate is slow': afterEcho(
     writes(closeFrame(1000)),
     '1000',
     handshake('/echo?slow')
   ),
-  'client ends TCP without a close frame': ended(({ socket }) => socket.end(), ''),
-  'client resets': ended(resets, ''),
-  'client resets, and terminate takes its time': ended(resets, '', handshake('/echo?slow')),
-  'client resets while a callback runs': ended((client) => {
+  'client ends TCP without a close frame': afterEcho(({ socket }) => socket.end(), ''),
+  'client resets': afterEcho(resets, ''),
+  'client resets, and terminate is slow': afterEcho(resets, '', handshake('/echo?slow')),
+  'client resets while a callback runs': afterEcho((client) => {
     client.socket.write(text('busy'), () => resets(client))
   }, ''),
   'client resets during an async init': {
     request: handshake('/init-slow'),
     when: 'open',
-    then: resets,
-    sees: '101'
+    act: resets,
+    expected: '101'
   },
   'client resets during a hook': {
     request: handshake('/slow-hook'),
     when: 'at once',
-    then: resets,
-    sees: ''
+    act: resets,
+    expected: ''
   },
-  'client resets right away': { request: echo, when: 'at once', then: resets, sees: '' },
+  'client resets right away': { request: echo, when: 'at once', act: resets, expected: '' },
   'client sends and closes in the packet of the handshake': {
     request: echo,
-    says: Buffer.concat([HELLO, closeFrame(1000)]),
-    sees: '101 hello 1000'
+    firstFrames: Buffer.concat([HELLO, closeFrame(1000)]),
+    expected: '101 hello 1000'
   },
-  'handler stops': ended(writes(text('stop')), '1000'),
-  'handler stops after an async init': ended(writes(text('stop')), '1000', handshake('/init-slow')),
+  'handler stops': afterEcho(writes(text('stop')), '1000'),
+  'handler stops after an async init': afterEcho(
+    writes(text('stop')),
+    '1000',
+    handshake('/init-slow')
+  ),
   'handler stops and the client never answers': {
-    ...ended(writes(text('stop')), '1000'),
+    ...afterEcho(writes(text('stop')), '1000'),
     answers: false
   },
-  'handler stops with infos and frames waiting': ended(
+  'handler stops with infos and frames waiting': afterEcho(
     writes(text('infos'), ...Array<Buffer>(20).fill(HELLO)),
     '4000'
   ),
-  'a timer stops': ended(writes(text('restart')), '1012'),
-  'handler stops while it does not read': ended(writes(text('paused')), '1000'),
-  'handler throws': ended(writes(text('throw')), '1011'),
-  'handler throws, and terminate takes its time': ended(
+  'a timer stops': afterEcho(writes(text('restart')), '1012'),
+  'handler stops while its connection is paused': afterEcho(writes(text('paused')), '1000'),
+  'handler throws': afterEcho(writes(text('throw')), '1011'),
+  'handler throws, and terminate is slow': afterEcho(
     writes(text('throw')),
     '1011',
     handshake('/echo?slow')
   ),
-  'handler rejects': ended(writes(text('reject')), '1011'),
-  'handler returns nonsense': ended(writes(text('nonsense')), '1011'),
-  'client closes after a ping and a word to a neighbour': ended(
+  'handler rejects': afterEcho(writes(text('reject')), '1011'),
+  'handler returns nonsense': afterEcho(writes(text('nonsense')), '1011'),
+  'client closes after a ping and a message to another connection': afterEcho(
     writes(frame(9, 'ping'), text('neighbour'), closeFrame(1000)),
     'told 1000'
   ),
-  'init throws': { request: handshake('/init-throws'), says: HELLO, sees: '101 1011' },
-  'reserved opcode': ended(writes(frame(3)), '1002'),
-  'lone continuation': ended(writes(frame(0, 'x')), '1002'),
-  'invalid UTF-8': ended(writes(frame(1, INVALID_UTF8)), '1007'),
-  'a message too big': ended(writes(binary(new Uint8Array(65))), '1009', handshake('/small')),
-  'rate limit': ended(writes(HELLO, HELLO), 'hello 1008', handshake('/limited')),
-  idle: ended(() => {}, '1000', handshake('/idle')),
-  'no answer to a heartbeat': { ...ended(() => {}, '', handshake('/heartbeat')), answers: false },
+  'init throws': { request: handshake('/init-throws'), firstFrames: HELLO, expected: '101 1011' },
+  'reserved opcode': afterEcho(writes(frame(3)), '1002'),
+  'lone continuation': afterEcho(writes(frame(0, 'x')), '1002'),
+  'invalid UTF-8': afterEcho(writes(frame(1, INVALID_UTF8)), '1007'),
+  'a message too big': afterEcho(writes(binary(new Uint8Array(65))), '1009', handshake('/small')),
+  'rate limit': afterEcho(writes(HELLO, HELLO), 'hello 1008', handshake('/limited')),
+  idle: afterEcho(() => {}, '1000', handshake('/idle')),
+  'no answer to a heartbeat': {
+    ...afterEcho(() => {}, '', handshake('/heartbeat')),
+    answers: false
+  },
   'deflate, closed by the client': deflate(writes(closeFrame(1000)), '1000'),
-  'deflate that is none': deflate(
+  'invalid deflate data': deflate(
     writes(frame(1, Buffer.from([0xff, 0xff, 0xff]), { rsv: 4 })),
     '1007'
   ),
-  'refused by a hook': { request: handshake('/forbidden'), says: HELLO, sees: '401' },
-  'refused by a hook that fails': { request: handshake('/fails'), sees: '500' },
-  'refused by a schema': { request: handshake('/schema'), sees: '400' },
+  'refused by a hook': { request: handshake('/forbidden'), firstFrames: HELLO, expected: '401' },
+  'refused by a hook that fails': { request: handshake('/fails'), expected: '500' },
+  'refused by a schema': { request: handshake('/schema'), expected: '400' },
   'refused for its origin': {
     request: handshake('/echo', { Origin: 'https://elsewhere.example' }),
-    sees: '403'
+    expected: '403'
   },
   'refused for its version': {
     request: handshake('/echo', { 'Sec-WebSocket-Version': '8' }),
-    sees: '426'
+    expected: '426'
   },
   'refused for its key': {
     request: handshake('/echo', { 'Sec-WebSocket-Key': 'none' }),
-    sees: '400'
+    expected: '400'
   },
   'no upgrade at all': {
     request: handshake('/echo', { Upgrade: undefined, Connection: 'close' }),
-    sees: '426'
+    expected: '426'
   },
-  'no such route': { request: handshake('/nowhere'), sees: '404' },
-  'a hook that never answers': { request: handshake('/stuck'), sees: '503' }
+  'no such route': { request: handshake('/nowhere'), expected: '404' },
+  'a hook that never answers': { request: handshake('/stuck'), expected: '503' }
 }
 
-/** Runs one connection and resolves with its record. Rejects when nothing happens for too long. */
-function live (
+/** Runs one connection. Resolves with what its client got, rejects after `quietMs` of silence. */
+function runConnection (
   port: number,
-  { request, says, when, then, answers = true, quietMs = 20_000 }: Way,
+  { request, firstFrames, when, act, answers = true, quietMs = 20_000 }: Way,
   alive: Set<RawClient>
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const client = new RawClient(connect({ port, host: '127.0.0.1' }))
     const { socket } = client
     alive.add(client)
-    let acted = then === undefined
-    const act = (): void => { acted = true; then?.(client) }
+    let acted = act === undefined
+    const actOnce = (): void => { acted = true; act?.(client) }
     const begin =
-      says === undefined ? Buffer.from(request) : Buffer.concat([Buffer.from(request), says])
-    socket.write(begin, () => { if (when === 'at once') act() })
+      Buffer.concat([Buffer.from(request), firstFrames ?? Buffer.alloc(0)])
+    socket.write(begin, () => { if (when === 'at once') actOnce() })
     socket.on('data', () => {
       if (
         !acted &&
         (when === 'open' ? client.text.includes('\r\n\r\n') : client.frames().length > 0)
       ) {
-        return act()
+        return actOnce()
       }
       if (!acted || !answers || client.status !== 101) return
       const opcode = client.frames().at(-1)?.opcode
@@ -194,17 +202,18 @@ function live (
       else if (opcode === 9) socket.write(frame(10))
     })
     socket.setTimeout(quietMs, () => {
-      reject(new Error(`stalled: ${request.slice(0, 40)} ${see(client)}`))
+      reject(new Error(`stalled: ${request.slice(0, 40)} ${describe(client)}`))
       socket.destroy()
     })
     socket.on('close', () => {
       alive.delete(client)
-      resolve(see(client))
+      resolve(describe(client))
     })
   })
 }
 
-function see (client: RawClient): string {
+/** What the client got: the status, the messages, the close code. */
+function describe (client: RawClient): string {
   if (client.bytes.length === 0) return ''
   if (client.status !== 101) return String(client.status)
   const words = client.frames().filter(({ opcode }) => opcode < 9).map(({ opcode, payload }) =>
@@ -233,7 +242,7 @@ const TIMEOUT_MS = 280_000
 t.setTimeout(TIMEOUT_MS + 10_000)
 
 void t.test(
-  `${ROUNDS} times ${CONNECTIONS} connections that end in every way leave nothing behind`,
+  `${ROUNDS} times ${CONNECTIONS} connections that end in every way leave no objects behind`,
   { timeout: TIMEOUT_MS },
   async (t) => {
     const server = await startServerProcess(t, 'churn-server.js', ['--expose-gc'])
@@ -244,18 +253,18 @@ void t.test(
     const ways = Object.entries(WAYS)
     const wrong: Record<string, Record<string, number>> = {}
     const tryWay = async (name: string, way: Way): Promise<void> => {
-      const saw = await live(server.port, way, alive)
-      if (saw === way.sees) return
+      const saw = await runConnection(server.port, way, alive)
+      if (saw === way.expected) return
       const of = (wrong[name] ??= {})
       of[saw] = (of[saw] ?? 0) + 1
     }
     const churn = async (connections: number): Promise<void> => {
       const leave = await gather((way) => tryWay('one of the crowd', way))
       let left = connections - CROWD
-      const lane = async (): Promise<void> => {
+      const worker = async (): Promise<void> => {
         while (left > 0) await tryWay(...(ways[left-- % ways.length] as [string, Way]))
       }
-      await Promise.all(Array.from({ length: LANES }, lane))
+      await Promise.all(Array.from({ length: WORKERS }, worker))
       await leave()
     }
 
@@ -280,14 +289,18 @@ void t.test(
         `CPU ${Math.round((cpu.user + cpu.system) / 1e6)} s`
       )
     }
-    t.same(wrong, {}, 'every connection saw what it must')
-    t.ok(after.peak >= CROWD + 1, `at least ${CROWD} were there at once`)
+    t.same(wrong, {}, 'each client got what it must')
+    t.ok(after.peak >= CROWD + 1, `at least ${CROWD} were open at once`)
     t.equal(after.connections, 0, 'no socket is left')
     t.ok(after.inits > (ROUNDS * CONNECTIONS) / 2, 'more than half of them had a state')
     t.equal(after.terminates, after.inits, 'terminate ran for each of them')
-    t.equal(after.doubled, 0, 'and once')
+    t.equal(after.doubled, 0, 'terminate ran at most once for each')
     t.same(after.listeners, before.listeners, 'no listener of the servers and the process is left')
-    t.same(steady(after.resources), steady(before.resources), 'nothing that is open is left')
+    t.same(
+      withoutTimers(after.resources),
+      withoutTimers(before.resources),
+      'as many open resources as before'
+    )
     const objects = await server.ask<Record<string, number>>('objects', 40_000)
     t.equal(Object.keys(objects).length, 5)
     for (const [name, count] of Object.entries(objects)) {
@@ -318,13 +331,13 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
   const inside: RawClient[] = []
   let gathered: Promise<unknown> = Promise.resolve()
   await new Promise<void>((resolve, reject) => {
-    const then = (client: RawClient): void => { if (inside.push(client) === CROWD) resolve() }
+    const act = (client: RawClient): void => { if (inside.push(client) === CROWD) resolve() }
     const way: Way = {
       request: echo,
-      says: HELLO,
-      then,
+      firstFrames: HELLO,
+      act,
       quietMs: 200_000,
-      sees: '101 hello hello 1000'
+      expected: '101 hello hello 1000'
     }
     gathered = Promise.all(Array.from({ length: CROWD }, () => join(way)))
     gathered.catch(reject)
@@ -335,8 +348,8 @@ async function gather (join: (way: Way) => Promise<void>): Promise<() => Promise
   }
 }
 
-/** Ignored, because the report itself creates immediates. */
-function steady (
+/** Leaves out immediates and timers, which the report itself creates. */
+function withoutTimers (
   { Immediate, Timeout, ...others }: Record<string, number>
 ): Record<string, number> {
   return others

@@ -9,23 +9,23 @@ import type { Op } from '../helpers/lifecycle-model.ts'
 import { runs } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 
-/** The kinds of letters: a frame, an info, or a system message. */
-type Coming =
-  { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'news' }
+/** A letter to be created: a frame, an info, or a system message. */
+type NewLetter =
+  { readonly type: 'frame', readonly bytes: number } | { readonly type: 'info' | 'system' }
 
 /** The actions of a callback before it ends. */
-type Inside = Coming | { readonly type: 'close' } | { readonly type: 'retain' }
+type CallbackAction = NewLetter | { readonly type: 'close' } | { readonly type: 'retain' }
 
 interface Scripted extends Letter {
   readonly n: number
   readonly async: boolean
-  readonly inside: readonly Inside[]
+  readonly actions: readonly CallbackAction[]
 }
 
 type Frame = Scripted & { readonly bytes: number }
 
 type Command =
-  | (Coming & { readonly async: boolean, readonly inside: readonly Inside[] })
+  | (NewLetter & { readonly async: boolean, readonly actions: readonly CallbackAction[] })
   | { readonly type: 'flood', readonly length: number }
   | { readonly type: 'finish' | 'turn' | 'close' | 'retain' }
 
@@ -35,7 +35,7 @@ interface Limits {
   readonly maxMailboxInfos: number
 }
 
-interface Subject {
+interface TestedMailbox {
   post: (letter: Frame) => void
   offer: (letter: Scripted) => boolean
   close: () => void
@@ -46,7 +46,7 @@ const isFrame = (letter: Scripted): letter is Frame => letter.bytes !== undefine
 const isInfo = (letter: Scripted): boolean => !isFrame(letter) && letter.isSystem !== true
 
 /** A model of the mailbox: a simple array. */
-class MailboxModel implements Subject {
+class MailboxModel implements TestedMailbox {
   readonly log: string[] = []
   waiting: Scripted[] = []
   staged: Scripted[] = []
@@ -128,24 +128,24 @@ class MailboxModel implements Subject {
 
 /**
  * Runs the actions of a callback. The letters that it creates are numbered by their creator, so
- * that both sides agree.
+ * that both sides have the same numbers.
  */
-function actInside (subject: Subject, log: string[], { n, inside }: Scripted): void {
-  inside.forEach((action, i) => {
+function performActions (subject: TestedMailbox, log: string[], { n, actions }: Scripted): void {
+  actions.forEach((action, i) => {
     if (action.type === 'close') return subject.close()
     if (action.type === 'retain') return subject.retain(isFrame)
-    const letter = letterOf(action, { n: n * 10 + i, async: false, inside: [] })
+    const letter = letterOf(action, { n: n * 10 + i, async: false, actions: [] })
     if (isFrame(letter)) subject.post(letter)
     else log.push(`offers ${letter.n} ${String(subject.offer(letter))}`)
   })
 }
 
 function letterOf (
-  coming: Coming,
-  { n, async, inside }: Omit<Scripted, 'bytes' | 'isSystem'>
+  newLetter: NewLetter,
+  { n, async, actions }: Omit<Scripted, 'bytes' | 'isSystem'>
 ): Scripted {
-  if (coming.type === 'frame') return { n, async, inside, bytes: coming.bytes }
-  return coming.type === 'news' ? { n, async, inside, isSystem: true } : { n, async, inside }
+  if (newLetter.type === 'frame') return { n, async, actions, bytes: newLetter.bytes }
+  return newLetter.type === 'system' ? { n, async, actions, isSystem: true } : { n, async, actions }
 }
 
 /** The real mailbox, with the same log. */
@@ -161,7 +161,7 @@ function buildMailbox (limits: Limits): {
     sharing: { loop: new EventLoop() },
     deliver (letter) {
       log.push(`starts ${letter.n}`)
-      actInside(mailbox, log, letter)
+      performActions(mailbox, log, letter)
       const end = (): void => { log.push(`ends ${letter.n}`) }
       if (!letter.async) end()
       else finish = () => { end(); mailbox.next() }
@@ -173,7 +173,7 @@ function buildMailbox (limits: Limits): {
   return { mailbox, log, finish: () => finish() }
 }
 
-const coming: fc.Arbitrary<Coming> = fc.oneof(
+const newLetter: fc.Arbitrary<NewLetter> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
@@ -182,17 +182,17 @@ const coming: fc.Arbitrary<Coming> = fc.oneof(
     })
   },
   { weight: 4, arbitrary: fc.constant({ type: 'info' as const }) },
-  { weight: 1, arbitrary: fc.constant({ type: 'news' as const }) }
+  { weight: 1, arbitrary: fc.constant({ type: 'system' as const }) }
 )
-const inside: fc.Arbitrary<readonly Inside[]> = fc.array(fc.oneof(
-  { weight: 6, arbitrary: coming },
+const actions: fc.Arbitrary<readonly CallbackAction[]> = fc.array(fc.oneof(
+  { weight: 6, arbitrary: newLetter },
   { weight: 1, arbitrary: fc.constantFrom({ type: 'close' as const }, { type: 'retain' as const }) }
 ), { maxLength: 3, size: 'xsmall' })
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 10,
-    arbitrary: fc.tuple(coming, fc.boolean(), inside)
-      .map(([how, async, inside]) => ({ ...how, async, inside }))
+    arbitrary: fc.tuple(newLetter, fc.boolean(), actions)
+      .map(([how, async, actions]) => ({ ...how, async, actions }))
   },
   { weight: 6, arbitrary: fc.constant({ type: 'finish' as const }) },
   { weight: 4, arbitrary: fc.constant({ type: 'turn' as const }) },
@@ -212,18 +212,18 @@ async function compareMailboxes (
 ): Promise<{ full: number, refused: number }> {
   const { mailbox, log, finish } = buildMailbox(limits)
   const model: MailboxModel = new MailboxModel(limits, (letter) =>
-    actInside(model, model.log, letter)
+    performActions(model, model.log, letter)
   )
   const end = async (): Promise<void> => {
     if (model.running === undefined) return
     finish()
     model.finish()
-    // Not a turn, because offered infos must not arrive before the next turn.
+    // Waits for microtasks only, because offered infos must not arrive before the next turn.
     await Promise.resolve()
   }
-  const carryOut = async (one: Command, n: number): Promise<void> => {
+  const execute = async (one: Command, n: number): Promise<void> => {
     switch (one.type) {
-      case 'frame': case 'info': case 'news': {
+      case 'frame': case 'info': case 'system': {
         const letter = letterOf(one, { ...one, n })
         if (isFrame(letter)) {
           mailbox.post(letter)
@@ -236,7 +236,7 @@ async function compareMailboxes (
       }
       case 'flood':
         for (let i = 0; i < one.length; i++) {
-          const letter = { n: n * 10_000 + i, bytes: i % 2, async: i % 700 === 0, inside: [] }
+          const letter = { n: n * 10_000 + i, bytes: i % 2, async: i % 700 === 0, actions: [] }
           mailbox.post(letter)
           model.post(letter)
         }
@@ -251,7 +251,7 @@ async function compareMailboxes (
     }
   }
   const seen = { full: 0, refused: 0 }
-  const agree = (): void => {
+  const compare = (): void => {
     for (const line of log) {
       if (line === 'full') seen.full++
       if (line.endsWith(' false') && !model.closed) seen.refused++
@@ -263,15 +263,15 @@ async function compareMailboxes (
     )
   }
   for (const [i, one] of commands.entries()) {
-    await carryOut(one, i + 1)
-    agree()
+    await execute(one, i + 1)
+    compare()
   }
-  // The rest arrives too, and then nothing more.
+  // The remaining letters are delivered. Then no letter waits.
   while (model.running !== undefined || model.staged.length > 0) {
     await end()
     await turn()
     model.turn()
-    agree()
+    compare()
   }
   deepStrictEqual(model.waiting, [])
   return seen
@@ -299,7 +299,10 @@ void t.test('random operations on a mailbox have the results of the model', asyn
     ),
     settings
   )
-  t.ok((seen.full > 0 && seen.refused > 0) || settings.numRuns < 100, 'some of them were full')
+  t.ok(
+    (seen.full > 0 && seen.refused > 0) || settings.numRuns < 100,
+    'some mailboxes were full, and some refused infos'
+  )
   t.comment(
     `${settings.numRuns} mailboxes, full ${seen.full} times, ${seen.refused} infos refused, ` +
     `${commands} commands, seed ${settings.seed}`
@@ -377,7 +380,7 @@ void t.test('random operations on a connection have the results of the model', a
     settings
   )
   t.same(faults, [])
-  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'they ended in all ways')
+  t.ok(Object.keys(ends).length === 5 || settings.numRuns < 150, 'all five kinds of end occurred')
   t.comment(
     `${settings.numRuns} connections, ${ops} events, ends ${JSON.stringify(ends)}, ` +
     `seed ${settings.seed}`

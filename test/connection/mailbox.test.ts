@@ -39,12 +39,12 @@ void t.test(
   'answers arrive in the order of the messages, also when callbacks take different times',
   async (t) => {
     let running = 0
-    let together = false
+    let overlapped = false
     const server = await startServer(t, (app) => {
       app.get('/', {
         websocketHandler: {
           handleIn: (message, _state, ws) => {
-            together ||= running++ !== 0
+            overlapped ||= running++ !== 0
             const done = (): any => {
               running--
               return ws.push(message)
@@ -62,7 +62,7 @@ void t.test(
     const client = await connect(t, server.url('/'))
     for (const i of count(100)) client.send(i)
     for (const i of count(100)) t.equal(await client.next(), i)
-    t.notOk(together, 'one callback at a time')
+    t.notOk(overlapped, 'one callback at a time')
   }
 )
 
@@ -218,11 +218,11 @@ void t.test('a connection that posts endless infos to itself does not block othe
   }
   t.ok(rounds > 20)
   busy.send('stop')
-  t.same(await busy.closed, { code: 1000, reason: '' }, 'its own frames come through too')
+  t.same(await busy.closed, { code: 1000, reason: '' }, 'its own frames are handled too')
 })
 
 void t.test(
-  'an info that refs pass around 10 000 connections returns to the first',
+  'an info that two connections pass to each other 10 000 times arrives',
   async (t) => {
     const size = 10_000
     const server = await startServer(t, (app) => {
@@ -236,13 +236,13 @@ void t.test(
           },
           handleInfo: (info, state, ws) => {
             const hops = Number(info)
-            if (hops === size) return ws.push('round')
+            if (hops === size) return ws.push('done')
             app.websock.ref(state.next).post(hops + 1)
           }
         }
       })
     })
-    // Two connections are enough: each hop is a separate letter.
+    // Each hop is a separate letter.
     const [one, two] = [await connect(t, server.url('/')), await connect(t, server.url('/'))]
     const [first, second] = [String(await one.next()), String(await two.next())]
     one.send(second)
@@ -250,7 +250,7 @@ void t.test(
     t.equal(await one.next(), 'linked')
     t.equal(await two.next(), 'linked')
     one.send('go')
-    t.equal(await two.next(20_000), 'round')
+    t.equal(await two.next(20_000), 'done')
   }
 )
 
@@ -273,8 +273,8 @@ void t.test(
             await hold.opened
             return ws.push('late')
           },
-          handleInfo: () => {
-            calls.push('info')
+          handleInfo: (info) => {
+            calls.push(String(info))
           },
           handleControl: () => {
             calls.push('control')
@@ -298,12 +298,12 @@ void t.test(
     t.same(
       client.frames(),
       [{ opcode: 8, payload: Buffer.from([3000 >> 8, 3000 & 255, ...Buffer.from('bye')]) }],
-      'the close is answered while the callback runs'
+      'the close frame is answered while the callback runs'
     )
-    t.equal(post('late'), false, 'no info is taken any more')
+    t.equal(post('late'), false, 'an info after the close frame is refused')
     for (let i = 0; i < 10; i++) await fetch(server.http('/open'))
     t.same(
-      calls.filter((call) => call !== 'info'),
+      calls.filter((call) => call !== 'tick'),
       [...count(10), 'terminate remote']
     )
     client.socket.end()

@@ -9,14 +9,14 @@ void t.test('a bucket is full at first and refills evenly', async (t) => {
   const buckets = new TokenBuckets({ messages: 10, bytes: 1000, intervalMs: 1000 }, 0)
   for (let i = 0; i < 10; i++) t.equal(buckets.take(1, 1, 0), 0)
   t.equal(buckets.take(1, 1, 0), 100, 'a tenth of the interval for one message')
-  t.equal(buckets.take(1, 1, 200), 0, 'two came back, two are taken')
+  t.equal(buckets.take(1, 1, 200), 0, 'two tokens were refilled')
   t.equal(buckets.take(1, 1, 200), 100)
-  t.equal(buckets.take(1, 1, 60_000), 0, 'it never holds more than it can')
+  t.equal(buckets.take(1, 1, 60_000), 0, 'a bucket never exceeds its capacity')
   for (let i = 0; i < 9; i++) t.equal(buckets.take(1, 0, 60_000), 0)
   t.equal(buckets.take(1, 0, 60_000), 100)
   const bytes = new TokenBuckets({ bytes: 1000 }, 0)
   t.equal(bytes.take(1, 1000, 0), 0)
-  t.equal(bytes.take(1, 500, 0), 500, 'of a second, the default')
+  t.equal(bytes.take(1, 500, 0), 500, 'the default interval is one second')
   t.equal(bytes.take(1, 0, 499), 1)
   t.equal(bytes.take(1, 0, 500), 0)
 })
@@ -97,7 +97,7 @@ void t.test('a client that floods is closed with 1008', async (t) => {
   }
 })
 
-void t.test('with wait the client is slowed down and no message is lost', async (t) => {
+void t.test("with over: 'wait' the client is slowed down and no message is lost", async (t) => {
   const server = await startLimited(t, { messages: 20, intervalMs: 200, over: 'wait' })
   const raw = await server.open()
   const from = performance.now()

@@ -118,7 +118,7 @@ const MODES: ReadonlyArray<[name: string, wrap: (act: Act) => Act]> = [
 for (const [mode, wrap] of MODES) {
   for (const callback of CALLBACKS) {
     void t.test(
-      `each result of an ${mode} ${callback} sends its frames and sets the state`,
+      `each result of ${mode} ${callback} sends its frames and sets the state`,
       async (t) => {
         const trials = await startTrials(t)
         for (const [name, act, frames, state] of GOES_ON) {
@@ -133,13 +133,13 @@ for (const [mode, wrap] of MODES) {
             [...frames, stateAnswer(state ?? before)],
             `${name}: frames, then the state`
           )
-          t.same(trial.terminated, [], `${name}: not over`)
+          t.same(trial.terminated, [], `${name}: terminate is not called`)
         }
       }
     )
 
     void t.test(
-      `each stop of an ${mode} ${callback} sends its frames, closes and terminates`,
+      `each stop of ${mode} ${callback} sends its frames, closes and terminates`,
       async (t) => {
         const trials = await startTrials(t)
         for (const [name, act, frames, reason, state] of STOPS) {
@@ -152,11 +152,11 @@ for (const [mode, wrap] of MODES) {
             t.equal(
               (trial.terminated[0]?.reason as { error?: unknown }).error,
               known,
-              'the very error'
+              'terminate gets the same error object'
             )
           }
         }
-        t.same(trials.logs, [], 'a stop is no failure')
+        t.same(trials.logs, [], 'a stop is not logged as a failure')
       }
     )
   }
@@ -175,7 +175,7 @@ void t.test('each valid close code is sent', async (t) => {
     Object.values(closeCodes).every(
       (code) => code === 1005 || code === 1006 || codes.includes(code)
     ),
-    'all that have a name are among them'
+    'they include every code of closeCodes that may be sent'
   )
 })
 
@@ -197,7 +197,7 @@ void t.test('the frames of one result are sent without other frames between them
   const raw = await connectRaw(t, server.port)
   raw.write(handshake('/'))
   await raw.until(() => wire(raw).length >= 2)
-  // Pongs are sent automatically, so they would be the first to come in between.
+  // Pongs are sent automatically, so they would be the first frames between those of a result.
   for (let round = 0; round < 5; round++) raw.write(Buffer.concat([frame(9), text('go'), frame(9)]))
   await raw.until(() => wire(raw).filter((line) => line === 'text {"n":200}').length === 5)
   const numbers = raw
@@ -314,8 +314,8 @@ void t.test('a paused connection reads nothing more until it is resumed', async 
     await other.next()
   }
   ref.post('resume')
-  t.equal(await client.next(), 'resume after 0', 'nothing was read')
-  t.equal(await client.next(), 'while paused', 'and nothing lost')
+  t.equal(await client.next(), 'resume after 0', 'no message was read while paused')
+  t.equal(await client.next(), 'while paused', 'no message is lost')
 })
 
 void t.test('bufferedBytes counts the bytes that the socket has not sent', async (t) => {

@@ -12,7 +12,7 @@ type Ws = WebsocketContext<string, string, unknown>
 async function until (condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it does not come')
+    if (performance.now() > deadline) throw new Error('the condition was not met within 10 s')
     await nextTurn()
   }
 }
@@ -39,20 +39,20 @@ void t.test('ws.send: from a callback, before its result, and from a timer', asy
 })
 
 void t.test('ws.send returns false after the connection has ended', async (t) => {
-  let seat: Ws | undefined
+  let context: Ws | undefined
   const server = await startServer(t, (app) => {
-    app.get('/', { websocketHandler: { init: (_args, ws) => { seat = ws as never } } })
+    app.get('/', { websocketHandler: { init: (_args, ws) => { context = ws as never } } })
   })
   const client = await connect(t, server.url('/'))
-  await until(() => seat !== undefined)
+  await until(() => context !== undefined)
   client.socket.terminate()
-  await until(() => seat?.signal.aborted === true)
-  t.equal(seat?.send('x'), false)
-  t.equal(await seat?.drained(), false)
-  t.notOk(seat?.close())
+  await until(() => context?.signal.aborted === true)
+  t.equal(context?.send('x'), false)
+  t.equal(await context?.drained(), false)
+  t.notOk(context?.close())
 })
 
-void t.test('a message that ws.send cannot send closes 1011 and is logged once', async (t) => {
+void t.test('a message that ws.send cannot send closes with 1011 and is logged once', async (t) => {
   const returned: unknown[] = []
   const reasons: string[] = []
   const server = await startServer(t, (app) => {
@@ -72,7 +72,7 @@ void t.test('a message that ws.send cannot send closes 1011 and is logged once',
   client.send({})
   t.same(await client.nextJson(), { n: 1 })
   t.equal((await client.closed).code, 1011)
-  t.equal(client.received.length, 1, 'nothing of a list is sent when one of it cannot be')
+  t.equal(client.received.length, 1, 'no message of a list is sent when one of them cannot be sent')
   await until(() => reasons.length > 0)
   t.same([returned, reasons], [[false], ['error']])
   t.same(server.logs.map(({ callback }) => callback), ['ws.send'])
@@ -109,13 +109,13 @@ void t.test('ws.close: earlier messages are sent first, the result is not sent',
 })
 
 void t.test('with slowPeer: wait, ws.send is bounded', async (t) => {
-  let seat: Ws | undefined
+  let context: Ws | undefined
   const reasons: unknown[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 64 * 1024, maxMailboxLength: 4 },
       websocketHandler: {
-        init: (_args, ws) => { seat = ws as never; return ws.push('ready') },
+        init: (_args, ws) => { context = ws as never; return ws.push('ready') },
         terminate: (reason) => { reasons.push(reason.type === 'error' ? reason.code : reason.type) }
       }
     })
@@ -123,7 +123,7 @@ void t.test('with slowPeer: wait, ws.send is bounded', async (t) => {
   const client = (await connectRaw(t, server.port)).write(handshake('/'))
   await client.until(() => client.frames().length === 1)
   client.socket.pause()
-  const ws = seat as unknown as Ws
+  const ws = context as unknown as Ws
   const message = 'x'.repeat(100_000)
   let sent = 0
   while (ws.send(message) && sent < 1000) {
@@ -136,18 +136,18 @@ void t.test('with slowPeer: wait, ws.send is bounded', async (t) => {
 })
 
 void t.test('ws.drained resolves when the client has read', async (t) => {
-  let seat: Ws | undefined
+  let context: Ws | undefined
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions: { maxBufferedBytes: 256 * 1024, slowPeer: 'drop' },
-      websocketHandler: { init: (_args, ws) => { seat = ws as never; return ws.push('ready') } }
+      websocketHandler: { init: (_args, ws) => { context = ws as never; return ws.push('ready') } }
     })
   })
   const client = (await connectRaw(t, server.port)).write(handshake('/'))
   await client.until(() => client.frames().length === 1)
   client.socket.pause()
-  const ws = seat as unknown as Ws
-  t.equal(await ws.drained(), true, 'at once, when nothing waits')
+  const ws = context as unknown as Ws
+  t.equal(await ws.drained(), true, 'it resolves at once when nothing is buffered')
   const message = 'x'.repeat(50_000)
   while (ws.send(message)) await nextTurn()
   const drained: boolean[] = []
@@ -185,7 +185,7 @@ void t.test('ws.broadcast and ws.publish reach all other connections', async (t)
   t.equal(await one.next(), 'all')
 })
 
-void t.test('ref.close ends another connection, but not within the call', async (t) => {
+void t.test('ref.close ends a connection after the call has returned', async (t) => {
   const refs: Ref[] = []
   const events: string[] = []
   const server = await startServer(t, (app) => {
@@ -274,11 +274,11 @@ void t.test('lost results and unhandled infos are logged once for each route', a
     }
     await nextTurn()
     await nextTurn()
-    const told = server.logs.splice(0)
+    const warnings = server.logs.splice(0)
       .map(({ level, msg, route }) => [level, route, msg.slice(0, 12)])
     const expected =
       path === '/right' ? [] : [[40, path, path === '/info' ? 'an info was ' : 'ws.push() or']]
-    t.same(told, expected, path)
+    t.same(warnings, expected, path)
   }
 })
 
@@ -288,13 +288,13 @@ void t.test('missing methods of ws throw an error that names the alternative', a
     app.get('/', {
       websocketHandler: {
         init: (_args, ws) => {
-          const habits = ws as unknown as Record<string, (...args: unknown[]) => void>
+          const otherMethods = ws as unknown as Record<string, (...args: unknown[]) => void>
           for (const name of [
             'on', 'once', 'addEventListener', 'emit', 'terminate', 'destroy', 'disconnect', 'ping',
             'pong'
           ]) {
             try {
-              habits[name]?.('message', () => {})
+              otherMethods[name]?.('message', () => {})
               texts.push(`${name} does not throw`)
             } catch (error) {
               texts.push(`${(error as { code: string }).code} ${(error as Error).message}`)

@@ -58,15 +58,15 @@ async function openPaused (t: Teardown, server: TestServer): Promise<RawClient> 
 
 type Asserting = Teardown & { equal: (found: unknown, wanted: unknown) => unknown }
 
-async function untilItStandsStill (t: Asserting, server: Flood): Promise<void> {
+async function untilHandlingStops (t: Asserting, server: Flood): Promise<void> {
   let before: number
   do {
     before = server.handled()
-    await bystanderIsServed(t, server)
+    await checkBystander(t, server)
   } while (server.handled() > before)
 }
 
-async function bystanderIsServed (t: Asserting, server: TestServer): Promise<void> {
+async function checkBystander (t: Asserting, server: TestServer): Promise<void> {
   const bystander = await connect(t, server.url('/'))
   for (let i = 0; i < 20; i++) {
     bystander.send(`still here ${i}`)
@@ -75,13 +75,13 @@ async function bystanderIsServed (t: Asserting, server: TestServer): Promise<voi
 }
 
 void t.test(
-  'a peer that never reads uses the mark and one message, and is closed with 1013',
+  'a peer that never reads is closed with 1013, after maxBufferedBytes and one message',
   async (t) => {
     const server = await startFlood(t, { maxBufferedBytes: 256 * KIB })
     const raw = await openPaused(t, server)
     raw.write(text('flood'))
     const ended = (): Flood['ends'] => server.ends.filter(({ reason }) => reason.type === 'error')
-    while (ended().length === 0 && server.handled() < CHUNKS) await bystanderIsServed(t, server)
+    while (ended().length === 0 && server.handled() < CHUNKS) await checkBystander(t, server)
     raw.socket.resume()
     await raw.ended
     await server.app.close()
@@ -91,34 +91,34 @@ void t.test(
     })
     t.ok(
       server.mostBuffered() <= 256 * KIB + CHUNK + 16,
-      `${server.mostBuffered()} bytes were kept at most`
+      `${server.mostBuffered()} bytes were buffered at most`
     )
     t.equal(end?.dropped, 0)
   }
 )
 
 void t.test(
-  'with drop, messages beyond the mark are dropped and counted, and the others arrive complete',
+  'with drop, messages beyond maxBufferedBytes are dropped and counted, others arrive complete',
   async (t) => {
     const server = await startFlood(t, { maxBufferedBytes: 256 * KIB, slowPeer: 'drop' })
     const raw = await openPaused(t, server)
     raw.write(text('flood'))
-    await bystanderIsServed(t, server)
-    while (server.handled() < CHUNKS) await bystanderIsServed(t, server)
+    await checkBystander(t, server)
+    while (server.handled() < CHUNKS) await checkBystander(t, server)
     raw.socket.resume()
-    // Dropped too, until enough bytes are sent.
+    // These messages are dropped too, until enough bytes have been read.
     let lasts = 0
     while (raw.frames().at(-1)?.opcode !== 1) {
       raw.write(text('last'))
       lasts++
-      await bystanderIsServed(t, server)
+      await checkBystander(t, server)
     }
     const frames = raw.frames()
     const chunks = frames.filter(({ payload }) => payload.length === CHUNK)
     t.equal(
       frames.length - chunks.length,
       frames.filter(({ payload }) => payload.toString() === 'last').length,
-      'whole frames only; the connection lives on'
+      'each frame is complete'
     )
     raw.socket.destroy()
     await server.app.close()
@@ -130,7 +130,7 @@ void t.test(
     )
     t.ok(
       server.mostBuffered() <= 256 * KIB + CHUNK + 16,
-      `${server.mostBuffered()} bytes were kept at most`
+      `${server.mostBuffered()} bytes were buffered at most`
     )
   }
 )
@@ -145,7 +145,7 @@ void t.test(
     })
     const raw = await openPaused(t, server)
     raw.write(text('flood'))
-    await untilItStandsStill(t, server)
+    await untilHandlingStops(t, server)
     t.ok(server.handled() < CHUNKS, `it waits at ${server.handled()} of ${CHUNKS}`)
     raw.socket.resume()
     await raw.until(
@@ -154,7 +154,7 @@ void t.test(
     )
     t.ok(
       server.mostBuffered() <= 256 * KIB + CHUNK + 16,
-      `${server.mostBuffered()} bytes were kept at most`
+      `${server.mostBuffered()} bytes were buffered at most`
     )
     raw.write(text('last'))
     await raw.until((client) => client.frames().at(-1)?.payload.toString() === 'last')
@@ -175,11 +175,11 @@ void t.test(
       })
       const raw = await openPaused(t, server)
       raw.write(text('flood'))
-      await untilItStandsStill(t, server)
+      await untilHandlingStops(t, server)
       if (how === 'peer') raw.socket.resetAndDestroy()
       await server.app.close()
       t.match(server.ends.at(-1)?.reason.type, how === 'peer' ? /remote|shutdown/ : 'shutdown')
-      t.same(server.logs, [], 'no callback was waited for')
+      t.same(server.logs, [], 'no callback exceeded its time')
       if (!raw.socket.destroyed) {
         raw.socket.resume()
         await once(raw.socket, 'close')
@@ -215,7 +215,7 @@ void t.test(
           text('two')
         ])
       )
-      await bystanderIsServed(t, server)
+      await checkBystander(t, server)
       raw.socket.resume()
       await raw.until(
         (client) =>
@@ -252,32 +252,32 @@ for (const slowPeer of ['close', 'drop'] as const) {
         }
       })
     })
-    const good = await connect(t, server.url('/'))
-    await good.next()
-    const deaf = await connectRaw(t, server.port)
-    deaf.write(handshake('/'))
-    await deaf.until(() => deaf.bytes.length > 0)
-    deaf.socket.pause()
+    const reading = await connect(t, server.url('/'))
+    await reading.next()
+    const notReading = await connectRaw(t, server.port)
+    notReading.write(handshake('/'))
+    await notReading.until(() => notReading.bytes.length > 0)
+    notReading.socket.pause()
     const text = 'x'.repeat(60_000)
     for (let n = 0; n < 200; n++) {
       server.app.websock.broadcast('all', text)
-      t.equal(((await good.next()) as string).length, text.length)
+      t.equal(((await reading.next()) as string).length, text.length)
     }
     if (slowPeer === 'close') {
-      deaf.socket.resume()
-      await once(deaf.socket, 'close')
+      notReading.socket.resume()
+      await once(notReading.socket, 'close')
       t.match(reason, { type: 'error', code: 1013, error: { code: 'FST_WEBSOCK_SLOW_PEER' } })
     } else {
       server.app.websock.publish('all', 'count')
       server.app.websock.broadcast('all', 'last')
-      t.equal(await good.next(), 'last')
-      t.ok(dropped.count > 50, `${dropped.count} of 200 were left out`)
+      t.equal(await reading.next(), 'last')
+      t.ok(dropped.count > 50, `${dropped.count} of 200 were dropped`)
     }
   })
 }
 
 void t.test("slowPeer: 'wait': broadcasts wait in order, up to the mailbox bounds", async (t) => {
-  let deafContext: { readonly bufferedBytes: number, readonly droppedInfos: number } | undefined
+  let slowContext: { readonly bufferedBytes: number, readonly droppedInfos: number } | undefined
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions: {
@@ -289,38 +289,38 @@ void t.test("slowPeer: 'wait': broadcasts wait in order, up to the mailbox bound
       websocketHandler: {
         init: ({ query }, ws) => {
           ws.subscribe('all')
-          if ('deaf' in (query as object)) deafContext = ws
+          if ('slow' in (query as object)) slowContext = ws
           return ws.push('ready')
         }
       }
     })
   })
-  const good = await connect(t, server.url('/'))
-  await good.next()
-  const deaf = await connectRaw(t, server.port)
-  deaf.write(handshake('/?deaf'))
-  await deaf.until(() => deaf.frames().length === 1)
-  deaf.socket.pause()
+  const reading = await connect(t, server.url('/'))
+  await reading.next()
+  const notReading = await connectRaw(t, server.port)
+  notReading.write(handshake('/?slow'))
+  await notReading.until(() => notReading.frames().length === 1)
+  notReading.socket.pause()
   let sent = 0
   const broadcast = async (): Promise<void> => {
     const text = `${sent} ${'x'.repeat(60_000)}`
     sent++
     server.app.websock.broadcast('all', text)
-    t.equal(await good.next(), text)
+    t.equal(await reading.next(), text)
     t.ok(
-      (deafContext?.bufferedBytes ?? 0) < 256 * 1024 + 1024 * 1024,
-      `${deafContext?.bufferedBytes} bytes wait to be sent`
+      (slowContext?.bufferedBytes ?? 0) < 256 * 1024 + 1024 * 1024,
+      `${slowContext?.bufferedBytes} bytes wait to be sent`
     )
   }
-  while (deafContext?.droppedInfos === 0) await broadcast()
-  t.equal(deafContext?.droppedInfos, 1, 'the mailbox is full')
-  deaf.socket.resume()
-  await deaf.until(() => deaf.frames().length === sent)
+  while (slowContext?.droppedInfos === 0) await broadcast()
+  t.equal(slowContext?.droppedInfos, 1, 'the mailbox is full')
+  notReading.socket.resume()
+  await notReading.until(() => notReading.frames().length === sent)
   t.same(
-    deaf.frames().slice(1).map(({ payload }) => Number.parseInt(payload.toString())),
+    notReading.frames().slice(1).map(({ payload }) => Number.parseInt(payload.toString())),
     Array.from({ length: sent - 1 }, (_none, n) => n),
-    'all but the one that was dropped'
+    'all messages but the dropped one arrive'
   )
   await broadcast()
-  await deaf.until(() => deaf.frames().length === sent)
+  await notReading.until(() => notReading.frames().length === sent)
 })

@@ -7,13 +7,13 @@ import { startServer } from '../helpers/server.ts'
 async function until (condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it does not come')
+    if (performance.now() > deadline) throw new Error('the condition was not met within 10 s')
     await nextTurn()
   }
 }
 
 void t.test(
-  'ws.run: beside the mailbox, aborted by the end, awaited before terminate',
+  'a task of ws.run runs beside the mailbox, is aborted by the end, and ends before terminate',
   async (t) => {
     const events: string[] = []
     const server = await startServer(t, (app) => {
@@ -41,11 +41,11 @@ void t.test(
     const client = await connect(t, server.url('/'))
     await client.next()
     client.send('ping')
-    t.equal(await client.next(), 'pong', 'messages are handled meanwhile')
+    t.equal(await client.next(), 'pong', 'messages are handled while the task runs')
     client.socket.close(1000)
     await until(() => events.length === 3)
     t.same(events, ['task', 'task ends', 'remote'])
-    t.same(server.logs, [], 'an abort is no failure')
+    t.same(server.logs, [], 'the abort of a task is not logged as a failure')
   }
 )
 
@@ -130,7 +130,7 @@ void t.test(
   }
 )
 
-void t.test('a task that never ends delays terminate by terminateTimeoutMs', async (t) => {
+void t.test('terminate is called although a task never ends, and the task is logged', async (t) => {
   const reasons: string[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {

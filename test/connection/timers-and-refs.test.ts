@@ -90,12 +90,16 @@ void t.test('an interval has at most one waiting tick, also with a slow handler'
   const client = await connect(t, server.url('/'))
   const ref = server.app.websock.ref(String(await client.next()))
   await started
-  // As often as the intervals of the route would have fired meanwhile.
+  // 50 ticks of 1 ms, so that the intervals of the route have fired too.
   for await (const ticks of countTicks()) if (ticks === 50) break
   ref.post('last')
   events.emit('release')
   t.match(await client.closed, { code: 4000 })
-  t.same(handled.sort(), ['one', 'one', 'two'], 'one was handled, and one of each waited')
+  t.same(
+    handled.sort(),
+    ['one', 'one', 'two'],
+    'one tick was handled first, and one of each interval waited'
+  )
 })
 
 void t.test('an invalid delay is refused, and the error names it', async (t) => {
@@ -222,7 +226,7 @@ void t.test('a ref reaches its connection from anywhere, until its end', async (
   t.equal(await one.next(), 'true')
   t.equal(await two.next(), `from ${first}`)
   const post = refs[0]?.post
-  t.equal(post?.('from outside'), true, 'also without its object')
+  t.equal(post?.('from outside'), true, '`post` works without its ref object')
   t.equal(await one.next(), 'from outside')
   t.equal(JSON.stringify({ ref: refs[0] }), JSON.stringify({ ref: first }))
   t.equal(
@@ -233,7 +237,7 @@ void t.test('a ref reaches its connection from anywhere, until its end', async (
   one.close()
   await one.closed
   two.send(first)
-  t.equal(await two.next(), 'false', 'the client has seen the close: the connection has ended')
+  t.equal(await two.next(), 'false', 'a ref of an ended connection returns false')
   t.equal(refs[0]?.post('late'), false)
   for (const address of ['', 'nobody', `${second}x`, '__proto__', 'constructor']) {
     t.equal(server.app.websock.ref(address).post('x'), false, address)
@@ -261,7 +265,7 @@ void t.test('every connection of every server has a unique id', async (t) => {
     for (let j = 0; j < 40; j++) ids.push(String(await (await connect(t, server.url('/'))).next()))
   }
   t.equal(new Set(ids).size, 80)
-  t.equal(new Set(ids.map((id) => id.split('.')[0])).size, 2, 'a prefix for each server')
+  t.equal(new Set(ids.map((id) => id.split('.')[0])).size, 2, 'each server has its own prefix')
 })
 
 void t.test('infos of one sender arrive in order, between frames', async (t) => {
