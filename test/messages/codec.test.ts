@@ -25,7 +25,7 @@ const Gone = Type.Object({ event: Type.Literal('gone') })
 type Push = { push: any }
 
 void t.test(
-  'bytes survive a binary codec both ways, and the other end sees only what the schema names',
+  'a binary codec carries bytes both ways, and only properties of the schema are sent',
   async (t) => {
     const states: object[] = []
     const server = await startServer(t, (app) => {
@@ -52,12 +52,12 @@ void t.test(
     }
     t.ok(
       states.every((state) => 'secret' in state),
-      "the handler's own objects are as they were"
+      "the handler's objects are not changed"
     )
   }
 )
 
-void t.test('a send schema strips for any codec, whatever it is made of', async (t) => {
+void t.test('every kind of send schema strips other properties, with any codec', async (t) => {
   const A = Type.Object({
     a: Type.String(),
     deep: Type.Optional(Type.Object({ x: Type.Integer() }))
@@ -131,7 +131,7 @@ void t.test('a send schema strips for any codec, whatever it is made of', async 
   }
 })
 
-void t.test('what a codec cannot take or give closes 1007, 1008 or 1011', async (t) => {
+void t.test('messages that a codec or schema refuses close with 1007, 1008 or 1011', async (t) => {
   const errors: unknown[] = []
   const server = await startServer(t, (app: App) => {
     const broken: Record<string, BinaryCodec | TextCodec> = {
@@ -179,7 +179,7 @@ void t.test('what a codec cannot take or give closes 1007, 1008 or 1011', async 
   }
 })
 
-void t.test('a codec of the plugin serves all routes but those with their own', async (t) => {
+void t.test('the codec of the plugin is for all routes without their own', async (t) => {
   const lines: TextCodec = {
     opcode: 'text',
     decode: (text) => text.split(' '),
@@ -205,10 +205,10 @@ void t.test('a codec of the plugin serves all routes but those with their own', 
   t.same(decode(await own.next() as Buffer), ['b', 'a'])
   const raw = await connect(t, server.url('/raw'))
   raw.send('as it is')
-  t.equal(await raw.next(), 'as it is', 'without a schema no codec is asked')
+  t.equal(await raw.next(), 'as it is', 'without a schema no codec is used')
 })
 
-void t.test('schemas of another kind strip for a binary codec too', async (t) => {
+void t.test('zod schemas strip other properties with a binary codec too', async (t) => {
   const server = await startServer(t, (app) => {
     app.setValidatorCompiler(validatorCompiler)
     app.setSerializerCompiler(serializerCompiler)
@@ -234,5 +234,5 @@ void t.test('schemas of another kind strip for a binary codec too', async (t) =>
   client.send(encode({ n: 1 }))
   t.same(decode(await client.next() as Buffer), { n: 1, body: Uint8Array.of(1) })
   client.send(encode({ n: 2 }))
-  t.equal((await client.closed).code, 1011, 'what does not match cannot be sent')
+  t.equal((await client.closed).code, 1011, 'a message that does not match cannot be sent')
 })

@@ -72,7 +72,7 @@ void t.test(
   }
 )
 
-void t.test('formats of the application stand in front of those of Fastify', async (t) => {
+void t.test('formats of the application override those of Fastify', async (t) => {
   const strict = { coerceTypes: false, useDefaults: false, removeAdditional: false }
   for (const others of [{}, strict]) {
     for (const withHttp of [true, false]) {
@@ -118,7 +118,7 @@ void t.test('formats of the application stand in front of those of Fastify', asy
   }
 })
 
-void t.test('what JSON cannot hold is an error wherever a message would have it', async (t) => {
+void t.test('a value that JSON cannot hold is an error anywhere in a message', async (t) => {
   const values: Record<string, unknown> = {
     fn: () => {},
     symbol: Symbol('s'),

@@ -17,7 +17,7 @@ const json: TextCodec = {
   encode: (message) => JSON.stringify(message)
 }
 
-/** A route that answers with what it was sent. */
+/** A route that echoes each message. */
 async function startEcho (
   t: Teardown,
   codec: object,
@@ -32,7 +32,7 @@ async function startEcho (
   })
 }
 
-async function endOf (t: Teardown, server: TestServer): Promise<unknown> {
+async function closeOf (t: Teardown, server: TestServer): Promise<unknown> {
   const client = await connect(t, server.url('/'))
   client.send('{"a":1}')
   return await client.closed
@@ -41,7 +41,7 @@ async function endOf (t: Teardown, server: TestServer): Promise<unknown> {
 const failed = { code: 1011, reason: '' }
 
 void t.test(
-  'a codec that gives promises, resolved or rejected, ends the connection 1011 and says why',
+  'a codec that returns a promise closes with 1011, and the reason is logged',
   async (t) => {
     const promises: Array<() => unknown> = [
       async () => '{}',
@@ -53,7 +53,7 @@ void t.test(
     for (const receive of [typed(), Type.Object({ a: Type.Integer() }), Type.Any()]) {
       for (const decode of promises) {
         const server = await startEcho(t, { decode }, receive)
-        t.same(await endOf(t, server), failed)
+        t.same(await closeOf(t, server), failed)
         t.match(server.logs, [
           {
             callback: 'handleIn',
@@ -68,7 +68,7 @@ void t.test(
     }
     for (const encode of promises) {
       const server = await startEcho(t, { encode })
-      t.same(await endOf(t, server), failed)
+      t.same(await closeOf(t, server), failed)
       t.match(server.logs, [
         {
           err: {
@@ -81,7 +81,7 @@ void t.test(
   }
 )
 
-void t.test('a codec that throws what cannot be read is a failure like any other', async (t) => {
+void t.test('a codec that throws an unreadable value fails like with any other', async (t) => {
   const thrown = [
     unreadable,
     new Proxy({}, { get: trap, getPrototypeOf: trap }),
@@ -90,10 +90,10 @@ void t.test('a codec that throws what cannot be read is a failure like any other
   ]
   for (const what of thrown) {
     const encode = await startEcho(t, { encode () { throw what } })
-    t.same(await endOf(t, encode), failed)
+    t.same(await closeOf(t, encode), failed)
     t.match(encode.logs, [{ level: 50, callback: 'handleIn' }])
     const decode = await startEcho(t, { decode () { throw what } })
-    t.same(await endOf(t, decode), { code: 1007, reason: 'message cannot be decoded' })
+    t.same(await closeOf(t, decode), { code: 1007, reason: 'message cannot be decoded' })
   }
 })
 
@@ -162,7 +162,7 @@ void t.test('a ping carries text, any buffer or any view of one, of up to 125 by
   }
 })
 
-void t.test('the error of an invalid message is made when it is looked at', async (t) => {
+void t.test('the error of an invalid message is created when it is read', async (t) => {
   const problems: InvalidMessage[] = []
   const { stackTraceLimit } = Error
   const server = await startServer(t, (app) => {
@@ -184,18 +184,18 @@ void t.test('the error of an invalid message is made when it is looked at', asyn
   }
   t.equal(Error.stackTraceLimit, stackTraceLimit)
   for (const problem of problems) {
-    // Its stack begins here, so it was made here.
+    // Its stack begins here, so it was created here.
     const { error } = problem
     t.match(error.stack, 'foreign-code.test', problem.kind)
-    t.equal(problem.error, error, 'once')
+    t.equal(problem.error, error, 'it is created once')
     if (problem.kind !== 'undecodable') continue
     const { cause } = error as { cause?: unknown }
     t.type(cause, SyntaxError)
-    t.notMatch((cause as Error).stack, /^ +at /m, 'JSON has made its error without a stack trace')
+    t.notMatch((cause as Error).stack, /^ +at /m, 'the SyntaxError has no stack trace')
   }
 })
 
-void t.test('none of all this has reached the process', async (t) => {
+void t.test('no failure above has caused an unhandled rejection or exception', async (t) => {
   await later(() => {})
   t.same(stray, [])
 })

@@ -19,7 +19,7 @@ interface Case {
 }
 
 const refused: Record<string, Case & { readonly text: string }> = {
-  'a schema with neither': {
+  'a schema without `on` and `handleIn`': {
     receive: union,
     text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
       '`handleIn` or `on`'
@@ -30,7 +30,7 @@ const refused: Record<string, Case & { readonly text: string }> = {
     text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
       '`handleIn` or `on`'
   },
-  'a type with neither': {
+  'a type without `on` and `handleIn`': {
     receive: typed<string>(),
     text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
       '`handleIn` or `on`'
@@ -45,13 +45,13 @@ const refused: Record<string, Case & { readonly text: string }> = {
     text: '`guard` is called before the callback of a message, but there is none: add ' +
       '`handleIn`, or `on` with a `receive` schema'
   },
-  'a guard with a schema alone': {
+  'a guard with a schema only': {
     receive: union,
     guard: callback,
     text: '`schema.websocket.receive` is declared, but nothing handles its messages: add ' +
       '`handleIn` or `on`'
   },
-  'that beside a `handleIn`': {
+  '`on` without a schema, beside `handleIn`': {
     on: { event: { say: callback } },
     handleIn: callback,
     text: '`on` needs a `receive` schema: add `schema.websocket.receive`, or handle messages in ' +
@@ -80,7 +80,7 @@ const refused: Record<string, Case & { readonly text: string }> = {
     on: { event: { say: callback } },
     text: '`on.event` has no callback for leave: add it, or a `handleIn` for the rest'
   },
-  'two of a union inside': {
+  'values of a nested union without a callback': {
     receive: Type.Union([Say, Type.Union([Leave, Turn])]),
     on: { event: { say: callback } },
     text: '`on.event` has no callback for leave, flip, flop: add it, or a `handleIn` for the rest'
@@ -97,7 +97,7 @@ const refused: Record<string, Case & { readonly text: string }> = {
     text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
       '`handleIn` for them'
   },
-  'a schema that takes what is no object': {
+  'a schema that accepts other values than objects': {
     receive: { properties: { event: { const: 'say' } }, required: ['event'] },
     on: { event: { say: callback } },
     text: '`on.event` cannot handle messages whose `event` is no literal string: add a ' +
@@ -111,7 +111,7 @@ const refused: Record<string, Case & { readonly text: string }> = {
   }
 }
 
-const taken: Record<string, Case> = {
+const accepted: Record<string, Case> = {
   'all values': {
     receive: Type.Union([Say, Leave, Turn]),
     on: { event: { say: callback, leave: callback, flip: callback, flop: callback } }
@@ -149,7 +149,7 @@ const taken: Record<string, Case> = {
     receive: typed<{ event: 'say' }>(),
     on: { event: { say: callback } }
   },
-  'what cannot be seen into': { receive: { $ref: 'shared#' }, on: { event: { say: callback } } },
+  'a schema with a $ref': { receive: { $ref: 'shared#' }, on: { event: { say: callback } } },
   'a guard and a `handleIn`': { guard: callback, handleIn: callback },
   'a guard and `on`': { receive: Say, guard: callback, on: { event: { say: callback } } },
   'no schema and no callback': {}
@@ -165,14 +165,14 @@ for (const [name, { text, ...given }] of Object.entries(refused)) {
   })
 }
 
-for (const [name, given] of Object.entries(taken)) {
-  void t.test(`taken: ${name}`, async (t) => {
+for (const [name, given] of Object.entries(accepted)) {
+  void t.test(`accepted at start: ${name}`, async (t) => {
     const { app } = await declare(t, given)
     await t.resolves(Promise.resolve(app.ready()))
   })
 }
 
-void t.test('taken: a schema of another kind, whose types say what is missing', async (t) => {
+void t.test('accepted at start: a zod schema without `handleIn`', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   const schema = { websocket: { receive: z.object({ event: z.literal('say') }) } }
@@ -184,7 +184,7 @@ void t.test('taken: a schema of another kind, whose types say what is missing', 
   await t.resolves(Promise.resolve(app.ready()))
 })
 
-const hidden: Record<string, unknown> = {
+const withUnknownFields: Record<string, unknown> = {
   'a $ref': { $ref: 'shared#' },
   'an allOf': { allOf: [union] },
   'a field behind a $ref': {
@@ -195,7 +195,7 @@ const hidden: Record<string, unknown> = {
   }
 }
 
-for (const [name, receive] of Object.entries(hidden)) {
+for (const [name, receive] of Object.entries(withUnknownFields)) {
   for (const guarded of [false, true]) {
     void t.test(
       `a message without a callback is logged once: ${name}${guarded ? ', with a guard' : ''}`,
@@ -229,7 +229,7 @@ for (const [name, receive] of Object.entries(hidden)) {
         t.same(server.logs, [])
         for (let n = 0; n < 3; n++) client.send({ event: 'leave' })
         client.socket.ping()
-        t.equal(await client.next(), 'pinged', 'the connection lives')
+        t.equal(await client.next(), 'pinged', 'the connection stays open')
         t.match(server.logs, [
           {
             level: 40,

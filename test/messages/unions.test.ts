@@ -20,8 +20,8 @@ const Turn = Type.Object({
   times: Type.Optional(Type.Integer())
 })
 
-/** A route at `/` that answers `ok`, or the error's text, and stays open. */
-function startJudge (t: Teardown, receive: object, { prepare, fastify, ...route }: {
+/** A route at `/` that answers each message with `ok` or the text of its error. */
+function startValidator (t: Teardown, receive: object, { prepare, fastify, ...route }: {
   prepare?: (app: App) => void, fastify?: ServerOptions['fastify'], validatorCompiler?: unknown
 } = {}): Promise<TestServer> {
   return startServer(t, (app) => {
@@ -40,8 +40,8 @@ function startJudge (t: Teardown, receive: object, { prepare, fastify, ...route 
   }, { fastify: fastify ?? {} })
 }
 
-/** Sends each message in turn and wants its answer. */
-async function judge (
+/** Sends each message and checks its answer. */
+async function checkVerdicts (
   t: Test,
   server: TestServer,
   verdicts: ReadonlyArray<readonly [message: unknown, verdict: string]>
@@ -60,13 +60,13 @@ void t.test('a union may have `required` and `discriminator`, also in strict mod
     discriminator: { propertyName: 'event' },
     oneOf: [Say, Leave]
   }
-  await judge(t, await startJudge(t, union), [
+  await checkVerdicts(t, await startValidator(t, union), [
     [{ event: 'leave' }, 'ok'],
     [{ event: 'dance' }, 'message/event must be one of say, leave'],
     [{ text: 'a' }, 'message/event must be one of say, leave']
   ])
   const more = { required: ['event', 'text'], oneOf: [Say, Leave] }
-  await judge(t, await startJudge(t, more), [
+  await checkVerdicts(t, await startValidator(t, more), [
     [{ event: 'leave' }, "message must have required property 'text'"]
   ])
 })
@@ -119,7 +119,7 @@ void t.test('the discriminating field selects the callback of `on`, or handleIn'
   }
 })
 
-void t.test('`on` with several fields, and with names that every object has', async (t) => {
+void t.test('`on` may have several fields, and ignores names of Object.prototype', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       schema: {
@@ -168,7 +168,7 @@ void t.test('the error of a discriminated union names the selected member only',
     { ...Type.Union([Say, Leave, Turn]), title: 'All', type: 'object' }
   ]) {
     const none = 'message/event must be one of say, leave, flip, flop'
-    await judge(t, await startJudge(t, receive), [
+    await checkVerdicts(t, await startValidator(t, receive), [
       [{ event: 'say', text: 'a' }, 'ok'],
       [{ event: 'leave', text: 1 }, 'ok'],
       [{ event: 'flop' }, 'ok'],
@@ -188,7 +188,7 @@ void t.test('only the selected member of a discriminated union is tried', async 
   const members = Array.from({ length: 50 }, (_, i) =>
     Type.Object({ event: Type.Literal(`e${i}`) }, { title: `E${i}` })
   )
-  const server = await startJudge(t, Type.Union(members), {
+  const server = await startValidator(t, Type.Union(members), {
     validatorCompiler:
       ({ schema }: { schema: { title?: string } }) =>
         () => {
@@ -196,13 +196,13 @@ void t.test('only the selected member of a discriminated union is tried', async 
           return true
         }
   })
-  // What was tried while the schemas were compiled, to know the compiler.
+  // The library calls a validator when it compiles schemas, to know its result type.
   tried.length = 0
-  await judge(t, server, [[{ event: 'e7' }, 'ok'], [{ event: 'e49' }, 'ok']])
+  await checkVerdicts(t, server, [[{ event: 'e7' }, 'ok'], [{ event: 'e49' }, 'ok']])
   t.same(tried, ['E7', 'E49'])
 })
 
-void t.test('a union without a discriminating field takes what one member takes', async (t) => {
+void t.test('a union without a discriminating field accepts what a member accepts', async (t) => {
   const unions: Record<
     string,
     [receive: object, verdicts: Array<[message: unknown, verdict: 'ok' | 'no']>]
@@ -226,14 +226,14 @@ void t.test('a union without a discriminating field takes what one member takes'
       ]),
       [[{ n: 1 }, 'ok'], [{ event: 'x', n: 1 }, 'ok'], [{ event: 'y', n: 1 }, 'no']]
     ],
-    'numbers tell': [
+    'a field with numbers': [
       Type.Union([
         Type.Object({ v: Type.Literal(1) }),
         Type.Object({ v: Type.Literal(2), n: Type.Integer() })
       ]),
       [[{ v: 1 }, 'ok'], [{ v: 2 }, 'no'], [{ v: 2, n: 1 }, 'ok']]
     ],
-    'no objects': [
+    'members that are no objects': [
       Type.Union([Type.String(), Type.Null(), Type.Array(Type.Integer())]),
       [['"a"', 'ok'], [null, 'ok'], [[1], 'ok'], [['1'], 'no'], [1, 'no']]
     ],
@@ -246,7 +246,7 @@ void t.test('a union without a discriminating field takes what one member takes'
         [{ event: 'x' }, 'no']
       ]
     ],
-    'a union of literals tells': [
+    'a field with a union of literals': [
       Type.Union([Say, Move]),
       [
         [{ event: 'left', by: 1 }, 'ok'],
@@ -263,13 +263,13 @@ void t.test('a union without a discriminating field takes what one member takes'
         [{ event: 'leave', why: 1 }, 'ok']
       ]
     ],
-    'more beside anyOf': [
+    'required beside anyOf': [
       { anyOf: [Say, Leave], required: ['id'] },
       [[{ event: 'leave' }, 'no'], [{ event: 'leave', id: 1 }, 'ok']]
     ]
   }
   for (const [name, [receive, verdicts]] of Object.entries(unions)) {
-    const server = await startJudge(t, receive)
+    const server = await startValidator(t, receive)
     const client = await connect(t, server.url('/'))
     for (const [message, verdict] of verdicts) {
       client.send(typeof message === 'string' ? message : JSON.stringify(message))
@@ -298,7 +298,7 @@ void t.test('schemas may refer to shared ones', async (t) => {
     { $id: 'all', anyOf: [{ $ref: 'said#' }, Leave] }
   ]
   for (const receive of cases) {
-    const server = await startJudge(t, receive, { prepare })
+    const server = await startValidator(t, receive, { prepare })
     const client = await connect(t, server.url('/'))
     for (const [message, verdict] of [
       [{ event: 'say', text: 'a' }, true],
@@ -350,7 +350,7 @@ void t.test('a union may refer to itself', async (t) => {
   }
 })
 
-void t.test('a message nested 100,000 levels deep is refused and harms nobody', async (t) => {
+void t.test('a message nested 100,000 levels deep harms no other connection', async (t) => {
   const recursive = { $id: 'deep', type: 'object', properties: { a: { $ref: '#' } } }
   const server = await startServer(t, (app) => {
     const handleIn = (message: unknown, _state: unknown, ws: { push: any }): unknown =>
@@ -376,5 +376,9 @@ void t.test('a message nested 100,000 levels deep is refused and harms nobody', 
     t.same(await client.closed, closed, path)
   }
   other.send(deep)
-  t.same(await other.nextJson(), {}, 'where the schema does not go down, the message is fine')
+  t.same(
+    await other.nextJson(),
+    {},
+    'a schema that does not describe the levels accepts the message'
+  )
 })

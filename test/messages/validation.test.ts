@@ -13,7 +13,7 @@ import {
 
 const Say = Type.Object({ event: Type.Literal('say'), text: Type.String() })
 
-/** A route at `/` that tells what it was given, as it was given. */
+/** A route at `/` that echoes each valid message as JSON. */
 function startEcho (
   t: Teardown,
   receive: object,
@@ -27,7 +27,7 @@ function startEcho (
   }, options)
 }
 
-/** What a connection of its own answers to one frame: a message, or how it was closed. */
+/** Sends one frame on a new connection. Returns the answer, or the close code and reason. */
 async function ask (t: Teardown, server: TestServer, frame: string | Uint8Array): Promise<unknown> {
   const client = await connect(t, server.url('/'))
   client.send(frame)
@@ -37,7 +37,7 @@ async function ask (t: Teardown, server: TestServer, frame: string | Uint8Array)
 const undecodable: Closed = { code: 1007, reason: 'message cannot be decoded' }
 const mismatch: Closed = { code: 1008, reason: 'message does not match' }
 
-void t.test('a message is taken as it is, or the connection is closed 1007 or 1008', async (t) => {
+void t.test('a valid message is not changed, others close with 1007 or 1008', async (t) => {
   const server = await startEcho(
     t,
     Type.Object({ n: Type.Integer(), s: Type.Optional(Type.String({ default: 'filled' })) })
@@ -49,12 +49,12 @@ void t.test('a message is taken as it is, or the connection is closed 1007 or 10
       '{"n":1,"more":{"a":[null]}}',
       '{"n":1,"more":{"a":[null]}}'
     ],
-    ['a byte order mark before it', '\ufeff{"n":1}', '{"n":1}'],
+    ['a byte order mark before the message', '\ufeff{"n":1}', '{"n":1}'],
     ['a number as a string', '{"n":"1"}', mismatch],
     ['a boolean for a number', '{"n":true}', mismatch],
     ['null for a number', '{"n":null}', mismatch],
     ['a number for a string', '{"n":1,"s":2}', mismatch],
-    ['an array around it', '[{"n":1}]', mismatch],
+    ['an array around the message', '[{"n":1}]', mismatch],
     ['a bare null', 'null', mismatch],
     ['a bare string', '"n"', mismatch],
     ['an empty text', '', undecodable],
@@ -64,7 +64,7 @@ void t.test('a message is taken as it is, or the connection is closed 1007 or 10
     ['an empty binary frame', Buffer.alloc(0), undecodable]
   ]
   for (const [name, frame, answer] of cases) t.same(await ask(t, server, frame), answer, name)
-  t.equal(server.logs.length, 0, 'nothing of it is worth a line at warn')
+  t.equal(server.logs.length, 0, 'an invalid message is not logged as a warning')
 })
 
 void t.test('additional properties are refused where the schema says so', async (t) => {
@@ -209,7 +209,7 @@ void t.test(
 )
 
 void t.test(
-  "a send schema strips what it does not name, and what it cannot serialize is the handler's error",
+  "a send schema strips other properties; what it cannot serialize is the handler's error",
   async (t) => {
     const reasons: unknown[] = []
     const server = await startServer(t, (app) => {
@@ -231,7 +231,7 @@ void t.test(
         ],
         '/typed': [typed<unknown>(), [{ kept: [1, null] }, 'text', null]],
         '/missing': [Say, [{ event: 'say', text: 'first' }, { event: 'say' }]],
-        '/stranger': [
+        '/unknown-event': [
           Type.Union([Say, Type.Object({ event: Type.Literal('count') })]),
           [{ event: 'constructor' }]
         ],
@@ -274,7 +274,7 @@ void t.test(
     }
     for (const path of [
       '/missing',
-      '/stranger',
+      '/unknown-event',
       '/function',
       '/undefined',
       '/typed-function',
@@ -284,7 +284,7 @@ void t.test(
       const client = await connect(t, server.url(path))
       client.send('go')
       t.same(await client.closed, { code: 1011, reason: '' }, path)
-      t.same(client.received, [], `${path}: nothing of an impossible list goes out`)
+      t.same(client.received, [], `${path}: no message of the list is sent`)
       t.same(reasons, [['FST_WEBSOCK_UNSENDABLE', 'before']], path)
     }
   }
@@ -295,7 +295,7 @@ function circular (): object {
   return Object.assign(loop, { loop })
 }
 
-void t.test('without schemas frames come and go as they are', async (t) => {
+void t.test('without schemas frames are received and sent unchanged', async (t) => {
   const server = await startServer(t, (app: App) => {
     app.get('/', {
       websocketHandler: { handleIn: (message, _state, ws) => ws.push([message, message.data]) }
@@ -330,7 +330,7 @@ void t.test('without schemas frames come and go as they are', async (t) => {
 })
 
 void t.test(
-  'a message over maxMessageBytes closes 1009, also when it was small before inflation',
+  'a message over maxMessageBytes closes with 1009, also when it was small before inflation',
   async (t) => {
     const reasons: unknown[] = []
     const server = await startServer(t, (app) => {
@@ -366,7 +366,7 @@ void t.test(
   }
 )
 
-void t.test('what is no deflated message closes 1007', async (t) => {
+void t.test('invalid deflate data closes with 1007', async (t) => {
   const ends: TerminateReason[] = []
   const server = await startServer(t, (app) => {
     app.get('/', {

@@ -39,7 +39,7 @@ void t.test('an app counts its connections, and closes those of a route', async 
   t.same(
     [...server.app.websock.connections].map(({ id, ref }) => [id, ref.address]),
     ids.map((id) => [id, id]),
-    'in the order in which they came'
+    'in the order of their upgrades'
   )
   t.same(await (await fetch(server.http('/kick'), { method: 'POST' })).json(), { kicked: 3 })
   for (const i of [0, 2, 3]) t.same(await clients[i]?.closed, { code: 4001, reason: 'kicked' })

@@ -55,7 +55,7 @@ void t.test('drain calls handleDrain, closes all connections, and refuses new on
   t.equal(refusal.status, 503)
   t.equal(refusal.json().code, 'FST_WEBSOCK_DRAINING')
   t.match(refusal.headers['retry-after'], /^\d+$/)
-  t.equal((await fetch(server.http('/nowhere'))).status, 404, 'HTTP goes on')
+  t.equal((await fetch(server.http('/nowhere'))).status, 404, 'HTTP requests are still answered')
 })
 
 /** A route whose callbacks wait for `go`. `log`: what is called, in order. */
@@ -103,8 +103,8 @@ void t.test(
       await holds
       const ended = end === 'drain' ? server.app.websock.drain() : server.app.close()
       for (let turn = 0; turn < 10; turn++) await nextTurn()
-      t.same(client.received, [], 'it waits')
-      for (const { ref } of all) t.equal(ref.post('info'), false, 'takes no more infos')
+      t.same(client.received, [], 'nothing is sent while the callback runs')
+      for (const { ref } of all) t.equal(ref.post('info'), false, 'infos are refused')
       server.events.emit('go')
       t.same(await client.closed, { code: 1012, reason: '' })
       t.same(client.received, ['stored', 'the server restarts'])
@@ -154,7 +154,7 @@ void t.test('a running callback may stop, and its peer close, while a drain wait
   ])
 })
 
-void t.test('a callback that never ends delays a drain by terminateTimeoutMs', async (t) => {
+void t.test('a drain abandons a callback that never ends after terminateTimeoutMs', async (t) => {
   const server = await startSlow(t, { terminateTimeoutMs: 200 })
   const client = await connect(t, server.url('/'))
   const holds = once(server.events, 'holds')
@@ -179,7 +179,10 @@ void t.test('batches are closed one after the other', async (t) => {
   t.equal(await server.app.websock.drain(), 0)
   const times = await Promise.all(at)
   t.ok(times[1] as number < 390, `the first two at once: ${times.join(' ')}`)
-  t.ok(times[2] as number >= 395 && times[4] as number >= 795, 'the others in their turn')
+  t.ok(
+    times[2] as number >= 395 && times[4] as number >= 795,
+    'the other batches after their intervals'
+  )
 })
 
 void t.test('after timeoutMs the remaining connections are destroyed and counted', async (t) => {

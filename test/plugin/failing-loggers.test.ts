@@ -17,7 +17,7 @@ const UNREADABLE: ReadonlyArray<readonly [name: string, thrown: unknown]> = [
   ['a function whose toString throws', Object.assign(() => {}, { toString: trap })],
   ['a proxy that throws', proxy],
   ['a proxy of a function that throws', new Proxy(() => {}, { get: trap })],
-  ['nothing', undefined]
+  ['undefined', undefined]
 ]
 
 interface Faults {
@@ -47,7 +47,7 @@ function createLogger ({ child, lines }: Faults): { logger: FastifyBaseLogger, t
     silent,
     child: () => logger
   }
-  // Only the library's children. Fastify creates one for each request too.
+  // Only for children that the library creates. Fastify creates one for each request too.
   if (child === true) {
     logger.child = ((bindings: object) => {
       if ('websocket' in bindings) throw new Error('child throws')
@@ -103,7 +103,7 @@ for (const [name, fastify] of LOGGERS) {
         { websock: { engine }, fastify: fastify() as never }
       )
       const { websock } = app
-      const told: unknown[] = []
+      const received: unknown[] = []
       for (const [what, thrown] of UNREADABLE) {
         websock.subscribe(what, {
           handleInfo: () => {
@@ -120,7 +120,7 @@ for (const [name, fastify] of LOGGERS) {
         })
         websock.subscribe(what, {
           handleInfo: (info) => {
-            told.push(info)
+            received.push(info)
           }
         })
         websock.publish(what, `${what} 1`)
@@ -128,7 +128,7 @@ for (const [name, fastify] of LOGGERS) {
         websock.publish(what, `${what} 2`)
       }
       t.same(
-        told,
+        received,
         UNREADABLE.flatMap(([what]) => [`${what} 1`, `${what} 2`])
       )
       network.goDown(engine, proxy)
@@ -166,7 +166,7 @@ void t.test('when child() throws, the lines of a connection go to its parent', a
   t.equal(texts.filter((text) => text === 'a websocket callback failed').length, 1)
 })
 
-void t.test('an engine whose calls all fail with unreadable errors does no harm', async (t) => {
+void t.test('local publications arrive although all calls of the engine fail', async (t) => {
   const fail = async (): Promise<never> => { throw proxy }
   const node = await startNode(t, {
     name: 'broken',

@@ -5,9 +5,9 @@ import type { Engine } from '../../src/pubsub/engine.ts'
 interface Row {
   /** True for an option of the plugin that a route may not set. */
   readonly pluginOnly?: true
-  readonly taken: readonly unknown[]
+  readonly accepted: readonly unknown[]
   readonly refused: readonly unknown[]
-  /** The rule in the error text. */
+  /** Matches the rule in the error text. */
   readonly words: RegExp
 }
 
@@ -28,7 +28,7 @@ const engine: Engine = {
   stop: nothing
 }
 const boolean: Row = {
-  taken: [true, false],
+  accepted: [true, false],
   refused: [null, 0, 1, '', 'true', [], {}],
   words: /^a boolean$/
 }
@@ -36,7 +36,7 @@ const boolean: Row = {
 function integer (min: number, max: number): Row {
   const words = new RegExp(`^an integer from ${min} to ${max}$`)
   return {
-    taken: [min, min + 1, max - 1, max],
+    accepted: [min, min + 1, max - 1, max],
     refused: [
       min - 1,
       max + 1,
@@ -62,7 +62,7 @@ function integer (min: number, max: number): Row {
 /** One row for each option. options.test.ts fails for an option without a row. */
 export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   checkOrigin: {
-    taken: [
+    accepted: [
       true,
       false,
       () => true,
@@ -100,13 +100,13 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
     words: /^true, false, a function, or a list of origins such as /
   },
   subprotocols: {
-    taken: [[], ['chat'], ['a', "b.c-d_1!#$%&'*+^`|~"]],
+    accepted: [[], ['chat'], ['a', "b.c-d_1!#$%&'*+^`|~"]],
     refused: [null, '', 'chat', {}, true, [''], ['a b'], ['a,b'], ['é'], ['a"'], [1], [['a']]],
     words: /^a list of tokens/
   },
   requireSubprotocol: boolean,
   codec: {
-    taken: [{ opcode: 'text', decode, encode }, { opcode: 'binary', decode, encode }],
+    accepted: [{ opcode: 'text', decode, encode }, { opcode: 'binary', decode, encode }],
     refused: [
       null,
       true,
@@ -125,7 +125,7 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   maxMessageBytes: integer(1, 1024 * MIB),
   compress: {
-    taken: [true, false, {}, { threshold: 0 }, { threshold: 1024 * MIB }],
+    accepted: [true, false, {}, { threshold: 0 }, { threshold: 1024 * MIB }],
     refused: [
       null,
       0,
@@ -148,19 +148,19 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   maxMailboxBytes: integer(1, 1024 * MIB),
   maxMailboxInfos: integer(1, 16_777_216),
   infoOverflow: {
-    taken: ['close', 'drop'],
+    accepted: ['close', 'drop'],
     refused: [null, '', 'wait', 'Close', true, ['close']],
     words: /^"close" or "drop"$/
   },
   maxPresenceBytes: integer(1, 8 * MIB),
   maxBufferedBytes: integer(1, 4096 * MIB),
   slowPeer: {
-    taken: ['close', 'drop', 'wait'],
+    accepted: ['close', 'drop', 'wait'],
     refused: [null, '', 'Drop', true, ['close']],
     words: /^"close", "drop" or "wait"$/
   },
   rateLimit: {
-    taken: [
+    accepted: [
       { messages: 1 },
       { bytes: 4096 * MIB },
       { messages: 16_777_216, bytes: 1, intervalMs: 3_600_000, over: 'wait' },
@@ -192,19 +192,19 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   closeTimeoutMs: integer(1, DAY / 24),
   terminateTimeoutMs: integer(1, DAY / 24),
   connectionLogLevel: {
-    taken: ['silent', 'trace', 'debug', 'info', 'warn', 'error'],
+    accepted: ['silent', 'trace', 'debug', 'info', 'warn', 'error'],
     refused: [null, '', 'fatal', 'INFO', 30, ['info']],
     words: /^"silent", "trace", "debug", "info", "warn" or "error"$/
   },
   connectionLogFields: {
-    taken: [[], ['route', 'code'], ['websocket', 'durationMs', 'error']],
+    accepted: [[], ['route', 'code'], ['websocket', 'durationMs', 'error']],
     refused: [null, 'route', ['url'], [''], [1], [['route']]],
     words: /^a list of websocket, route, durationMs, /
   },
   maxConnections: { ...integer(1, 16_777_216), pluginOnly: true },
   engine: {
     pluginOnly: true,
-    taken: [engine],
+    accepted: [engine],
     refused: [
       'redis',
       {},
@@ -216,7 +216,7 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   maxConnectionsPerKey: {
     pluginOnly: true,
-    taken: [1, 16_777_216, { max: 1, key: () => 'a' }],
+    accepted: [1, 16_777_216, { max: 1, key: () => 'a' }],
     refused: [
       0,
       -1,
@@ -239,7 +239,7 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   shutdownCode: {
     pluginOnly: true,
-    taken: [1000, 1001, 1012, 1013, 3000, 4999],
+    accepted: [1000, 1001, 1012, 1013, 3000, 4999],
     refused: [
       999, 1002, 1004, 1005, 1006, 1011, 1015, 2999, 5000, 1012.5, NaN, null, '1012', [1012], {}
     ],
@@ -247,7 +247,7 @@ export const ROWS: { readonly [K in keyof Required<WebsockOptions>]: Row } = {
   },
   drain: {
     pluginOnly: true,
-    taken: [
+    accepted: [
       {},
       { batchSize: 1, batchIntervalMs: 0, timeoutMs: 1 },
       { batchSize: 16_777_216, batchIntervalMs: 3_600_000, timeoutMs: DAY }

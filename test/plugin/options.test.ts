@@ -36,7 +36,11 @@ void t.test('the errors name the unknown option, and all known options', async (
   const known = /^Unknown option `maxMesageBytes` of fastify-websock\. Known are: (.*)$/.exec(
     ofPlugin.message
   )?.[1]
-  t.same(known?.split(', ').sort(), [...names].sort(), 'each has a row above, and no other')
+  t.same(
+    known?.split(', ').sort(),
+    [...names].sort(),
+    'the error lists the options that have a row'
+  )
 
   const { app } = buildApp(t)
   await app.register(websock)
@@ -68,7 +72,7 @@ void t.test('a route that requires a subprotocol must have one', async (t) => {
   )
 })
 
-void t.test('a property name of every object is not an option', async (t) => {
+void t.test('names of Object.prototype, and similar names, are not options', async (t) => {
   for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__', 'Prefix', '']) {
     const error = await failure(() => register(t, JSON.parse(`{ "${name}": 1 }`) as object))
     t.match(
@@ -83,19 +87,19 @@ void t.test('a property name of every object is not an option', async (t) => {
 })
 
 for (const name of names) {
-  const { taken, refused, words, pluginOnly } = ROWS[name]
+  const { accepted, refused, words, pluginOnly } = ROWS[name]
 
   void t.test(`${name} of the plugin is checked at register`, async (t) => {
-    for (const value of taken) {
+    for (const value of accepted) {
       await t.resolves(register(t, { [name]: value }), String(JSON.stringify(value)))
     }
     for (const value of refused) {
       const error = await failure(() => register(t, { [name]: value }))
       t.equal(error.code, 'FST_WEBSOCK_INVALID_OPTION', error.message)
-      const [, said = ''] =
+      const [, rule = ''] =
         /^Option `\w+` of fastify-websock must be (.*), got /.exec(error.message) ?? []
       t.ok(error.message.startsWith(`Option \`${name}\` `), error.message)
-      t.match(said, words)
+      t.match(rule, words)
     }
   })
 
@@ -111,13 +115,15 @@ for (const name of names) {
       } as never)
     }
     if (pluginOnly === true) {
-      t.throws(() => declare(taken[0]), {
+      t.throws(() => declare(accepted[0]), {
         code: 'FST_WEBSOCK_UNKNOWN_OPTION',
         message: `Unknown option \`${name}\` in the websocketOptions of GET:/1`
       })
       return
     }
-    for (const value of taken) t.doesNotThrow(() => declare(value), String(JSON.stringify(value)))
+    for (const value of accepted) {
+      t.doesNotThrow(() => declare(value), String(JSON.stringify(value)))
+    }
     for (const value of refused) {
       const error = await failure(() => declare(value))
       t.equal(error.code, 'FST_WEBSOCK_INVALID_OPTION', error.message)
@@ -132,7 +138,7 @@ for (const name of names) {
   })
 }
 
-void t.test('the error shows the given value, but cuts it', async (t) => {
+void t.test('the error shows the given value, shortened', async (t) => {
   const cases: Array<[value: unknown, shown: RegExp]> = [
     [10n, /got 10n$/],
     ['7', /got '7'$/],

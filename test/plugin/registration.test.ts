@@ -8,7 +8,7 @@ import { ask } from '../helpers/client.ts'
 import { buildApp, listen, startServer, type App } from '../helpers/server.ts'
 
 /** A route as in JavaScript, without type checks. */
-type Wild = Record<string, unknown>
+type UntypedRoute = Record<string, unknown>
 
 const echo: { websocketHandler: WebsocketHandler } = {
   websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
@@ -61,28 +61,28 @@ void t.test('@fastify/websocket registered by the application is refused at star
   }
   const ours = async (app: FastifyInstance): Promise<void> => { await app.register(websock) }
   const cases: Record<string, (app: App) => unknown> = {
-    'before ours': async (app) => {
+    'before this plugin': async (app) => {
       await app.register(fastifyWebsocket)
       await app.register(websock)
     },
-    'after ours': async (app) => {
+    'after this plugin': async (app) => {
       await app.register(websock)
       await app.register(fastifyWebsocket)
     },
-    'after ours, as a module': async (app) => {
+    'after this plugin, as a module': async (app) => {
       await app.register(websock)
       await app.register({ default: fastifyWebsocket } as never)
     },
-    'after ours, in a child': async (app) => {
+    'after this plugin, in a child': async (app) => {
       await app.register(websock)
       await app.register(theirs)
     },
-    'before ours, in a sibling': async (app) => {
+    'before this plugin, in a sibling': async (app) => {
       await app.register(theirs)
       await app.register(ours)
     },
-    'after ours, in a sibling': (app) => app.register(ours).register(theirs).ready(),
-    'in a child, before ours': async (app) => {
+    'after this plugin, in a sibling': (app) => app.register(ours).register(theirs).ready(),
+    'in a child, before this plugin': async (app) => {
       await app.register(theirs)
       await app.register(websock)
     }
@@ -103,7 +103,7 @@ void t.test('@fastify/websocket registered by the application is refused at star
   }
 })
 
-void t.test('a route is refused where it is declared when', async (t) => {
+void t.test('an invalid route is refused where it is declared', async (t) => {
   const { app } = buildApp(t)
   await app.register(websock)
   const method = { code: 'FST_WEBSOCK_ROUTE_METHOD', message: /must be GET/ }
@@ -144,7 +144,7 @@ void t.test('a route is refused where it is declared when', async (t) => {
       method
     ],
     ['it has no method', (app) => app['route']?.({ url: '/1', ...echo }), method],
-    ['its methods are none', (app) => app['route']?.({ method: [], url: '/1', ...echo }), method],
+    ['its methods are empty', (app) => app['route']?.({ method: [], url: '/1', ...echo }), method],
     [
       'it has `websocket: true`',
       (app) => app['get']?.('/1', { ...echo, websocket: true }),
@@ -161,7 +161,7 @@ void t.test('a route is refused where it is declared when', async (t) => {
       conflict
     ],
     [
-      'its method is one that was added',
+      'its method was added by addHttpMethod',
       (app) => app['purge']?.('/1', { ...echo, handler: plain }),
       method
     ]
@@ -170,7 +170,7 @@ void t.test('a route is refused where it is declared when', async (t) => {
   for (const [name, declare, error] of cases) {
     t.throws(() => declare(app as never), { ...error, statusCode: 500 }, name)
   }
-  t.notOk(app.hasRoute({ method: 'GET', url: '/1' }), 'and it is not there')
+  t.notOk(app.hasRoute({ method: 'GET', url: '/1' }), 'the route is not declared')
 })
 
 void t.test('a handler of the wrong shape is refused, and the error names its route', async (t) => {
@@ -192,7 +192,7 @@ void t.test('a handler of the wrong shape is refused, and the error names its ro
     [{ on: { event: { say: 1 } } }, '`websocketHandler.on.event.say` must be a function']
   ]
   for (const [websocketHandler, message] of cases) {
-    const route: Wild = { method: 'GET', url: '/x', websocketHandler }
+    const route: UntypedRoute = { method: 'GET', url: '/x', websocketHandler }
     t.throws(
       () => app.route(route as unknown as RouteOptions),
       { code: 'FST_WEBSOCK_INVALID_HANDLER', message: `Route GET:/x: ${message}` },
@@ -211,8 +211,8 @@ void t.test(
     }
     const cases: Record<string, (app: App) => unknown> = {
       'by get': (app) => app.get('/early', { ...echo }),
-      'by get, with a handler inside': (app) => app.get('/early', { ...echo, handler: plain }),
-      'by get, with a handler behind': (app) =>
+      'by get, with a handler as option': (app) => app.get('/early', { ...echo, handler: plain }),
+      'by get, with a handler as last argument': (app) =>
         (app as FastifyInstance).get('/early', { ...echo } as object, plain),
       'by route': (app) => app.route({ method: 'GET', url: '/early', ...echo }),
       'by route, with a handler': (app) =>
@@ -220,7 +220,7 @@ void t.test(
     }
     for (const [name, declare] of Object.entries(cases)) {
       const { app: never } = buildApp(t)
-      t.throws(() => declare(never), error, `${name}, no register at all`)
+      t.throws(() => declare(never), error, `${name}, without register`)
       const { app: notYet } = buildApp(t)
       void notYet.register(websock)
       t.throws(() => declare(notYet), error, `${name}, register without await`)
@@ -285,7 +285,7 @@ void t.test('an instance that is older than the library can register it', async 
   t.equal((await fetch(server.http('/plain'))).status, 200)
 })
 
-void t.test('a second copy of the library in the process changes nothing', async (t) => {
+void t.test('routes work beside a second copy of the library in the process', async (t) => {
   // Like a test runner that reloads modules, or a dependency with another version of this package.
   const name = require.resolve('../../src/plugin/route-methods.ts')
   const loaded = require.cache[name]

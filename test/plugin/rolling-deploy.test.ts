@@ -136,7 +136,7 @@ class PersistentClient {
 async function until (condition: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`10 s passed, and not ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
     await later(5)
   }
 }
@@ -201,12 +201,12 @@ void t.test(
     )
     t.same(Object.keys(ledger.codes), ['1012'], 'every client got 1012')
     t.equal(ledger.codes[1012], CLIENTS * 4, 'once for each deploy')
-    t.same(Object.keys(ledger.refusals), ['503'], 'who came back too early was told so')
+    t.same(Object.keys(ledger.refusals), ['503'], 'clients that reconnected too early got 503')
     t.equal(ledger.confirmed.size, sent, 'all messages were confirmed in the end')
     t.same(
       [...ledger.confirmed].filter((message) => !stored.has(message)),
       [],
-      'and each of them is stored'
+      'each confirmed message is stored'
     )
     t.equal(
       ends['shutdown'],

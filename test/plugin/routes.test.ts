@@ -12,7 +12,7 @@ import { connectRaw } from '../helpers/raw.ts'
 import { startServer, type App } from '../helpers/server.ts'
 
 /** A route as in JavaScript, without type checks. */
-type Wild = Record<string, unknown>
+type UntypedRoute = Record<string, unknown>
 
 const echo: { websocketHandler: WebsocketHandler } = {
   websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
@@ -32,12 +32,12 @@ void t.test('a route works with every form of declaration', async (t) => {
     app.get('/get', { ...echo })
     app.route({ method: 'GET', url: '/route', ...echo })
     ;(app as FastifyInstance).route({ method: 'get', url: '/lower', ...echo })
-    ;(app as unknown as { route: (route: Wild) => unknown }).route({
+    ;(app as unknown as { route: (route: UntypedRoute) => unknown }).route({
       method: ['GET'],
       path: '/path-and-list',
       ...echo
     })
-    ;(app as unknown as { route: (route: Wild) => unknown }).route({
+    ;(app as unknown as { route: (route: UntypedRoute) => unknown }).route({
       method: ['GET', 'HEAD'],
       url: '/list',
       ...echo
@@ -230,7 +230,7 @@ void t.test('the same options object can declare two routes', async (t) => {
     client.send('"hi"')
     t.equal(await client.nextJson(), 'hi', path)
   }
-  t.same(Object.keys(route).sort(), ['schema', 'websocketHandler'], 'it is left as it was')
+  t.same(Object.keys(route).sort(), ['schema', 'websocketHandler'], 'the options are not changed')
 })
 
 void t.test('plain routes are unchanged', async (t) => {
@@ -253,7 +253,7 @@ void t.test('plain routes are unchanged', async (t) => {
   t.same(
     [...client.text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
     ['200', '404', '200'],
-    'over one kept connection'
+    'over one connection'
   )
   const head = await fetch(server.http('/plain'), { method: 'HEAD' })
   t.same(

@@ -91,21 +91,21 @@ void t.test(
     const paused = await endings.open(t)
     const answering = await connect(t, endings.url('/'))
     const flooded = await endings.open(t)
-    const deaf = await endings.open(t)
-    deaf.socket.pause()
+    const notReading = await endings.open(t)
+    notReading.socket.pause()
     paused.write(text('pause'))
     answering.send('pause')
     flooded
       .write(text('hang'))
       .write(Buffer.concat(Array.from({ length: 1000 }, () => text('flood'))))
-    deaf.write(text('fill'))
+    notReading.write(text('fill'))
     await endings.until('calls', 8)
     const ms = await timed(() => endings.app.close())
     t.ok(ms >= 280 && ms < 2000, `${ms} ms`)
     t.same(
       await answering.closed,
       { code: 1012, reason: '' },
-      'our own pause does not keep the answer from being seen'
+      'the close frame of a paused client is read'
     )
     t.same(wire(paused), ['close 1012 '])
     t.equal(endings.ends.length, 4)
@@ -188,7 +188,7 @@ void t.test('upgrades that come while the server closes get 503', async (t) => {
   t.match(
     parseAnswers(kept.text),
     [{ status: 503, headers: { 'retry-after': ['5'] } }],
-    'also on a connection from before'
+    'also on a connection that was opened before'
   )
   release()
   await closing

@@ -66,7 +66,7 @@ function declare (
  * The result that every provider must have: validated, not coerced, no default, unknown properties
  * removed when sent.
  */
-async function speaks (t: Test, url: string): Promise<void> {
+async function checkProvider (t: Test, url: string): Promise<void> {
   const client = await connect(t, url)
   for (const message of [
     { event: 'say', text: 'a', more: 1 },
@@ -81,21 +81,21 @@ async function speaks (t: Test, url: string): Promise<void> {
   t.same(
     await client.nextJson(),
     { event: 'say', text: 'a' },
-    'a message that matches comes, and is stripped when sent'
+    'a message that matches is handled, and is stripped when sent'
   )
   t.same(await client.nextJson(), { event: 'count', n: 2 })
   for (const what of [
-    '"2" is no integer',
+    '"2" is not an integer',
     'a default is not set',
-    '1 is no string',
-    'another event is none'
+    '1 is not a string',
+    'an unknown event does not match'
   ]) {
     t.same(await client.nextJson(), { event: 'say', text: 'mismatch' }, what)
   }
 }
 
-const kept = { coerceTypes: false, useDefaults: false, removeAdditional: false } as const
-const ajv = new Ajv(kept)
+const withoutChanges = { coerceTypes: false, useDefaults: false, removeAdditional: false } as const
+const ajv = new Ajv(withoutChanges)
 const useZod = (app: App): void => {
   app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
 }
@@ -165,7 +165,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
   "an Ajv for each part, as in Fastify's docs": {
     routes: (app) => {
       const parts: Record<string, Ajv | undefined> = {
-        body: new Ajv(kept),
+        body: new Ajv(withoutChanges),
         querystring: new Ajv({ coerceTypes: true }),
         params: new Ajv({ coerceTypes: true }),
         headers: new Ajv({ coerceTypes: true })
@@ -179,7 +179,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
     }
   },
   'the customOptions of Fastify': {
-    fastify: { ajv: { customOptions: { ...kept, allErrors: true } } },
+    fastify: { ajv: { customOptions: { ...withoutChanges, allErrors: true } } },
     routes: (app) => declare(app, plain)
   }
 }
@@ -189,7 +189,7 @@ for (const [name, { fastify, routes }] of Object.entries(providers)) {
     const server = await startServer(t, async (app) => {
       await routes(app)
     }, { fastify: fastify ?? {} })
-    await speaks(t, server.url('/'))
+    await checkProvider(t, server.url('/'))
     t.equal(server.logs.length, 0)
   })
 }
@@ -223,7 +223,7 @@ void t.test('receive may use the keywords and formats of an Ajv without coercion
   const validate = (_wanted: unknown, data: number) => isEven(data)
   const keywords = [{ keyword: 'isEven', type: 'number', validate }]
   const own = new Ajv({
-    ...kept,
+    ...withoutChanges,
     keywords: keywords as never,
     formats: { even: { type: 'number', validate: isEven } }
   })
@@ -234,7 +234,7 @@ void t.test('receive may use the keywords and formats of an Ajv without coercion
     [
       { type: 'integer', isEven: true },
       {
-        fastify: { ajv: { customOptions: { ...kept, keywords } } },
+        fastify: { ajv: { customOptions: { ...withoutChanges, keywords } } },
         prepare: (app) => app.get('/http', { schema: { querystring: Type.Object({}) } }, () => ({}))
       }
     ],
@@ -253,7 +253,7 @@ void t.test('receive may use the keywords and formats of an Ajv without coercion
 })
 
 void t.test("a context's shared schemas are known when its parent has compilers", async (t) => {
-  for (const customOptions of [{}, kept]) {
+  for (const customOptions of [{}, withoutChanges]) {
     const server = await startServer(t, async (app) => {
       app.get(
         '/http',
@@ -265,7 +265,7 @@ void t.test("a context's shared schemas are known when its parent has compilers"
         declare(child, { $ref: 'shared#' })
       })
     }, { fastify: { ajv: { customOptions } } })
-    await speaks(t, server.url('/'))
+    await checkProvider(t, server.url('/'))
   }
 })
 

@@ -5,18 +5,18 @@ import { deflateMessage, inflateMessage, negotiateDeflate } from '../../src/prot
 import { closeFrame, connectRaw, handshake, text } from '../helpers/raw.ts'
 import { startServer } from '../helpers/server.ts'
 
-void t.test('the first offer that can be met is taken, as RFC 7692 says', async (t) => {
-  const taken = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+void t.test('the first acceptable offer is accepted, as in RFC 7692', async (t) => {
+  const accepted = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
   const cases: Array<[offer: string, header: string | undefined, windowBits?: number]> = [
-    ['permessage-deflate', taken, 15],
-    [' permessage-deflate ; client_max_window_bits ', taken, 15],
-    ['permessage-deflate; client_max_window_bits="12"; server_no_context_takeover', taken, 15],
-    ['permessage-deflate; server_max_window_bits=10', `${taken}; server_max_window_bits=10`, 10],
-    ['permessage-deflate; server_max_window_bits=8, permessage-deflate', taken, 15],
-    ['x-webkit-deflate-frame, permessage-deflate', taken, 15],
+    ['permessage-deflate', accepted, 15],
+    [' permessage-deflate ; client_max_window_bits ', accepted, 15],
+    ['permessage-deflate; client_max_window_bits="12"; server_no_context_takeover', accepted, 15],
+    ['permessage-deflate; server_max_window_bits=10', `${accepted}; server_max_window_bits=10`, 10],
+    ['permessage-deflate; server_max_window_bits=8, permessage-deflate', accepted, 15],
+    ['x-webkit-deflate-frame, permessage-deflate', accepted, 15],
     [
       'permessage-deflate; unheard_of, permessage-deflate; server_max_window_bits=9',
-      `${taken}; server_max_window_bits=9`,
+      `${accepted}; server_max_window_bits=9`,
       9
     ],
     ['permessage-deflate; server_max_window_bits=7', undefined],
@@ -50,7 +50,7 @@ void t.test('the first offer that can be met is taken, as RFC 7692 says', async 
   t.equal(negotiateDeflate(undefined), undefined)
 })
 
-void t.test('a message survives each window, and one that becomes too big is found', async (t) => {
+void t.test('a message is inflated with each window, and refused over the limit', async (t) => {
   const text = Array.from({ length: 5000 }, (_none, i) => `${i}`).join()
   for (let windowBits = 9; windowBits <= 15; windowBits++) {
     t.equal(
@@ -63,7 +63,7 @@ void t.test('a message survives each window, and one that becomes too big is fou
   t.equal(inflateMessage(Buffer.from('no deflate'), 1000), 'invalid')
 })
 
-void t.test('what the handshake agrees on is what frames do, with a client of ws', async (t) => {
+void t.test('a client of ws exchanges messages with each of its offers', async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions: { compress: { threshold: 0 } },
@@ -95,7 +95,7 @@ void t.test('what the handshake agrees on is what frames do, with a client of ws
   t.notMatch(raw.text, /Sec-WebSocket-Extensions/i, 'an offer that cannot be met is declined')
 })
 
-void t.test('messages from `threshold` bytes are compressed, and no other frame', async (t) => {
+void t.test('only messages of at least `threshold` bytes are compressed', async (t) => {
   const server = await startServer(
     t,
     (app) => {

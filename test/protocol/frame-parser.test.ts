@@ -6,8 +6,8 @@ import { GrowingBuffer } from '../../src/protocol/growing-buffer.ts'
 import { encode } from '../helpers/random-streams.ts'
 import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 
-/** A sink that writes down what it is told. */
-class Told implements FrameSink {
+/** A sink that records its calls. */
+class RecordingSink implements FrameSink {
   readonly limits
   readonly inflates: boolean
   readonly metered: boolean
@@ -39,11 +39,11 @@ const random = randomFrom(FUZZ_SEED)
 const frame = (opcode: number, payload: string | Buffer, form = {}): Buffer =>
   encode(random, opcode, Buffer.from(payload as string), { width: 0, ...form })
 
-function parse (chunks: readonly Buffer[], options = {}): Told {
-  const told = new Told(options)
-  const parser = new FrameParser(told)
+function parse (chunks: readonly Buffer[], options = {}): RecordingSink {
+  const sink = new RecordingSink(options)
+  const parser = new FrameParser(sink)
   for (const chunk of chunks) parser.push(Buffer.from(chunk))
-  return told
+  return sink
 }
 
 const STREAM = Buffer.concat([
@@ -77,7 +77,7 @@ const CALLS = [
   'close 4000 bye'
 ]
 
-void t.test('frames are read the same, in whatever pieces they come', async (t) => {
+void t.test('frames are parsed in the same way, however the stream is split', async (t) => {
   for (const size of [1, 2, 3, 5, 7, 13, 64, 100, STREAM.length]) {
     const chunks = Array.from({ length: Math.ceil(STREAM.length / size) }, (_none, i) =>
       STREAM.subarray(i * size, (i + 1) * size)
@@ -91,13 +91,13 @@ void t.test('frames are read the same, in whatever pieces they come', async (t) 
 })
 
 void t.test(
-  'what breaks the protocol fails with its close code, and nothing behind it is read',
+  'a protocol error fails with its close code, and no later frame is read',
   async (t) => {
     const cases: Array<[name: string, bytes: Buffer[], fails: RegExp, options?: object]> = [
       ['not masked', [frame(1, 'x', { masked: false })], /^fail 1002 a frame without a mask/],
       ['RSV1', [frame(1, 'x', { rsv: 4 })], /^fail 1002 RSV1/],
       [
-        'RSV1 of a fragment that goes on',
+        'RSV1 of a continuation',
         [frame(1, 'x', { fin: false, rsv: 4 }), frame(0, 'x', { rsv: 4 })],
         /^fail 1002 RSV1/,
         { inflates: true }
@@ -106,9 +106,9 @@ void t.test(
       ['RSV2', [frame(1, 'x', { rsv: 2 })], /^fail 1002 RSV2/, { inflates: true }],
       ['opcode 3', [frame(3, 'x')], /^fail 1002 the opcode 3/],
       ['opcode 11', [frame(11, 'x')], /^fail 1002 the opcode 11/],
-      ['a continuation of nothing', [frame(0, 'x')], /^fail 1002 a continuation/],
+      ['a continuation without a message', [frame(0, 'x')], /^fail 1002 a continuation/],
       [
-        'a message in a message',
+        'a message within a fragmented message',
         [frame(1, 'x', { fin: false }), frame(1, 'x')],
         /^fail 1002 a message within/
       ],
@@ -142,13 +142,13 @@ void t.test(
         /^fail 1008/
       ],
       [
-        'what cannot be inflated',
+        'data that cannot be inflated',
         [frame(1, Buffer.from([0xff, 0xff, 0xff]), { rsv: 4 })],
         /^fail 1007/,
         { inflates: true }
       ],
       [
-        'too much when it is inflated',
+        'a message over the limit after inflation',
         [frame(1, deflateMessage('x'.repeat(1001), 15), { rsv: 4 })],
         /^fail 1009/,
         { inflates: true }
@@ -181,7 +181,7 @@ void t.test(
     t.same(
       parse([header(0xc2, 1010)], { inflates: true }).calls,
       [],
-      'what cannot be compressed grows a little'
+      'a compressed message may be a little longer than the limit'
     )
     t.match(parse([header(0xc2, 1100)], { inflates: true }).calls, [/^fail 1009/])
     t.match(
@@ -216,7 +216,7 @@ void t.test('compressed messages are inflated, whole and in fragments', async (t
 })
 
 void t.test(
-  'every frame and every byte is counted once, those of unfinished frames as they come',
+  'each frame and byte is counted once, those of unfinished frames as they arrive',
   async (t) => {
     const whole = parse([STREAM], { metered: true })
     const frames = 14
@@ -229,14 +229,14 @@ void t.test(
     t.ok(
       byByte.counted.bytes >= whole.counted.bytes &&
         byByte.counted.bytes < whole.counted.bytes + frames * 14,
-      'but for bytes of headers'
+      'only bytes of headers may be counted twice'
     )
     const half = frame(2, Buffer.alloc(900), { width: 2 }).subarray(0, 500)
     t.equal(parse([half], { metered: true }).counted.bytes, 500)
   }
 )
 
-void t.test('what is kept of an unfinished message is at most twice its bytes', async (t) => {
+void t.test('the buffer of an unfinished message has at most twice its bytes', async (t) => {
   const buffer = new GrowingBuffer()
   const piece = randomBytes(3)
   const capacity = (): number => buffer.view().buffer.byteLength
@@ -249,5 +249,5 @@ void t.test('what is kept of an unfinished message is at most twice its bytes', 
   t.equal(buffer.length, 99_999)
   const bounded = new GrowingBuffer()
   bounded.append(Buffer.alloc(600), 0, 600, 700)
-  t.equal(bounded.view().buffer.byteLength, 700, 'and not more than there will be')
+  t.equal(bounded.view().buffer.byteLength, 700, 'never more than the whole message')
 })

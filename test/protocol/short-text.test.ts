@@ -1,7 +1,7 @@
 import t from 'tap'
 import { readAscii, writeUtf8 } from '../../src/protocol/short-text.ts'
 
-void t.test('ASCII of any length and place is read as toString reads it', async (t) => {
+void t.test('readAscii returns the same text as toString', async (t) => {
   const bytes = Buffer.from(Array.from({ length: 300 }, (_, i) => i & 0x7f))
   for (let from = 0; from < 260; from += 13) {
     for (const length of [0, 1, 2, 39, 40]) {
@@ -10,7 +10,7 @@ void t.test('ASCII of any length and place is read as toString reads it', async 
   }
 })
 
-void t.test('a text is written as `write` writes it, lone surrogates included', async (t) => {
+void t.test('writeUtf8 writes the same bytes as write, also for lone surrogates', async (t) => {
   for (const text of [
     '', 'a', 'ä', '€', '😀', '\ud800', 'a\udfffb', 'x'.repeat(500), 'é€😀'.repeat(40)
   ]) {

@@ -14,7 +14,7 @@ import {
 } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-// `FUZZ_TRIAL=12` repeats the one that failed, `FAN_OUT_TRIALS=10000` makes more of them.
+// `FUZZ_TRIAL=12` repeats trial 12. `FAN_OUT_TRIALS=10000` sets the number of trials.
 const TRIALS = Number(process.env.FAN_OUT_TRIALS ?? 200)
 const ONLY = process.env.FUZZ_TRIAL
 const TOPICS = ['one', 'two']
@@ -25,26 +25,26 @@ const KINDS = {
   compressed: { compress: true }
 } as const
 /**
- * With long messages: a raw client does not read compressed frames, and who ends does not get what
- * waits in its mailbox.
+ * The kinds for trials with long messages. They leave out `compressed`, because the raw client does
+ * not inflate.
  */
-const KINDS_FOR_LONG = ['plain', 'wait', 'narrow'] as const
+const LONG_KINDS = ['plain', 'wait', 'narrow'] as const
 const LONG = 'x'.repeat(30_000)
 
 t.setTimeout(Math.max(60_000, TRIALS * 100))
 
-/** What one callback does: all of it in the tick of the chunk that brought its message. */
+/** One action of a callback. All actions run in the tick in which the message was read. */
 type Step =
   | { do: 'broadcast', topic: string, except: number, text: string, long?: boolean }
   | { do: 'subscribe' | 'unsubscribe', who: number, topic: string }
-  | { do: 'look', who: number }
+  | { do: 'readBufferedBytes', who: number }
 interface Script { steps: Step[], push: string[], stop?: boolean }
 
 /**
- * A connection, and what its peer must get: broadcasts as if they were sent at once, but for those
- * on topics that its running callback has subscribed to: they come behind the result.
+ * A connection, and the frames that its peer must get. A broadcast is due at once. A broadcast on a
+ * topic to which the running callback has subscribed is held until the result of that callback.
  */
-interface Seat {
+interface Member {
   readonly ws: WebsocketContext<string, string, unknown>
   readonly topics: Set<string>
   readonly due: string[]
@@ -53,17 +53,17 @@ interface Seat {
   open: boolean
 }
 
-function close (seat: Seat): void {
-  seat.open = false
-  seat.due.push('8 1000')
+function close (member: Member): void {
+  member.open = false
+  member.due.push('8 1000')
 }
 
-class Table {
-  readonly seats: Seat[] = []
+class Room {
+  readonly members: Member[] = []
 
   constructor (readonly server: () => TestServer) {}
 
-  run (own: Seat, { steps, push, stop = false }: Script): unknown {
+  run (own: Member, { steps, push, stop = false }: Script): unknown {
     for (const step of steps) this.#do(step, own)
     own.due.push(...push.map((text) => `1 ${text}`), ...own.held.splice(0))
     own.fresh.clear()
@@ -74,68 +74,68 @@ class Table {
     return push.length > 0 ? own.ws.push(push) : undefined
   }
 
-  #do (step: Step, own: Seat): void {
+  #do (step: Step, own: Member): void {
     if (step.do === 'broadcast') {
-      const left = this.seats[step.except]
+      const left = this.members[step.except]
       const { websock } = this.server().app
       const text = `${step.text}${step.long === true ? LONG : ''}`
       websock.broadcast(step.topic, text, left === undefined ? {} : { except: left.ws.ref })
-      for (const seat of this.seats) {
-        if (seat === left || !seat.open || !seat.topics.has(step.topic)) continue
-        (seat.fresh.has(step.topic) ? seat.held : seat.due).push(`1 ${text}`)
+      for (const member of this.members) {
+        if (member === left || !member.open || !member.topics.has(step.topic)) continue
+        (member.fresh.has(step.topic) ? member.held : member.due).push(`1 ${text}`)
       }
       return
     }
-    const seat = this.seats[step.who]
-    if (seat?.open !== true) return
-    if (step.do === 'look') seat.ws.bufferedBytes.toFixed()
+    const member = this.members[step.who]
+    if (member?.open !== true) return
+    if (step.do === 'readBufferedBytes') member.ws.bufferedBytes.toFixed()
     else {
-      seat.ws[step.do](step.topic)
-      seat.topics[step.do === 'subscribe' ? 'add' : 'delete'](step.topic)
-      if (step.do === 'subscribe' && seat === own) own.fresh.add(step.topic)
+      member.ws[step.do](step.topic)
+      member.topics[step.do === 'subscribe' ? 'add' : 'delete'](step.topic)
+      if (step.do === 'subscribe' && member === own) own.fresh.add(step.topic)
     }
   }
 }
 
-async function startTables (t: Teardown): Promise<TestServer & { tables: Map<string, Table> }> {
-  const tables = new Map<string, Table>()
+async function startRooms (t: Teardown): Promise<TestServer & { rooms: Map<string, Room> }> {
+  const rooms = new Map<string, Room>()
   const server = await startServer(t, (app) => {
     for (const [kind, websocketOptions] of Object.entries(KINDS)) {
-      app.get(`/${kind}/:table`, {
+      app.get(`/${kind}/:room`, {
         schema: {
-          params: Type.Object({ table: Type.String() }),
+          params: Type.Object({ room: Type.String() }),
           querystring: Type.Object({ topics: Type.String() })
         },
         websocketOptions,
         websocketHandler: {
           init: ({ params, query }, ws) => {
             const topics = new Set(query.topics.split('-').filter(Boolean))
-            for (const topic of topics) ws.subscribe(`${params.table} ${topic}`)
-            const table = tables.get(params.table) as Table
-            const seat: Seat = {
+            for (const topic of topics) ws.subscribe(`${params.room} ${topic}`)
+            const room = rooms.get(params.room) as Room
+            const member: Member = {
               ws: ws as never,
-              topics: new Set([...topics].map((topic) => `${params.table} ${topic}`)),
+              topics: new Set([...topics].map((topic) => `${params.room} ${topic}`)),
               due: ['1 ready'],
               fresh: new Set(),
               held: [],
               open: true
             }
-            table.seats.push(seat)
-            return ws.push('ready', { table, seat })
+            room.members.push(member)
+            return ws.push('ready', { room, member })
           },
-          handleIn: ({ data }, { table, seat }) =>
-            table.run(seat, JSON.parse(String(data)) as Script) as never,
+          handleIn: ({ data }, { room, member }) =>
+            room.run(member, JSON.parse(String(data)) as Script) as never,
           // The pong has been sent.
-          handleControl: (_frame, { seat }) => { seat.due.push('10 ') }
+          handleControl: (_frame, { member }) => { member.due.push('10 ') }
         }
       })
     }
   })
-  return { ...server, tables }
+  return { ...server, rooms }
 }
 
-function buildScript (random: Random, table: string, long: boolean, count: () => number): Script {
-  const topic = (): string => `${table} ${pick(random, TOPICS)}`
+function buildScript (random: Random, room: string, long: boolean, count: () => number): Script {
+  const topic = (): string => `${room} ${pick(random, TOPICS)}`
   const steps = Array.from({ length: random(6) }, (): Step => {
     const choice = random(10)
     if (choice < 7) {
@@ -147,7 +147,7 @@ function buildScript (random: Random, table: string, long: boolean, count: () =>
         long: long && random(3) === 0
       }
     }
-    if (choice === 9) return { do: 'look', who: random(5) }
+    if (choice === 9) return { do: 'readBufferedBytes', who: random(5) }
     return { do: choice === 7 ? 'subscribe' : 'unsubscribe', who: random(5), topic: topic() }
   })
   return {
@@ -158,31 +158,31 @@ function buildScript (random: Random, table: string, long: boolean, count: () =>
 }
 
 /** One chunk of a client: messages and pings. */
-function buildChunk (random: Random, table: string, long: boolean): Buffer[] {
+function buildChunk (random: Random, room: string, long: boolean): Buffer[] {
   let number = 0
   return Array.from({ length: 1 + random(5) }, () =>
     random(3) === 0
       ? frame(9)
-      : text(JSON.stringify(buildScript(random, table, long, () => number++)))
+      : text(JSON.stringify(buildScript(random, room, long, () => number++)))
   )
 }
 
-const short = (lines: string[]): string[] =>
+const shorten = (lines: string[]): string[] =>
   lines.map((line) => (line.length > 40 ? `${line.slice(0, 20)}… ${line.length}` : line))
 
-void t.test('broadcasts that wait for the end of a tick come as if they had not', async (t) => {
-  const server = await startTables(t)
+void t.test('random broadcasts arrive in the order of their calls', async (t) => {
+  const server = await startRooms(t)
   const counts = { trials: 0, frames: 0, closed: 0 }
   for (let n = Number(ONLY ?? 0); n < (ONLY === undefined ? TRIALS : Number(ONLY) + 1); n++) {
     const random = randomFrom(FUZZ_SEED * 17 + n)
-    const [name, long] = [`table ${n}`, random(3) === 0]
-    const table = new Table(() => server)
-    server.tables.set(name, table)
+    const [name, long] = [`room ${n}`, random(3) === 0]
+    const room = new Room(() => server)
+    server.rooms.set(name, room)
     const clients: RawClient[] = []
-    for (let seat = 0; seat < 5; seat++) {
+    for (let member = 0; member < 5; member++) {
       const kind = pick(
         random,
-        long ? (seat > 0 ? [...KINDS_FOR_LONG, 'narrow'] : KINDS_FOR_LONG) : Object.keys(KINDS)
+        long ? (member > 0 ? [...LONG_KINDS, 'narrow'] : LONG_KINDS) : Object.keys(KINDS)
       )
       const topics = TOPICS.filter(() => random(4) > 0).join('-')
       const client = await connectRaw(t, server.port)
@@ -197,16 +197,16 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
       )))
       await client.until(() => client.frames().length === 1)
     }
-    const [sender, seat] = [clients[0] as RawClient, table.seats[0] as Seat]
+    const [sender, member] = [clients[0] as RawClient, room.members[0] as Member]
     const closes = random(3) === 0
     sender.write(
       Buffer.concat([...buildChunk(random, name, long), ...(closes ? [closeFrame(1000)] : [])])
     )
     if (closes) {
       await sender.until(() => words(sender).includes('8 1000'))
-      if (seat.open) close(seat)
+      if (member.open) close(member)
     }
-    // Whatever came before it has been read when its answer is there.
+    // When its answer has arrived, everything that was sent before has been handled.
     const end = text(JSON.stringify({
       steps: TOPICS.map((topic) => ({
         do: 'broadcast',
@@ -219,20 +219,20 @@ void t.test('broadcasts that wait for the end of a tick come as if they had not'
     clients[1]?.write(end)
     await clients[1]?.until(() => words(clients[1] as RawClient).includes('1 end'))
     for (const [i, client] of clients.entries()) {
-      const due = table.seats[i]?.due ?? []
+      const due = room.members[i]?.due ?? []
       await client.until(() => client.frames().length >= due.length)
       counts.frames += due.length
       counts.closed += due.at(-1) === '8 1000' ? 1 : 0
       if (JSON.stringify(words(client)) !== JSON.stringify(due)) {
         return t.same(
-          short(words(client)),
-          short(due),
-          `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}, seat ${i}`
+          shorten(words(client)),
+          shorten(due),
+          `FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}, member ${i}`
         )
       }
     }
     for (const client of clients) client.socket.destroy()
-    server.tables.delete(name)
+    server.rooms.delete(name)
     counts.trials++
   }
   t.ok(

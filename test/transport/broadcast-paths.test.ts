@@ -14,16 +14,16 @@ import {
 } from '../helpers/raw.ts'
 import { startServer, type Teardown } from '../helpers/server.ts'
 
-// What stands in the way of a broadcast: frames and pongs of the same tick, slow peers, a closing
+// Broadcasts beside frames and pongs of the same tick, to slow peers, and during a closing
 // handshake.
 
-type Seated = WebsocketContext<string, string, unknown>
+type Context = WebsocketContext<string, string, unknown>
 
 interface Room {
   readonly clients: RawClient[]
-  readonly seats: Seated[]
+  readonly contexts: Context[]
   readonly sockets: Socket[]
-  /** Why each has ended. */
+  /** The reasons that `terminate` got. */
   readonly reasons: TerminateReason[]
   readonly broadcast: (message: string) => void
 }
@@ -34,12 +34,12 @@ interface RoomOptions {
   readonly handleIn?: (
     room: Room,
     message: string,
-    ws: Seated
+    ws: Context
   ) => Promise<void> | string | undefined
   readonly allowHalfOpen?: boolean
 }
 
-/** Clients that are all told what is broadcast, and have got their greeting. */
+/** Opens clients that are subscribed to the topic `all` and have received `ready`. */
 async function openRoom (
   t: Teardown,
   { websocketOptions = {}, clients = 1, handleIn, allowHalfOpen = false }: RoomOptions
@@ -49,7 +49,7 @@ async function openRoom (
       websocketOptions,
       websocketHandler: {
         init: ({ request }, ws) => {
-          room.seats.push(ws as never)
+          room.contexts.push(ws as never)
           room.sockets.push(request.raw.socket)
           ws.subscribe('all')
           return ws.push('ready')
@@ -68,7 +68,7 @@ async function openRoom (
   })
   const room: Room = {
     clients: [],
-    seats: [],
+    contexts: [],
     sockets: [],
     reasons: [],
     broadcast: (message) => app.websock.broadcast('all', message)
@@ -82,18 +82,18 @@ async function openRoom (
 
 for (const count of [1, 60]) {
   void t.test(
-    `${count} of a tick cost a peer that never reads the mark and one message`,
+    `${count} at a time, broadcasts to a slow peer use at most maxBufferedBytes and one message`,
     async (t) => {
-      const MARK = 1024
+      const LIMIT = 1024
       const most: number[] = []
       for (let trial = 0; trial < 5; trial++) {
         const {
           clients: [client],
-          seats: [ws],
+          contexts: [ws],
           broadcast
         } = (await openRoom(t, {
-          websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK }
-        })) as Room & { clients: [RawClient], seats: [Seated] }
+          websocketOptions: { slowPeer: 'drop', maxBufferedBytes: LIMIT }
+        })) as Room & { clients: [RawClient], contexts: [Context] }
         client.socket.pause()
         while (ws.droppedMessages === 0) {
           for (let n = 0; n < count; n++) broadcast('x'.repeat(1000))
@@ -102,7 +102,7 @@ for (const count of [1, 60]) {
         }
         client.socket.destroy()
       }
-      t.ok(Math.max(...most) <= MARK + 1004, `${Math.max(...most)} bytes`)
+      t.ok(Math.max(...most) <= LIMIT + 1004, `${Math.max(...most)} bytes`)
     }
   )
 }
@@ -113,7 +113,7 @@ void t.test(
     let release = (): void => {}
     const {
       clients: [client],
-      seats: [ws],
+      contexts: [ws],
       broadcast
     } = (await openRoom(t, {
       websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024 },
@@ -121,7 +121,7 @@ void t.test(
         await new Promise<void>((resolve) => {
           release = resolve
         })
-    })) as Room & { clients: [RawClient], seats: [Seated] }
+    })) as Room & { clients: [RawClient], contexts: [Context] }
     client.write(text('be busy'))
     client.socket.pause()
     let sent = 0
@@ -141,7 +141,7 @@ void t.test(
   }
 )
 
-void t.test('nothing is written behind the answer to a close frame', async (t) => {
+void t.test('a broadcast after the answer to a close frame is not sent', async (t) => {
   const {
     clients: [client],
     sockets: [socket],
@@ -165,7 +165,7 @@ void t.test('nothing is written behind the answer to a close frame', async (t) =
   )
 })
 
-void t.test('nor behind FIN', async (t) => {
+void t.test('a broadcast after the FIN of the peer is not sent', async (t) => {
   const {
     clients: [client],
     sockets: [socket],
@@ -186,7 +186,7 @@ void t.test('nor behind FIN', async (t) => {
   )
 })
 
-void t.test('nor behind what ws answers to a close frame, where it has been needed', async (t) => {
+void t.test('a broadcast after the close of a peer that sent fragments is not sent', async (t) => {
   const {
     clients: [client],
     sockets: [socket],

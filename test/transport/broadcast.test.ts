@@ -35,14 +35,14 @@ void t.test('bufferedBytes counts a broadcast at once', async (t) => {
 })
 
 void t.test("with slowPeer: 'wait' broadcasts wait in their order", async (t) => {
-  const seats: Array<WebsocketContext<string, string, unknown>> = []
+  const contexts: Array<WebsocketContext<string, string, unknown>> = []
   const server = await startServer(t, (app) => {
     app.get('/', {
       websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 64 * 1024 },
       websocketHandler: {
         init: (_request, ws) => {
           ws.subscribe('all')
-          seats.push(ws as never)
+          contexts.push(ws as never)
           return ws.push('ready')
         },
         handleInfo: (info, _state, ws) => ws.push(`info ${String(info)}`)
@@ -54,21 +54,22 @@ void t.test("with slowPeer: 'wait' broadcasts wait in their order", async (t) =>
   client.socket.pause()
   const { websock } = server.app
   let sent = 0
-  // Each is more than the mark, and written at once: until TCP takes no more.
-  for (; seats[0]?.bufferedBytes === 0; sent++) websock.broadcast('all', LONG.repeat(3))
+  // Each is larger than maxBufferedBytes, and is written at once until the kernel's buffers are
+  // full.
+  for (; contexts[0]?.bufferedBytes === 0; sent++) websock.broadcast('all', LONG.repeat(3))
   websock.broadcast('all', LONG.repeat(3))
   websock.broadcast('all', '1')
-  websock.ref(seats[0]?.ref.address ?? '').post('2')
+  websock.ref(contexts[0]?.ref.address ?? '').post('2')
   websock.broadcast('all', '3')
   client.socket.resume()
   await client.until(() => client.frames().length === 1 + sent + 4)
   t.same(words(client).slice(1 + sent + 1), ['1 1', '1 3', '1 info 2'])
 })
 
-type Seated = WebsocketContext<string, string, unknown>
+type Context = WebsocketContext<string, string, unknown>
 
-/** Broadcasts until TCP takes no more. */
-async function clog (ws: Seated, broadcast: (message: string) => void): Promise<void> {
+/** Broadcasts until the kernel's buffers are full. */
+async function fillUp (ws: Context, broadcast: (message: string) => void): Promise<void> {
   while (ws.bufferedBytes === 0) {
     broadcast(LONG.repeat(3))
     for (let turns = 0; turns < 10; turns++) await nextTurn()
@@ -76,9 +77,9 @@ async function clog (ws: Seated, broadcast: (message: string) => void): Promise<
 }
 
 void t.test(
-  "who ends while broadcasts are handed out, and broadcasts to others, changes nobody's audience",
+  'a broadcast of terminate comes after those of the caller that ended the connection',
   async (t) => {
-    const seats = new Map<string, Seated>()
+    const contexts = new Map<string, Context>()
     const {
       app: { websock },
       port
@@ -89,7 +90,7 @@ void t.test(
         websocketHandler: {
           init: ({ params: { topic } }, ws) => {
             ws.subscribe(topic)
-            seats.set(topic, ws as never)
+            contexts.set(topic, ws as never)
             return ws.push('ready')
           },
           terminate: () => {
@@ -105,7 +106,7 @@ void t.test(
       })
     )) as [RawClient, RawClient, RawClient]
     slow.socket.pause()
-    await clog(seats.get('slow') as Seated, (message) => websock.broadcast('slow', message))
+    await fillUp(contexts.get('slow') as Context, (message) => websock.broadcast('slow', message))
     websock.broadcast('slow', 'too much')
     websock.broadcast('other', '1')
     websock.broadcast('left', '2')
@@ -119,16 +120,16 @@ void t.test(
 )
 
 void t.test(
-  'a peer that closes, and is too slow for what its last message broadcast, gets one close frame',
+  'a slow peer that closes right after a message that broadcasts gets one close frame',
   async (t) => {
-    const seats: Seated[] = []
+    const contexts: Context[] = []
     const server = await startServer(t, (app) => {
       app.get('/', {
         websocketOptions: { maxBufferedBytes: 1024 },
         websocketHandler: {
           init: (_request, ws) => {
             ws.subscribe('all')
-            seats.push(ws as never)
+            contexts.push(ws as never)
             return ws.push('ready')
           },
           handleIn: () => {
@@ -140,8 +141,8 @@ void t.test(
     const client = (await connectRaw(t, server.port)).write(handshake('/'))
     await client.until(() => client.frames().length === 1)
     client.socket.pause()
-    const ws = seats[0] as Seated
-    await clog(ws, (message) => server.app.websock.broadcast('all', message))
+    const ws = contexts[0] as Context
+    await fillUp(ws, (message) => server.app.websock.broadcast('all', message))
     client.write(Buffer.concat([text('go'), closeFrame(1000)]))
     while (!ws.signal.aborted) await nextTurn()
     client.socket.resume()
@@ -154,9 +155,9 @@ void t.test(
 )
 
 void t.test(
-  "with slowPeer: 'wait' broadcasts that wait leave before the close frame",
+  "with slowPeer: 'wait' waiting broadcasts are sent before the close frame",
   async (t) => {
-    const seats: Seated[] = []
+    const contexts: Context[] = []
     const {
       app: { websock },
       port
@@ -166,7 +167,7 @@ void t.test(
         websocketHandler: {
           init: (_request, ws) => {
             ws.subscribe('all')
-            seats.push(ws as never)
+            contexts.push(ws as never)
             return ws.push('ready')
           },
           handleInfo: (_info, _state, ws) => ws.stop('normal', 4000)
@@ -176,8 +177,8 @@ void t.test(
     const client = (await connectRaw(t, port)).write(handshake('/'))
     await client.until(() => client.frames().length === 1)
     client.socket.pause()
-    const ws = seats[0] as Seated
-    await clog(ws, (message) => websock.broadcast('all', message))
+    const ws = contexts[0] as Context
+    await fillUp(ws, (message) => websock.broadcast('all', message))
     websock.broadcast('all', 'held 1')
     websock.broadcast('all', 'held 2')
     ws.post('stop')
@@ -189,21 +190,21 @@ void t.test(
 )
 
 void t.test(
-  'terminate comes at once when the broadcasts of a callback end its own connection',
+  'terminate is called at once when the broadcasts of a callback end its own connection',
   async (t) => {
     const reasons: string[] = []
-    const seats: Seated[] = []
+    const contexts: Context[] = []
     const server = await startServer(t, (app) => {
       app.get('/', {
         websocketOptions: { slowPeer: 'wait', maxBufferedBytes: 1024, maxMailboxLength: 2 },
         websocketHandler: {
           init: (_request, ws) => {
             ws.subscribe('all')
-            seats.push(ws as never)
+            contexts.push(ws as never)
             return ws.push('ready')
           },
           handleIn: async (_message, _state, ws) => {
-            await clog(ws as never, (message) => app.websock.broadcast('all', message))
+            await fillUp(ws as never, (message) => app.websock.broadcast('all', message))
             for (let n = 0; n < 5; n++) app.websock.broadcast('all', 'too many')
           },
           terminate: ({ type }) => {
@@ -216,7 +217,7 @@ void t.test(
     await client.until(() => client.frames().length === 1)
     client.socket.pause()
     client.write(text('go'))
-    while (seats[0]?.signal.aborted !== true) await nextTurn()
+    while (contexts[0]?.signal.aborted !== true) await nextTurn()
     await nextTurn()
     t.same(reasons, ['error'])
     client.socket.destroy()
@@ -229,7 +230,7 @@ for (const [answered, bytes, answer] of [
 ] as const) {
   for (const [kind, websocketOptions] of [['plain', {}]] as const) {
     void t.test(
-      `${kind}: a broadcast goes before the answer to a ${answered} that is read later in its tick`,
+      `${kind}: a broadcast is sent before the answer to a ${answered} that is read after it`,
       async (t) => {
         const server = await startServer(t, (app) => {
           app.get('/', {
@@ -258,29 +259,29 @@ for (const [answered, bytes, answer] of [
 }
 
 void t.test(
-  'broadcasts of one tick are bounded: a peer that never reads costs the limit and a message',
+  'broadcasts of one tick to a slow peer use at most maxBufferedBytes and two messages',
   async (t) => {
-    const MARK = 64 * 1024
+    const LIMIT = 64 * 1024
     const many = Array.from({ length: 60 }, () => 'x'.repeat(1000))
     const most: number[] = []
-    const seats: Seated[] = []
+    const contexts: Context[] = []
     const {
       app: { websock },
       port
     } = await startServer(t, (app) => {
       app.get('/:topic', {
         schema: { params: Type.Object({ topic: Type.String() }) },
-        websocketOptions: { slowPeer: 'drop', maxBufferedBytes: MARK },
+        websocketOptions: { slowPeer: 'drop', maxBufferedBytes: LIMIT },
         websocketHandler: {
           init: ({ params: { topic } }, ws) => {
             ws.subscribe(topic)
-            seats.push(ws as never)
+            contexts.push(ws as never)
             return ws.push('ready')
           },
           handleInfo: (info, _state, ws) => {
             if (info === 'push') return ws.push(many)
             for (const message of many) websock.broadcast(String(info), message)
-            most.push(seats.at(-1)?.bufferedBytes ?? 0)
+            most.push(contexts.at(-1)?.bufferedBytes ?? 0)
           }
         }
       })
@@ -289,22 +290,23 @@ void t.test(
       const client = (await connectRaw(t, port)).write(handshake(`/${topic}`))
       return await client.until(() => client.frames().length === 1)
     }
-    await open('who broadcasts')
-    // Each begins to fill the kernel with a little more: it is to be full behind the burst of some.
+    await open('broadcaster')
+    // Each trial first fills the kernel's buffer a little more, so that in some trials it becomes
+    // full within the burst.
     for (let trial = 0; trial < 20; trial++) {
       const client = await open(`${trial}`)
       client.socket.pause()
-      const ws = seats.at(-1) as Seated
+      const ws = contexts.at(-1) as Context
       for (let n = 0; n < trial; n++) websock.broadcast(`${trial}`, 'x'.repeat(3000))
       while (ws.droppedMessages === 0) {
-        // Handled one after the other, in one tick.
+        // Both are handled in one tick, one after the other.
         websock.ref(ws.ref.address).post('push')
-        websock.ref(seats[0]?.ref.address ?? '').post(`${trial}`)
+        websock.ref(contexts[0]?.ref.address ?? '').post(`${trial}`)
         await nextTurn()
       }
       client.socket.destroy()
     }
-    // One message more waits for the end of its tick, where it is dropped.
-    t.ok(Math.max(...most) <= MARK + 2 * 1004, `${Math.max(...most)} bytes`)
+    // One more message waits for the end of its tick, where it is dropped.
+    t.ok(Math.max(...most) <= LIMIT + 2 * 1004, `${Math.max(...most)} bytes`)
   }
 )

@@ -13,19 +13,19 @@ import { FUZZ_SEED, randomFrom } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
 
 /*
- * Random streams in random pieces, sent to a server of this library and to one of ws. Both answer
- * alike. The same calls, the same end, and the same bytes on the wire are expected. Intended
- * differences:
+ * Sends random streams in random pieces to a server of this library and to a server of ws. Both
+ * have the same handler, and must have the same calls, the same end and the same sent bytes.
+ * Intended differences:
  *
- * - A fault that comes together with FIN (`hasty`): we send a close frame with the code, ws sends
- *   none.
- * - A peer that reads nothing and sends more than `maxMessageBytes` behind our close frame (`stuck`
- *   and
- *   `small`) is cut: it gets the first part of what ws sends.
- * - A socket that fails (`rough`): the bytes that were under way are not compared.
+ * - A protocol error in the packet of the FIN (`hasty`): this library sends a close frame with the
+ *   code, ws sends none.
+ * - A peer that reads nothing and sends more than `maxMessageBytes` after the close frame of the
+ *   server (`stuck` and `small`): this library disconnects it, so it gets only the first part of
+ *   the bytes that ws sends.
+ * - A socket that fails (`rough`): the sent bytes are not compared.
  */
 
-// `FUZZ_TRIAL=1234` repeats the one that failed, `DIFFERENTIAL_TRIALS=10000` makes more of them.
+// `FUZZ_TRIAL=1234` repeats trial 1234. `DIFFERENTIAL_TRIALS=10000` sets the number of trials.
 const TRIALS = Number(process.env.DIFFERENTIAL_TRIALS ?? (LONG ? 2000 : 300))
 const ONLY = process.env.FUZZ_TRIAL
 const AT_ONCE = 32
@@ -38,7 +38,7 @@ for (const [name, trials, tls] of [
   ['TCP', TRIALS, undefined],
   ['TLS', TRIALS / 4, { key: read('localhost-key.pem'), cert: read('localhost-cert.pem') }]
 ] as const) {
-  void t.test(`a random stream over ${name} comes to the same as with ws`, async (t) => {
+  void t.test(`random streams over ${name} have the same results as with ws`, async (t) => {
     const servers = await startServers(t, tls)
     const counts = { trials: 0, seen: 0, bytes: 0 }
     const ends: Record<string, number> = {}
@@ -59,7 +59,7 @@ for (const [name, trials, tls] of [
           counts.bytes += ws.wire.length
           const end = ws.ended.join().slice(0, 11)
           ends[end] = (ends[end] ?? 0) + 1
-          const same = sentAlike(ours, ws, script) &&
+          const same = sentSameBytes(ours, ws, script) &&
             JSON.stringify([ours.seen, ours.ended]) === JSON.stringify([ws.seen, ws.ended])
           if (same) continue
           failed.push(n)
@@ -78,8 +78,9 @@ for (const [name, trials, tls] of [
   })
 }
 
-/** The same bytes on the wire, but for the intended differences. */
-function sentAlike (ours: Outcome, ws: Outcome, { hasty, rough, small, stuck }: Script): boolean {
+/** True for the same sent bytes, except for the intended differences. */
+function sentSameBytes (ours: Outcome, ws: Outcome, script: Script): boolean {
+  const { hasty, rough, small, stuck } = script
   if (rough !== undefined) return true
   const [own, other] = [frames(ours), frames(ws)]
   const rest = own.subarray(other.length)
@@ -93,10 +94,10 @@ function codeOfClose (bytes: Buffer): number | undefined {
   return bytes.length === 4 && bytes.readUInt16BE() === 0x8802 ? bytes.readUInt16BE(2) : undefined
 }
 
-/** What came behind the 101. */
+/** The bytes after the 101. */
 const frames = ({ wire }: Outcome): Buffer => wire.subarray(wire.indexOf('\r\n\r\n') + 4)
 
-/** Shows where they begin to differ. */
+/** Reports the first difference. */
 function explain (t: Test, n: number, ours: Outcome, ws: Outcome): void {
   const list = ({ seen, ended, wire }: Outcome): string[] =>
     [...seen, ...ended, '', ...words(wire), `${wire.length}`].map((line) =>
@@ -111,7 +112,7 @@ function explain (t: Test, n: number, ours: Outcome, ws: Outcome): void {
   )
   t.ok(
     frames(ours).equals(frames(ws)),
-    `the bytes on the wire, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`
+    `the sent bytes, FUZZ_SEED=${FUZZ_SEED} FUZZ_TRIAL=${n}`
   )
 }
 

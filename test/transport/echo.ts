@@ -15,7 +15,7 @@ interface Handler {
   terminate?: (reason: TerminateReason, state: unknown) => unknown
 }
 
-/** For `compress`. */
+/** The values of the option `compress`. */
 export const KINDS = [false, true]
 export const named = (compress: boolean): string =>
   compress ? 'with permessage-deflate' : 'without an extension'

@@ -17,11 +17,14 @@ interface Life {
 const describe = (reason: TerminateReason): string =>
   `${reason.type} ${'code' in reason ? reason.code : ''}`
 
-/** Timers that keep the process alive. */
+/** The number of timers that keep the process alive. */
 const countTimers = (): number =>
   process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 
-/** One connection of an echo server. `ruin`, `pause`, `much`: messages that ask for it. */
+/**
+ * One connection of an echo server. The message `ruin` calls `ruin`, `pause` pauses reading, `much`
+ * is answered with 16 MiB.
+ */
 async function open (
   t: Teardown,
   compress: boolean,
@@ -62,7 +65,7 @@ const halves = (first: string, second: string): Buffer[] => [
   frame(0, second)
 ]
 
-/** What is sent, what of it the handler sees, how it ends. */
+/** The sent frames, the messages that the handler gets, and the end. */
 const CASES: Record<string, [frames: Buffer[], seen: string[], end: string]> = {
   'plain frames': [[text('a'), closeFrame(4000)], ['a'], 'remote 4000'],
   'fragments between': [
@@ -72,7 +75,7 @@ const CASES: Record<string, [frames: Buffer[], seen: string[], end: string]> = {
   ],
   'a wrong frame': [[text('a'), frame(3), text('b'), closeFrame(4000)], ['a'], 'error 1002'],
   'text that is not UTF-8': [[frame(1, Buffer.from([0xff])), closeFrame(4000)], [], 'error 1007'],
-  'a close frame with a code that is none': [[closeFrame(999), closeFrame(4000)], [], 'error 1002'],
+  'a close frame with an invalid code': [[closeFrame(999), closeFrame(4000)], [], 'error 1002'],
   'half of a frame': [[...halves('a', 'b'), text('half').subarray(0, 4)], ['ab'], 'remote 1006']
 }
 
@@ -80,7 +83,7 @@ for (const compress of [false, true]) {
   const kind = compress ? 'with permessage-deflate' : 'without an extension'
 
   void t.test(
-    `what is read in one go is handled though the socket fails in the midst of it, ${kind}`,
+    `messages of one read are handled although the socket fails between them, ${kind}`,
     async (t) => {
       const ruins: Record<string, (socket: Socket) => void> = {
         destroyed: (socket) => { socket.destroy() },
@@ -91,7 +94,7 @@ for (const compress of [false, true]) {
         for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
           const life = await open(t, compress, { ruin })
           life.raw.write(Buffer.concat([text('ruin'), ...frames]))
-          await until(() => life.ends.length === 1, 'no end')
+          await until(() => life.ends.length === 1, 'terminate is not called')
           t.same([life.seen, life.ends], [['ruin', ...seen], [end]], `${ruined}, ${name}`)
         }
       }
@@ -103,26 +106,26 @@ for (const compress of [false, true]) {
     async (t) => {
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
         const life = await open(t, compress)
-        // The echo of the first one is what fails.
+        // Writing the echo of the first message fails.
         life.raw.write(Buffer.concat([text('first'), ...frames])).socket.resetAndDestroy()
-        await until(() => life.ends.length === 1, 'no end')
+        await until(() => life.ends.length === 1, 'terminate is not called')
         t.same([life.seen, life.ends], [['first', ...seen], [end]], name)
       }
     }
   )
 
   void t.test(
-    `what nobody had read when the socket was gone tells how it ended, ${kind}`,
+    `messages and a close frame that wait when the socket closes are handled, ${kind}`,
     async (t) => {
       const before = countTimers()
       for (const [name, [frames, seen, end]] of Object.entries(CASES)) {
         for (const resumes of [false, true]) {
           const life = await open(t, compress, { begin: (_socket, ws) => ws.pause() })
           life.raw.write(Buffer.concat(frames))
-          await until(() => life.socket.readableLength > 0, 'it is not there')
+          await until(() => life.socket.readableLength > 0, 'the bytes do not arrive')
           if (resumes) life.resume()
           life.socket.destroy()
-          await until(() => life.ends.length === 1, 'no end')
+          await until(() => life.ends.length === 1, 'terminate is not called')
           t.same([life.seen, life.ends], [seen, [end]], name)
         }
       }
@@ -131,49 +134,49 @@ for (const compress of [false, true]) {
   )
 
   void t.test(
-    `FIN is seen behind a closing handshake, though the handler has just paused, ${kind}`,
+    `a FIN after a closing handshake is seen although the handler has paused, ${kind}`,
     async (t) => {
       const life = await open(t, compress)
       life.raw.write(Buffer.concat([text('pause'), closeFrame(4000)]))
       await life.raw.until((raw) => raw.frames().length === 2)
       life.raw.write(text('late')).socket.end()
-      await until(() => life.ends.length === 1, 'it is not seen')
+      await until(() => life.ends.length === 1, 'the FIN is not seen')
       t.same(life.ends, ['remote 4000'])
     }
   )
 
   void t.test(
-    `a peer that pings and does not read is cut when it has let too many pongs wait, ${kind}`,
+    `a peer that sends pings and does not read is cut off when too many pongs wait, ${kind}`,
     async (t) => {
       const life = await open(t, compress)
       life.raw.socket.pause()
       life.raw.write(text('much'))
-      await until(() => life.socket.writableLength > 0, 'it is read nevertheless')
-      // Some that may wait, in packets of their own; then more than that.
+      await until(() => life.socket.writableLength > 0, 'no bytes wait to be sent')
+      // The pongs of three pings, in separate packets, may wait. Those of 1 100 pings may not.
       for (let i = 0; i < 3; i++) {
         const read = life.socket.bytesRead
         life.raw.write(frame(9, 'p'))
-        await until(() => life.socket.bytesRead > read, 'it is not read')
+        await until(() => life.socket.bytesRead > read, 'the ping is not read')
       }
       t.same(life.ends, [])
       life.raw.write(Buffer.concat(Array.from({ length: 1100 }, () => frame(9, 'p'))))
-      await until(() => life.ends.length === 1, 'it is not cut')
+      await until(() => life.ends.length === 1, 'the peer is not cut off')
       t.same(life.ends, ['error 1006'])
     }
   )
 
   void t.test(
-    `what the application has set on the socket, or listens to, stays as it is, ${kind}`,
+    `a timeout and listeners that the application sets on the socket are kept, ${kind}`,
     async (t) => {
       let read = 0
-      const told: string[] = []
+      const events: string[] = []
       const life = await open(t, compress, {
         begin (socket) {
-          // The time limit of the HTTP server is none any more.
+          // The timeout of the HTTP server has been removed.
           t.equal(socket.timeout, 0)
           socket.setTimeout(3_600_000)
-          socket.on('data', (chunk) => { read += chunk.length }).on('end', () => told.push('end'))
-          socket.once('data', () => told.push('data')).once('end', () => told.push('end, once'))
+          socket.on('data', (chunk) => { read += chunk.length }).on('end', () => events.push('end'))
+          socket.once('data', () => events.push('data')).once('end', () => events.push('end, once'))
         }
       })
       const chunks = [
@@ -188,10 +191,10 @@ for (const compress of [false, true]) {
       }
       t.equal(life.socket.timeout, 3_600_000)
       life.raw.socket.end()
-      await until(() => life.ends.length === 1, 'no end')
+      await until(() => life.ends.length === 1, 'terminate is not called')
       t.equal(read, Buffer.concat(chunks).length)
-      await until(() => told.length === 3, 'FIN is not seen')
-      t.same(told, ['data', 'end', 'end, once'])
+      await until(() => events.length === 3, 'FIN is not seen')
+      t.same(events, ['data', 'end', 'end, once'])
       t.same(life.ends, ['remote 1000'])
     }
   )
@@ -220,7 +223,7 @@ void t.test('the server ends its side once, however the peer ends', async (t) =>
   }
 })
 
-void t.test('the close code is reported when TCP was reset before it was read', async (t) => {
+void t.test('an unread close frame is reported when the socket is destroyed', async (t) => {
   for (const compress of KINDS) {
     const ends: TerminateReason[] = []
     let socket: Socket | undefined
@@ -237,9 +240,9 @@ void t.test('the close code is reported when TCP was reset before it was read', 
     )
     const raw = await server.open()
     raw.write(Buffer.concat([text('a'), closeFrame(4000, 'enough')]))
-    await until(() => (socket as Socket).readableLength > 0, 'it is not there')
+    await until(() => (socket as Socket).readableLength > 0, 'the bytes do not arrive')
     ;(socket as Socket).destroy()
-    await until(() => ends.length === 1, 'no end')
+    await until(() => ends.length === 1, 'terminate is not called')
     t.same(ends, [{ type: 'remote', code: 4000, reason: 'enough' }], named(compress))
   }
 })
@@ -260,7 +263,7 @@ for (const compress of KINDS) {
       await turns()
     }
     raw.socket.end()
-    await until(() => ends.length === 1, 'no end')
+    await until(() => ends.length === 1, 'terminate is not called')
     t.same(ends, ['remote'])
     t.same(server.logs, [])
   })
@@ -325,7 +328,7 @@ for (const compress of KINDS) {
       raw.write(closeFrame(1000)).socket.end()
       await raw.ended
     }
-    await until(() => gone === 4, 'they are not gone')
+    await until(() => gone === 4, 'terminate is not called for each connection')
   })
 
   void t.test(`a handler may destroy its socket, ${named(compress)}`, async (t) => {
@@ -350,7 +353,7 @@ for (const compress of KINDS) {
       frame(0, 'c'), closeFrame(1000)
     ]))
     await raw.ended
-    await until(() => ends.length === 1, 'no end')
+    await until(() => ends.length === 1, 'terminate is not called')
     t.same(seen.slice(0, 2), ['a', 'destroy'])
     t.same(ends, ['remote'])
     t.same(server.logs, [])

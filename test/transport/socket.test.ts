@@ -9,7 +9,7 @@ import { KINDS, named, Side, startEcho, turns, wire } from './echo.ts'
 
 t.setTimeout(180_000)
 
-void t.test('a message in pieces is put together, and answered in its place', async (t) => {
+void t.test('a frame that arrives in two pieces is answered in its place', async (t) => {
   const server = await startEcho(t)
   const raw = await server.open()
   const halved = text('halved')
@@ -116,7 +116,7 @@ for (const compress of KINDS) {
     t.same(wire(raw), ['text a', 'text b', 'text c', 'close 1008'])
   })
 
-  void t.test(`clients of injectWS, ${named(compress)}`, async (t) => {
+  void t.test(`clients of injectWS get all answers in order, ${named(compress)}`, async (t) => {
     const server = await startEcho(
       t,
       { handleIn: ({ data }, _state, ws) => ws.push([data, `${String(data).length}`]) },
@@ -134,7 +134,7 @@ for (const compress of KINDS) {
       return socket
     }))
     for (const [n, socket] of sockets.entries()) socket.send(`${n} first`)
-    await until(() => got.every((list) => list.length === 102), 'they are not answered')
+    await until(() => got.every((list) => list.length === 102), 'not all messages are answered')
     for (const [n, list] of got.entries()) {
       const sent = [
         `${n} first`,
@@ -145,7 +145,7 @@ for (const compress of KINDS) {
     for (const socket of sockets) socket.terminate()
   })
 
-  void t.test(`streams that deliver within write(), ${named(compress)}`, async (t) => {
+  void t.test(`streams that deliver within write() stay apart, ${named(compress)}`, async (t) => {
     const server = await startEcho(t, {}, { compress })
     const open = async (): Promise<{ side: Side, wire: () => string[] }> => {
       const [side, other] = Side.pair()
@@ -181,7 +181,7 @@ for (const compress of KINDS) {
     ])
   })
 
-  void t.test(`TLS, ${named(compress)}`, async (t) => {
+  void t.test(`messages over TLS are echoed whole, ${named(compress)}`, async (t) => {
     const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
     const ca = read('localhost-cert.pem')
     const server = await startServer(t, (app) => {
@@ -196,15 +196,17 @@ for (const compress of KINDS) {
       (_none, i) => (i * 7919) % (i % 10 === 0 ? 70_000 : 900)
     )
     for (const [i, size] of sizes.entries()) client.send(Buffer.alloc(size, `${i};`))
+    const wrong: number[] = []
     for (const [i, size] of sizes.entries()) {
       const wanted = Buffer.alloc(size, `${i};`)
       for (const echo of [await client.next(), await client.next()]) {
-        if (!wanted.equals(echo as Buffer)) t.fail(`message ${i}`)
+        if (!wanted.equals(echo as Buffer)) wrong.push(i)
       }
     }
+    t.same(wrong, [], 'messages with another echo')
   })
 
-  void t.test(`an upgrade after a request on its connection, ${named(compress)}`, async (t) => {
+  void t.test(`an upgrade works after another request, ${named(compress)}`, async (t) => {
     const server = await startEcho(t, {}, { compress })
     server.app.log.level = 'silent'
     const raw = await connectRaw(t, server.port)
@@ -254,13 +256,13 @@ void t.test('messages of every size arrive in order from one result', async (t) 
   }))
 })
 
-void t.test('infos of many connections in one turn reach their own, in order', async (t) => {
-  const everybody: Array<{ post: (info: unknown) => boolean }> = []
+void t.test('infos to many connections in one turn reach each in order', async (t) => {
+  const refs: Array<{ post: (info: unknown) => boolean }> = []
   const server = await startEcho(t, {
-    init: (_args, ws) => { everybody.push(ws.ref) },
+    init: (_args, ws) => { refs.push(ws.ref) },
     handleIn ({ data }, _state, ws) {
       for (let i = 0; i < 30; i++) {
-        for (const [n, ref] of everybody.entries()) ref.post(`${n} ${i}`)
+        for (const [n, ref] of refs.entries()) ref.post(`${n} ${i}`)
       }
       return ws.push(data)
     },
@@ -285,9 +287,9 @@ void t.test('infos of many connections in one turn reach their own, in order', a
   }
 })
 
-void t.test('a slow reader gets every byte in the end, while others write', async (t) => {
+void t.test('slow readers get every byte, and others their echoes meanwhile', async (t) => {
   const frames = 1500
-  // Content that is nobody else's.
+  // Content that differs for each connection and message.
   const content = (who: number, i: number): Buffer =>
     Buffer.alloc((i * 7919) % 30_000, `${who}:${i};`)
   const server = await startEcho(
@@ -321,7 +323,7 @@ void t.test('a slow reader gets every byte in the end, while others write', asyn
       raw.bytes = Buffer.from('\r\n\r\n')
       raw.write(Buffer.concat((sent[n] as Buffer[]).map((payload) => frame(2, payload))))
     }
-    // By now the slow are backed up; they take a little.
+    // From round 20 on the buffers of the slow readers are full, and they read a little.
     for (const raw of slow) if (round > 20 && round % 4 === 0) raw.socket.read()
     for (const [n, raw] of others.entries()) {
       await raw.until((raw) => raw.frames().length === 3)

@@ -54,7 +54,11 @@ void t.test(
         error: 'Service Unavailable'
       })
     }
-    t.equal((await refused(server.url('/forbidden'))).status, 403, 'hooks come first')
+    t.equal(
+      (await refused(server.url('/forbidden'))).status,
+      403,
+      'hooks run before the limits are checked'
+    )
     await server.leave(first, () => first.close())
     await connect(t, server.url('/a'))
     t.equal((await refused(server.url('/a'))).status, 503)
@@ -91,10 +95,10 @@ void t.test(
     for (const [name, maxConnectionsPerKey, header] of rows) {
       await t.test(name, async (t) => {
         const server = await start(t, { maxConnectionsPerKey })
-        const as = (who: string) => ({ headers: { [header]: who } })
-        const first = await connect(t, server.url('/a'), as('10.0.0.1'))
-        await connect(t, server.url('/a'), as('10.0.0.1'))
-        const reply = await refused(server.url('/a'), as('10.0.0.1'))
+        const withKey = (key: string) => ({ headers: { [header]: key } })
+        const first = await connect(t, server.url('/a'), withKey('10.0.0.1'))
+        await connect(t, server.url('/a'), withKey('10.0.0.1'))
+        const reply = await refused(server.url('/a'), withKey('10.0.0.1'))
         t.equal(reply.status, 429)
         t.match(reply.json(), {
           statusCode: 429,
@@ -102,20 +106,20 @@ void t.test(
           error: 'Too Many Requests'
         })
         t.equal(
-          await (await connect(t, server.url('/a'), as('10.0.0.2'))).next(),
+          await (await connect(t, server.url('/a'), withKey('10.0.0.2'))).next(),
           'open',
-          'others are not counted with it'
+          'each key has its own count'
         )
         await server.leave(first, () => first.close())
-        await connect(t, server.url('/a'), as('10.0.0.1'))
-        t.equal((await refused(server.url('/a'), as('10.0.0.1'))).status, 429)
+        await connect(t, server.url('/a'), withKey('10.0.0.1'))
+        t.equal((await refused(server.url('/a'), withKey('10.0.0.1'))).status, 429)
       })
     }
   }
 )
 
 void t.test(
-  'a key function that fails answers 500 without a connection, at any time',
+  'a key function that fails answers 500 without a connection, at whichever call',
   async (t) => {
     for (const failsAt of [1, 2, 3]) {
       let calls = 0
@@ -130,7 +134,11 @@ void t.test(
       })
       t.match(await refused(server.url('/a')), { status: 500 }, `at call ${failsAt}`)
       calls = failsAt
-      t.equal(await (await connect(t, server.url('/a'))).next(), 'open', 'nothing was counted')
+      t.equal(
+        await (await connect(t, server.url('/a'))).next(),
+        'open',
+        'the failed upgrade was not counted'
+      )
     }
   }
 )

@@ -13,7 +13,7 @@ import { buildApp, listen, startServer } from '../helpers/server.ts'
 const HOUR = 3_600_000
 
 void t.test(
-  'registered in a child, the plugin does not affect the routes outside, and leaks no socket',
+  'registered in a child, the plugin leaves routes outside unchanged, and leaks no socket',
   async (t) => {
     const { app } = buildApp(t)
     app.get('/outside', () => ({ page: true }))

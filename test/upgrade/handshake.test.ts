@@ -169,7 +169,7 @@ void t.test('an invalid upgrade is answered, and its socket is closed', async (t
       )
     )
   }
-  t.same(server.logs, [], 'nothing of this is worth a warning')
+  t.same(server.logs, [], 'a refused upgrade is not logged as a warning')
 })
 
 function checkRefusal (t: Test, answer: Answer, row: Row): void {
@@ -197,7 +197,7 @@ void t.test("a plain GET gets 426, or the answer of the route's handler", async 
     ['no Connection', { Connection: undefined }],
     ['a Connection without upgrade', { Connection: 'keep-alive' }],
     ['an Upgrade to something else', { Upgrade: 'h2c' }],
-    ['an Upgrade to something that begins alike', { Upgrade: 'websocket2' }],
+    ['an Upgrade to a protocol that begins with websocket', { Upgrade: 'websocket2' }],
     ['an Upgrade to a version', { Upgrade: 'websocket/13' }]
   ]
   for (const [name, headers] of rows) {
@@ -218,7 +218,7 @@ void t.test("a plain GET gets 426, or the answer of the route's handler", async 
       t.match(
         parseAnswers(client.text),
         [{ status: 200, body: 'plain' }],
-        'the same TCP connection goes on'
+        'the TCP connection is used again'
       )
     })
   }
@@ -282,7 +282,7 @@ void t.test('Upgrade and Connection are case-insensitive lists', async (t) => {
   }
 })
 
-void t.test('the order of the server selects the subprotocol', async (t) => {
+void t.test("the order of the server's list selects the subprotocol", async (t) => {
   const server = await startServer(t, (app) => {
     app.get('/ws', {
       websocketOptions: { subprotocols: ['v2', 'v1'] },
@@ -307,7 +307,7 @@ void t.test('the order of the server selects the subprotocol', async (t) => {
   t.equal(
     String(client.frames()[0]?.payload),
     '{"subprotocol":null}',
-    'none in common and none required'
+    'null without a common subprotocol, when none is required'
   )
   t.notMatch(client.text, /sec-websocket-protocol/i)
 })
@@ -329,7 +329,7 @@ void t.test('the socket of a refused client is destroyed after closeTimeoutMs', 
     client.write(bytes)
     await once(client.socket, 'end', { signal: AbortSignal.timeout(5000) })
     t.ok(client.status === 403 || client.status === 503)
-    t.equal(socket.destroyed, false, 'until then it is read')
+    t.equal(socket.destroyed, false, 'the socket is open until closeTimeoutMs')
     await closed
   }
 })

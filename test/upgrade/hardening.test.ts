@@ -37,8 +37,8 @@ void t.test(
     })
     const smuggled = 'GET /admin HTTP/1.1\r\nHost: a\r\n\r\n'
     const heads = {
-      'an Origin behind them': handshake('/ws', { ...MANY, Origin: 'http://evil.example' }),
-      'a body behind them':
+      'an Origin after many headers': handshake('/ws', { ...MANY, Origin: 'http://evil.example' }),
+      'a body after many headers':
         handshake(
           '/post',
           { ...MANY, Upgrade: 'foo', 'Content-Length': String(smuggled.length) },
@@ -51,7 +51,7 @@ void t.test(
       await raw.ended
       t.equal(raw.status, 431, name)
       t.match(raw.text, /FST_WEBSOCK_TOO_MANY_HEADERS/)
-      t.equal(raw.text.split('HTTP/1.1 ').length, 2, 'one answer')
+      t.equal(raw.text.split('HTTP/1.1 ').length, 2, 'the client gets one answer')
     }
     t.same(called, [])
   }
@@ -112,10 +112,10 @@ void t.test('an upgrade after a request for which no hook runs works', async (t)
   const raw = await connectRaw(t, server.port)
   raw.write('GET /% HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/ws'))
   await raw.until((client) => client.text.includes('101 Switching Protocols\r\n'))
-  t.equal(raw.status, 400, 'its answer came first')
+  t.equal(raw.status, 400, 'the answer to the first request came first')
 })
 
-void t.test('a logger that throws does no harm', async (t) => {
+void t.test('with a logger that throws, a failed callback still closes with 1011', async (t) => {
   const { app } = buildApp(t, {
     fastify: {
       logger: {
@@ -132,8 +132,8 @@ void t.test('a logger that throws does no harm', async (t) => {
   await app.register(websock)
   app.get('/', {
     websocketHandler: {
-      handleIn: async () => { throw new Error('no response here') },
-      terminate: (reason) => { ends.push(reason); throw new Error('nor here') }
+      handleIn: async () => { throw new Error('handleIn fails') },
+      terminate: (reason) => { ends.push(reason); throw new Error('terminate fails') }
     }
   })
   app.get('/child', {
@@ -247,7 +247,7 @@ void t.test(
     t.equal(mailbox.length, 4)
     t.ok(
       payloads.slice(0, 5).every((ref) => ref.deref() === undefined),
-      'those handled are gone'
+      'the handled letters are collected'
     )
     t.ok(
       payloads.slice(6).every((ref) => ref.deref() !== undefined),

@@ -16,12 +16,12 @@ type Hook = (request: FastifyRequest, reply: FastifyReply, next: (error?: Error)
  * Fastify distinguishes callback hooks from async hooks by the number of parameters. preParsing and
  * onSend have one more.
  */
-function fit (phase: string, hook: Hook, style: 'callback' | 'async'): never {
-  const four =
+function buildHook (phase: string, hook: Hook, style: 'callback' | 'async'): never {
+  const hasPayload =
     phase === 'preParsing' || phase === 'onSend' || phase === 'preSerialization' ||
     phase === 'onError'
   if (style === 'callback') {
-    if (four) {
+    if (hasPayload) {
       return ((
         request: FastifyRequest,
         reply: FastifyReply,
@@ -32,7 +32,7 @@ function fit (phase: string, hook: Hook, style: 'callback' | 'async'): never {
     return ((request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void) =>
       hook(request, reply, next)) as never
   }
-  if (four) {
+  if (hasPayload) {
     return (async (request: FastifyRequest, reply: FastifyReply, _payload: unknown) =>
       hook(request, reply, () => {})) as never
   }
@@ -126,7 +126,7 @@ for (const phase of PHASES) {
     for (const place of PLACES) {
       for (const { name, style, hook, status, body } of ANSWERS) {
         await t.test(`${place}, when it ${name}`, async (t) => {
-          const server = await start(t, phase, place, fit(phase, hook, style))
+          const server = await start(t, phase, place, buildHook(phase, hook, style))
           const reply = await refused(server.url('/api/ws'))
           t.equal(reply.status, status)
           t.match(reply.json(), body)
@@ -140,12 +140,12 @@ for (const phase of PHASES) {
   })
 }
 
-void t.test('an onSend hook that fails at the 101 turns it into a 500', async (t) => {
+void t.test('an onSend hook that fails at the 101 answers with its error instead', async (t) => {
   for (const place of PLACES) {
     for (const { name, style, hook } of ANSWERS.slice(3, 6)) {
       await t.test(`${place}, when it ${name}`, async (t) => {
         let calls = 0
-        const server = await start(t, 'onSend', place, fit(
+        const server = await start(t, 'onSend', place, buildHook(
           'onSend',
           (request, reply, next) => (++calls === 1 ? hook(request, reply, next) : next()),
           style
@@ -158,7 +158,7 @@ void t.test('an onSend hook that fails at the 101 turns it into a 500', async (t
   }
 })
 
-void t.test('hooks run once and in order, and the handler after them', async (t) => {
+void t.test('hooks run once and in order, and init after them', async (t) => {
   for (const refusing of ['', 'upgrade', 'handler']) {
     const calls: string[] = []
     const { app } = buildApp(t)
@@ -166,7 +166,7 @@ void t.test('hooks run once and in order, and the handler after them', async (t)
       Object.fromEntries(
         [...PHASES, 'preSerialization', 'onSend', 'onError', 'onResponse'].map((phase) => [
           phase,
-          fit(phase, () => { calls.push(`${phase} ${place}`) }, 'async')
+          buildHook(phase, () => { calls.push(`${phase} ${place}`) }, 'async')
         ])
       )
     const addAll = (instance: App, place: string) => {
@@ -261,7 +261,7 @@ void t.test('the nearest error handler answers every refusal', async (t) => {
   t.equal(
     plain.headers.get('upgrade'),
     'websocket',
-    'the headers of the refusal are there all the same'
+    'the headers of the refusal are kept'
   )
 })
 
@@ -278,7 +278,7 @@ void t.test('a body of 3 MiB is complete, also for a client that has sent frames
       t,
       'preHandler',
       'on the route',
-      fit('preHandler', (_request, reply) => hook(reply), 'async')
+      buildHook('preHandler', (_request, reply) => hook(reply), 'async')
     )
     const { status, body } = await refused(server.url('/api/ws'))
     t.equal(status, 403, name)
@@ -342,7 +342,7 @@ void t.test('headers and cookies of hooks are on the 101, if they are valid', as
   ])
 })
 
-void t.test('a header value with a line break answers 500', async (t) => {
+void t.test('a header that HTTP does not allow answers 500', async (t) => {
   const headers: Array<[string, string | string[]]> = [
     ['x-split', 'a\r\nx-evil: 1'],
     ['x-list', ['good', 'a\nx-evil: 1']],
@@ -370,7 +370,7 @@ void t.test('frames sent with the handshake and during slow hooks arrive in orde
     let release = (): void => {}
     let entered = (): void => {}
     const inside = new Promise<void>((resolve) => { entered = resolve })
-    const hook = fit(phase, async () => {
+    const hook = buildHook(phase, async () => {
       entered()
       await new Promise<void>((resolve) => { release = resolve })
     }, 'async')

@@ -11,7 +11,7 @@ import { ask, connect, refused } from '../helpers/client.ts'
 import { exchange, handshake } from '../helpers/raw.ts'
 import { buildApp, listen, startServer, type App } from '../helpers/server.ts'
 
-const ORDERS = ['before us', 'after us'] as const
+const ORDERS = ['before this plugin', 'after this plugin'] as const
 const echo: { websocketHandler: WebsocketHandler } = {
   websocketHandler: { handleIn: (message, _state, ws) => ws.push(message) }
 }
@@ -28,9 +28,9 @@ void t.test('another plugin may wrap the handlers of routes', async (t) => {
           ? function (...args) { return handler.apply(this, args) as unknown }
           : async function (...args) { return handler.apply(this, args) as unknown }
       }))
-      if (order === 'before us') await app.register(wrapping)
+      if (order === 'before this plugin') await app.register(wrapping)
       await app.register(websock)
-      if (order === 'after us') await app.register(wrapping)
+      if (order === 'after this plugin') await app.register(wrapping)
       app.addHook('onSend', async () => { sent++; await new Promise(setImmediate) })
       app.get('/ws', { ...echo })
       app.get('/both', { ...echo, handler: () => 'plain' })
@@ -59,7 +59,7 @@ void t.test('hooks that another plugin adds to a route later run in their order'
   const calls: string[] = []
   await app.register(websock, {
     checkOrigin: (_origin) => {
-      calls.push('our checks')
+      calls.push('request checks')
       return true
     }
   })
@@ -96,7 +96,7 @@ void t.test('hooks that another plugin adds to a route later run in their order'
   const client = await connect(t, server.url('/ws'), { origin: 'https://a.example' })
   await client.next()
   t.equal(client.response.headers['x-later'], '1')
-  t.same(calls, ['onRequest', 'onRequest', 'our checks', 'onSend', 'onSend', 'init'])
+  t.same(calls, ['onRequest', 'onRequest', 'request checks', 'onSend', 'onSend', 'init'])
 })
 
 void t.test('no 101 is written into an answer that a hook has begun', async (t) => {
@@ -200,9 +200,9 @@ async function request (session: ClientHttp2Session, path: string, method = 'GET
 void t.test('@fastify/swagger lists no route that has only a websocketHandler', async (t) => {
   for (const order of ORDERS) {
     const { app } = buildApp(t)
-    if (order === 'before us') await app.register(swagger, { openapi: {} })
+    if (order === 'before this plugin') await app.register(swagger, { openapi: {} })
     await app.register(websock)
-    if (order === 'after us') await app.register(swagger, { openapi: {} })
+    if (order === 'after this plugin') await app.register(swagger, { openapi: {} })
     const schema = { querystring: { type: 'object', properties: {} } }
     app.get('/ws', { ...echo })
     app.get('/typed', { schema, ...echo } as never)
@@ -214,7 +214,7 @@ void t.test('@fastify/swagger lists no route that has only a websocketHandler', 
       ['/both', '/shown'],
       order
     )
-    t.same(Object.keys(schema), ['querystring'], 'the schema of the application is left as it was')
+    t.same(Object.keys(schema), ['querystring'], 'the schema of the application is not changed')
   }
 })
 

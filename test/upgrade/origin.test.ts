@@ -210,7 +210,7 @@ const LISTS: Array<{ list: string[], rows: Row[] }> = [
   { list: [], rows: [{ passes: true }, ...fail('https://example.com', 'http://127.0.0.1')] }
 ]
 
-void t.test('with a list the own host is not added', async (t) => {
+void t.test('with a list, only its origins are allowed, not the own host', async (t) => {
   for (const { list, rows } of LISTS) {
     await t.test(JSON.stringify(list), (t) => check(t, list, rows))
   }
@@ -248,9 +248,9 @@ void t.test('a function decides about every origin', async (t) => {
     ...pass('https://good.example', 'null'),
     ...fail('https://evil.example', 'https://example.com')
   ]
-  const good = (origin: string): boolean => origin === 'https://good.example' || origin === 'null'
-  await check(t, good, rows)
-  await check(t, async (origin) => good(origin), rows)
+  const isGood = (origin: string): boolean => origin === 'https://good.example' || origin === 'null'
+  await check(t, isGood, rows)
+  await check(t, async (origin) => isGood(origin), rows)
   await check(t, (origin, request) => request.headers['x-pass'] === origin, [
     { origin: 'a', passes: true, headers: { 'X-Pass': 'a' } },
     { origin: 'a', passes: false, headers: { 'X-Pass': 'b' } }
@@ -267,9 +267,9 @@ void t.test('a function that fails, or returns no boolean, refuses the upgrade',
     ],
 
     [
-      'throws nothing',
+      'throws undefined',
       () => {
-        // eslint-disable-next-line no-throw-literal -- this case
+        // eslint-disable-next-line no-throw-literal -- the tested case
         throw undefined
       },
       403
@@ -280,15 +280,15 @@ void t.test('a function that fails, or returns no boolean, refuses the upgrade',
       async () => { throw Object.assign(new Error('broken'), { statusCode: 451 }) },
       451
     ],
-    // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
-    ['rejects with nothing', () => Promise.reject(), 403],
-    // eslint-disable-next-line prefer-promise-reject-errors -- that is the case
+    // eslint-disable-next-line prefer-promise-reject-errors -- the tested case
+    ['rejects with undefined', () => Promise.reject(), 403],
+    // eslint-disable-next-line prefer-promise-reject-errors -- the tested case
     ['rejects with null', () => Promise.reject(null), 403],
-    ['gives nothing', () => undefined, 403],
-    ['gives a word', () => 'no', 403],
-    ['gives a number', () => 1, 403],
-    ['promises nothing', async () => undefined, 403],
-    ['promises a word', async () => 'no', 403]
+    ['returns undefined', () => undefined, 403],
+    ['returns a string', () => 'no', 403],
+    ['returns a number', () => 1, 403],
+    ['resolves with undefined', async () => undefined, 403],
+    ['resolves with a string', async () => 'no', 403]
   ]
   for (const [name, checkOrigin, status] of failing) {
     const server = await startServer(t, (app) => {

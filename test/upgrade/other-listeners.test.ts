@@ -14,7 +14,7 @@ import { connectRaw, exchange, handshake } from '../helpers/raw.ts'
 import { buildApp, listen, type App, type Teardown } from '../helpers/server.ts'
 
 const HOUR = 3_600_000
-const ORDERS = ['before us', 'after us'] as const
+const ORDERS = ['before this plugin', 'after this plugin'] as const
 const ours: WebsocketHandler = {
   handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`)
 }
@@ -54,12 +54,12 @@ const others = {
 
 for (const [name, add] of Object.entries(others)) {
   for (const order of ORDERS) {
-    void t.test(`${name}, added ${order}, gets its upgrades, this plugin its own`, async (t) => {
+    void t.test(`upgrades of ${name}, added ${order}, and of this plugin`, async (t) => {
       const { app } = buildApp(t)
       let hooks = 0
-      if (order === 'before us') await add(app, t)
+      if (order === 'before this plugin') await add(app, t)
       await app.register(websock)
-      if (order === 'after us') await add(app, t)
+      if (order === 'after this plugin') await add(app, t)
       app.get('/ws', { onRequest: async () => { hooks++ }, websocketHandler: ours })
       app.get('/theirs', { websocket: true }, (socket) => {
         socket.on('message', (data: Buffer) => socket.send(`theirs ${data.toString()}`))
@@ -74,19 +74,19 @@ for (const [name, add] of Object.entries(others)) {
         t.equal(
           (await refused(server.url('/nowhere'))).status,
           404,
-          'alone with its upgrades, it answers the others too'
+          'an upgrade of an unknown path gets 404'
         )
       }
     })
   }
 }
 
-void t.test('socket.io gets its upgrades, this plugin its own', async (t) => {
+void t.test('socket.io and this plugin each get their own upgrades', async (t) => {
   for (const order of ORDERS) {
     const { app } = buildApp(t)
-    if (order === 'after us') await app.register(websock)
+    if (order === 'after this plugin') await app.register(websock)
     const sockets = new SocketIoServer(app.server)
-    if (order === 'before us') await app.register(websock)
+    if (order === 'before this plugin') await app.register(websock)
     app.get('/ws', { websocketHandler: ours })
     sockets.on('connection', (socket) =>
       socket.on('ask', (data: string, answer: (text: string) => void) => answer(`io ${data}`))
@@ -107,7 +107,7 @@ async function startBesideListener (
   t: Teardown,
   build: (app: App) => unknown,
   fastify: object = {},
-  order: (typeof ORDERS)[number] = 'after us'
+  order: (typeof ORDERS)[number] = 'after this plugin'
 ) {
   const { app } = buildApp(t, { fastify })
   const listener = (_request: IncomingMessage, socket: Duplex): void => {
@@ -115,9 +115,9 @@ async function startBesideListener (
   }
   const hooks: string[] = []
   app.addHook('onRequest', async ({ url }) => { hooks.push(url) })
-  if (order === 'before us') app.server.on('upgrade', listener)
+  if (order === 'before this plugin') app.server.on('upgrade', listener)
   await app.register(websock, { closeTimeoutMs: HOUR })
-  if (order === 'after us') app.server.on('upgrade', listener)
+  if (order === 'after this plugin') app.server.on('upgrade', listener)
   await build(app)
   return { hooks, ...await listen(app) }
 }
@@ -136,22 +136,22 @@ void t.test('an upgrade belongs to the route that Fastify finds for it', async (
       await child.register(async (inner) => { inner.get('/', route) }, { prefix: '/inner' })
     }, { prefix: '/outer' })
   })
-  const rows: Array<[path: string, owner: 'us' | 'other', headers?: Record<string, string>]> = [
-    ['/rooms/1', 'us'],
-    ['/rooms/1?a=b', 'us'],
-    ['/rooms/', 'us'],
+  const rows: Array<[path: string, owner: 'plugin' | 'other', headers?: Record<string, string>]> = [
+    ['/rooms/1', 'plugin'],
+    ['/rooms/1?a=b', 'plugin'],
+    ['/rooms/', 'plugin'],
     ['/rooms/plain', 'other'],
     ['/rooms/1/2', 'other'],
-    ['/all/of/it', 'us'],
-    ['/outer/inner', 'us'],
-    ['/outer/inner/', 'us'],
+    ['/all/of/it', 'plugin'],
+    ['/outer/inner', 'plugin'],
+    ['/outer/inner/', 'plugin'],
     ['/outer', 'other'],
     ['/page', 'other'],
     ['/post', 'other'],
-    ['/host', 'us', { host: 'a.example' }],
+    ['/host', 'plugin', { host: 'a.example' }],
     ['/host', 'other', { host: 'b.example' }],
     ['/host', 'other'],
-    ['/version', 'us', { 'accept-version': '1.x' }],
+    ['/version', 'plugin', { 'accept-version': '1.x' }],
     ['/version', 'other', { 'accept-version': '2.x' }],
     ['/Rooms/1', 'other'],
     ['/rooms/%zz', 'other'],
@@ -160,11 +160,11 @@ void t.test('an upgrade belongs to the route that Fastify finds for it', async (
   ]
   for (const [path, owner, headers = {}] of rows) {
     const { status } = await refused(server.url(path), { headers, origin: 'https://evil.example' })
-    t.equal(status, owner === 'us' ? 403 : 499, `${path} ${JSON.stringify(headers)}`)
+    t.equal(status, owner === 'plugin' ? 403 : 499, `${path} ${JSON.stringify(headers)}`)
   }
   t.equal(
     server.hooks.length,
-    rows.filter(([, owner]) => owner === 'us').length,
+    rows.filter(([, owner]) => owner === 'plugin').length,
     'no hook runs for an upgrade of another listener'
   )
 })
@@ -235,7 +235,7 @@ void t.test(
 )
 
 void t.test(
-  'offers of other protocols go to the other listeners, and without listeners to HTTP',
+  'upgrades to other protocols go to the other listeners, and without listeners to HTTP',
   async (t) => {
     for (const order of ORDERS) {
       const server = await startBesideListener(

@@ -118,7 +118,7 @@ void t.test('a request for another upgrade gets the same answer as without Upgra
     t.match(
       JSON.parse(next?.body ?? ''),
       { ip: '127.0.0.1', hostname: '127.0.0.1' },
-      'and the connection is kept alive'
+      'the connection is kept alive'
     )
   }
   const big = { data: 'x'.repeat(8 * 1024 * 1024) }
@@ -183,7 +183,7 @@ void t.test(
 
 // From 22.21 on Node itself keeps such a request in HTTP, and reads nothing after it, also without
 // this plugin.
-const skip = 'shouldUpgradeCallback' in createServer() && 'this Node answers the first of them only'
+const skip = 'shouldUpgradeCallback' in createServer() && 'this Node answers only the first request'
 
 void t.test(
   'requests pipelined behind a request for another upgrade are answered in order',
@@ -233,7 +233,7 @@ void t.test('an upgrade behind an unanswered request waits for its answer', asyn
     release()
     await client.until(({ text }) => /\r\n\r\n.*HTTP\/1.1.*\r\n\r\n/s.test(text))
     const [first, next] = parseAnswers(client.text)
-    t.ok(first?.body === BIG, 'the first answer is the first request\'s, and whole')
+    t.ok(first?.body === BIG, 'the answer to the first request is complete and first')
     t.equal(next?.status, status)
     client.socket.destroy()
     await server.app.close()

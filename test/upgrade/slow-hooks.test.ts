@@ -14,7 +14,7 @@ const PHASES = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSen
 type Late = (reply: FastifyReply, done: (error?: Error) => void) => unknown
 
 const LATE: Record<string, Late> = {
-  'goes on': (_reply, done) => done(),
+  continues: (_reply, done) => done(),
   fails: (_reply, done) => done(new Error('too late')),
   answers: (reply) => reply.code(401).send({ too: 'late' }),
   'answers with 1 MiB': (reply) => reply.code(401).send(Buffer.alloc(1024 * 1024)),
@@ -28,10 +28,10 @@ const LATE: Record<string, Late> = {
     reply.raw.writeEarlyHints({ link: '</a>; rel=preload' })
     done()
   },
-  'never comes back': () => {}
+  'never ends': () => {}
 }
 
-const goesOn = (name: string): boolean => name === 'goes on' || name === 'writes an early hint'
+const continues = (name: string): boolean => name === 'continues' || name === 'writes an early hint'
 
 /**
  * A server whose route `/slow` waits in the hook of this phase until the test releases it. `/fast`
@@ -73,9 +73,9 @@ async function start (t: Teardown, phase: typeof PHASES[number], options: Websoc
   const gone = closed(socket)
   client.write(handshake('/slow')).write(text('early'))
   await waiting
-  const comeBack = inside[0] as (late: Late) => unknown
-  const works = async () => (await (await connect(t, server.url('/fast'))).next()) === 'fast'
-  return { ...server, events, client, socket, gone, comeBack, works }
+  const finishHook = inside[0] as (late: Late) => unknown
+  const stillWorks = async () => (await (await connect(t, server.url('/fast'))).next()) === 'fast'
+  return { ...server, events, client, socket, gone, finishHook, stillWorks }
 }
 
 /** Without an 'error' listener, because the library must add one. */
@@ -95,8 +95,8 @@ for (const phase of PHASES) {
           const server = await start(t, phase, { upgradeTimeoutMs: 30 })
           await server.client.ended
           await server.gone
-          server.comeBack(late)
-          t.ok(await server.works())
+          server.finishHook(late)
+          t.ok(await server.stillWorks())
           const [answer, ...more] = parseAnswers(server.client.text)
           t.same(more, [])
           t.match(answer, { status: 503, headers: { connection: ['close'] } })
@@ -117,8 +117,8 @@ for (const phase of PHASES) {
         const server = await start(t, phase, {})
         server.client.socket.resetAndDestroy()
         await server.gone
-        server.comeBack(late)
-        t.ok(await server.works())
+        server.finishHook(late)
+        t.ok(await server.stillWorks())
         t.same(server.events, [])
         await server.app.close()
       })
@@ -132,13 +132,13 @@ for (const phase of PHASES) {
         await t.test(`when it ${name}`, async (t) => {
           const server = await start(t, phase, { upgradeTimeoutMs: 300 })
           server.client.socket.resetAndDestroy()
-          server.comeBack(late)
+          server.finishHook(late)
           await server.gone
-          t.ok(await server.works())
+          t.ok(await server.stillWorks())
           await server.app.close()
           t.ok(
-            ['', ...(goesOn(name) ? ['init,remote'] : [])].includes(server.events.join()),
-            'it never was, or it has ended'
+            ['', ...(continues(name) ? ['init,remote'] : [])].includes(server.events.join()),
+            'no connection was opened, or it has ended'
           )
         })
       }
@@ -151,13 +151,13 @@ for (const phase of PHASES) {
         const server = await start(
           t,
           phase,
-          name === 'never comes back' ? { upgradeTimeoutMs: 30 } : {}
+          name === 'never ends' ? { upgradeTimeoutMs: 30 } : {}
         )
         server.client.socket.end()
-        server.comeBack(late)
+        server.finishHook(late)
         await server.gone
-        t.ok(await server.works())
-        t.same(server.events.slice(0, 1), goesOn(name) ? ['init'] : [])
+        t.ok(await server.stillWorks())
+        t.same(server.events.slice(0, 1), continues(name) ? ['init'] : [])
         await server.app.close()
         t.equal(server.events[1], server.events.length === 0 ? undefined : 'remote')
       })
@@ -172,7 +172,7 @@ for (const phase of PHASES) {
           const server = await start(t, phase, {})
           const closing = server.app.close()
           await server.client.ended
-          server.comeBack(late)
+          server.finishHook(late)
           await closing
           const [answer, ...more] = parseAnswers(server.client.text)
           t.same(more, [])
@@ -190,7 +190,7 @@ void t.test(
   async (t) => {
     const server = await start(t, 'preHandler', {})
     server.client.write(Buffer.concat(Array.from({ length: 5 }, () => text('x'.repeat(60_000)))))
-    server.comeBack((reply) => reply.code(401).send('no'))
+    server.finishHook((reply) => reply.code(401).send('no'))
     await server.client.ended
     await server.gone
     t.equal(server.client.status, 401)
@@ -202,14 +202,14 @@ void t.test('a stream that answers after the timeout is not left open', async (t
   await server.gone
   const stream = new Readable({ read () { this.push(Buffer.alloc(65_536)) } })
   const ended = closed(stream)
-  server.comeBack((reply) => reply.send(stream))
+  server.finishHook((reply) => reply.send(stream))
   await ended
   t.pass()
 })
 
-void t.test('an answer that stalls is destroyed closeTimeoutMs after its time', async (t) => {
+void t.test('an answer that stalls is destroyed closeTimeoutMs after its deadline', async (t) => {
   const server = await start(t, 'preHandler', { upgradeTimeoutMs: 30, closeTimeoutMs: 30 })
-  server.comeBack((reply) => { reply.hijack(); reply.raw.writeHead(200).write('half') })
+  server.finishHook((reply) => { reply.hijack(); reply.raw.writeHead(200).write('half') })
   await server.gone
   t.match(server.client.text, 'half')
   t.notMatch(server.client.text, '503')
