@@ -27,7 +27,7 @@ async function exampleRoutes (app: App): Promise<void> {
 }
 
 void t.test(
-  "every route of the example is described, and AsyncAPI's parser has nothing to say",
+  "every route of the example is described without a diagnostic of AsyncAPI's parser",
   async (t) => {
     const { app, document } = await describe(t, exampleRoutes)
     t.same(
@@ -48,7 +48,7 @@ void t.test(
     t.ok('ws.gossip.send' in document.operations)
     t.notOk(
       'ws.gossip.receive' in document.operations,
-      'what takes no message has no receive operation'
+      'a route without handleIn has no receive operation'
     )
     const gossip = document.channels['socket']!
     t.ok(Object.keys(gossip.messages).length > 30)
@@ -59,7 +59,7 @@ void t.test(
   }
 )
 
-void t.test('the largest document of the example is made in under 10 ms', async (t) => {
+void t.test('the document of the example is built in under 10 ms', async (t) => {
   const { app } = buildApp(t)
   const routes: any[] = []
   app.addHook('onRoute', function (route) {
@@ -69,7 +69,7 @@ void t.test('the largest document of the example is made in under 10 ms', async 
   await exampleRoutes(app)
   await app.ready()
   const times = Array.from({ length: 20 }, () => {
-    // The time of this process, whatever else the machine does.
+    // CPU time of this process, which does not depend on other load.
     const before = process.cpuUsage()
     buildDocument(routes, {})
     const { user, system } = process.cpuUsage(before)
@@ -80,7 +80,7 @@ void t.test('the largest document of the example is made in under 10 ms', async 
   t.ok(best < 10, `${best} ms`)
 })
 
-void t.test('a route says its address, handshake, messages, security and texts', async (t) => {
+void t.test('a route has its address, handshake, messages, security and texts', async (t) => {
   const { document } = await describe(
     t,
     (app) =>
@@ -151,13 +151,13 @@ void t.test('a route says its address, handshake, messages, security and texts',
     }
   })
   const { query, headers } = channel.bindings.ws
-  t.same(query?.['required'], ['nick'], 'what has a default may be left out')
+  t.same(query?.['required'], ['nick'], 'a property with a default is not required')
   t.same(headers?.['required'], ['x-version', 'sec-websocket-protocol'])
   t.match(headers, { properties: { 'sec-websocket-protocol': { examples: ['chat.2', 'chat.1'] } } })
   t.same(
     Object.keys(channel.messages),
     ['receive.say', 'receive.leave', 'send.said'],
-    'infos are not told'
+    'infos are not described'
   )
   t.match(channel.messages['receive.say'], {
     name: 'say',
@@ -181,7 +181,7 @@ void t.test('a route says its address, handshake, messages, security and texts',
   t.notMatch(JSON.stringify(document), 'secret')
 })
 
-void t.test('raw, typed and binary messages say what they are', async (t) => {
+void t.test('raw, typed and binary messages are described', async (t) => {
   const codec = {
     opcode: 'binary' as const,
     contentType: 'application/msgpack',
@@ -190,7 +190,7 @@ void t.test('raw, typed and binary messages say what they are', async (t) => {
   }
   const { document } = await describe(t, (app) => {
     app.get('/raw', { websocketHandler: { handleIn () {} } })
-    app.get('/deaf', { websocketHandler: {} })
+    app.get('/silent', { websocketHandler: {} })
     app.get('/typed', {
       schema: { deprecated: true, websocket: { receive: typed<string>(), send: typed<string>() } },
       websocketHandler: { handleIn () {} }
@@ -204,7 +204,7 @@ void t.test('raw, typed and binary messages say what they are', async (t) => {
     app.get('/http', () => ({}))
   })
   t.same(await diagnose(document), [])
-  t.same(Object.keys(document.channels), ['raw', 'deaf', 'typed', 'packed'])
+  t.same(Object.keys(document.channels), ['raw', 'silent', 'typed', 'packed'])
   t.same(Object.keys(document.channels['raw']!.messages), [
     'receive.text',
     'receive.binary',
@@ -212,9 +212,9 @@ void t.test('raw, typed and binary messages say what they are', async (t) => {
     'send.binary'
   ])
   t.same(
-    Object.keys(document.operations).filter((key) => key.startsWith('deaf')),
-    ['deaf.send'],
-    'nobody is there to receive'
+    Object.keys(document.operations).filter((key) => key.startsWith('silent')),
+    ['silent.send'],
+    'a route without handleIn has no receive operation'
   )
   t.match(document.channels['typed']!.messages['receive.message'], {
     payload: {},
@@ -227,7 +227,7 @@ void t.test('raw, typed and binary messages say what they are', async (t) => {
   })
 })
 
-void t.test('transform and hide change what is told, not what is done', async (t) => {
+void t.test('transform and hide change the document', async (t) => {
   const { document } = await describe(
     t,
     (app) => {
@@ -252,7 +252,7 @@ void t.test('transform and hide change what is told, not what is done', async (t
   )
 })
 
-void t.test('what AsyncAPI cannot say in a field is said in words', async (t) => {
+void t.test('details for which AsyncAPI has no field are in texts and extensions', async (t) => {
   const { document } = await describe(
     t,
     (app) => {
@@ -296,7 +296,7 @@ void t.test('what AsyncAPI cannot say in a field is said in words', async (t) =>
 })
 
 void t.test(
-  'routes before the plugin is ready are in the document that it gives meanwhile',
+  'a document that is read before the app is ready has the routes so far',
   async (t) => {
     const { app } = buildApp(t)
     await app.register(websock)
@@ -309,7 +309,7 @@ void t.test(
   }
 )
 
-void t.test('the order does not matter; routes of other contexts are not described', async (t) => {
+void t.test('routes before and after the plugin are described, others not', async (t) => {
   const { app } = buildApp(t)
   await app.register(async (parent) => {
     await parent.register(websock)
@@ -339,7 +339,7 @@ void t.test('the order does not matter; routes of other contexts are not describ
   await app.ready()
 })
 
-void t.test('what is wrong is said at start', async (t) => {
+void t.test('mistakes are errors at start', async (t) => {
   const cases: Array<
     [routes: (app: App) => void, options: any, error: { code: string, message: RegExp }]
   > = [

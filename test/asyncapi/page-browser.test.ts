@@ -32,7 +32,7 @@ function received (page: Page, name: string): ReturnType<Page['locator']> {
   return page.locator(`.log [data-direction=down]:has(strong:text-is("${name}"))`)
 }
 
-void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async (t) => {
+void t.test('a whole chat works in the console', { skip, timeout: 120_000 }, async (t) => {
   const server = await example()
   const { page, problems } = await openPage(t, server.http('/docs'))
   await page.click('.card:has-text("/ws/chat/{room}")')
@@ -67,7 +67,7 @@ void t.test('the console plays a whole chat', { skip, timeout: 120_000 }, async 
   t.same(problems.filter((text) => !/WebSocket connection to .* failed/.test(text)), [])
 })
 
-void t.test('the console plays a Gossip login', { skip, timeout: 120_000 }, async (t) => {
+void t.test('a Gossip login works in the console', { skip, timeout: 120_000 }, async (t) => {
   const server = await example()
   const { page, problems } = await openPage(
     t,
@@ -82,7 +82,7 @@ void t.test('the console plays a Gossip login', { skip, timeout: 120_000 }, asyn
   t.equal(await page.textContent('.verdict'), 'matches the schema')
   await page.click('.composer .primary')
   await received(page, 'channels/send').locator('pre:has-text("success")').waitFor()
-  // It goes on while something else is read.
+  // The connection stays open while another page is shown.
   await page.click('#results >> text=players/status')
   await page.waitForSelector('.message[open][data-key="receive.players.status"]')
   await page.click('#title')
@@ -120,7 +120,7 @@ void t.test(
   }
 )
 
-void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, async (t) => {
+void t.test('no text of a document becomes markup', { skip, timeout: 120_000 }, async (t) => {
   const { app } = buildApp(t, { fastify: { routerOptions: { maxParamLength: 500 } } })
   await app.register(websock)
   await app.register(asyncapi, {
@@ -183,13 +183,13 @@ void t.test('nothing of a document becomes markup', { skip, timeout: 120_000 }, 
   t.equal(
     await page.title(),
     MARKUP,
-    'the title is what the document says, and no script has changed it'
+    'the title of the document, which no script has changed'
   )
   t.same(problems, [])
 })
 
 void t.test(
-  'it is searched and used by keyboard, and fits a phone',
+  'the page can be searched and used by keyboard, and fits a phone',
   { skip, timeout: 120_000 },
   async (t) => {
     const server = await example()
@@ -200,7 +200,7 @@ void t.test(
     t.equal(
       await page.locator('#results .entry').count(),
       0,
-      'fields of the payload are one level down'
+      'fields within the payload are not searched'
     )
     await page.fill('#search', 'tells/send')
     t.equal(await page.locator('#results .entry').count(), 2)

@@ -69,7 +69,7 @@ const SCHEMAS: readonly object[] = [
   {}
 ]
 
-void t.test('the page takes and refuses what Ajv does', async (t) => {
+void t.test('check accepts and refuses the same values as Ajv', async (t) => {
   const { check, Model } = await loadPage()
   const ajv = new Ajv({ strict: false, allErrors: true })
   const document = { components: { schemas: DEFINITIONS } }
@@ -119,7 +119,7 @@ void t.test('the page takes and refuses what Ajv does', async (t) => {
   }
 })
 
-void t.test('what the page makes from a schema matches it', async (t) => {
+void t.test('sample returns a value that matches the schema', async (t) => {
   const { check, sample, Model } = await loadPage()
   const model = new Model({ components: { schemas: DEFINITIONS } })
   const more = [
@@ -127,11 +127,11 @@ void t.test('what the page makes from a schema matches it', async (t) => {
     { type: 'object', properties: { a: { examples: [5] }, b: { const: 'b' } } },
     { anyOf: [{ $ref: '#/components/schemas/node' }, { type: 'null' }] }
   ]
-  // What a pattern, `contains` or `if` wants is not found without trying.
-  const makeable = SCHEMAS.filter(
+  // `sample` does not search for values that match a pattern, `contains` or `if`.
+  const sampled = SCHEMAS.filter(
     (schema) => !/pattern|contains|"if"|dependencies|"not"/.test(JSON.stringify(schema))
   )
-  for (const schema of [...makeable, ...more]) {
+  for (const schema of [...sampled, ...more]) {
     t.same(
       check(schema, sample(schema, model), model),
       [],

@@ -43,7 +43,7 @@ void t.test(
       for (const url of urls) {
         const { status, html, files } = await fetchPage(app, url)
         t.equal(status, 200, url)
-        t.notMatch(html, '{{', 'nothing is left to fill in')
+        t.notMatch(html, '{{', 'no placeholder is left')
         t.equal(files.length, 5, url)
         for (const file of files) {
           t.equal((await app.inject(file)).statusCode, 200, `${url} ${file}`)
@@ -89,11 +89,11 @@ void t.test('each file has its type and is sent again only when it has changed',
   t.same((await app.inject('/docs/json')).json(), document)
   t.equal((await app.inject('/docs/yaml')).body, app.asyncapi({ yaml: true }))
   t.equal((await app.inject('/docs/../package.json')).statusCode, 404)
-  t.same(Object.keys(document.channels), ['ws'], 'the page describes itself not')
+  t.same(Object.keys(document.channels), ['ws'], 'the page itself is not in the document')
 })
 
 void t.test(
-  'the policy of the page lets nothing in but its own files and the servers of the document',
+  'the policy of the page allows only its own files and the servers of the document',
   async (t) => {
     const { app } = await describe(t, () => {}, {
       routePrefix: '/docs',
@@ -121,7 +121,7 @@ void t.test('without a routePrefix there is no page', async (t) => {
 })
 
 void t.test(
-  'the page has less than 30 kB gzipped, and no way to make markup of a text',
+  'the page has less than 30 kB gzipped, and uses no API that turns text into markup',
   async (t) => {
     const files = readdirSync(FOLDER).map((name) => readFileSync(join(FOLDER, name)))
     t.ok(files.reduce((sum, file) => sum + gzipSync(file).length, 0) < 30_000)

@@ -17,8 +17,8 @@ const JSON_CODEC = {
 const UNCHECKED = { route: { validatorCompiler: () => () => true } }
 
 /**
- * The document of one route that receives this, and the payload of its first message; the parser
- * looks at it where that is asked.
+ * Returns the document of a route with this `receive` schema, and the payload of its first message.
+ * With `valid`, AsyncAPI's parser must accept the document.
  */
 async function payloadOf (
   t: any,
@@ -43,12 +43,12 @@ async function payloadOf (
       websocketHandler: { handleIn () {} }
     } as never)
   }, options)
-  if (valid) t.same(await diagnose(document), [], 'the parser has nothing to say')
+  if (valid) t.same(await diagnose(document), [], 'the parser reports no diagnostic')
   const [message] = Object.values(document.channels['root']!.messages)
   return { payload: message?.payload, schemas: document.components.schemas, document }
 }
 
-void t.test('recursive schemas end in a component, however they refer to themselves', async (t) => {
+void t.test('recursive schemas become a component, however they refer to themselves', async (t) => {
   const kids = (ref: string): object => ({
     type: 'object',
     properties: { kids: { type: 'array', items: { $ref: ref } } }
@@ -71,7 +71,7 @@ void t.test('recursive schemas end in a component, however they refer to themsel
   }
 })
 
-void t.test('shared schemas become components once, with the names that are wanted', async (t) => {
+void t.test('shared schemas become components once, with the names of refResolver', async (t) => {
   const shared = {
     $id: 'shared',
     definitions: { text: { type: 'string', minLength: 1 } },
@@ -107,7 +107,7 @@ void t.test('shared schemas become components once, with the names that are want
   t.same(
     Object.keys(document.components.schemas).sort(),
     ['own', 'own-2', 'shared', 'text'],
-    'what differs by context has two names'
+    'schemas that differ by context have two names'
   )
   t.match(
     document.channels['a']!.bindings.ws.query,
@@ -130,7 +130,7 @@ void t.test('shared schemas become components once, with the names that are want
 })
 
 void t.test(
-  'unions become messages: by their field, across references, or by their titles',
+  'members of unions become messages, named by their field or title',
   async (t) => {
     const names = async (receive: unknown, prepare?: (app: App) => void): Promise<string[]> => {
       const { document } = await payloadOf(t, receive, { valid: true, ...(prepare && { prepare }) })
@@ -183,7 +183,7 @@ void t.test(
   }
 )
 
-void t.test('a member with several values is told once for each', async (t) => {
+void t.test('a member with several values becomes one message for each', async (t) => {
   const { document } = await payloadOf(
     t,
     {
@@ -202,7 +202,7 @@ void t.test('a member with several values is told once for each', async (t) => {
   })
 })
 
-void t.test('what draft 07 does not know is said in its words', async (t) => {
+void t.test('keywords that draft 07 does not have are translated', async (t) => {
   const cases: Array<[schema: object, payload: object]> = [
     [{ type: 'string', nullable: true }, { type: ['string', 'null'] }],
     [
@@ -254,7 +254,7 @@ void t.test('what draft 07 does not know is said in its words', async (t) => {
 })
 
 void t.test(
-  'zod: what a client sends is the input, what it gets is what the serializer writes',
+  'zod: received messages have the input type, sent ones the type that is serialized',
   async (t) => {
     const receive = z.discriminatedUnion('event', [
       z
@@ -304,13 +304,13 @@ void t.test(
     t.match(
       document.channels['codec']!.messages['send.n']?.payload,
       { properties: { n: { type: 'number' } } },
-      'another codec is given the output'
+      'another codec encodes the output'
     )
   }
 )
 
 void t.test(
-  'a schema that is no JSON Schema and gives none is named, and transform can convert it',
+  'a schema that cannot become JSON Schema is refused, and transform can convert it',
   async (t) => {
     class Odd {}
     await t.rejects(payloadOf(t, new Odd(), UNCHECKED), {

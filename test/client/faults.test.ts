@@ -20,18 +20,18 @@ import { startScripted, type Message } from './helpers.ts'
 
 interface Plan {
   readonly url: string
-  /** How many answers to wait for, and how long to wait after each. */
+  /** The number of answers to wait for, and the pause after each. */
   readonly answers: number
   readonly pauseMs?: number
   readonly pingMs?: number
-  /** An address that gives a fresh token for each attempt. */
+  /** An address that returns a fresh token for each attempt. */
   readonly tokens?: string
-  /** A close code after which the client is told to come back. */
+  /** A close code after which `shouldReconnect` returns true. */
   readonly retryCode?: number
 }
 
 interface Outcome {
-  /** `n` of the answers, of those that failed with why. */
+  /** The numbers of the answered requests, and the codes of the failed ones. */
   readonly answered: number[]
   readonly failed: string[]
   readonly ends: Array<{ code: number, reason: string }>
@@ -41,7 +41,7 @@ interface Outcome {
 
 type Run = (plan: Plan) => Promise<Outcome>
 
-// Runs in a page, too: it must not refer to anything outside.
+// Runs in a page too, so it must not refer to variables outside.
 async function converse (
   lib: typeof library,
   plan: Plan,
@@ -103,7 +103,7 @@ async function converse (
 
 const runInNode: Run = (plan) => converse(library, plan, WebSocket)
 
-/** A page that has the built client and nothing else. */
+/** Opens a page that has only the built client. */
 async function openRunner (t: Teardown): Promise<Run> {
   const client = await readFile(join(__dirname, '../../dist/client/index.mjs'))
   const server = createServer((request, response) => {
@@ -127,12 +127,12 @@ async function openRunner (t: Teardown): Promise<Run> {
   }, { source, plan })
 }
 
-/** Each answer was to a request that ran, and none ran twice. */
+/** Checks that each answered request was received, and none twice. */
 function checkOnce (t: Test, { answered }: Outcome, received: readonly Message[]): void {
   const ran = received.filter(({ n }) => n !== -1).map(({ n }) => n)
   t.equal(new Set(ran).size, ran.length, 'nothing was sent twice')
   t.equal(new Set(answered).size, answered.length)
-  t.ok(answered.every((n) => ran.includes(n)), 'what was answered ran')
+  t.ok(answered.every((n) => ran.includes(n)), 'each answered request was received')
 }
 
 const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
@@ -148,10 +148,10 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     t.match(await outcome, { answered: { length: 20 }, ends: [{ code: 1006 }] })
   },
 
-  async 'a server that stalls: the ping notices' (t, run) {
+  async 'a server that stalls, which a ping notices' (t, run) {
     const server = await startScripted(t, ({ socket, index }) => {
       if (index > 0) return
-      // It reads no more, and TCP stays open.
+      // The server stops reading, and TCP stays open.
       socket.once('message', () => (socket as WebSocket & { _socket: Socket })._socket.pause())
     })
     const outcome = await run({ url: server.url, answers: 5, pingMs: 100 })
@@ -198,7 +198,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     checkOnce(t, ended, received)
   },
 
-  async 'a proxy that cuts idle connections: a ping keeps them' (t, run) {
+  async 'a proxy that cuts idle connections, which pings keep open' (t, run) {
     const server = await startScripted(t)
     const { port } = await idleProxy(t, server.port, 800)
     const cut = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 1200 })
@@ -211,7 +211,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     t.equal(server.upgrades, before + 1)
   },
 
-  async 'a token that expires: a fresh one for each attempt' (t, run) {
+  async 'a token that expires, with a fresh one for each attempt' (t, run) {
     const expired = new Set<string | null>()
     const tokenOf = (url = ''): string | null => new URL(url, 'http://x').searchParams.get('token')
     const server = await startScripted(t, ({ socket, request }) => {
@@ -228,7 +228,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     })
     let given = 0
     const issuer = createServer((_request, response) => {
-      // Now and then it fails, or gives one that is no good any more.
+      // Some requests fail, and some return an expired token.
       if (++given % 3 === 2) return response.destroy()
       response
         .setHeader('access-control-allow-origin', '*')
@@ -246,7 +246,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     t.match(
       await run({ url: server.url, tokens, answers: 8 }),
       { closed: true, ends: { length: Number } },
-      'not unless it is told to'
+      'without shouldReconnect the client closes'
     )
   },
 
@@ -280,10 +280,10 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
       [0x81, 2, 0xc3, 0x28], // no UTF-8
       [0x89, 126, 0, 126], // a ping that is too long
       [0x88, 1, 3], // half a close code
-      [0x88, 2, 3, 0xed], // 1005, which never travels
-      [0x80, 0], // a continuation of nothing
+      [0x88, 2, 3, 0xed], // 1005, which is never sent
+      [0x80, 0], // a continuation without a message
       [0x81, 0x81, 0, 0, 0, 0, 0x31], // masked
-      [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff] // longer than there are numbers
+      [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff] // longer than 2 ** 63 bytes
     ]
     const server = await startScripted(t, ({ socket, index }) => {
       if (index < bad.length) {
@@ -294,7 +294,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     })
     const outcome = await run({ url: server.url, answers: bad.length + 3 })
     t.equal(outcome.answered.length, bad.length + 3)
-    t.equal(server.upgrades, bad.length + 1, 'each was the end of its connection')
+    t.equal(server.upgrades, bad.length + 1, 'each bad frame ended its connection')
     checkOnce(t, outcome, server.received)
   }
 }
@@ -311,7 +311,7 @@ void t.test('in Chromium', { skip: skipWithout('chromium'), timeout: 180_000 }, 
   for (const [name, test] of Object.entries(cases)) await t.test(name, (t) => test(t, run))
 })
 
-/** A proxy that tells when so many bytes have come from the server. */
+/** A proxy. Its `bytes(count)` resolves when the server has sent so many bytes. */
 async function countingProxy (
   t: Teardown,
   target: number
@@ -334,7 +334,7 @@ async function countingProxy (
   }
 }
 
-/** A proxy that resets connections on which nothing has come or gone for `idleMs`. */
+/** A proxy that resets connections that are idle for `idleMs`. */
 async function idleProxy (t: Teardown, target: number, idleMs: number): Promise<{ port: number }> {
   const server = createTcpServer((client) => {
     const upstream = connectTcp(target, '127.0.0.1')

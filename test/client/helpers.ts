@@ -16,11 +16,11 @@ export interface Chat { readonly send: Message, readonly receive: Message }
 export type TestClient = Client<Chat>
 
 /**
- * What a client needs here: nothing where WebSocket is a global (Node 22), otherwise that of ws.
+ * The option `WebSocket`: none where it is a global (Node 22), otherwise that of ws.
  */
 export const ownWebSocket = 'WebSocket' in globalThis ? {} : { WebSocket }
 
-/** A client, closed when the test ends; waits are short unless a test says otherwise. */
+/** Connects a client with short waits. It is closed when the test ends. */
 export function connect (
   t: Teardown,
   url: Parameters<typeof connectClient>[0],
@@ -37,7 +37,7 @@ export function connect (
 }
 
 /**
- * Resolves with the first state that is wanted, the present one included. Rejects after
+ * Resolves with the first state of this status, the current one included. Rejects after
  * `timeoutMs`.
  */
 export async function until<S extends ClientState['status']> (
@@ -58,14 +58,14 @@ export async function until<S extends ClientState['status']> (
     const end = client.subscribe((state) => {
       if (state.status !== status) return
       clearTimeout(timer)
-      // Not there yet when the present state is the wanted one.
+      // `end` is not assigned yet when the current state has the status.
       queueMicrotask(() => end())
       resolve(state as Extract<ClientState, { status: S }>)
     })
   })
 }
 
-/** A promise to be settled from elsewhere; rejects after `timeoutMs`. */
+/** A promise and its resolve function. It rejects after `timeoutMs`. */
 export function defer<T> (
   what: string,
   timeoutMs = 5000
@@ -91,18 +91,18 @@ export interface Visit {
 export interface ScriptedServer {
   readonly port: number
   readonly url: string
-  /** Upgrades that were asked for, refused ones included. */
+  /** The number of upgrade requests, refused ones included. */
   readonly upgrades: number
-  /** What has been received, decoded, in order, from all connections. */
+  /** The decoded messages of all connections, in order. */
   readonly received: Message[]
   readonly sockets: ReadonlySet<WebSocket>
   stop (): Promise<void>
 }
 
 /**
- * A bare ws server whose script is called for each connection; it answers requests with `{ event:
- * 'answer', ref }`. `refuse` may answer an upgrade itself: it gives true then. Stopped when the
- * test ends.
+ * A bare ws server. `script` is called for each connection. The server answers requests with `{
+ * event: 'answer', ref }`. `refuse` may answer an upgrade itself, and then returns true. The server
+ * is stopped when the test ends.
  */
 export async function startScripted (
   t: Teardown,

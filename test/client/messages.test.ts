@@ -6,7 +6,7 @@ import { connect, defer, ownWebSocket, startScripted, until, type Message } from
 const say = (socket: WebSocket, message: unknown): void => socket.send(JSON.stringify(message))
 
 void t.test(
-  'a listener hears the messages whose field has its value, until it is taken away',
+  'a listener gets the messages whose field has its value, until it is removed',
   async (t) => {
     const server = await startScripted(t, ({ socket }) => {
       socket.on('message', () => {
@@ -42,7 +42,7 @@ void t.test(
   }
 )
 
-void t.test('another field can tell the messages apart, and hold the reference', async (t) => {
+void t.test('options name another field for the value and the reference', async (t) => {
   const server = await startScripted(t, ({ socket }) => {
     socket.on('message', (data) => {
       const { id } = JSON.parse(String(data)) as { id: number }
@@ -68,7 +68,7 @@ void t.test('another field can tell the messages apart, and hold the reference',
 })
 
 void t.test(
-  'a listener, a subscriber or a callback that throws or rejects is reported and harms nobody',
+  'a listener or callback that throws or rejects is reported, and others are called',
   async (t) => {
     const server = await startScripted(t, ({ socket }) => say(socket, { event: 'said', n: 1 }))
     const errors: unknown[] = []
@@ -95,7 +95,7 @@ void t.test(
     t.match(await heard.promise, { n: 1 })
     t.match(await client.request({ event: 'ask' }), { event: 'answer' })
     client.close()
-    // Node looks for rejections that nobody handles when a turn is over.
+    // Node reports unhandled rejections at the end of a turn.
     await new Promise(setImmediate)
     t.same(
       new Set(errors),
@@ -130,7 +130,7 @@ void t.test(
   }
 )
 
-void t.test('frames that are no message are reported, and the connection goes on', async (t) => {
+void t.test('invalid frames are reported, and the connection stays open', async (t) => {
   const server = await startScripted(t, ({ socket }) => {
     socket.send('{"event":')
     socket.send('')
@@ -153,7 +153,7 @@ void t.test('frames that are no message are reported, and the connection goes on
   t.equal(server.upgrades, 1)
 })
 
-void t.test('another codec is used as the server uses it', async (t) => {
+void t.test('the client uses another codec for both directions', async (t) => {
   const server = await startScripted(t, ({ socket }) => {
     socket.on('message', (data, isBinary) => {
       if (isBinary) socket.send(data)
@@ -179,7 +179,7 @@ void t.test('another codec is used as the server uses it', async (t) => {
   t.match(errors, [{ code: 'undecodable', cause: { message: 'nine' } }])
 })
 
-void t.test('what cannot be encoded throws, and is not sent', async (t) => {
+void t.test('a message that cannot be encoded throws, and is not sent', async (t) => {
   const server = await startScripted(t)
   const client = connect(t, server.url)
   const circle: Record<string, unknown> = { event: 'x' }
@@ -222,12 +222,12 @@ void t.test(
     t.match(
       await client[Symbol.asyncIterator]().next(),
       { done: true },
-      'nothing comes from a closed client'
+      'an iteration of a closed client is done'
     )
   }
 )
 
-void t.test('an iteration that is too slow is given what fitted, then an error', async (t) => {
+void t.test('an iteration that is too slow gets an error after its last message', async (t) => {
   for (const [iteration, fits] of [[{ maxMessages: 5 }, 5], [{ maxBytes: 100 }, 3]] as const) {
     const server = await startScripted(t, ({ socket }) => {
       for (let n = 0; n < 9; n++) say(socket, { event: 'n', text: 'é'.repeat(2) })
@@ -247,11 +247,11 @@ void t.test('an iteration that is too slow is given what fitted, then an error',
         await last.promise
       }
     })(), { name: 'ClientError', code: 'overflow' })
-    t.ok(got === fits || got === fits + 1, `${got}: one may have been with the reader`)
+    t.ok(got === fits || got === fits + 1, `${got} messages, of which the reader may have held one`)
   }
 })
 
-/** The messages of errors that nobody catches from now until the test ends. */
+/** Collects the messages of uncaught errors until the test ends. */
 function catchUncaught (t: Test): string[] {
   const messages: string[] = []
   process.setUncaughtExceptionCaptureCallback((error: Error) => { messages.push(error.message) })

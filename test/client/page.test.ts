@@ -1,4 +1,4 @@
-// What only a browser has: its events, and the frameworks that a page is written in.
+// The client in a browser: events of the page, React and Svelte.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,7 +13,7 @@ import { connect, defer, startScripted, until } from './helpers.ts'
 
 const skip = skipWithout('chromium')
 
-// As a page's own script would be written; `window.url` is the server.
+// The script of a page. `window.url` is the address of the server.
 const PAGE = `
 import { connect } from 'fastify-websock/client'
 import { createElement, StrictMode, useSyncExternalStore } from 'react'
@@ -30,14 +30,14 @@ window.watch = () => {
   const App = () => createElement('p', { id: 'react' }, useClient().status)
   window.root = createRoot(document.querySelector('main'))
   window.root.render(createElement(StrictMode, null, createElement(App)))
-  window.told = []
+  window.statuses = []
   window.end = derived(client, ($client) => $client.status)
-    .subscribe((status) => window.told.push(status))
+    .subscribe((status) => window.statuses.push(status))
   window.got = get(client).status
 }
 `
 
-/** A page that has the script above, and knows the address of a server. */
+/** Opens a page with that script and the address of a server. */
 async function open (t: Teardown, url: string): Promise<{ page: Page, problems: string[] }> {
   const { outputFiles: [script] } = buildSync({
     stdin: { contents: PAGE, resolveDir: resolve(__dirname, '../..') },
@@ -60,7 +60,7 @@ async function open (t: Teardown, url: string): Promise<{ page: Page, problems: 
   return openPage(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
 }
 
-async function status (page: Page, wanted: string): Promise<void> {
+async function untilStatus (page: Page, wanted: string): Promise<void> {
   await page.waitForFunction(`window.client.getSnapshot().status === '${wanted}'`)
 }
 
@@ -80,8 +80,8 @@ void t.test(
     )
     const { page } = await open(t, server.url)
     await page.evaluate('window.open()')
-    await status(page, 'waiting')
-    // Headless pages are always visible: the event of one that was hidden.
+    await untilStatus(page, 'waiting')
+    // Headless pages are always visible, so the test dispatches the event of a hidden page.
     const show = async (hidden: boolean): Promise<void> => {
       await page.evaluate(
         `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); ` +
@@ -89,19 +89,19 @@ void t.test(
       )
     }
     await show(true)
-    t.equal(server.upgrades, 1, 'not for a page that is hidden')
-    await status(page, 'waiting')
+    t.equal(server.upgrades, 1, 'no attempt while the page is hidden')
+    await untilStatus(page, 'waiting')
     await show(false)
-    await status(page, 'open')
+    await untilStatus(page, 'open')
     await page.evaluate('window.client.send({})')
-    await status(page, 'waiting')
+    await untilStatus(page, 'waiting')
     await page.context().setOffline(true)
     await page.context().setOffline(false)
-    await status(page, 'open')
+    await untilStatus(page, 'open')
     t.equal(server.upgrades, 3)
 
     await page.evaluate('window.client.send({})')
-    await status(page, 'waiting')
+    await untilStatus(page, 'waiting')
     await page.evaluate('window.client.close()')
     await show(false)
     t.equal(await page.evaluate('window.client.getSnapshot().status'), 'closed')
@@ -124,13 +124,13 @@ void t.test('a page that is shown pings at once', { skip, timeout: 90_000 }, asy
     "window.open({ firstWaitMs: 1, ping: { message: () => ({ event: 'ping' }), " +
     'intervalMs: 100_000, timeoutMs: 100 } })'
   )
-  await status(page, 'open')
+  await untilStatus(page, 'open')
   await page.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
   await second.promise
   t.same(pings, [{ event: 'ping' }], 'the first connection did not answer, and was replaced')
 })
 
-void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000 }, async (t) => {
+void t.test('React and Svelte use the client as a store', { skip, timeout: 90_000 }, async (t) => {
   const server = await startScripted(t, ({ socket, index }) => {
     if (index === 0) socket.on('message', () => socket.close(1011))
   })
@@ -139,10 +139,10 @@ void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000
   t.equal(await page.evaluate('window.got'), 'connecting')
   await page.waitForSelector('#react >> text="open"')
   await page.evaluate('window.client.send({})')
-  await page.waitForFunction("window.told.filter((status) => status === 'open').length === 2")
+  await page.waitForFunction("window.statuses.filter((status) => status === 'open').length === 2")
   await page.evaluate('window.client.close()')
   await page.waitForSelector('#react >> text="closed"')
-  t.same(await page.evaluate('window.told'), [
+  t.same(await page.evaluate('window.statuses'), [
     'connecting',
     'open',
     'waiting',
@@ -154,13 +154,13 @@ void t.test('React and Svelte take the client as it is', { skip, timeout: 90_000
   t.same(problems, [])
 })
 
-void t.test('subscribe is a Svelte store: called at once, ended by what it returns', async (t) => {
+void t.test('subscribe follows the store contract of Svelte', async (t) => {
   const server = await startScripted(t)
   const client = connect(t, server.url)
-  // https://svelte.dev/docs/svelte/stores#Store-contract: as svelte/store's own `get` does it.
+  // https://svelte.dev/docs/svelte/stores#Store-contract. `get` of svelte/store does the same.
   let value: ClientState | undefined
   client.subscribe((state) => { value = state })()
   t.equal(value, client.getSnapshot())
   await until(client, 'open')
-  t.equal(value?.status, 'connecting', 'an ended subscription is told nothing')
+  t.equal(value?.status, 'connecting', 'an ended subscription is not called again')
 })

@@ -7,17 +7,17 @@ import { drawWaitMs } from '../../src/client/retry.ts'
 import type { ClientState, Failure } from '../../src/client/types.ts'
 import { connect, defer, startScripted, until } from './helpers.ts'
 
-void t.test('the states come in order, and each is one object as long as it lasts', async (t) => {
+void t.test('states come in order, and each is one object until the next', async (t) => {
   const server = await startScripted(t, ({ socket, index }) => {
     if (index === 0) setImmediate(() => socket.close(1011, 'oops'))
   })
   const client = connect(t, server.url)
   const states: ClientState[] = []
-  const told = client.subscribe((state) => {
+  const unsubscribe = client.subscribe((state) => {
     t.equal(state, client.getSnapshot())
     states.push(state)
   })
-  t.same(states, [{ status: 'connecting', attempt: 1 }], 'a subscriber is told at once')
+  t.same(states, [{ status: 'connecting', attempt: 1 }], 'a subscriber is called at once')
   t.equal(client.getSnapshot(), client.getSnapshot())
   const before = Date.now()
   const waiting = await until(client, 'waiting')
@@ -32,7 +32,7 @@ void t.test('the states come in order, and each is one object as long as it last
     ['connecting', 'open', 'waiting', 'connecting', 'open', 'closed']
   )
   t.match(states[3], { attempt: 2 })
-  told()
+  unsubscribe()
   const [socket] = [...server.sockets]
   const code = await new Promise((resolve) => {
     if (socket) socket.on('close', resolve)
@@ -67,13 +67,13 @@ void t.test('the close code or shouldReconnect decides whether to try again', as
       String(code)
     )
     client.close()
-    const told = connect(t, server.url, {
+    const other = connect(t, server.url, {
       shouldReconnect: (end) => {
         t.match(end, { code, reason: 'why' })
         return !again
       }
     })
-    await until(told, again ? 'closed' : 'waiting')
+    await until(other, again ? 'closed' : 'waiting')
   }
 })
 
@@ -236,7 +236,7 @@ void t.test('an aborted signal closes the client, and no listener is left behind
   t.equal(getEventListeners(long.signal, 'abort').length, 0)
 })
 
-void t.test('a client that is closed by its own onOpen is told once to be closed', async (t) => {
+void t.test('a client that is closed by its onOpen reports that once', async (t) => {
   const server = await startScripted(t)
   const client = connect(t, server.url, { onOpen: () => client.close(4000, 'enough') })
   const states: string[] = []
@@ -293,13 +293,13 @@ void t.test('a ping is sent in silence; without an answer the connection ends', 
   await until(client, 'open')
 })
 
-void t.test('without a ping, a quiet connection is left alone', async (t) => {
+void t.test('without a ping, a quiet connection stays open', async (t) => {
   const server = await startScripted(t)
   const { setTimeout } = globalThis
   t.teardown(() => { globalThis.setTimeout = setTimeout })
   let long = 0
   const checked = defer<void>('three checks')
-  // The long waits of the client, 30 s between two looks, in milliseconds instead of seconds.
+  // Shortens the long waits of the client, 30 s between two checks, by a factor of 500.
   globalThis.setTimeout = ((call: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
     if (ms === 30_000 && ++long === 4) checked.resolve()
     return setTimeout(call, ms >= 10_000 ? ms / 500 : ms, ...args)
@@ -335,8 +335,8 @@ void t.test('after a sleep of the computer the connection is replaced at once', 
   slept += 130_000
   t.match(await until(client, 'waiting'), { code: 1006, reason: 'asleep' })
   await until(client, 'open')
-  // This server does not answer: a timer that is a little late gives it more time, in steps of
-  // 100 ms.
+  // The server does not answer on the second connection. A timer that is a little late extends the
+  // time for an answer, in steps of 100 ms.
   const since = performance.now()
   const step = setInterval(() => {
     if (performance.now() - since < 400) slept += 3000

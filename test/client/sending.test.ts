@@ -6,7 +6,7 @@ const texts = (messages: readonly Message[]): unknown[] => messages.map(({ text 
 const say = (text: string): Message => ({ event: 'say', text })
 
 void t.test(
-  'what is sent before the first connection arrives on it, in order, after what onOpen sends',
+  'messages sent before the connection arrive in order, after those that onOpen sends',
   async (t) => {
     const server = await startScripted(t)
     const client = connect(t, server.url, {
@@ -23,7 +23,7 @@ void t.test(
 )
 
 void t.test(
-  'the queue keeps its bounds by its policy, and each message that goes is told',
+  'the queue keeps its bounds by its policy, and each dropped message is reported',
   async (t) => {
     const server = await startScripted(t)
     const cases = [
@@ -73,8 +73,8 @@ void t.test(
       ]
     ] as const
     for (const [queue, results, sent, dropped] of cases) {
-      const gone: Message[] = []
-      const client = connect(t, server.url, { queue, onDrop: (message) => gone.push(message) })
+      const reported: Message[] = []
+      const client = connect(t, server.url, { queue, onDrop: (message) => reported.push(message) })
       t.same(
         ['a', 'b', 'c', 'd'].map((text) => client.send({ event: 'say', text })),
         results
@@ -83,7 +83,7 @@ void t.test(
       await until(client, 'open')
       await client.request({ event: 'ask' })
       t.same(texts(server.received.slice(0, -1)), sent, JSON.stringify(queue))
-      t.same(texts(gone), dropped)
+      t.same(texts(reported), dropped)
       client.close()
     }
   }
@@ -97,13 +97,13 @@ void t.test('bytes are counted as UTF-8', async (t) => {
 })
 
 void t.test(
-  'what still waits when the client is closed is told, and nothing can be sent after',
+  'messages in the queue of a closed client are reported, and nothing can be sent after',
   async (t) => {
     const server = await startScripted(t)
-    const gone: Message[] = []
+    const reported: Message[] = []
     const client = connect(t, server.url, {
       onDrop: (message) => {
-        gone.push(message)
+        reported.push(message)
         client.send(say('again'))
       }
     })
@@ -111,7 +111,7 @@ void t.test(
     client.send(say('b'))
     const asked = client.request({ event: 'ask' })
     client.close()
-    t.same(texts(gone), ['a', 'b'])
+    t.same(texts(reported), ['a', 'b'])
     await t.rejects(asked, { code: 'closed', sent: false })
     t.equal(client.send(say('c')), 'refused')
     await t.rejects(client.request({ event: 'ask' }), { code: 'refused', sent: false })
@@ -119,7 +119,7 @@ void t.test(
   }
 )
 
-void t.test('onDrop may send: the bounds hold', async (t) => {
+void t.test('onDrop may send, and the queue keeps its bounds', async (t) => {
   const server = await startScripted(t)
   let drops = 0
   const client = connect(t, server.url, {
@@ -134,7 +134,7 @@ void t.test('onDrop may send: the bounds hold', async (t) => {
 })
 
 void t.test(
-  'while the closing handshake goes on, messages wait for the next connection',
+  'during the closing handshake messages wait for the next connection',
   async (t) => {
     const server = await startScripted(t)
     const client = connect(t, server.url)
@@ -150,7 +150,11 @@ void t.test(
     await client.request({ event: 'ask' })
     const waited = results.flatMap((result, index) => (result === 'queued' ? [String(index)] : []))
     for (const text of waited) t.ok(texts(server.received).includes(text))
-    t.equal(new Set(texts(server.received)).size, server.received.length, 'nothing came twice')
+    t.equal(
+      new Set(texts(server.received)).size,
+      server.received.length,
+      'no message arrived twice'
+    )
   }
 )
 
@@ -168,7 +172,7 @@ void t.test('send refuses while the socket holds more than maxBufferedBytes', as
 })
 
 void t.test(
-  'a request resolves with the message of its reference, whatever else comes',
+  'a request resolves with the message of its reference, whatever other messages arrive',
   async (t) => {
     const server = await startScripted(t, ({ socket }) => {
       socket.on('message', (data) => {
@@ -195,7 +199,7 @@ void t.test(
     )
     t.same(answers[2].ref, 12, 'a reference of the message is kept')
     t.equal(new Set(answers.map(({ ref }) => ref)).size, 3)
-    t.ok(heard.length >= 9, 'answers are messages, too')
+    t.ok(heard.length >= 9, 'answers are passed to listeners too')
   }
 )
 
@@ -232,7 +236,7 @@ void t.test('a request ends by its timeout or its signal, sent or not', async (t
   t.same(
     server.received.map(({ event, text }) => text ?? event),
     ['never', 'never', 'ask'],
-    'what was given up while it waited is never sent'
+    'a request that ended in the queue is never sent'
   )
 
   const away = connect(t, 'ws://127.0.0.1:1')
@@ -254,7 +258,7 @@ void t.test('a request whose connection ends rejects at once, and is not sent ag
   t.same(server.received.map(({ event }) => event), ['never', 'ask'])
 })
 
-void t.test('a queued request that has to make room rejects', async (t) => {
+void t.test('a queued request that is dropped rejects', async (t) => {
   const server = await startScripted(t)
   const client = connect(t, server.url, {
     queue: { maxMessages: 1, policy: 'drop-oldest' },

@@ -1,6 +1,6 @@
 'use strict'
 
-/* `npm run size`: prints what the client weighs, minified and gzipped. */
+/* `npm run size`: prints the size of the client, minified and gzipped. */
 const { resolve } = require('node:path')
 const { gzipSync } = require('node:zlib')
 const { buildSync } = require('esbuild')
@@ -13,7 +13,7 @@ const BUNDLES = {
     "import { connect } from 'fastify-websock/client'\nconnect('ws://localhost').send({})"
 }
 
-/** Bytes of a bundle, as a browser would get it. */
+/** The size in bytes of a bundle, minified and gzipped. */
 function measure (contents) {
   const { outputFiles } = buildSync({
     stdin: { contents, resolveDir: root },

@@ -1,6 +1,6 @@
-// Clients over a proxy that cuts each connection now and then, and a server that remembers what it
-// ran. `CLIENT_SOAK_SECONDS=600 npx tap --timeout=700 test/client/soak.long.test.ts` is the long
-// run.
+// Clients behind proxies that cut connections at random, and a server that counts how often each
+// message was handled. For a long run:
+// `CLIENT_SOAK_SECONDS=600 npx tap --timeout=700 test/client/soak.long.test.ts`.
 import { setTimeout as later } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -11,14 +11,14 @@ import { startServer } from '../helpers/server.ts'
 
 const SECONDS = Number(process.env['CLIENT_SOAK_SECONDS'] ?? 20)
 const CLIENTS = 5
-/** On average, and for each client. */
+/** The average time between two cuts, for each client. */
 const CUT_EVERY_MS = 5000
 
 interface FromClient { event: 'ask' | 'tell', client: number, n: number, ref?: string }
 interface FromServer { event: 'answer' | 'told' | 'tick', n: number, ref?: string | undefined }
 
 void t.test(
-  'what resolved ran once, nothing came twice, what was not sent was said to be',
+  'resolved requests ran once, no message arrived twice, unsent messages were reported',
   { timeout: (SECONDS + 60) * 1000 },
   async (t) => {
     /** How often each message of each client was handled. */
@@ -33,7 +33,7 @@ void t.test(
             handleIn ({ event, client, n, ref }, _state, ws) {
               const key = `${client} ${event} ${n}`
               ran.set(key, (ran.get(key) ?? 0) + 1)
-              // Each message of the server has a number of its own.
+              // Each message of the server has its own number.
               return ws.push([
                 { event: 'tick', n: ticks++ },
                 event === 'ask' ? { event: 'answer', n, ref } : { event: 'told', n }
@@ -58,8 +58,8 @@ void t.test(
     }
     const until = performance.now() + SECONDS * 1000
 
-    const live = async (id: number): Promise<void> => {
-      // One for each client, so that each is cut by itself.
+    const runClient = async (id: number): Promise<void> => {
+      // One proxy for each client, so that clients are cut independently.
       const proxy = await startProxy(t, port)
       const seen = new Set<number>()
       const answered = new Set<number>()
@@ -123,7 +123,7 @@ void t.test(
         } else {
           const result = client.send({ event: 'tell', client: id, n })
           totals[result]++
-          // `onDrop` may have been called in `send`: the newest one may be this.
+          // `onDrop` may have been called for this message within `send`.
           if (!sends.has(n)) sends.set(n, result)
         }
         await later(Math.random() * 20)
@@ -142,16 +142,16 @@ void t.test(
         }
       }
     }
-    await Promise.all(Array.from({ length: CLIENTS }, (_, id) => live(id)))
+    await Promise.all(Array.from({ length: CLIENTS }, (_, id) => runClient(id)))
 
     t.comment(JSON.stringify(totals))
     t.same(
       [...ran].filter(([, times]) => times !== 1),
       [],
-      'nothing ran twice'
+      'each message was handled once'
     )
     t.ok(totals.cuts >= (SECONDS / CUT_EVERY_MS) * 1000, `${totals.cuts} cuts`)
-    t.ok(totals.opened > CLIENTS, 'they came back')
+    t.ok(totals.opened > CLIENTS, 'the clients have reconnected')
     t.ok(totals.resolved > totals.rejected)
     t.ok(totals.queued > 0)
   }

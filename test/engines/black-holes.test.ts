@@ -10,17 +10,17 @@ import { startProxy, type Proxy as TcpProxy } from '../helpers/proxy.ts'
 import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
 import type { Teardown } from '../helpers/server.ts'
 
-/** The library promises that a silent broker is noticed within so long. */
+/** The time in which the library promises to notice a silent broker. */
 const NOTICED_MS = 10_000
 const MIB = 1024 * 1024
 
-// Most of the time they wait.
+// The tests mostly wait.
 t.jobs = 11
 
 for (const { name, create } of REDIS_CLIENTS) {
   for (const role of ['publisher', 'subscriber'] as const) {
     void t.test(
-      `over ${name}, a black hole on the ${role}'s connection is down, then up`,
+      `over ${name}, a black hole on the connection of the ${role} is reported as down, then up`,
       { skip: skipWithout('redis-server') },
       async (t) => {
         const broker = await startRedis(t)
@@ -57,7 +57,7 @@ void t.test(
     const proxy = await startProxy(t, broker.port)
     const node = await startNode(t, natsEngine(await open(t, proxy.port)))
     proxy.stall()
-    // More than the buffers of the system take.
+    // More bytes than the kernel buffers.
     const published = Promise.allSettled(
       Array.from({ length: 32 }, () => node.engine.publish('topic', new Uint8Array(MIB)))
     )
@@ -81,15 +81,15 @@ void t.test(
   }
 )
 
-/** Down within 10 s, with the time, and up again when the proxy lets through. */
+/** Checks that the engine is down within 10 s, and up again when the proxy forwards. */
 async function assertNoticed (
   t: Test,
   node: EngineNode,
   proxy: TcpProxy,
-  isMeant?: (port: number) => boolean
+  isSelected?: (port: number) => boolean
 ): Promise<void> {
   proxy.isClosed = true
-  proxy.blackHole(isMeant)
+  proxy.blackHole(isSelected)
   const from = performance.now()
   await node.until(() => node.turns.length === 2, 'down')
   const ms = performance.now() - from
@@ -133,7 +133,7 @@ async function open (
   return connection
 }
 
-/** The same with what is documented alone. */
+/** The connection without its undocumented properties. */
 function hideInternals (connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get: (target, name) => {

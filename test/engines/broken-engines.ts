@@ -1,8 +1,7 @@
 import type { Engine, EngineListener } from '../../src/pubsub/engine.ts'
 
 /**
- * A broken engine: what is wrong with it, and in the name of a case of the suite that has to fail
- * on it.
+ * A broken engine: its fault, and a pattern for the name of the case of the suite that must fail.
  */
 export interface Mutant {
   readonly what: string
@@ -10,7 +9,7 @@ export interface Mutant {
   readonly broken: (engine: Engine) => Partial<Engine>
 }
 
-/** The engine's `start`, with a listener that hands on all but what is replaced. */
+/** The engine's `start`, with some functions of its listener replaced. */
 function listening (
   engine: Engine,
   replace: (listener: EngineListener) => Partial<EngineListener>
@@ -61,7 +60,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
       let n = 0
       return listening(engine, ({ receive }) => ({
         receive: (topic, payload) => {
-          // Of each publisher and topic some come before it.
+          // It is delivered after later publications of the same publisher and topic.
           if (n % 100 === 7) held.push(() => receive(topic, payload))
           else receive(topic, payload)
           if (n++ % 100 === 57) held.pop()?.()
@@ -70,7 +69,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     }
   },
   {
-    what: 'takes payloads for text',
+    what: 'treats payloads as text',
     fails: /bytes of any value arrives unchanged/,
     broken: (engine) => ({
       publish: (topic, payload) =>
@@ -85,7 +84,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     })
   },
   {
-    what: 'hands over bytes that it writes to later',
+    what: 'passes bytes that it overwrites later',
     fails: /of 0 to 256 bytes of any value arrives unchanged/,
     broken: (engine) => {
       const shared = new Uint8Array(1024)
@@ -101,21 +100,21 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     what: 'delivers its own publications within publish',
     fails: /never within publish/,
     broken: (engine) => {
-      let told: EngineListener | undefined
+      let given: EngineListener | undefined
       return {
         ...listening(engine, (listener) => {
-          told = listener
+          given = listener
           return {}
         }),
         publish: (topic, payload) => {
-          told?.receive(topic, payload)
+          given?.receive(topic, payload)
           return engine.publish(topic, payload)
         }
       }
     }
   },
   {
-    what: 'makes one topic of two that differ in case',
+    what: 'ignores the case of topics',
     fails: /topics of any characters/,
     broken: (engine) => ({
       subscribe: (topic) => engine.subscribe(topic.toLowerCase()),
@@ -166,7 +165,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     }
   },
   {
-    what: 'is confirmed before it subscribes',
+    what: 'confirms a subscription before it is in force',
     fails: /a payload may be a view|the last call decides/,
     broken: (engine) => ({
       subscribe: async (topic) => {
@@ -177,12 +176,12 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     })
   },
   {
-    what: 'does not tell that the broker went',
+    what: 'does not report that the broker is gone',
     fails: /calls down and up by turns/,
     broken: (engine) => listening(engine, () => ({ down: () => {} }))
   },
   {
-    what: 'does not tell that the broker is back',
+    what: 'does not report that the broker is back',
     fails: /calls down and up by turns/,
     broken: (engine) => {
       let isFirst = true
@@ -242,7 +241,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     }
   },
   {
-    what: 'takes a second listener',
+    what: 'accepts a second listener',
     fails: /a second start rejects/,
     broken: (engine) => {
       let isStarted = false
@@ -283,12 +282,12 @@ export const REDIS_MUTANTS: readonly Mutant[] = [
       }))
   },
   {
-    what: 'does not tell for how long the broker was silent',
+    what: 'does not report how long the broker was silent',
     fails: /calls down within 10 s after the broker freezes/,
     broken: (engine) => listening(engine, ({ down }) => ({ down: (reason) => down(reason) }))
   },
   {
-    what: 'leaves calls open when the broker goes',
+    what: 'never settles calls that are pending when the broker goes',
     fails: /calls that are pending when the broker goes are settled at down/,
     broken: (engine) => ({
       subscribe: (topic) =>
@@ -299,12 +298,12 @@ export const REDIS_MUTANTS: readonly Mutant[] = [
     })
   },
   {
-    what: 'takes a refused subscription for one that is in force',
+    what: 'resolves a refused subscription',
     fails: /reject for topics that the broker refuses/,
     broken: (engine) => ({ subscribe: (topic) => engine.subscribe(topic).catch(() => {}) })
   },
   {
-    what: 'takes a refused publication for one that is on its way',
+    what: 'resolves a refused publication',
     fails: /reject for topics that the broker refuses/,
     broken: (engine) => ({
       publish: (topic, payload) => engine.publish(topic, payload).catch(() => {})
@@ -314,7 +313,7 @@ export const REDIS_MUTANTS: readonly Mutant[] = [
 
 export const NATS_MUTANTS: readonly Mutant[] = [
   {
-    what: 'does not tell that a subscription was ended',
+    what: 'does not report that a subscription was ended',
     fails: /calls dropped or down when a permission is withdrawn/,
     broken: (engine) => listening(engine, () => ({ dropped: () => {} }))
   }

@@ -20,7 +20,7 @@ void t.test('one engine alone is cut off and comes back', async (t) => {
   const [a, b] = [await startEngine(network), await startEngine(network)]
   await Promise.all([a, b].map(({ engine }) => engine.subscribe('topic')))
   network.goDown(a.engine)
-  t.same([a.told, b.told], [['up', 'down'], ['up']])
+  t.same([a.calls, b.calls], [['up', 'down'], ['up']])
   await t.rejects(a.engine.publish('topic', Uint8Array.of(1)), {
     code: 'FST_WEBSOCK_ENGINE_DOWN',
     message: /lost its broker|not connected/
@@ -30,40 +30,40 @@ void t.test('one engine alone is cut off and comes back', async (t) => {
   await b.engine.publish('topic', Uint8Array.of(3))
   await a.engine.subscribe('topic')
   await b.engine.publish('topic', Uint8Array.of(4))
-  t.same([a.told, b.told], [['up', 'down', 'up', 4], ['up', 2, 3, 4]])
+  t.same([a.calls, b.calls], [['up', 'down', 'up', 4], ['up', 2, 3, 4]])
 })
 
-void t.test('a network that is down lets nobody in until it is up', async (t) => {
+void t.test('an engine that starts without the network is up when the network is', async (t) => {
   const network = new MemoryNetwork()
   network.goDown()
-  const told: unknown[] = []
+  const calls: unknown[] = []
   const engine = network.createEngine()
   await engine.start({
     receive: () => {},
-    up: () => told.push('up'),
-    down: () => told.push('down'),
+    up: () => calls.push('up'),
+    down: () => calls.push('down'),
     dropped: () => {}
   })
   network.goUp(engine)
-  t.same(told, [])
+  t.same(calls, [])
   network.goUp()
   network.goUp()
-  t.same(told, ['up'])
+  t.same(calls, ['up'])
   network.goDown(engine, 'why')
   network.goDown()
-  t.same(told, ['up', 'down'])
+  t.same(calls, ['up', 'down'])
 })
 
-async function startEngine (network: MemoryNetwork): Promise<{ engine: Engine, told: unknown[] }> {
+async function startEngine (network: MemoryNetwork): Promise<{ engine: Engine, calls: unknown[] }> {
   const engine = network.createEngine()
-  const told: unknown[] = []
+  const calls: unknown[] = []
   await new Promise<void>((resolve, reject) => {
     engine.start({
-      receive: (_topic, [payload]) => told.push(payload),
-      up: () => { resolve(told.push('up') as never) },
-      down: () => told.push('down'),
+      receive: (_topic, [payload]) => calls.push(payload),
+      up: () => { resolve(calls.push('up') as never) },
+      down: () => calls.push('down'),
       dropped: () => {}
     }).catch(reject)
   })
-  return { engine, told }
+  return { engine, calls }
 }

@@ -102,12 +102,12 @@ function testMutants (
   mutants: readonly Mutant[],
   createHarness: (t: Teardown) => Promise<EngineHarness>
 ): void {
-  // Each has a broker of its own, and some wait until the suite gives up.
+  // Each engine has its own broker, and some wait for a time limit of the suite.
   t.jobs = 4
   for (const { what, fails, broken } of mutants) {
-    void t.test(`one that ${what}`, async (t) => {
+    void t.test(`an engine that ${what}`, async (t) => {
       const cases = engineConformance.filter(({ name }) => fails.test(name))
-      t.ok(cases.length > 0, 'there is such a case')
+      t.ok(cases.length > 0, 'the suite has a case with that name')
       const harness = await createHarness(t)
       const failures: string[] = []
       for (const { name, run } of cases) {

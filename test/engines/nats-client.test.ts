@@ -13,7 +13,7 @@ const patient = { maxReconnectAttempts: -1, reconnectTimeWait: 50 }
 
 void t.test('an engine over NATS', { skip }, async (t) => {
   await t.test(
-    'leaves the connection as it was, with the subscriptions of others on it',
+    'leaves the connection, and other subscriptions on it, unchanged',
     async (t) => {
       const broker = await startNats(t)
       const connection = await open(t, { port: broker.port })
@@ -30,8 +30,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
       await connection.flush()
       t.same(heard, ['still'])
       t.notOk(connection.isClosed())
-      // What the client does not show otherwise: who listens to its statuses, and what is
-      // subscribed.
+      // Internals, because the client does not show its status listeners and subscriptions.
       const { listeners, subscriptions } = (
         connection as unknown as {
           protocol: { listeners: unknown[], subscriptions: { size(): number } }
@@ -42,7 +41,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
     }
   )
 
-  await t.test('started while its connection is lost is up when that is back', async (t) => {
+  await t.test('that starts while its connection is lost is up when it is back', async (t) => {
     const broker = await startNats(t)
     const connection = await open(t, { port: broker.port, ...patient })
     const statuses = connection.status()[Symbol.asyncIterator]()
@@ -88,7 +87,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
     }
   )
 
-  await t.test('says no more than the server about the size of a publication', async (t) => {
+  await t.test('has the maximum payload of the server', async (t) => {
     const broker = await startNats(t, ['--config', 'server.conf'], (folder) =>
       writeFile(`${folder}/server.conf`, 'max_payload: 2048')
     )
@@ -100,7 +99,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
     t.same(node.turns, ['up'])
   })
 
-  await t.test('rejects what the server does not permit, and does the rest', async (t) => {
+  await t.test('rejects topics that the server does not permit, and serves others', async (t) => {
     const permissions =
       'authorization: { users: [ { user: u, password: p, permissions: { publish: { deny: ' +
       '"websock.secret" }, subscribe: { deny: "websock.secret" } } } ] }'
@@ -124,7 +123,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
     t.same(node.turns, ['up'])
   })
 
-  await t.test('does not send again what may have been taken', async (t) => {
+  await t.test('does not send a publication again that may have been delivered', async (t) => {
     const broker = await startNats(t)
     const proxy = await startProxy(t, broker.port)
     const subscriber = await startNode(t, await open(t, { port: broker.port }))
@@ -148,7 +147,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
     t.same(subscriber.received.map(({ payload }) => payload[0]), [1, 2])
   })
 
-  await t.test('of another prefix is apart, and can be read on its subjects', async (t) => {
+  await t.test('with another prefix is separate, and has readable subjects', async (t) => {
     const broker = await startNats(t)
     const connection = await open(t, { port: broker.port })
     const subjects: string[] = []
@@ -172,7 +171,7 @@ void t.test('an engine over NATS', { skip }, async (t) => {
   })
 })
 
-void t.test('what is no connection to NATS, or no option, is refused by name', async (t) => {
+void t.test('an invalid connection or option is refused by name', async (t) => {
   const connection = { publish () {}, subscribe () {}, flush () {}, status () {} }
   const cases: ReadonlyArray<readonly [string, RegExp, connection: unknown, options?: unknown]> = [
     [
@@ -205,14 +204,14 @@ void t.test('what is no connection to NATS, or no option, is refused by name', a
   }
 })
 
-/** Closed when the test ends. */
+/** Opens a connection that is closed when the test ends. */
 async function open (t: Teardown, options: NodeConnectionOptions): Promise<NatsConnection> {
   const connection = await connect(options)
   t.teardown(() => connection.close())
   return connection
 }
 
-/** Up; stopped when the test ends. */
+/** Starts an engine and waits until it is up. It is stopped when the test ends. */
 async function startNode (
   t: Teardown,
   connection: NatsConnection,

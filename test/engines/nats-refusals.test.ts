@@ -15,7 +15,7 @@ void t.test(
   'over NATS, topics beyond `max_subscriptions` are not ready until others end',
   { skip },
   async (t) => {
-    // Of one connection: presence, the node's own, and three topics.
+    // Each connection subscribes to presence, the topic of its node, and three topics.
     const broker = await startConfigured(t, 'max_subscriptions: 5')
     const [node, other] = [
       await startNode(t, natsEngine(await open(t, broker.port))),
@@ -36,7 +36,7 @@ void t.test(
     for (const topic of ['one', 'two', 'three']) websock.subscribe(topic, listeners[topic] ?? {})
     await ready(node, other)
     websock.subscribe('four', listeners['four'] ?? {})
-    await until(() => node.logs.some(({ msg }) => /cannot be subscribed/.test(msg)), 'a line')
+    await until(() => node.logs.some(({ msg }) => /cannot be subscribed/.test(msg)), 'a log line')
     t.notOk(websock.ready())
     t.match(
       node.logs.filter(({ msg }) => /cannot be subscribed/.test(msg)),
@@ -59,7 +59,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a server that comes back with a smaller `max_payload` is believed',
+  'over NATS, the smaller `max_payload` of a restarted server is used',
   { skip },
   async (t) => {
     const broker = await startConfigured(t, 'max_payload: 1048576')
@@ -81,7 +81,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a changed password is down with the reason, and up when it is valid again',
+  'over NATS, a changed password is reported as down, and as up when it is valid again',
   { skip },
   async (t) => {
     const withPassword = (password: string): string =>
@@ -111,7 +111,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS, a server in lame duck mode is left for another one, which is told as down and up',
+  'over NATS, a move away from a server in lame duck mode is reported as down and up',
   { skip },
   async (t) => {
     const [one, two] = await startPair(t)
@@ -135,7 +135,7 @@ void t.test(
 )
 
 void t.test(
-  'over NATS with `noEcho`, nodes with connections of their own hear each other, and are up',
+  'over NATS with `noEcho`, nodes with separate connections get publications of each other',
   { skip },
   async (t) => {
     const broker = await startNats(t)
@@ -158,8 +158,8 @@ void t.test(
 )
 
 /**
- * Nobody tells when two servers know of each other's subscriptions: what was published before that
- * is lost.
+ * Publishes until `to` has received it. There is no event when two servers know each other's
+ * subscriptions, and earlier publications are lost.
  */
 async function publishUntilHeard (from: EngineNode, to: EngineNode, byte: number): Promise<void> {
   const isHeard = (): boolean => to.received.some(({ payload }) => payload[0] === byte)
@@ -179,7 +179,7 @@ async function startConfigured (t: Teardown, configuration: string): Promise<Bro
   )
 }
 
-/** Two servers of one cluster, of which each leaves soon when it is told to. */
+/** Two servers of one cluster, with a short lame duck mode. */
 async function startPair (t: Teardown): Promise<[Broker, Broker]> {
   const lameDuck = 'lame_duck_duration: "30s", lame_duck_grace_period: "100ms"'
   const route = await findFreePort()
@@ -209,7 +209,7 @@ async function open (
   return connection
 }
 
-/** Up; stopped when the test ends. */
+/** Starts an engine and waits until it is up. It is stopped when the test ends. */
 async function startEngine (t: Teardown, connection: NatsConnection): Promise<EngineNode> {
   const node = new EngineNode(natsEngine(connection))
   t.teardown(() => node.stop())

@@ -34,7 +34,7 @@ void t.test('natsEngine conforms', { skip }, async (t) => {
   })
 })
 
-/** Everybody may use this subject. */
+/** Writes a configuration in which every client may use only this subject. */
 async function configure (folder: string, subject: string): Promise<void> {
   await writeFile(
     `${folder}/server.conf`,

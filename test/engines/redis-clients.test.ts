@@ -16,16 +16,16 @@ import type { Teardown } from '../helpers/server.ts'
 
 const skip = skipWithout('redis-server')
 
-// Each has a broker of its own, and most of its time it waits.
+// Each test has its own broker, and mostly waits.
 t.jobs = 4
 
-// The major versions before run in the long run.
+// Earlier major versions run only in the long run.
 const KINDS = REDIS_CLIENTS.filter(({ name }) => LONG || name.endsWith('6'))
 
 for (const kind of KINDS) {
   void t.test(`an engine over ${kind.name}`, { skip }, async (t) => {
     await t.test(
-      'has two connections of its own while it runs, and leaves the client as it was',
+      'has two connections of its own while it runs, and leaves the client unchanged',
       async (t) => {
         const broker = await startRedis(t)
         const admin = await connectAdmin(t, broker.port)
@@ -46,7 +46,7 @@ for (const kind of KINDS) {
       }
     )
 
-    await t.test('starts without a broker, and is up when that comes', async (t) => {
+    await t.test('starts without a broker, and is up when the broker starts', async (t) => {
       const broker = await createRedis(t)
       const node = new EngineNode(redisEngine(kind.create(broker.port)))
       t.teardown(() => node.stop())
@@ -63,7 +63,7 @@ for (const kind of KINDS) {
       t.same(node.turns, ['down', 'up'])
     })
 
-    await t.test('says why it cannot connect: a password that is not given', async (t) => {
+    await t.test('reports the reason when the password is missing', async (t) => {
       const broker = await startRedis(t)
       const admin = await connectAdmin(t, broker.port)
       await admin.ask('CONFIG', 'SET', 'requirepass', 'secret')
@@ -76,7 +76,7 @@ for (const kind of KINDS) {
     })
 
     await t.test(
-      'is down with the reason while a changed password is refused, and then up',
+      'is down while a changed password is refused, and then up',
       async (t) => {
         const broker = await startRedis(t)
         const admin = await connectAdmin(t, broker.port)
@@ -111,7 +111,7 @@ for (const kind of KINDS) {
 
     for (const sharded of [false, true]) {
       await t.test(
-        `subscribes to nothing by itself after a loss, ${sharded ? 'sharded' : 'plain'}`,
+        `subscribes to nothing by itself after a lost connection, ${sharded ? 'sharded' : 'plain'}`,
         async (t) => {
           const broker = await startRedis(t)
           const admin = await connectAdmin(t, broker.port)
@@ -128,7 +128,7 @@ for (const kind of KINDS) {
       )
     }
 
-    await t.test('does not send again what may have been taken', async (t) => {
+    await t.test('does not send a publication again that may have been delivered', async (t) => {
       const broker = await startRedis(t)
       const proxy = await startProxy(t, broker.port)
       const subscriber = await startNode(t, kind.create(broker.port))
@@ -149,7 +149,7 @@ for (const kind of KINDS) {
       t.same(subscriber.received.map(({ payload }) => payload[0]), [1, 2])
     })
 
-    await t.test('leaves no connection behind when it is stopped at whatever moment', async (t) => {
+    await t.test('leaves no connection behind when it is stopped at any moment', async (t) => {
       const broker = await startRedis(t)
       const admin = await connectAdmin(t, broker.port)
       for (let turns = 0; turns < 30; turns++) {
@@ -195,7 +195,7 @@ for (const kind of KINDS) {
               ]
             )
           }
-          await apart.until(() => apart.received.length > 0, 'its own')
+          await apart.until(() => apart.received.length > 0, 'its own publication')
           t.same(
             apart.received.map(({ payload }) => payload[0]),
             [2]
@@ -206,7 +206,7 @@ for (const kind of KINDS) {
   })
 }
 
-void t.test('what is no client of Redis, or no option, is refused by name', async (t) => {
+void t.test('an invalid client or option is refused by name', async (t) => {
   const client = createClient()
   const cases: ReadonlyArray<readonly [string, RegExp, client: unknown, options?: unknown]> = [
     [
@@ -248,7 +248,7 @@ void t.test('what is no client of Redis, or no option, is refused by name', asyn
 })
 
 void t.test(
-  'a client of an unsupported version is down with the reason, and ends nothing',
+  'a client of an unsupported version is reported as down, with the reason',
   async (t) => {
     const nothing = (): void => {}
     const sentinel = createSentinel({ name: 'main', sentinelRootNodes: [] })
@@ -291,7 +291,7 @@ void t.test(
   }
 )
 
-/** Up; stopped when the test ends. */
+/** Starts an engine and waits until it is up. It is stopped when the test ends. */
 async function startNode (
   t: Teardown,
   client: Parameters<typeof redisEngine>[0],

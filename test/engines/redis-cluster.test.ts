@@ -7,15 +7,15 @@ import { testClusterFailOver, testSentinelFailOver } from '../helpers/fail-over.
 import { CLUSTER_CLIENTS, NEWEST, SENTINEL_CLIENTS } from '../helpers/redis-topologies.ts'
 import { LONG } from '../helpers/scale.ts'
 
-// Each has brokers of its own, and most of its time it waits.
+// Each test has its own brokers, and mostly waits.
 t.jobs = 3
 
-// In `npm test` one client each, plain.
+// `npm test` runs one client of each kind, plain.
 testClusterFailOver(t, LONG ? NEWEST : /^redis 6/, LONG ? [false, true] : [false])
 testSentinelFailOver(t, LONG ? NEWEST : /^ioredis 6/)
 
 void t.test(
-  'a cluster, or a sentinel, that cannot be found is told as down, with the reason',
+  'a cluster or sentinel that cannot be found is reported as down, with the reason',
   { skip: skipWithout('redis-server') },
   async (t) => {
     const { port } = await createRedis(t)

@@ -7,10 +7,10 @@ import { forkEngines } from '../helpers/engine-process.ts'
 import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
 import { LONG } from '../helpers/scale.ts'
 
-/** Of the eight, one for each package and one for each mode; the long run has them all. */
+/** `npm test` runs one client of each package, in one mode each. The long run runs all eight. */
 const QUICK = ['redis 6, plain', 'ioredis 6, sharded']
 
-// Each has a broker of its own, and most of its time it waits.
+// Each test has its own broker, and mostly waits.
 t.jobs = 4
 
 for (const { name, create } of REDIS_CLIENTS) {

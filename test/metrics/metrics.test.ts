@@ -10,7 +10,7 @@ import { until } from '../helpers/differential.ts'
 import { buildApp, startServer } from '../helpers/server.ts'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 
-void t.test('writes what is counted in the exposition format, with bounded labels', async (t) => {
+void t.test('the registry writes the counts of stats with bounded labels', async (t) => {
   const registry = new Registry()
   const { app, url } = await startServer(t, async (app) => {
     await app.register(websockMetrics, { registry })
@@ -47,7 +47,7 @@ void t.test('writes what is counted in the exposition format, with bounded label
   t.match(
     await registry.metrics(),
     /^websocket_messages_sent_total\{[^}]*\} 2$/m,
-    'not added twice'
+    'a second scrape does not add the counts again'
   )
 })
 
@@ -66,13 +66,16 @@ void t.test('a scrape reads the counts once, and the next one reads new counts',
   t.equal(calls, 2)
 })
 
-void t.test('a name that the registry has is refused, and nothing is registered', async (t) => {
+void t.test('a name that exists is refused, and nothing is registered', async (t) => {
   const registry = new Registry()
   const own = new Counter({ name: 'websocket_sent_bytes_total', help: 'x', registers: [registry] })
   const { app } = buildApp(t)
   await app.register(websock)
-  const taken = app.register(websockMetrics, { registry }).then(() => undefined, (error) => error)
-  t.match(await taken, { code: 'FST_WEBSOCK_METRIC_EXISTS', message: /websocket_sent_bytes_total/ })
+  const outcome = app.register(websockMetrics, { registry }).then(() => undefined, (error) => error)
+  t.match(
+    await outcome,
+    { code: 'FST_WEBSOCK_METRIC_EXISTS', message: /websocket_sent_bytes_total/ }
+  )
   t.equal(registry.getSingleMetric('websocket_sent_bytes_total'), own)
   t.equal(registry.getMetricsAsArray().length, 1)
 })
@@ -91,7 +94,7 @@ void t.test('two apps of one process have a prefix each', async (t) => {
   t.match(text, /^one_connections\{route="\/",state="open"\} 1$/m)
   t.match(text, /^two_connections\{route="\/",state="open"\} 0$/m)
   await one.app.close()
-  t.equal(registry.getMetricsAsArray().length, METRICS.length, 'an app takes its metrics with it')
+  t.equal(registry.getMetricsAsArray().length, METRICS.length, 'a closed app removes its metrics')
   t.notMatch(await registry.metrics(), /one_/)
   await start('one_')
 })

@@ -22,7 +22,7 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
   }
   await up('websocket_engine_ready', (value) => value === 1)
 
-  // Load: six who chat and echo all the time, one who leaves each time, one who never comes in.
+  // The load: three clients chat, three echo, and in each round one leaves and one is refused.
   const chatters = await Promise.all(Array.from({ length: 3 }, (_, n) =>
     connect(t, server.ws(`/ws/chat/lobby?nick=n${n}`))))
   const echoes = await Promise.all(Array.from(
@@ -43,7 +43,7 @@ void t.test('the queries of docs/observing.md answer the five questions', { skip
   }
   const underLoad = load()
 
-  // Each query with what its answer must have, besides not being empty.
+  // What the answers to some queries must contain. No answer may be empty.
   const answers: Readonly<Record<string, RegExp>> = {
     'sum by (route, state) (websocket_connections)': /"state":"open".*"value":3/,
     websocket_connections_accepted_total: /"route":"\/ws\/echo"/,

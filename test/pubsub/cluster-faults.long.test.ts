@@ -5,15 +5,15 @@ import { judge } from '../helpers/cluster-verdict.ts'
 import { FAULTY_BROKERS } from '../helpers/faulty-brokers.ts'
 import { FUZZ_SEED, pick, randomFrom } from '../helpers/random.ts'
 
-// CLUSTER_SECONDS=120 runs it as long as the figures in docs/engines.md say, and over Redis
-// Cluster, too, whose failovers take half a minute each. FUZZ_SEED repeats a run.
+// CLUSTER_SECONDS=120 runs the test for as long as the figures in docs/engines.md need, and also
+// over Redis Cluster, whose fail-overs take half a minute each. FUZZ_SEED repeats a run.
 const SECONDS = Number(process.env['CLUSTER_SECONDS'] ?? 0)
-/** Between one fault and the next. */
+/** The time between two faults. */
 const PERIOD_MS = SECONDS < 60 ? 1_000 : 5_000
 const NODES = 3
 const CLIENTS = 300
 const PRESENCE_MS = 5_000
-/** For longer than it takes to notice. */
+/** A pause that is long enough to be noticed. */
 const LONG_MS = 8_000
 const SHORT_MS = 2_000
 
@@ -32,11 +32,11 @@ for (const [name, [program, startBroker]] of Object.entries(FAULTY_BROKERS)) {
       const noticed: number[] = []
       const faults = {
         'a node is killed': () => cluster.killNode(random(NODES)),
-        'a node stands still': () => cluster.pauseNode(random(NODES), SHORT_MS + random(SHORT_MS)),
+        'a node is paused': () => cluster.pauseNode(random(NODES), SHORT_MS + random(SHORT_MS)),
         'the broker is killed': () => cluster.withBroker((broker) => broker.restart(), true),
-        'the broker stands still': () =>
+        'the broker is paused': () =>
           cluster.withBroker((broker) => broker.pause(LONG_MS + random(SHORT_MS)), true),
-        'the broker stands still for a moment': () =>
+        'the broker is paused for a moment': () =>
           cluster.withBroker((broker) => broker.pause(random(SHORT_MS)), false),
         'a node is cut off': async () => {
           noticed.push(await cluster.cutOff(random(NODES), LONG_MS + random(SHORT_MS)))
@@ -47,7 +47,7 @@ for (const [name, [program, startBroker]] of Object.entries(FAULTY_BROKERS)) {
       const took: string[] = []
       while (waiting.length > 0 || Date.now() < end) {
         await cluster.run(PERIOD_MS)
-        // Each once, and then any.
+        // First each fault once, then random faults.
         const fault =
           waiting.length > 0
             ? (waiting.splice(random(waiting.length), 1)[0] as keyof typeof faults)
@@ -64,9 +64,9 @@ for (const [name, [program, startBroker]] of Object.entries(FAULTY_BROKERS)) {
         `${name}, seed ${FUZZ_SEED}: ${JSON.stringify(verdict)}; cut off, noticed after ` +
         `${noticed.join(', ')} ms; presence was right after: ${took.join(', ')} ms`
       )
-      t.match(verdict, { missing: 0, twice: 0, outOfOrder: 0, untold: 0 })
-      t.ok(verdict.expected > CLIENTS * 30, `${verdict.expected} are enough to tell`)
-      t.ok(verdict.lost > 0, 'something was lost')
+      t.match(verdict, { missing: 0, twice: 0, outOfOrder: 0, unreported: 0 })
+      t.ok(verdict.expected > CLIENTS * 30, `${verdict.expected} publications are enough`)
+      t.ok(verdict.lost > 0, 'some publications were lost')
     }
   )
 }

@@ -11,7 +11,7 @@ import { startProxy } from '../helpers/proxy.ts'
 import { buildApp, type Teardown } from '../helpers/server.ts'
 import websock from '../../src/index.ts'
 
-/** An engine whose broker refuses the topics that `refuses` says. */
+/** An engine whose broker refuses each topic for which `refuses` returns true. */
 function createRefusing (network: MemoryNetwork, refuses: (topic: string) => boolean): Engine {
   const engine = network.createEngine()
   return {
@@ -29,7 +29,7 @@ function createRefusing (network: MemoryNetwork, refuses: (topic: string) => boo
 }
 
 void t.test(
-  '1 000 refused topics cost few lines, are not ready, and then each subscriber is told of one gap',
+  '1 000 refused topics are logged once and are not ready, and their subscriber gets one gap',
   async (t) => {
     let refuses = true
     const node = await startNode(
@@ -52,11 +52,11 @@ void t.test(
     refuses = false
     await ready(node)
     await until(() => gaps.length > 0, 'a gap')
-    const told = performance.now()
+    const gapAt = performance.now()
     await new Promise((resolve) => setImmediate(resolve))
     t.equal(gaps.length, 1)
-    t.ok((gaps[0] as number) >= 0 && (gaps[0] as number) <= told - began + 1)
-    t.same(other, [], 'who missed nothing is told nothing')
+    t.ok((gaps[0] as number) >= 0 && (gaps[0] as number) <= gapAt - began + 1)
+    t.same(other, [], 'a subscriber that missed nothing gets no gap')
     t.equal(node.logs.filter(({ msg }) => /cannot be subscribed/.test(msg)).length, 1)
     t.match(
       node.logs.filter(({ msg }) => msg === 'all topics are subscribed again'),
@@ -74,32 +74,32 @@ void t.test(
       t,
       createRefusing(network, (topic) => refuses && topic === 't:refused')
     )
-    const [told, given]: [number[], number[]] = [[], []]
+    const [gaps, gapsOfLeaver]: [number[], number[]] = [[], []]
     const listener = {
       handleGap: ({ ms }: { ms: number }) => {
-        told.push(ms)
+        gaps.push(ms)
       }
     }
-    const giving = {
+    const leaver = {
       handleGap: ({ ms }: { ms: number }) => {
-        given.push(ms)
+        gapsOfLeaver.push(ms)
       }
     }
     for (const topic of ['refused', 'other']) {
-      for (const each of [listener, giving]) node.app.websock.subscribe(topic, each)
+      for (const each of [listener, leaver]) node.app.websock.subscribe(topic, each)
     }
     await ready(node)
     refuses = true
     network.goDown()
     network.goUp()
     await node.app.websock.subscriptionReady('other')
-    t.same([told, given], [[], []])
-    node.app.websock.unsubscribe('refused', giving)
-    await until(() => given.length === 1, 'the one that has given up is told')
-    t.same(told, [])
+    t.same([gaps, gapsOfLeaver], [[], []])
+    node.app.websock.unsubscribe('refused', leaver)
+    await until(() => gapsOfLeaver.length === 1, 'a gap for the listener that unsubscribed')
+    t.same(gaps, [])
     refuses = false
-    await until(() => told.length === 1, 'the other one is told')
-    t.equal(given.length, 1)
+    await until(() => gaps.length === 1, 'a gap for the other listener')
+    t.equal(gapsOfLeaver.length, 1)
   }
 )
 
@@ -179,7 +179,7 @@ void t.test(
 )
 
 void t.test(
-  'over Redis, a silent path is noticed within 10 s: ready, gap, lost publications',
+  'over Redis, a silent connection is noticed within 10 s, and causes a gap',
   { skip: skipWithout('redis-server') },
   async (t) => {
     const broker = await startRedis(t)
@@ -220,7 +220,7 @@ void t.test(
   }
 )
 
-void t.test('without the broker the node goes on; subscribers learn of its return', async (t) => {
+void t.test('without the broker a node works alone, and its return is a gap', async (t) => {
   const network = new MemoryNetwork()
   const [one, two] = [
     await startNode(t, network.createEngine()),
@@ -235,14 +235,14 @@ void t.test('without the broker the node goes on; subscribers learn of its retur
   for (let n = 0; n < 5; n++) one.app.websock.publish('r', `${n}`)
   one.app.websock.broadcast('r', 'to sockets')
   t.notOk(one.app.websock.ref(addressOf(b)).post('lost'))
-  const came = []
-  for (let n = 0; n < 6; n++) came.push(await a.next())
-  t.same(came.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
+  const received = []
+  for (let n = 0; n < 6; n++) received.push(await a.next())
+  t.same(received.sort(), ['info 0', 'info 1', 'info 2', 'info 3', 'info 4', 'to sockets'])
   t.equal(one.app.websock.lostPublications, 7)
   const c = await two.join('while it was gone')
   network.goUp()
   t.equal(await a.next(), 'gap')
-  for (const client of [b, c]) t.equal(await client.next(), 'gap', 'and nothing of what was lost')
+  for (const client of [b, c]) t.equal(await client.next(), 'gap', 'no lost publication arrives')
   t.same([gaps.length, (gaps[0] as number) >= 0], [1, true])
   await ready(one, two)
   one.app.websock.publish('r', 'again')
@@ -258,7 +258,7 @@ void t.test('without the broker the node goes on; subscribers learn of its retur
   ])
 })
 
-void t.test('a gap is reported when the topics of before are subscribed again', async (t) => {
+void t.test('a gap is reported when all earlier topics are subscribed again', async (t) => {
   const engine = new MemoryNetwork().createEngine()
   let listener: EngineListener | undefined
   const confirm: Array<() => void> = []
@@ -272,8 +272,8 @@ void t.test('a gap is reported when the topics of before are subscribed again', 
     publish: async () => {},
     stop: async () => {}
   })
-  const told: string[] = []
-  node.app.websock.subscribe('r', { handleGap: () => told.push('gap') })
+  const calls: string[] = []
+  node.app.websock.subscribe('r', { handleGap: () => calls.push('gap') })
   const confirmAll = async (): Promise<void> => {
     for (const resolve of confirm.splice(0)) resolve()
     await new Promise((resolve) => setImmediate(resolve))
@@ -284,14 +284,14 @@ void t.test('a gap is reported when the topics of before are subscribed again', 
   listener?.up()
   const last = confirm.pop()
   await confirmAll()
-  t.same(told, [], 'not before the last')
+  t.same(calls, [], 'no gap before the last topic')
   node.app.websock.subscribe('new', {})
   last?.()
   await new Promise((resolve) => setImmediate(resolve))
-  t.same(told, ['gap'], 'and not after those that come')
+  t.same(calls, ['gap'], 'the gap does not wait for new topics')
   t.notOk(node.app.websock.ready())
   await confirmAll()
-  t.same(told, ['gap'])
+  t.same(calls, ['gap'])
 })
 
 void t.test('a failed subscription is tried again, and its subscribers get a gap', async (t) => {
@@ -304,15 +304,15 @@ void t.test('a failed subscription is tried again, and its subscribers get a gap
     return subscribe(topic)
   }
   const [one, two] = [await startNode(t, engine), await startNode(t, network.createEngine())]
-  const [told, other] = [await one.join('r'), await one.join('s')]
+  const [client, other] = [await one.join('r'), await one.join('s')]
   await until(() => refusals > 0, 'refused')
   t.notOk(one.app.websock.ready())
-  t.equal(await told.next(), 'gap')
+  t.equal(await client.next(), 'gap')
   await ready(one, two)
   two.app.websock.publish('r', 'to r')
   two.app.websock.publish('s', 'to s')
-  t.equal(await told.next(), 'info to r')
-  t.equal(await other.next(), 'info to s', 'and no gap')
+  t.equal(await client.next(), 'info to r')
+  t.equal(await other.next(), 'info to s', 'no gap for another topic')
 })
 
 void t.test('publications for a broker that hangs are bounded by bytes', async (t) => {
@@ -333,12 +333,12 @@ void t.test('publications for a broker that hangs are bounded by bytes', async (
   t.equal(
     node.app.websock.lostPublications,
     24,
-    '16 MiB are under way, a little of which is presence'
+    '16 MiB are pending, a little of which is presence'
   )
   t.type(listener?.down, 'function')
 })
 
-void t.test('an engine that fails in each way harms nothing', async (t) => {
+void t.test('local publications arrive when each call of an engine fails', async (t) => {
   const failure = (): never => { throw new Error('broken') }
   const name = 'broken'
   const base = { name, maxPayloadBytes: 256 * 1024 }

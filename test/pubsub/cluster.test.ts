@@ -14,7 +14,7 @@ import type { Teardown } from '../helpers/server.ts'
 
 type CreateEngine = () => Promise<Engine> | Engine
 
-/** Each broker: a function that makes engines at it. */
+/** For each broker, a function that starts it and returns a function that creates its engines. */
 const BROKERS: Record<
   string,
   { skip: string | false, start: (t: Teardown) => Promise<CreateEngine> }
@@ -60,7 +60,7 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       return started
     }
 
-    await t.test('each subscriber gets each message once, in order; except', async (t) => {
+    await t.test('each subscriber gets each message once, in order', async (t) => {
       const [one, two] = (await nodes(t)) as [TestNode, TestNode]
       const [a, b, c] = [await one.join('r'), await one.join('r'), await two.join('r')]
       const elsewhere = await two.join('other')
@@ -72,16 +72,16 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       one.app.websock.publish('r', Buffer.from([0, 255, 1]))
       one.app.websock.broadcast('r', Buffer.from([2]))
       one.app.websock.broadcast('r', { opcode: 'binary', data: Buffer.from([3]) })
-      // Broadcasts pass mailboxes by: the two orders are each one's own.
+      // Broadcasts do not go through mailboxes, so their order among publications is not defined.
       const expected = (left: string): Array<string | Buffer> =>
         [
           'info {"n":1}', 'two', 'info three', 'four', Buffer.from([0, 255, 1]), Buffer.from([2]),
           Buffer.from([3])
         ].filter((x) => x !== left)
       for (const [client, left] of [[a, 'four'], [b, ''], [c, 'info three']] as const) {
-        const came = []
-        for (let n = 0; n < expected(left).length; n++) came.push(await client.next())
-        t.same(came.map(String).sort(), expected(left).map(String).sort())
+        const received = []
+        for (let n = 0; n < expected(left).length; n++) received.push(await client.next())
+        t.same(received.map(String).sort(), expected(left).map(String).sort())
       }
       for (let n = 0; n < 1000; n++) one.app.websock.publish('r', `${n}`)
       for (const client of [b, c]) {
@@ -90,10 +90,10 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
         }
       }
       two.app.websock.publish('other', 'end')
-      t.equal(await elsewhere.next(), 'info end', 'and nothing of the other room before')
+      t.equal(await elsewhere.next(), 'info end', 'no message of the other topic before')
     })
 
-    await t.test('a ref is good on another node', async (t) => {
+    await t.test('a ref works on another node', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
       const far = await two.join('r')
       t.ok(one.app.websock.ref(addressOf(far)).post('from afar'))
@@ -105,11 +105,11 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       await near.closed
       await until(
         () => !one.app.websock.ref(addressOf(near)).post('x'),
-        'a dead connection of this node takes nothing'
+        'a refusal by an ended connection of this node'
       )
       t.ok(
         one.app.websock.ref(addressOf(far)).post('x'),
-        'one of another node cannot be seen from here'
+        'a connection of another node may have ended, which is not known here'
       )
       t.notOk(one.app.websock.ref('nobody').post('x'))
       t.throws(() => one.app.websock.ref(addressOf(far)).post(1n), {
@@ -125,7 +125,7 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       })
     })
 
-    await t.test('presence is the same on all nodes, and told to subscribers', async (t) => {
+    await t.test('presence is the same on all nodes, and changes are reported', async (t) => {
       const [one, two] = await nodes(t) as [TestNode, TestNode]
       const [a, b] = [await one.join('r'), await two.join('r')]
       a.send('track ann {"age":1}')
@@ -146,16 +146,16 @@ for (const [broker, { skip, start }] of Object.entries(BROKERS)) {
       const late = await startNode(t, await createEngine())
       await until(
         () => late.app.websock.presence('r').length === 2,
-        'a node that comes later knows'
+        'both entries on a node that starts later'
       )
       a.close()
       t.equal(await b.next(), '-ann')
       const closedAt = performance.now()
       await one.app.close()
-      t.equal(await b.next(), '-node', 'a node that closes takes its own along')
+      t.equal(await b.next(), '-node', 'the entries of a node that closes leave')
       t.ok(
         performance.now() - closedAt < 2500,
-        'and is not missed only when it has been silent for long'
+        'they leave at once, not only after a long silence'
       )
       t.same(two.app.websock.presence('r'), [])
     })
@@ -195,15 +195,15 @@ void t.test('a topic is subscribed once for each node, until its last subscriber
   const network = new MemoryNetwork()
   const engine = watch(network.createEngine())
   const node = await startNode(t, engine)
-  const asked = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
+  const topicCalls = (): string[] => engine.calls.filter((call) => /^.t:/.test(call))
   const clients = [await node.join('r'), await node.join('r'), await node.join('s')]
   await ready(node)
-  t.same(asked(), ['+t:r', '+t:s'])
+  t.same(topicCalls(), ['+t:r', '+t:s'])
   clients[0]?.close()
   clients[1]?.send('leave')
   await clients[1]?.next()
-  await until(() => asked().length === 3, 'unsubscribed')
-  t.same(asked(), ['+t:r', '+t:s', '-t:r'])
+  await until(() => topicCalls().length === 3, 'unsubscribed')
+  t.same(topicCalls(), ['+t:r', '+t:s', '-t:r'])
   const listener = {}
   for (let n = 0; n < 100; n++) {
     node.app.websock.subscribe('fast', listener)
@@ -211,11 +211,11 @@ void t.test('a topic is subscribed once for each node, until its last subscriber
   }
   node.app.websock.subscribe('fast', listener)
   await ready(node)
-  t.equal(asked().at(-1), '+t:fast', 'the last wish wins')
-  t.ok(asked().length < 10, 'and few calls are made for many wishes')
+  t.equal(topicCalls().at(-1), '+t:fast', 'the last call decides')
+  t.ok(topicCalls().length < 10, 'many calls in one tick cause few calls of the engine')
 })
 
-void t.test('presence of a node that is cut off, and returns', async (t) => {
+void t.test('presence while a node is cut off, and after its return', async (t) => {
   const network = new MemoryNetwork()
   const cutOff = network.createEngine()
   const [one, two] = [await startNode(t, network.createEngine()), await startNode(t, cutOff)]
@@ -225,22 +225,22 @@ void t.test('presence of a node that is cut off, and returns', async (t) => {
     app.websock.presence('r').map(({ key }) => key).sort()
   a.send('track ann')
   b.send('track bob')
-  await until(() => keys(one).length === 2 && keys(two).length === 2, 'both see both')
+  await until(() => keys(one).length === 2 && keys(two).length === 2, 'both entries on both nodes')
   network.goDown(cutOff)
-  await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'each sees its own')
+  await until(() => keys(one).join() === 'ann' && keys(two).join() === 'bob', 'own entries')
   b.send('track ben')
   network.goUp(cutOff)
-  await until(() => keys(one).length === 3 && keys(two).length === 3, 'all see all')
-  const told = (client: typeof a): string[] =>
+  await until(() => keys(one).length === 3 && keys(two).length === 3, 'all entries on both nodes')
+  const changesOf = (client: typeof a): string[] =>
     client.received.map(String).filter((text) => /^[+-]/.test(text))
       .map((text) => text.replace('=null', ''))
-  await until(() => told(a).length === 5 && told(b).length === 5, 'all are told')
-  t.same(told(a).slice(0, 2).sort(), ['+ann', '+bob'])
-  t.same(told(a).slice(2), ['-bob', '+ben', '+bob'])
-  t.same(told(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
+  await until(() => changesOf(a).length === 5 && changesOf(b).length === 5, 'all changes')
+  t.same(changesOf(a).slice(0, 2).sort(), ['+ann', '+bob'])
+  t.same(changesOf(a).slice(2), ['-bob', '+ben', '+bob'])
+  t.same(changesOf(b).slice(2).sort(), ['+ann', '+ben', '-ann'])
 })
 
-void t.test('foreign messages on the broker reach no handler', async (t) => {
+void t.test('invalid messages from the broker reach no handler', async (t) => {
   const network = new MemoryNetwork()
   let checked = 0
   const node = await startNode(t, network.createEngine(), (app) => {
@@ -266,19 +266,19 @@ void t.test('foreign messages on the broker reach no handler', async (t) => {
   const client = await node.join('r')
   const typed = await connect(t, node.url('/typed'))
   await typed.next()
-  const stranger = network.createEngine()
+  const foreign = network.createEngine()
   await new Promise<void>((resolve, reject) => {
-    stranger
+    foreign
       .start({ up: resolve, down: reject, receive: () => {}, dropped: () => {} })
       .catch(reject)
   })
-  t.teardown(() => stranger.stop())
+  t.teardown(() => foreign.stop())
   await ready(node)
   const nodeName = addressOf(client).split('.')[0] as string
   const envelope = (
     kind: number,
     body: string | Buffer,
-    { version = 1, form = 0, from = 'stranger', address = '' } = {}
+    { version = 1, form = 0, from = 'foreign', address = '' } = {}
   ): Buffer =>
     Buffer.concat([
       Buffer.from([version, kind, form, from.length]),
@@ -313,30 +313,30 @@ void t.test('foreign messages on the broker reach no handler', async (t) => {
     ].map((body) => envelope(4, body, { address: addressOf(client) }))
   ]
   for (const topic of ['t:r', 't:typed', 'p', `n:${nodeName}`]) {
-    // A post on the node's own topic is what that is for.
+    // A post on the topic of a node is valid.
     for (const bytes of hostile) {
-      if (!(topic.startsWith('n:') && bytes[1] === 2)) await stranger.publish(topic, bytes)
+      if (!(topic.startsWith('n:') && bytes[1] === 2)) await foreign.publish(topic, bytes)
     }
   }
-  await stranger.publish('t:r', envelope(4, '[4000,""]', { address: addressOf(client) }))
+  await foreign.publish('t:r', envelope(4, '[4000,""]', { address: addressOf(client) }))
   for (const body of ['{"tick":"1"}', '{"tick":1.5}', '[]', 'null', '{}']) {
-    await stranger.publish('t:typed', envelope(0, body))
+    await foreign.publish('t:typed', envelope(0, body))
   }
-  await stranger.publish('t:typed', envelope(1, '{"tick":"no number"}'))
-  await stranger.publish('t:typed', envelope(0, '{"tick":7}'))
-  t.same(await typed.nextJson(), { tick: 7 }, 'what has the right form arrives, and nothing before')
+  await foreign.publish('t:typed', envelope(1, '{"tick":"no number"}'))
+  await foreign.publish('t:typed', envelope(0, '{"tick":7}'))
+  t.same(await typed.nextJson(), { tick: 7 }, 'the valid info arrives, and none before it')
   t.equal(checked, 1)
-  await stranger.publish('t:r', envelope(0, '"end"'))
+  await foreign.publish('t:r', envelope(0, '"end"'))
   t.equal(await client.next(), 'info end')
   t.equal(
     node.logs.filter(({ msg }) => /from the broker was dropped/.test(msg)).length,
     1,
-    'one line, however many'
+    'one log line for all'
   )
   t.same(node.app.websock.presence('r'), [])
 })
 
-void t.test('app.websock.subscribe: called at once, and its errors are logged', async (t) => {
+void t.test('listeners of the app are called at once, and their errors are logged', async (t) => {
   const node = await startNode(t, undefined)
   const { websock } = node.app
   t.ok(websock.ready())
@@ -355,7 +355,7 @@ void t.test('app.websock.subscribe: called at once, and its errors are logged', 
   t.same(heard, ['info'])
   websock.broadcast('r', 'for sockets only')
   websock.track('r', 'me')
-  await until(() => heard.length === 2, 'told of presence')
+  await until(() => heard.length === 2, 'a call of handlePresence')
   websock.unsubscribe('r', listener)
   websock.unsubscribe('r', listener)
   websock.untrack('r', 'me')

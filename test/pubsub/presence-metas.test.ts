@@ -7,7 +7,7 @@ import { ready, startNode, until } from '../helpers/cluster.ts'
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
 
 void t.test(
-  'a meta of a client that is too deep to be compared is tracked nowhere, and harms no node',
+  'a meta that is nested too deeply is refused, and other nodes get later entries',
   async (t) => {
     const network = new MemoryNetwork()
     const [one, two] = [
@@ -25,18 +25,18 @@ void t.test(
       ['FST_WEBSOCK_UNTRACKABLE', 'FST_WEBSOCK_UNTRACKABLE']
     )
     one.app.websock.track('r', 'good', JSON.parse(nested(64)))
-    await until(() => two.app.websock.presence('r').length === 1, '64 levels are told')
-    // What was missed is asked for, and so all is told once more, and compared.
+    await until(() => two.app.websock.presence('r').length === 1, 'the meta of 64 levels')
+    // The other node has missed a change, so it asks for all entries and compares them.
     network.goDown()
     one.app.websock.track('r', 'missed')
     await new Promise((resolve) => setImmediate(resolve))
     network.goUp()
-    await until(() => two.app.websock.presence('r').length === 2, 'all is told again')
+    await until(() => two.app.websock.presence('r').length === 2, 'all entries on the other node')
   }
 )
 
 void t.test(
-  'a meta of a stranger that is larger or deeper than may be tracked is not taken',
+  'a received meta that is larger or deeper than allowed is refused',
   async (t) => {
     const presence = new Presence({
       node: 'n',

@@ -26,9 +26,9 @@ void t.test('a tracked entry is seen at once on its node, then on the others', a
   t.same(
     b.diffs,
     ['one +ann={"age":1},ann=null -', 'one +ann={"age":2} -ann'],
-    'another meta is a leave and a join; who came and went in one turn is not told of'
+    'another meta is a leave and a join; an entry of less than a turn is not reported'
   )
-  t.same(a.diffs, b.diffs, 'and the same here')
+  t.same(a.diffs, b.diffs, 'the node itself reports the same')
   a.leave(1)
   await cluster.pass(1)
   t.same(b.diffs.slice(2), ['one + -ann'])
@@ -43,10 +43,10 @@ void t.test('a node that starts later gets all entries, in parts', async (t) => 
   const b = cluster.start()
   await cluster.pass(1)
   t.equal(b.keys('one').length, 500)
-  t.equal(b.diffs.length, 1, 'at once')
+  t.equal(b.diffs.length, 1, 'in one diff')
 })
 
-void t.test('a node may track as much as a new node can be told', async (t) => {
+void t.test('a node may track as much as it can send to a new node', async (t) => {
   const cluster = new Cluster()
   const a = cluster.start()
   let tracked = 0
@@ -65,7 +65,7 @@ void t.test('a node may track as much as a new node can be told', async (t) => {
   t.equal(b.keys('one').length, tracked)
 })
 
-void t.test('an entry of one turn is reported if somebody has seen it', async (t) => {
+void t.test('an entry of one turn is reported if presence() has returned it', async (t) => {
   const cluster = new Cluster()
   const a = cluster.start()
   a.track('one', 'ann', 1, null)
@@ -95,12 +95,12 @@ void t.test('a node is forgotten at the fourth silent tick, or when it says good
   t.same(a.keys('one'), [])
 })
 
-void t.test('a node that was paused forgets no node that has spoken meanwhile', async (t) => {
+void t.test('a node that was paused keeps nodes that sent messages meanwhile', async (t) => {
   const cluster = new Cluster()
   const [a, b] = [cluster.start(), cluster.start()]
   b.track('one', 'bob', 1, null)
   await cluster.pass(1)
-  // a is stopped for a minute; then one late tick comes before what waits in its sockets.
+  // Node a is paused for a minute. Then its late tick runs before it reads the waiting messages.
   for (let n = 0; n < 60; n++) b.presence.tick()
   a.presence.tick()
   t.same(a.keys('one'), ['bob'])
@@ -184,10 +184,10 @@ void t.test('invalid messages, and messages for another node, change nothing', a
       leaves: []
     })
   }
-  t.equal(a.keys('one').length, 1023, 'nodes are bounded: 1 024, with the one above')
+  t.equal(a.keys('one').length, 1023, 'at most 1 024 nodes are known, node x included')
 })
 
-void t.test('a forged message of a node is believed until the node speaks', async (t) => {
+void t.test('a forged message of a node is used until the node sends one', async (t) => {
   const cluster = new Cluster()
   const [a, b] = [cluster.start(), cluster.start()]
   b.track('one', 'bob', 1, null)
@@ -253,10 +253,10 @@ void t.test('5 s after the last fault all nodes see the entries that exist', asy
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 120 }), async (steps) => {
       const cluster = new Cluster()
       for (let n = 0; n < 3; n++) cluster.start()
-      for (const each of steps) await take(cluster, each)
+      for (const each of steps) await perform(cluster, each)
       cluster.heal()
       await cluster.pass(5)
-      for (const { presence, told, name } of cluster.nodes.values()) {
+      for (const { presence, reported, name } of cluster.nodes.values()) {
         for (const topic of TOPICS) {
           deepStrictEqual(
             presence.of(topic).map(show).sort(),
@@ -265,9 +265,9 @@ void t.test('5 s after the last fault all nodes see the entries that exist', asy
           )
         }
         deepStrictEqual(
-          [...told.values()].map(show).sort(),
+          [...reported.values()].map(show).sort(),
           TOPICS.flatMap((topic) => union(cluster, topic)).sort(),
-          `${name} was told of it`
+          `${name} has got the changes`
         )
       }
     }),
@@ -277,7 +277,7 @@ void t.test('5 s after the last fault all nodes see the entries that exist', asy
 
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
-async function take (cluster: Cluster, step: Step): Promise<void> {
+async function perform (cluster: Cluster, step: Step): Promise<void> {
   const nodes = [...cluster.nodes.values()]
   const of = (index: number): Node | undefined => nodes[index % nodes.length]
   switch (step.type) {
@@ -330,7 +330,7 @@ void t.test('the byte budget of a connection, with replaced and removed entries'
   t.equal(presence.of('r').length, 1_502, 'without an engine the node has no total')
 })
 
-void t.test('entries of other nodes are bounded, and asked for when there is room', async (t) => {
+void t.test('entries of other nodes are bounded, and requested when there is room', async (t) => {
   let incomplete = 0
   const asked: unknown[] = []
   const presence = new Presence({
@@ -343,12 +343,12 @@ void t.test('entries of other nodes are bounded, and asked for when there is roo
     presenceIncomplete: () => { incomplete++ }
   })
   const meta = 'x'.repeat(8_000)
-  const tell = (node: string, version: number): void => {
+  const sendJoins = (node: string, version: number): void => {
     const joins = Array.from({ length: 100 }, (_, i) => [`t${i}`, `${version}`, `${node}.1`, meta])
     presence.receive(node, { type: 'delta', version, joins, leaves: [] })
   }
   for (let node = 0; node < 20; node++) {
-    for (let version = 1; version <= 10; version++) tell(`x${node}`, version)
+    for (let version = 1; version <= 10; version++) sendJoins(`x${node}`, version)
   }
   const count = Array.from({ length: 100 }, (_, i) => presence.of(`t${i}`).length).reduce(
     (a, b) => a + b
@@ -368,7 +368,7 @@ void t.test('looking up a topic costs no more with 1 000 nodes than with one', a
     presenceChanged: () => {},
     presenceIncomplete: () => {}
   })
-  const tell = (node: string, topic: string): void => {
+  const sendJoins = (node: string, topic: string): void => {
     presence.receive(node, {
       type: 'delta',
       version: 1,
@@ -381,10 +381,10 @@ void t.test('looking up a topic costs no more with 1 000 nodes than with one', a
     for (let n = 0; n < 20_000; n++) presence.of('r')
     return performance.now() - from
   }
-  tell('x', 'r')
+  sendJoins('x', 'r')
   lookUp()
   const alone = Math.min(lookUp(), lookUp())
-  for (let n = 0; n < 1_000; n++) tell(`x${n}`, `topic ${n}`)
+  for (let n = 0; n < 1_000; n++) sendJoins(`x${n}`, `topic ${n}`)
   const among = Math.min(lookUp(), lookUp())
   t.equal(presence.of('r').length, 1)
   t.equal(presence.of('topic 999').length, 1)

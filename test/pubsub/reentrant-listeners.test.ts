@@ -4,7 +4,7 @@ import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { ready, startNode, until } from '../helpers/cluster.ts'
 
 void t.test(
-  'what a listener publishes comes after what it was called for, to all and on all nodes',
+  'a publication by a listener arrives after the handled one, at all listeners of all nodes',
   async (t) => {
     const network = new MemoryNetwork()
     const [one, two] = [
@@ -37,53 +37,53 @@ void t.test(
         [1, 2, 3],
         [1, 2, 3]
       ],
-      'within the call of the first'
+      'within the first call of publish'
     )
     for (const n of [1, 2, 3]) t.equal(await client.next(), `info ${n}`)
-    await until(() => far.length === 3, 'all is told')
+    await until(() => far.length === 3, 'all publications on the other node')
     t.same(far, [1, 2, 3])
   }
 )
 
 void t.test(
-  'a listener may subscribe and unsubscribe itself and others while they are being told',
+  'a listener may subscribe and unsubscribe itself and others while they are called',
   async (t) => {
     const {
       app: { websock }
     } = await startNode(t, undefined)
-    const told: string[] = []
+    const calls: string[] = []
     const again = {
       handleInfo: () => {
-        told.push('again')
+        calls.push('again')
         websock.unsubscribe('r', again)
-        if (told.length < 100) websock.subscribe('r', again)
+        if (calls.length < 100) websock.subscribe('r', again)
       }
     }
     const left = {
       handleInfo: () => {
-        told.push('left')
+        calls.push('left')
       }
     }
     const other = {
       handleInfo: () => {
-        told.push('other')
+        calls.push('other')
         websock.unsubscribe('r', left)
         websock.subscribe('r', {
           handleInfo: () => {
-            told.push('new')
+            calls.push('new')
           }
         })
       }
     }
     for (const listener of [again, other, left]) websock.subscribe('r', listener)
     websock.publish('r', 1)
-    t.same(told.splice(0), ['again', 'other'])
+    t.same(calls.splice(0), ['again', 'other'])
     websock.publish('r', 2)
-    t.same(told.sort(), ['again', 'new', 'other'])
+    t.same(calls.sort(), ['again', 'new', 'other'])
   }
 )
 
-void t.test('a listener may track and untrack while it is told of presence', async (t) => {
+void t.test('a listener may track and untrack in handlePresence', async (t) => {
   const { app: { websock } } = await startNode(t, undefined)
   const seen = new Set<string>()
   const wrong: string[] = []
@@ -104,6 +104,6 @@ void t.test('a listener may track and untrack while it is told of presence', asy
   websock.track('one', 'somebody')
   websock.track('two', 'brief', 1)
   websock.track('two', 'long', 1)
-  await until(() => seen.has('long 2'), 'told of the last change')
+  await until(() => seen.has('long 2'), 'the last change')
   t.same([[...seen], wrong], [['long 2'], []])
 })

@@ -13,8 +13,8 @@ import { startServer, type App, type Teardown, type TestServer } from '../helper
 const Chat = Type.Object({ text: Type.String() })
 
 /**
- * Who connects to `/:room` subscribes to that room; commands come as text; infos are echoed with a
- * mark.
+ * A connection to `/rooms/:room` subscribes to that room. Its messages are commands. Infos are
+ * pushed with the prefix `info`.
  */
 async function startRooms (
   t: Teardown,
@@ -66,7 +66,7 @@ void t.test('publications reach mailboxes of subscribers, broadcasts their socke
   server.app.websock.broadcast('one', 'second')
   for (const client of [a, b]) t.equal(await client.next(), 'second')
   server.app.websock.publish('two', 'third')
-  t.equal(await elsewhere.next(), 'info third', 'and nothing of the other room before')
+  t.equal(await elsewhere.next(), 'info third', 'no message of the other room before')
   server.app.websock.publish('nobody', 'x')
   server.app.websock.broadcast('nobody', 'x')
 })
@@ -93,8 +93,8 @@ void t.test('a typed topic is accepted wherever a name is', async (t) => {
     })
   })
   const { websock } = server.app
-  const told: unknown[] = []
-  const listener = { handleInfo: (info: string) => { told.push(info) } }
+  const infos: unknown[] = []
+  const listener = { handleInfo: (info: string) => { infos.push(info) } }
   websock.subscribe(room('5'), listener)
   websock.track(room('5'), 'server')
   const client = await join(t, server, '/')
@@ -112,8 +112,8 @@ void t.test('a typed topic is accepted wherever a name is', async (t) => {
   t.equal(await client.next(), 'unsubscribed')
   websock.publish(room('5'), 'four')
   client.send('last')
-  t.equal(await client.next(), 'unsubscribed', 'and no info before')
-  t.same(told, ['one', 'three'])
+  t.equal(await client.next(), 'unsubscribed', 'no info before')
+  t.same(infos, ['one', 'three'])
 })
 
 void t.test('a topic is frozen, and its text is its name', async (t) => {
@@ -163,7 +163,7 @@ void t.test('subscribe is idempotent, and ends with unsubscribe or the connectio
   a.send('leave')
   t.equal(await a.next(), 'did leave')
   a.send('leave')
-  t.equal(await a.next(), 'did leave', 'nothing came between, and twice harms nothing')
+  t.equal(await a.next(), 'did leave', 'no message before, and a second unsubscribe does nothing')
   t.equal(await b.next(), 'once')
   b.send('stop')
   t.equal((await b.closed).code, 1000)
@@ -205,15 +205,15 @@ void t.test('all messages of one tick arrive in their order', async (t) => {
   for (const other of others) for (const wanted of shared) t.equal(await other.next(), wanted)
 
   app.websock.publish('order', 'x')
-  const came = await Promise.all(clients.map(async (client) => [
+  const received = await Promise.all(clients.map(async (client) => [
     await client.next(),
     await client.next(),
     await client.next(),
     await client.next()
   ]))
-  // Each handler broadcasts, then pushes: three shared ones for everybody, and one's own after the
-  // shared one of the same handler.
-  t.same(came, [
+  // Each handler broadcasts, then pushes. Each client gets three broadcasts, and its own message
+  // after the broadcast of its own handler.
+  t.same(received, [
     ['shared x', 'own x', 'shared x', 'shared x'],
     ['shared x', 'shared x', 'own x', 'shared x'],
     ['shared x', 'shared x', 'shared x', 'own x']
@@ -272,7 +272,7 @@ void t.test('a broadcast to compressed connections is deflated once, and in orde
           return ws.push('ready')
         },
         handleIn: (_message, _state, ws) => {
-          // ws deflates this while what is broadcast behind it is ready.
+          // The broadcast comes while the large message is being sent.
           process.nextTick(() => app.websock.broadcast('all', 'behind '.repeat(1000)))
           return ws.push('first '.repeat(50_000))
         }
@@ -298,7 +298,7 @@ void t.test('a broadcast to compressed connections is deflated once, and in orde
   hook.enable()
   for (const text of texts) server.app.websock.broadcast('all', text)
   hook.disable()
-  t.equal(deflaters, 3, 'for 20 clients and 3 texts that are large enough')
+  t.equal(deflaters, 3, 'one for each of the 3 texts of at least 1 KiB, for 20 clients')
   for (const client of clients) for (const text of texts) t.equal(await client.next(), text)
 
   const [writer, ...others] = clients as [(typeof clients)[0], ...typeof clients]
@@ -325,7 +325,7 @@ void t.test('a client with a smaller window gets broadcasts deflated in that win
   )
   await raw.until((raw) => raw.frames().length === 1)
   t.match(raw.text, /server_max_window_bits=9/)
-  // What repeats itself beyond that window.
+  // The message repeats itself at a distance beyond that window.
   const message = randomBytes(2000).toString('hex').repeat(3)
   server.app.websock.broadcast('all', message)
   await raw.until((raw) => raw.frames().length === 2)
@@ -341,7 +341,7 @@ void t.test('a client with a smaller window gets broadcasts deflated in that win
   t.equal(inflate(9), message)
 })
 
-void t.test('a message that a route cannot serialize is thrown, and not delivered', async (t) => {
+void t.test('a broadcast that a route cannot serialize throws, and is not delivered', async (t) => {
   const server = await startRooms(t, (app) => {
     app.get('/strict', {
       schema: { websocket: { send: Type.Object({ n: Type.Integer() }) } },
@@ -358,7 +358,7 @@ void t.test('a message that a route cannot serialize is thrown, and not delivere
   t.throws(
     () => server.app.websock.broadcast('one', { n: 1 }),
     { code: 'FST_WEBSOCK_UNSENDABLE' },
-    'nor can the other one write this'
+    'the other route cannot serialize this message'
   )
   server.app.websock.publish('one', 'still here')
   t.equal(await loose.next(), 'info still here')

@@ -12,7 +12,7 @@ import { startServer } from '../helpers/server.ts'
 
 type Message = Record<string, unknown>
 
-/** What comes over channels until the test ends: each message with its channel. */
+/** Collects the messages of channels until the test ends, each with its channel. */
 function listen (t: Test, ...names: string[]): Array<[name: string, message: Message]> {
   const heard: Array<[string, Message]> = []
   for (const name of names.map((name) => `fastify-websock:${name}`)) {
@@ -36,7 +36,7 @@ void t.test('a connection is accepted, opens and closes with its counts', async 
   client.send('hi')
   await client.next()
   client.close(4000, 'bye')
-  await until(() => heard.length === 3, 'not all messages come')
+  await until(() => heard.length === 3, 'not all messages arrive')
   t.same(heard.map(([name]) => name), ['upgrade:accepted', 'connection:open', 'connection:close'])
   const [accepted, opened, closed] = heard.map(([, message]) => message)
   const about = { id: opened?.['id'], route: '/rooms/:room', server: app }
@@ -82,7 +82,7 @@ void t.test('a refused upgrade says why', async (t) => {
   t.equal((heard[0]?.[1]['request'] as { url: string }).url, '/a')
 })
 
-void t.test('refused messages and failed callbacks', async (t) => {
+void t.test('refused messages and failed callbacks are published', async (t) => {
   const heard = listen(t, 'message:refused', 'callback:failed')
   const { url } = await startServer(t, (app) => {
     app.get('/', {
@@ -90,7 +90,7 @@ void t.test('refused messages and failed callbacks', async (t) => {
       websocketHandler: {
         handleIn () { throw new Error('no') },
         handleInvalid () {},
-        async terminate () { throw new Error('not this either') }
+        async terminate () { throw new Error('terminate fails') }
       }
     })
   })
@@ -99,17 +99,17 @@ void t.test('refused messages and failed callbacks', async (t) => {
   client.send('{"n":"x"}')
   client.send('{"n":1}')
   await client.closed
-  await until(() => heard.length === 4, 'not all messages come')
+  await until(() => heard.length === 4, 'not all messages arrive')
   t.same(heard.map(([name, { kind, callback, error }]) =>
     [name, kind ?? callback, (error as Error | undefined)?.message]), [
     ['message:refused', 'undecodable', undefined],
     ['message:refused', 'mismatch', undefined],
     ['callback:failed', 'handleIn', 'no'],
-    ['callback:failed', 'terminate', 'not this either']
+    ['callback:failed', 'terminate', 'terminate fails']
   ])
 })
 
-void t.test('reading that is paused and resumed, and a slow peer', async (t) => {
+void t.test('paused and resumed reading, and a slow peer, are published', async (t) => {
   const heard = listen(t, 'reading:paused', 'reading:resumed', 'peer:slow')
   const { url } = await startServer(t, (app) => {
     app.get('/', {
@@ -144,7 +144,7 @@ void t.test('reading that is paused and resumed, and a slow peer', async (t) => 
   t.ok(heard[2]?.[1]['bufferedBytes'] as number > 1000)
 })
 
-void t.test('an engine that comes, goes, and leaves a gap', async (t) => {
+void t.test('an engine that connects, disconnects and has a gap is published', async (t) => {
   const heard = listen(t, 'engine:up', 'engine:down', 'engine:gap')
   const network = new MemoryNetwork()
   const { app } = await startServer(t, () => {}, { websock: { engine: network.createEngine() } })
@@ -152,7 +152,7 @@ void t.test('an engine that comes, goes, and leaves a gap', async (t) => {
   await until(() => app.websock.ready(), 'not ready')
   network.goDown()
   network.goUp()
-  await until(() => heard.length === 4, 'not all messages come')
+  await until(() => heard.length === 4, 'not all messages arrive')
   t.same(heard.map(([name, { engine }]) => [name, engine]), [
     ['engine:up', 'memory'],
     ['engine:down', 'memory'],
@@ -228,7 +228,7 @@ void t.test('callbacks are traced as by traceSync and tracePromise', async (t) =
   ])
 })
 
-void t.test('a store bound to a callback holds in it, also behind an await', async (t) => {
+void t.test('a store bound to the channel is set in callbacks, also after an await', async (t) => {
   const store = new AsyncLocalStorage<string>()
   const { start } = tracingChannel<string, CallbackMessage>('fastify-websock:callback')
   start.bindStore(store, ({ callback }) => `in ${callback}`)

@@ -12,7 +12,7 @@ const WARN = 40
 
 const isAboutWebsocket = ({ msg }: LogLine): boolean => msg.startsWith('websocket ')
 
-void t.test('one line at the end of a connection, one at debug at its beginning', async (t) => {
+void t.test('one line at the end of a connection, and one at debug at its start', async (t) => {
   const { url, logs, app } = await startServer(t, (app) => {
     app.get('/rooms/:room', {
       websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(data) }
@@ -24,7 +24,7 @@ void t.test('one line at the end of a connection, one at debug at its beginning'
   client.send('secret-message')
   await client.next()
   client.close(4000, 'done')
-  await until(() => logs.some(({ msg }) => msg === 'websocket closed'), 'no line at the end')
+  await until(() => logs.some(({ msg }) => msg === 'websocket closed'), 'no line about the end')
   const [opened, closed, ...others] = logs.filter(isAboutWebsocket)
   t.same(others, [])
   const reqId = logs.find(({ msg }) => msg === 'incoming request')?.['reqId']
@@ -68,7 +68,7 @@ void t.test('the level and the fields are options, also of a route', async (t) =
     client.close(1000)
     await client.closed
   }
-  await until(() => logs.some(({ msg }) => msg === 'websocket closed'), 'no line at the end')
+  await until(() => logs.some(({ msg }) => msg === 'websocket closed'), 'no line about the end')
   const lines = logs.filter(isAboutWebsocket)
   t.same(lines.map(({ level, msg, route }) => [level, msg, route]), [
     [DEBUG, 'websocket opened', '/warned'],
@@ -78,7 +78,7 @@ void t.test('the level and the fields are options, also of a route', async (t) =
   t.same(fields, { msg: 'websocket closed', route: '/warned', code: 1000 })
 })
 
-void t.test('says why a connection ended with an error, by its code alone', async (t) => {
+void t.test('the line has the code of an error, but not its text', async (t) => {
   const { url, logs } = await startServer(t, (app) => {
     app.get('/coded', {
       websocketHandler: {
@@ -102,7 +102,7 @@ void t.test('says why a connection ended with an error, by its code alone', asyn
     await client.closed
   }
   const ends = (): LogLine[] => logs.filter(({ msg }) => msg === 'websocket closed')
-  await until(() => ends().length === 4, 'not each has a line')
+  await until(() => ends().length === 4, 'not each connection has a line')
   t.same(ends().map(({ route, type, code, error }) => [route, type, code, error]), [
     ['/coded', 'error', 1011, 'E_QUOTA'],
     ['/plain', 'error', 1011, 'RangeError'],
@@ -140,7 +140,7 @@ void t.test('a logger that throws harms no connection', async (t) => {
   t.equal(await client.next(), 'still here')
   client.close()
   await client.closed
-  await until(() => app.websock.stats().routes['/']?.connections.closing === 0, 'it does not end')
+  await until(() => app.websock.stats().routes['/']?.connections.closing === 0, 'no end')
   t.ok(thrown >= 2)
 })
 

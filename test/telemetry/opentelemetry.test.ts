@@ -7,7 +7,7 @@ import t from 'tap'
 
 const ROOT = join(__dirname, '../..')
 
-/** An app beside the recipe of docs/observing.md, with one client. Prints its spans as JSON. */
+/** Follows the recipe of docs/observing.md: an app with one client. Prints its spans as JSON. */
 const PROGRAM = `
 import { FastifyOtelInstrumentation } from '@fastify/otel'
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
@@ -62,18 +62,18 @@ interface Span {
   status?: string
 }
 
-void t.test('the recipe makes a root span of each callback, linked to the upgrade', async (t) => {
+void t.test('each callback is a root span that is linked to the upgrade', async (t) => {
   const docs = readFileSync(join(ROOT, 'docs/observing.md'), 'utf8')
   const recipe = /<!-- recipe -->\s+```js\n([^]*?)```/.exec(docs)?.[1] ?? ''
   const lines = recipe.trimEnd().split('\n').length
   t.ok(lines > 20 && lines <= 40, `${lines} lines`)
-  // Here, because the packages are found from here.
+  // In the root folder, where packages are found.
   const file = join(ROOT, `observing-recipe-${process.pid}.mjs`)
   const exported = recipe.replace('/* spanProcessors, resource */',
     'spanProcessors: [new SimpleSpanProcessor(exporter)]')
   t.not(exported, recipe)
-  const late = 'const exporter = new InMemorySpanExporter()\n'
-  await writeFile(file, exported.replace('export const provider', `${late}export const provider`) +
+  const line = 'const exporter = new InMemorySpanExporter()\n'
+  await writeFile(file, exported.replace('export const provider', `${line}export const provider`) +
     PROGRAM)
   t.teardown(() => rm(file))
   const child = spawn(process.execPath, [file], {

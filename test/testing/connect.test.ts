@@ -96,7 +96,7 @@ void t.test(
   }
 )
 
-void t.test('next takes what is wanted and leaves the rest in order', async (t) => {
+void t.test('next takes the wanted message and leaves the others in order', async (t) => {
   const app = await build(t)
   await using client = await connect<typeof route>(app, '/?nick=ann')
   for (const text of ['1', '2', '3']) client.send({ event: 'say', text })
@@ -111,7 +111,7 @@ void t.test('next takes what is wanted and leaves the rest in order', async (t) 
 })
 
 void t.test(
-  'what does not come rejects, in time, with the transcript and a stack of the test',
+  'a wait that fails rejects in time, with the transcript and a stack of the test',
   async (t) => {
     const app = await build(t)
     const client = await connect<typeof route>(app, '/?nick=ann', { timeoutMs: 50 })
@@ -222,7 +222,7 @@ void t.test(
       const server = createServer((socket: Socket) => {
         socket.on('error', () => {})
         socket.once('data', () => {
-          // In one packet: what follows the head comes with it.
+          // The head and the bytes are in one packet.
           socket.write(
             Buffer.concat([
               Buffer.from(
@@ -250,7 +250,7 @@ void t.test(
   }
 )
 
-void t.test('TLS and Unix sockets', async (t) => {
+void t.test('connect works over TLS and Unix sockets', async (t) => {
   const fixtures = join(__dirname, '../fixtures')
   const https = {
     key: readFileSync(join(fixtures, 'localhost-key.pem')),
@@ -268,7 +268,7 @@ void t.test('TLS and Unix sockets', async (t) => {
   t.match(await other.next(), { nick: 'bob' })
 })
 
-void t.test('await using closes, also what does not answer', async (t) => {
+void t.test('await using closes the connection, also of a client that does not read', async (t) => {
   const reasons: unknown[] = []
   const app = await build(t, (app) => {
     app.get('/', { websocketHandler: { terminate: (reason) => { reasons.push(reason) } } })

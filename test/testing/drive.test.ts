@@ -77,7 +77,7 @@ const counter = defineWebsocketRoute({
 const params = { room: 'a b/c', step: 2 }
 
 void t.test(
-  'each step resolves with what came of it; the state and all that was sent can be looked at',
+  'each step resolves with its messages, and the state and all messages can be read',
   async (t) => {
     await using driven = await drive(counter, { params, query: { tag: ['x', 'y'], from: 5 } })
     const { step, n }: { step: number, n: number } = driven.state
@@ -104,7 +104,7 @@ void t.test(
   }
 )
 
-void t.test('time moves by hand, timer by timer', async (t) => {
+void t.test('advance moves the time, timer by timer', async (t) => {
   await using driven = await drive(counter, { params })
   t.equal(driven.state.n, 0, 'defaults are filled in')
   t.same(await driven.advance(999), [])
@@ -121,7 +121,7 @@ void t.test('time moves by hand, timer by timer', async (t) => {
   t.same(await driven.advance(10_000), [], 'timers end with the connection')
 })
 
-void t.test('the end: why, what the client saw, and terminate', async (t) => {
+void t.test('the end: its reason, its close frame and terminate', async (t) => {
   const cases = [
     [{ event: 'stop' }, { type: 'normal' }, { code: 4000, reason: 'enough' }],
     [
@@ -158,7 +158,7 @@ void t.test('the end: why, what the client saw, and terminate', async (t) => {
 })
 
 void t.test(
-  'an app that is given has its compilers, hooks and decorators; its connections share one time',
+  'the hooks of a given app run, and its connections share one time',
   async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -190,7 +190,7 @@ void t.test(
   }
 )
 
-void t.test('mistakes of a test are said', async (t) => {
+void t.test('mistakes in a test are errors', async (t) => {
   await t.rejects(
     drive(counter, { params: { room: 'much too long', step: 1 } }),
     /refused: 400 {.*params\/room/

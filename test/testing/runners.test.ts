@@ -1,4 +1,4 @@
-// The test of docs/testing.md, as a user of each runner has it.
+// Runs the test of docs/testing.md with each test runner.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -14,13 +14,13 @@ const PAGE = readFileSync(join(ROOT, 'docs/testing.md'), 'utf8')
 /** The first block of the page that imports the entry. */
 const [, example = ''] =
   /```ts[^\n]*\n((?:(?!```)[^])*fastify-websock\/testing(?:(?!```)[^])*)```/.exec(PAGE) ?? []
-/** Without its types, as each runner takes it. */
+/** The test without types. */
 const program = ts.transpile(example, {
   module: ts.ModuleKind.ESNext,
   target: ts.ScriptTarget.ES2022
 })
 
-/** Runs it in a folder of this package, where the packages are found. */
+/** Runs the test in a folder of this package, where its dependencies are found. */
 async function run (
   t: Test,
   source: string,
@@ -29,7 +29,7 @@ async function run (
   const folder = await mkdtemp(join(ROOT, 'test/fixtures/runner-'))
   t.teardown(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, 'chat.test.mjs'), source.replace('./app.js', '../chat-app.mjs'))
-  // Without what tap sets.
+  // Without the variables that tap sets.
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'] }
   return execute(process.execPath, [...command, join(folder, 'chat.test.mjs')], {
     cwd: ROOT,
@@ -48,7 +48,7 @@ const NEVER_SAID =
   /no message with the event never within 3000 ms[^]*← {"event":"here","nicks":\["ann"\]}/
 
 void t.test(
-  'node:test: the test of docs/testing.md passes; changed, it fails with the transcript',
+  'node:test: the test of docs/testing.md passes, and fails with the transcript when changed',
   async (t) => {
     t.ok(example.trimEnd().split('\n').length <= 15, example)
     const mocked = withMockedTimers(program, 'node:test', 'mock', 'mock.timers.reset()')
@@ -60,7 +60,7 @@ void t.test(
 )
 
 void t.test(
-  'vitest: the test of docs/testing.md passes; changed, it fails with the transcript',
+  'vitest: the test of docs/testing.md passes, and fails with the transcript when changed',
   async (t) => {
     const source = program
       .replace("from 'node:test'", "from 'vitest'")
@@ -81,7 +81,7 @@ void t.test(
   }
 )
 
-/** The test with the mocks of the page's table, and with an injection, which needs setImmediate. */
+/** Adds the mocks of the page's table to the test, and an injection, which needs setImmediate. */
 function withMockedTimers (source: string, runner: string, mock: string, reset: string): string {
   const [, enable = ''] = new RegExp(`\\| ${runner}[ \\d]* \\| \`(.+?)\``).exec(PAGE) ?? []
   const mocked = source
