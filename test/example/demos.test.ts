@@ -10,11 +10,11 @@ import { skipWithout } from '../helpers/browser.ts'
 import { connect, refused } from '../helpers/client.ts'
 import { startExample } from '../helpers/example.ts'
 
-/** What the tests leave as it was. */
+/** The server of tests that do not stop it. */
 const example = startExample(t)
 
 void t.test(
-  'the connection timer tells the path and whole seconds, on request and unasked',
+  'the connection timer sends the path and whole seconds, on request and by its timer',
   async (t) => {
     const server = await example
     const started = performance.now()
@@ -89,7 +89,7 @@ void t.test('the connection timer takes whole milliseconds from 50 to 3 600 000'
   }
 })
 
-void t.test('the echo sends back each message as it came', async (t) => {
+void t.test('the echo returns each message unchanged', async (t) => {
   const server = await example
   for (const perMessageDeflate of [false, true]) {
     const client = await connect(t, server.ws('/ws/echo'), {
@@ -116,7 +116,7 @@ void t.test('the echo sends back each message as it came', async (t) => {
       )
     }
     client.send(Buffer.alloc(16 * 1024 * 1024 + 1))
-    t.equal((await client.closed).code, 1009, 'one byte more is too much')
+    t.equal((await client.closed).code, 1009, 'a message of one more byte is refused')
   }
 })
 
@@ -137,7 +137,7 @@ void t.test('the echo takes a message of 1 MiB in fragments of 64 bytes', async 
 })
 
 void t.test(
-  'the chat tells everybody in a room who says what, who comes and who goes',
+  'the chat sends messages, joins and leaves to everybody in the room',
   async (t) => {
     const server = await example
     const ann = await connect(t, server.ws('/ws/chat/lobby?nick=ann'))
@@ -163,12 +163,12 @@ void t.test(
     t.match(
       await elsewhere.nextJson(),
       { event: 'said', text: 'alone' },
-      'nothing came over from the other room'
+      'no message of the other room'
     )
   }
 )
 
-void t.test('the chat refuses what is not in its schemas', async (t) => {
+void t.test('the chat refuses nicks and messages that do not match its schemas', async (t) => {
   const server = await example
   t.equal((await refused(server.ws('/ws/chat/lobby'))).status, 400, 'no nick')
   t.equal((await refused(server.ws(`/ws/chat/lobby?nick=${'n'.repeat(33)}`))).status, 400)
@@ -184,7 +184,7 @@ void t.test('the chat refuses what is not in its schemas', async (t) => {
   }
 })
 
-void t.test('two processes are one chat', { skip: skipWithout('redis-server') }, async (t) => {
+void t.test('two processes form one chat', { skip: skipWithout('redis-server') }, async (t) => {
   const { port } = await startRedis(t)
   const child = spawn(process.execPath, [join(__dirname, '../../example/dist/two-nodes.js')], {
     env: { PATH: process.env['PATH'], PORTS: '0,0', REDIS_URL: `redis://127.0.0.1:${port}` },
@@ -216,7 +216,7 @@ void t.test('two processes are one chat', { skip: skipWithout('redis-server') },
   t.same((await exited)[0], 0)
 })
 
-void t.test('the server serves its pages and ends at SIGTERM with its clients told', async (t) => {
+void t.test('the server serves its pages, and closes its clients at SIGTERM', async (t) => {
   const server = await startExample(t)
   for (const path of ['/', '/connection-timer', '/chat', '/gossip']) {
     const page = await fetch(server.http(path))

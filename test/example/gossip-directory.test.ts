@@ -1,7 +1,9 @@
 import t from 'tap'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { connect, type Client } from '../helpers/client.ts'
-import { authentication, hearsNothing, joinAs, makeGame, startGossip } from '../helpers/gossip.ts'
+import {
+  authentication, expectNoMessage, joinAs, makeGame, startGossip
+} from '../helpers/gossip.ts'
 import { GossipNetwork, TWO_NODES } from '../helpers/gossip-network.ts'
 import type { Teardown } from '../helpers/server.ts'
 
@@ -157,7 +159,7 @@ void t.test('a subscription that the broker does not confirm fails after 5 s', a
   t.match(await bob.nextJson(20_000), { status: 'success' }, 'a game starts without the broker')
   t.match(await bob.nextJson(), { event: 'heartbeat' })
   t.match(await ask(ann, 'channels/send', { channel: 'one' }), { status: 'success' })
-  await hearsNothing(ann)
+  await expectNoMessage(ann)
 })
 
 /** Names of 256 characters: with quotes and commas a list of 243 KB. */
@@ -256,7 +258,7 @@ void t.test('a node that starts later or was cut off gets all games and lists', 
 
   broker.goDown(engines[1])
   bob.send({ event: 'heartbeat', payload: { players: ['Bo'] } })
-  await hearsNothing(bob)
+  await expectNoMessage(bob)
   await joinAs(t, here.url, games[2], { ...ALL, players: ['Cy'] })
   t.match(await ask(asking, 'players/status', { game: 'Cid' }), { error: 'unknown game' })
   broker.goUp(engines[1])

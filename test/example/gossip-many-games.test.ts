@@ -38,7 +38,7 @@ void t.test(
 )
 
 void t.test(
-  'a page that stops reading gets all games, and then the talk of the meantime',
+  'a page that stops reading gets all games, and then the messages of the meantime',
   async (t) => {
     const { server, talker } = await start
     const page = await connect(t, server.ws('/ws/gossip'))

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { MemoryNetwork } from '../../src/testing/engines/index.ts'
 import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
-import { hearsNothing, joinAs, makeGame, startGossip } from '../helpers/gossip.ts'
+import { expectNoMessage, joinAs, makeGame, startGossip } from '../helpers/gossip.ts'
 import { startNodes, Watcher } from '../helpers/gossip-nodes.ts'
 
 const ALL = { supports: ['channels', 'players', 'tells', 'games'], channels: ['gossip'] }
@@ -62,7 +62,7 @@ void t.test(
           ({ event, payload }) => event === 'games/connect' && ['Bob', 'Dan'].includes(payload.game)
         )
     )
-    for (const client of [watcher, bobHere, danHere]) await hearsNothing(client)
+    for (const client of [watcher, bobHere, danHere]) await expectNoMessage(client)
   }
 )
 
@@ -87,7 +87,7 @@ void t.test(
     // Bob sends the same players to this node, and Dan none.
     const bobHere = await joinAs(t, here.url, bob, { user_agent: 'Mud 1.0' })
     bobHere.send({ event: 'heartbeat', payload: { players: [bob.name] } })
-    await hearsNothing(bobHere)
+    await expectNoMessage(bobHere)
     await joinAs(t, here.url, dan, { user_agent: 'Mud 1.0' })
     await joinAs(t, there.url, cid)
     await seen.until('Cid', (known) => known !== undefined)
@@ -135,7 +135,7 @@ async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<v
   )
   await seenHere.until('Bob', (known) => known?.players.length === 1)
   const b2 = await joinAs(t, here.ws('/socket'), bob, ALL)
-  await hearsNothing(a)
+  await expectNoMessage(a)
 
   b.send({
     event: 'channels/send',
@@ -151,7 +151,7 @@ async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<v
   b.send({ event: 'players/sign-in', ref: 2, payload: { name: 'Bea' } })
   t.match(await b.nextJson(), { ref: 2, status: 'success' })
   t.match(await a.nextJson(), { event: 'players/sign-in', payload: { game: 'Bob', name: 'Bea' } })
-  await hearsNothing(b2)
+  await expectNoMessage(b2)
   await seenHere.until('Bob', ({ players }) => players.length === 2)
 
   a.send({ event: 'players/status', ref: 3 })
@@ -189,7 +189,7 @@ async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<v
   t.match(await b.nextJson(), { ref: 7, status: 'success' }, 'also when another node got the list')
   t.match(await a.nextJson(), { event: 'players/sign-out', payload: { game: 'Bob', name: 'Ben' } })
   await seenHere.until('Bob', ({ players }) => players.length === 0)
-  await hearsNothing(b2)
+  await expectNoMessage(b2)
 
   t.equal(
     (
@@ -221,5 +221,5 @@ async function playOnTwoNodes (t: Test, variables: NodeJS.ProcessEnv): Promise<v
     { ref: 9, payload: { game: 'Bob' } },
     'except a game that has a socket on this node too'
   )
-  await hearsNothing(a)
+  await expectNoMessage(a)
 }

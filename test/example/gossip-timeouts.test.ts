@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { connect, type Client } from '../helpers/client.ts'
-import { authentication, hearsNothing, joinAs, startGossip } from '../helpers/gossip.ts'
+import { authentication, expectNoMessage, joinAs, startGossip } from '../helpers/gossip.ts'
 
 const BEAT_MS = 15_000
 const HEARTBEAT = { event: 'heartbeat' }
@@ -38,7 +38,7 @@ async function beats (
       const message = await client.nextJson<any>()
       if (message.event !== 'heartbeat') throw new Error(JSON.stringify(message))
       client.send(HEARTBEAT)
-      await hearsNothing(client)
+      await expectNoMessage(client)
     }
   }
 }
@@ -52,12 +52,12 @@ void t.test('heartbeats every 15 s', async (t) => {
       const client = await joinAs(t, server.url, server.games.get('Ann')!)
       for (let tick = 1; tick <= 2; tick++) {
         server.pass(BEAT_MS - 1)
-        await hearsNothing(client)
+        await expectNoMessage(client)
         server.pass(1)
         t.same(await client.nextJson(), HEARTBEAT)
       }
       server.pass(BEAT_MS - 1)
-      await hearsNothing(client)
+      await expectNoMessage(client)
       server.pass(1)
       t.same(await client.closed, GOODBYE)
     }
@@ -76,7 +76,7 @@ void t.test('heartbeats every 15 s', async (t) => {
       {}
     ]) {
       client.send({ ...HEARTBEAT, ...answer })
-      await hearsNothing(client)
+      await expectNoMessage(client)
       server.pass(BEAT_MS)
       t.same(await client.nextJson(), HEARTBEAT)
     }
@@ -92,7 +92,7 @@ void t.test('heartbeats every 15 s', async (t) => {
           t.same(await client.nextJson(), HEARTBEAT)
         }
         client.send(HEARTBEAT)
-        await hearsNothing(client)
+        await expectNoMessage(client)
       }
     }
   )
@@ -101,10 +101,10 @@ void t.test('heartbeats every 15 s', async (t) => {
     'a socket that does not authenticate gets no heartbeat, and is closed with 4001 after 60 s',
     async (t) => {
       const client = await connect(t, server.url)
-      await hearsNothing(client)
+      await expectNoMessage(client)
       for (let tick = 1; tick <= 3; tick++) {
         server.pass(BEAT_MS)
-        await hearsNothing(client)
+        await expectNoMessage(client)
       }
       server.pass(BEAT_MS)
       t.same(await client.closed, GOODBYE)
@@ -113,11 +113,11 @@ void t.test('heartbeats every 15 s', async (t) => {
 
   await t.test('heartbeat intervals before the authentication count as unanswered', async (t) => {
     const [late, saved] = [await connect(t, server.url), await connect(t, server.url)]
-    for (const client of [late, saved]) await hearsNothing(client)
+    for (const client of [late, saved]) await expectNoMessage(client)
     for (let tick = 1; tick <= 2; tick++) {
       server.pass(BEAT_MS)
       // Each tick must be handled before the next one, because an interval keeps at most one.
-      for (const client of [late, saved]) await hearsNothing(client)
+      for (const client of [late, saved]) await expectNoMessage(client)
     }
     for (const [client, name] of [[late, 'Ann'], [saved, 'Bob']] as const) {
       client.send(authentication(server.games.get(name)!))
@@ -125,7 +125,7 @@ void t.test('heartbeats every 15 s', async (t) => {
       t.same(await client.nextJson(), HEARTBEAT, 'the third heartbeat without an answer')
     }
     saved.send(HEARTBEAT)
-    await hearsNothing(saved)
+    await expectNoMessage(saved)
     server.pass(BEAT_MS)
     t.same(await late.closed, GOODBYE)
     t.same(await saved.nextJson(), HEARTBEAT)
@@ -156,7 +156,7 @@ void t.test('online games', async (t) => {
         await joinAs(t, server.url, bob)
       ]
       t.match(await watcher.nextJson(), { event: 'games/connect', payload: { game: 'Bob' } })
-      await hearsNothing(watcher)
+      await expectNoMessage(watcher)
       await beats(server, 1, watcher)
       for (const socket of sockets) socket.close()
       await server.untilLeft(1)
@@ -180,7 +180,7 @@ void t.test('online games', async (t) => {
       t.match(await watcher.nextJson(), { error: 'game offline' })
 
       server.pass(BEAT_MS - 1)
-      await hearsNothing(watcher)
+      await expectNoMessage(watcher)
       server.pass(1)
       const both: any[] = [await watcher.nextJson(), await watcher.nextJson()].sort(
         (a: any, b: any) => (a.event < b.event ? -1 : 1)

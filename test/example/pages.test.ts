@@ -9,11 +9,11 @@ const skip = skipWithout('chromium')
 let started: Promise<ExampleServer> | undefined
 const example = (): Promise<ExampleServer> => (started ??= startExample(t))
 
-async function state (page: Page, name: string): Promise<void> {
+async function untilState (page: Page, name: string): Promise<void> {
   await page.waitForSelector(`#state[data-state="${name}"]`)
 }
 
-void t.test('the index page says what is here', { skip }, async (t) => {
+void t.test('the index page has the URL of the echo, and links to demos', { skip }, async (t) => {
   const server = await example()
   const { page, problems } = await openPage(t, server.http('/'))
   await page.waitForSelector(`#echo-url >> text="${server.ws('/ws/echo')}"`)
@@ -32,12 +32,12 @@ void t.test(
       server.http('/connection-timer?name=b%2F%C3%A9&everyMs=300')
     )
     t.equal(await page.inputValue('#name'), 'b/é')
-    await state(page, 'connected')
+    await untilState(page, 'connected')
     const url = server.ws('/ws/connection_timer/b%2F%C3%A9?everyMs=300')
     t.match(
       await page.locator('#log .entry').first().textContent(),
       `connecting to ${url}`,
-      'it has connected by itself'
+      'the page connects when it opens'
     )
     await page.click('#request')
     await page.waitForSelector('#log [data-direction=up] >> text="request_timer"')
@@ -50,14 +50,14 @@ void t.test(
 
     await server.stop()
     await page.waitForSelector('#last-close >> text=1012')
-    await state(page, 'reconnecting')
+    await untilState(page, 'reconnecting')
     server = await startExample(t, server.port)
-    await state(page, 'connected')
+    await untilState(page, 'connected')
     await page.click('#request')
     await page.waitForSelector(`${received('Connected to')} >> nth=1`)
 
     await page.click('#disconnect')
-    await state(page, 'disconnected')
+    await untilState(page, 'disconnected')
     await page.waitForSelector('#last-close >> text=1000')
   }
 )
@@ -75,7 +75,7 @@ void t.test('the timer page shows its log above the fold on a phone', { skip }, 
   const { page, problems } = await openPage(t, server.http('/'))
   await page.setViewportSize(PHONE)
   await page.goto(server.http('/connection-timer'))
-  await state(page, 'connected')
+  await untilState(page, 'connected')
   await page.waitForSelector('#log .entry >> text=connected')
   t.ok(await isInView(page, '#log .entry'))
   t.ok(await isInView(page, '#log .entry:nth-child(2)'))
@@ -93,14 +93,14 @@ void t.test(
     t.equal(await page.inputValue('#nick'), '')
     await page.fill('#nick', 'vic')
     await page.click('#join')
-    await state(page, 'connected')
+    await untilState(page, 'connected')
     for (let i = 0; i < 30; i++) {
       await page.fill('#text', `message ${i}`)
       await page.press('#text', 'Enter')
       await page.waitForSelector(`#messages >> text="message ${i}"`)
-      t.ok(await isInView(page, '#text'), 'the field stays where it is')
+      t.ok(await isInView(page, '#text'), 'the field stays in view')
     }
-    t.ok(await isInView(page, '#messages .message:last-child'), 'and so does what was said last')
+    t.ok(await isInView(page, '#messages .message:last-child'), 'the last message stays in view')
     await page.reload()
     t.equal(await page.inputValue('#nick'), 'vic')
     await page.goto(server.http('/chat?nick=pat'))
@@ -136,7 +136,7 @@ void t.test('two browsers chat, and markup stays text', { skip, timeout: 90_000 
   )) as [Awaited<ReturnType<typeof openPage>>, Awaited<ReturnType<typeof openPage>>]
   for (const { page } of [ann, bob]) {
     await page.click('#join')
-    await state(page, 'connected')
+    await untilState(page, 'connected')
   }
   await ann.page.waitForSelector('#here >> text=bob')
   await bob.page.fill('#text', 'hello <b>bold</b><img src=x onerror=alert(1)>')
@@ -145,16 +145,20 @@ void t.test('two browsers chat, and markup stays text', { skip, timeout: 90_000 
     await page.waitForSelector(
       '#messages .message .text >> text="hello <b>bold</b><img src=x onerror=alert(1)>"'
     )
-    t.equal(await page.locator('#messages b, #messages img').count(), 0, 'no element came of it')
+    t.equal(
+      await page.locator('#messages b, #messages img').count(),
+      0,
+      'the text creates no element'
+    )
   }
   t.equal(await bob.page.locator('#messages .message[data-own=true]').count(), 1)
   t.equal(await ann.page.locator('#messages .message[data-own=true]').count(), 0)
   t.same([...ann.problems, ...bob.problems], [])
 
   await server.stop()
-  await state(ann.page, 'reconnecting')
+  await untilState(ann.page, 'reconnecting')
   server = await startExample(t, server.port)
-  for (const { page } of [ann, bob]) await state(page, 'connected')
+  for (const { page } of [ann, bob]) await untilState(page, 'connected')
   await ann.page.waitForSelector('#here >> text=bob')
   await ann.page.fill('#text', 'still here')
   await ann.page.click('#send')

@@ -28,7 +28,11 @@ void t.test('auth: no token, no connection; one that expires ends the connection
   t.same(await ann.nextJson(), { event: 'you', user: 'ann' })
   t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
   bob.send({ event: 'whoami' })
-  t.same(await bob.nextJson(), { event: 'you', user: 'bob' }, 'valid for longer than a timer takes')
+  t.same(
+    await bob.nextJson(),
+    { event: 'you', user: 'bob' },
+    'the expiry is beyond the longest timer'
+  )
 })
 
 void t.test('auth: of a flood of messages, none is handled after the expiry', async (t) => {
@@ -57,7 +61,7 @@ void t.test('kick: an HTTP request ends the connection with that id', async (t) 
   t.same(await kickId(id), { kicked: false })
   t.same(await kickId('nobody'), { kicked: false })
   const other = await bob.nextJson<{ id: string }>()
-  t.same(await kickId(other.id), { kicked: true }, 'the other one was left alone')
+  t.same(await kickId(other.id), { kicked: true }, 'the other connection was still open')
 })
 
 void t.test('end a room: it ends on both nodes, also for a client that floods', async (t) => {
@@ -83,10 +87,10 @@ void t.test('end a room: it ends on both nodes, also for a client that floods', 
     t.same(await client.closed, ended)
   }
   other.send({ event: 'work' })
-  t.same(await other.nextJson(), { event: 'done' }, 'the other room goes on')
+  t.same(await other.nextJson(), { event: 'done' }, 'the other room stays open')
 })
 
-void t.test('end a room: also for those whose presence has not arrived yet', async (t) => {
+void t.test('end a room: also for connections whose presence has not arrived yet', async (t) => {
   const network = createNetwork()
   const one = await start(t, 'end-room', { engine: network.createEngine() })
   const two = await start(t, 'end-room', { engine: network.createEngine() })
@@ -99,7 +103,7 @@ void t.test('end a room: also for those whose presence has not arrived yet', asy
   t.same(await far.closed, { code: 4000, reason: 'the room has ended' })
 })
 
-void t.test('a large room: many who come are counted in few messages, on two nodes', async (t) => {
+void t.test('a large room: many joins are reported in few messages, on two nodes', async (t) => {
   const network = createNetwork()
   const nodes = [
     await start(t, 'large-room', { engine: network.createEngine() }),
@@ -138,18 +142,18 @@ void t.test('push from HTTP: a notice reaches each connection of the user', asyn
   t.same([await phone.nextJson(), await laptop.nextJson()], [hello, hello])
   t.equal(await notify('ann', {}), 400)
   t.equal(await notify('bob', { text: 'hi' }), 202)
-  t.same(await bob.nextJson(), { event: 'notice', text: 'hi' }, 'what was for ann did not come')
+  t.same(await bob.nextJson(), { event: 'notice', text: 'hi' }, 'bob gets no notice for ann')
 })
 
 interface StartOptions {
   engine?: Engine
-  /** `handleIn` of the recipe takes 5 ms, and notes here when it was called. */
+  /** Makes `handleIn` of the recipe take 5 ms. Gets the times of its calls. */
   slowedBy?: number[]
 }
 
 /**
- * A server with a recipe, as it was compiled, and with the built package that it imports: in the
- * source of a test, the types of that package would meet those of src/.
+ * Starts a server with a compiled recipe and with the built package that the recipe imports. In the
+ * source of a test, the types of that package would be merged with those of src/.
  */
 async function start (
   t: Teardown, name: string, { engine, slowedBy }: StartOptions = {}

@@ -39,7 +39,7 @@ void t.test('an answer comes token by token, and a message cancels it', async (t
   t.same(server.logs, [])
 })
 
-void t.test('the words of the prompt come to an end by themselves', async (t) => {
+void t.test('the default answer is the words of the prompt', async (t) => {
   const server = await startServer(t, async (app) => { await app.register(stream) })
   const client = await connect(t, server.url('/ws/stream'))
   client.send(ask('hello world'))
@@ -48,7 +48,7 @@ void t.test('the words of the prompt come to an end by themselves', async (t) =>
   t.same(await client.nextJson(), { event: 'done', cancelled: false })
 })
 
-void t.test('a client that does not read holds the generator, and loses nothing', async (t) => {
+void t.test('a client that does not read pauses the generator, and gets all tokens', async (t) => {
   let made = 0
   const TOKENS = 400
   const server = await startServer(t, async (app) => {

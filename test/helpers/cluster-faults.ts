@@ -25,7 +25,7 @@ export class Session {
   readonly name: string
   readonly node: ServerProcess
   readonly received: Publication[] = []
-  /** The times of the gaps that it was notified of. */
+  /** The periods of the gaps that were reported to it. */
   readonly gaps: Window[] = []
   isReady = false
   /** From this time on it must get all publications. */
@@ -169,7 +169,7 @@ export class FaultyCluster {
     }
     await this.run(Math.max(0, from + ms - Date.now()))
     path.heal()
-    await this.#untilTold(before)
+    await this.#untilNotified(before)
     await this.settle()
     return noticedMs
   }
@@ -185,7 +185,7 @@ export class FaultyCluster {
     this.#closeWindow()
     const before = this.#countGaps(() => true)
     await happen(this.#broker)
-    if (losesAll) await this.#untilTold(before)
+    if (losesAll) await this.#untilNotified(before)
     await this.settle()
   }
 
@@ -206,7 +206,7 @@ export class FaultyCluster {
       await node.ask('stop')
       await node.exited
     }))
-    await until(() => this.#open.length === 0, 'all clients are told')
+    await until(() => this.#open.length === 0, 'all clients are closed')
   }
 
   get #open (): Session[] { return this.sessions.filter(({ open }) => open) }
@@ -223,14 +223,14 @@ export class FaultyCluster {
     )
   }
 
-  #countGaps (isMeant: (session: Session) => boolean): Map<Session, number> {
-    return new Map(this.#open.filter(isMeant).map((session) => [session, session.gaps.length]))
+  #countGaps (isSelected: (session: Session) => boolean): Map<Session, number> {
+    return new Map(this.#open.filter(isSelected).map((session) => [session, session.gaps.length]))
   }
 
-  async #untilTold (before: ReadonlyMap<Session, number>): Promise<void> {
+  async #untilNotified (before: ReadonlyMap<Session, number>): Promise<void> {
     await until(
       () => [...before].every(([{ gaps }, count]) => gaps.length > count),
-      'each client is told of the gap'
+      'each client has got a gap'
     )
   }
 

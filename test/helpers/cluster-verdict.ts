@@ -27,7 +27,7 @@ export interface Verdict {
    * Lost publications without a gap at the receiver that the publisher does not count as lost
    * either.
    */
-  untold: number
+  unreported: number
 }
 
 /** Compares the publications that each session got with those it should have got. */
@@ -44,7 +44,7 @@ export function judge ({
     late: 0,
     received: 0,
     lost: 0,
-    untold: 0
+    unreported: 0
   }
   const blamed = new Map<number, Set<string>>()
   for (let topic = 0; topic < TOPICS; topic++) {
@@ -56,13 +56,13 @@ export function judge ({
         const { from, n, at } = publication
         if (at < session.readyAt || at > session.closedAt - MARGIN_MS) continue
         const isMissing = !seen.has(`${from} ${n}`)
-        const isTold = isMissing && wasTold(session, at)
+        const isReported = isMissing && wasReported(session, at)
         const window = windowOf(at, windows)
         // A session with a gap is not counted, even without a fault: the machine may have been too
         // busy.
         if (
           window !== undefined &&
-          !isTold &&
+          !isReported &&
           session.readyAt <= window.from &&
           session.closedAt >= window.to
         ) {
@@ -70,7 +70,7 @@ export function judge ({
           if (isMissing) verdict.missing++
         } else if (isMissing) {
           verdict.lost++
-          if (!isTold && !diedWithIt(publication, ends)) {
+          if (!isReported && !diedWithIt(publication, ends)) {
             blamed.set(from, (blamed.get(from) ?? new Set()).add(`${topic} ${n}`))
           }
         }
@@ -79,7 +79,7 @@ export function judge ({
   }
   for (const [pid, publications] of blamed) {
     const lost = ends.find((end) => end.pid === pid)?.lost ?? 0
-    verdict.untold += Math.max(0, publications.size - lost)
+    verdict.unreported += Math.max(0, publications.size - lost)
   }
   return verdict
 }
@@ -107,7 +107,7 @@ function windowOf (at: number, windows: readonly Window[]): Window | undefined {
   return windows.find(({ from, to }) => at >= from && at <= to)
 }
 
-function wasTold ({ gaps }: Session, at: number): boolean {
+function wasReported ({ gaps }: Session, at: number): boolean {
   return gaps.some((gap: Window) => at >= gap.from - MARGIN_MS && at <= gap.to)
 }
 

@@ -218,7 +218,7 @@ export async function perform (
   if (rough === 'reset') client.socket.resetAndDestroy()
   else client.socket.resume().end()
   await until(() => client.socket.closed, 'TCP does not end')
-  await until(() => life.ended.length > 0, 'there is no end')
+  await until(() => life.ended.length > 0, 'the connection does not end')
   lives.delete(`${name}-${kind}`)
   return { seen: life.seen, ended: life.ended, wire: client.bytes }
 }
@@ -228,7 +228,7 @@ async function settled (client: RawClient, life: Life, sent: number): Promise<vo
     () =>
       client.socket.destroyed || life.socket?.destroyed === true ||
       (life.socket !== undefined && life.read >= sent),
-    'it is not read'
+    'the server does not read all bytes'
   )
   for (let quiet = 0; quiet < 3; quiet++) {
     await turn()

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import { connect, type Client } from './client.ts'
-import { authentication, hearsNothing, makeGame, type Game } from './gossip.ts'
+import { authentication, expectNoMessage, makeGame, type Game } from './gossip.ts'
 import { GossipNetwork, type NetworkKind } from './gossip-network.ts'
 
 /**
@@ -64,7 +64,7 @@ function gamesOf (row: number): Game[] {
 export type Tables = Readonly<Record<string, readonly Row[]>>
 
 /**
- * Runs each row as a test, all on one network. Each row has games of its own. The sockets of a row
+ * Runs each row as a test, all on one network. Each row has its own games. The sockets of a row
  * are spread over the nodes.
  */
 export async function playTables (t: Test, tables: Tables, on: NetworkKind): Promise<void> {
@@ -132,7 +132,7 @@ class Script {
           value instanceof Uint8Array ? value : this.#fill(value).replaceAll('@key', this.#key)
         )
       case '<': return this.#compare(await client.nextJson(), value, label)
-      case 'silent': return hearsNothing(client)
+      case 'silent': return expectNoMessage(client)
       case 'ping': {
         const pong = new Promise<string>((resolve) =>
           client.socket.once('pong', (data) => resolve(data.toString()))

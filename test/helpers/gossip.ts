@@ -117,8 +117,8 @@ const UNKNOWN = '{"status":"unknown"}'
  * Asserts that a client has no message: the next one must be the answer to a message that it sends
  * now.
  */
-export async function hearsNothing (client: Client): Promise<void> {
+export async function expectNoMessage (client: Client): Promise<void> {
   client.send('{')
   const next = await client.next()
-  if (next !== UNKNOWN) throw new Error(`it heard ${String(next)}`)
+  if (next !== UNKNOWN) throw new Error(`the client got ${String(next)}`)
 }

@@ -134,7 +134,7 @@ export class LifeModel {
     this.log.push(`ends ${id}`)
     for (let i = 0; i < infos; i++) {
       this.log.push(
-        `told ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`
+        `posted ${id}.${i} ${String(this.offer({ kind: 'info', id: `${id}.${i}`, script: INFO }))}`
       )
     }
     // After the close nothing is sent, so no message is unsendable.

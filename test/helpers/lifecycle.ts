@@ -56,7 +56,7 @@ export class World {
       const finish = (): unknown => {
         diary.log.push(`ends ${id}`)
         for (let i = 0; i < script.infos; i++) {
-          diary.log.push(`told ${id}.${i} ${String(ws.post(`${id}.${i}`))}`)
+          diary.log.push(`posted ${id}.${i} ${String(ws.post(`${id}.${i}`))}`)
         }
         return resultOf(script.outcome, id, ws)
       }
@@ -98,7 +98,7 @@ function resultOf (outcome: Script['outcome'], id: string, ws: any): unknown {
     case 'push': return ws.push(`${id}a`)
     case 'list': return ws.push([`${id}a`, `${id}b`], id)
     case 'stop': return ws.stop('normal', undefined, `${id}z`, id)
-    case 'detail': return ws.stop('restart', [4000, 'so it is'])
+    case 'detail': return ws.stop('restart', [4000, 'detail'])
     case 'error': return ws.stop(new Error('as planned'), undefined, [`${id}z`], id)
     case 'throw': throw new Error('as planned')
     case 'unsendable': return ws.push([`${id}a`, 5], id)
@@ -111,7 +111,7 @@ const describe = (reason: TerminateReason): string =>
   [reason.type, ...('code' in reason ? [reason.code] : [])].join(' ')
 
 /** Runs a plan on a real connection and in the model. Returns both records. */
-export async function live (
+export async function runPlan (
   t: Teardown,
   world: World,
   plan: Plan
@@ -227,7 +227,7 @@ class Life {
         client.write(this.#packet(op))
         return op.close ? this.#leave(hangUp) : undefined
       case 'info':
-      case 'timer': return this.#tell(op.type, op.script)
+      case 'timer': return this.#post(op.type, op.script)
       case 'release':
         if (model.running === undefined) return
         diary.release()
@@ -300,7 +300,7 @@ class Life {
     return Buffer.concat(close ? [...frames, closeFrame(3002)] : frames)
   }
 
-  async #tell (how: 'info' | 'timer', script: Script): Promise<void> {
+  async #post (how: 'info' | 'timer', script: Script): Promise<void> {
     const id = String(++this.#ids)
     this.diary.scripts.set(id, script)
     const taken = this.model.offer({ kind: 'info', id, script })
@@ -309,9 +309,9 @@ class Life {
       // Timers with the same delay fire in the order in which they were set.
       return later(1)
     }
-    const told = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').post(id)
-    if (told !== taken) {
-      throw new Error(`info ${id}: ${String(told)} where the model says ${String(taken)}`)
+    const posted = this.server.app.websock.ref(this.diary.ws?.ref.address ?? '').post(id)
+    if (posted !== taken) {
+      throw new Error(`info ${id}: ${String(posted)} where the model says ${String(taken)}`)
     }
   }
 

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { PresenceEntry } from '../../src/index.ts'
 import { Presence } from '../../src/pubsub/presence.ts'
 
-/** Nodes whose time is moved by hand, and what is on its way between each two of them. */
+/** Nodes whose time the test advances, and the messages that are on their way between them. */
 export class Cluster {
   readonly #mail = new Map<string, Array<{ from: string, body: unknown }>>()
   readonly #cut = new Set<string>()
@@ -13,7 +13,7 @@ export class Cluster {
   start (): Node {
     const node = new Node(`n${++this.#started}`, (body) => {
       for (const to of this.nodes.keys()) {
-        // As it would come out of the broker.
+        // A copy, as a broker would deliver it.
         if (to !== node.name && !this.isCut(node.name, to)) {
           this.#box(node.name, to).push({ from: node.name, body: JSON.parse(JSON.stringify(body)) })
         }
@@ -24,14 +24,16 @@ export class Cluster {
     return node
   }
 
-  /** Without goodbye. */
+  /** Removes a node, which sends no goodbye. */
   kill (node: Node): void { this.nodes.delete(node.name) }
 
   isCut (a: string, b: string): boolean { return this.#cut.has(pair(a, b)) }
   cut (a: Node, b: Node): void { this.#cut.add(pair(a.name, b.name)) }
   heal (): void { this.#cut.clear() }
 
-  /** Some of what is on its way to one node arrives, in each sender's order; `lost`: never. */
+  /**
+   * Delivers the next `count` messages of each sender to a node. `lost`: drops them instead.
+   */
   deliver (to: Node, count = Infinity, lost = false): void {
     for (const from of [...this.#mail.keys()]) {
       if (!from.endsWith(`>${to.name}`)) continue
@@ -40,7 +42,7 @@ export class Cluster {
     }
   }
 
-  /** All ticks, and all that is sent arrives. */
+  /** Each second all nodes tick, and all messages arrive. */
   async pass (seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       for (const node of this.nodes.values()) node.presence.tick()
@@ -61,8 +63,8 @@ export class Cluster {
 
 export class Node {
   readonly presence: Presence
-  /** What the diffs told make up. */
-  readonly told = new Map<string, PresenceEntry>()
+  /** The entries that result from the diffs. */
+  readonly reported = new Map<string, PresenceEntry>()
   readonly diffs: string[] = []
   readonly tracked = new Map<
     string,
@@ -78,12 +80,12 @@ export class Node {
       presenceChanged: ({ topic, joins, leaves }) => {
         const id = ({ key, address }: PresenceEntry): string => `${topic} ${key} ${address}`
         for (const entry of leaves) {
-          deepStrictEqual(this.told.get(id(entry)), entry, 'who leaves was there')
-          this.told.delete(id(entry))
+          deepStrictEqual(this.reported.get(id(entry)), entry, 'an entry that leaves was there')
+          this.reported.delete(id(entry))
         }
         for (const entry of joins) {
-          deepStrictEqual(this.told.has(id(entry)), false, 'who joins was not there')
-          this.told.set(id(entry), entry)
+          deepStrictEqual(this.reported.has(id(entry)), false, 'an entry that joins was not there')
+          this.reported.set(id(entry), entry)
         }
         this.diffs.push(
           `${topic} +${joins.map(({ key, meta }) => `${key}=${JSON.stringify(meta)}`).join()} ` +
@@ -118,7 +120,7 @@ function pair (a: string, b: string): string {
   return [a, b].sort().join()
 }
 
-/** What each living node says of itself, as everybody is to see it. */
+/** The entries that the living nodes have tracked, which each node must have. */
 export function union (cluster: Cluster, topic: string): string[] {
   return [...cluster.nodes.values()].flatMap(({ tracked }) => [...tracked.values()])
     .filter((entry) => entry.topic === topic)

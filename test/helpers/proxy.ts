@@ -3,8 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Teardown } from './server.ts'
 
 /**
- * A TCP proxy between clients and a server on 127.0.0.1. Tests tell it to drop bytes and
- * connections.
+ * A TCP proxy between clients and a server on 127.0.0.1. Tests make it drop bytes and connections.
  */
 export class Proxy {
   readonly port: number
@@ -22,12 +21,12 @@ export class Proxy {
   }
 
   /**
-   * Drops all bytes and ends, in both directions, on the existing connections that `isMeant`
+   * Drops all bytes and ends, in both directions, on the existing connections that `isSelected`
    * selects. `cut` destroys them. `port`: the local port of the proxy's connection to the server.
    */
-  blackHole (isMeant: (port: number) => boolean = () => true): void {
+  blackHole (isSelected: (port: number) => boolean = () => true): void {
     for (const link of this.#links) {
-      if (isMeant(link.target?.localPort ?? 0)) link.isBlackHole = true
+      if (isSelected(link.target?.localPort ?? 0)) link.isBlackHole = true
     }
   }
 

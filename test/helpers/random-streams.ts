@@ -120,7 +120,7 @@ function closing (random: Random): Buffer {
     Buffer.alloc(0),
     Buffer.from([3]),
     Buffer.from([code >> 8, code & 255]),
-    Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from('so it is')]),
+    Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from('detail')]),
     Buffer.from([3, 232, 0xff])
   ])
 }

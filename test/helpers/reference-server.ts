@@ -70,19 +70,19 @@ class Reference implements Answering {
 
   listen (): void {
     const { seen, ended } = this.#life
-    const told = (kind: string, data: Buffer, work: Work): void => this.#do(() => {
+    const record = (kind: string, data: Buffer, work: Work): void => this.#do(() => {
       seen.push(`${kind} ${data.toString('latin1')}`)
       return work()
     })
     this.#websocket.on('message', (data: Buffer, binary) => {
       const message = binary ? data : data.toString()
-      told(binary ? 'binary' : 'text', data, () => answer(message, this.#life, this))
+      record(binary ? 'binary' : 'text', data, () => answer(message, this.#life, this))
     })
     this.#websocket.on('ping', (data: Buffer) =>
-      told('ping', data, () => answerControl(data, this))
+      record('ping', data, () => answerControl(data, this))
     )
     this.#websocket.on('pong', (data: Buffer) =>
-      told('pong', data, () => answerControl(data, this))
+      record('pong', data, () => answerControl(data, this))
     )
     this.#websocket.on('error', (error: Error & { code?: string }) => {
       this.#end ??=

@@ -92,7 +92,7 @@ export async function startTrials (t: Teardown, options: ServerOptions = {}): Pr
           event: {
             say: (_message, state, ws) => run('on.event.say', state, ws),
             tell (_message, _state, ws) {
-              ws.post('told')
+              ws.post('posted')
             },
             state: (_message, state, ws) => ws.push({ n: 0, any: state ?? null })
           }

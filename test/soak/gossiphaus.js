@@ -1,9 +1,9 @@
 'use strict'
 
-// Two games that use gossiphaus, on the example server with its real beat of 15 s, for 65 s: each
-// must hear four heartbeats behind the first, and what the other says each second; neither may be
-// closed. `npm run typecheck && node test/soak/gossiphaus.js`; with REDIS_URL on two such servers,
-// one for each.
+// Runs two games that use gossiphaus for 65 s, on the example server with its real heartbeats each
+// 15 s. Each must get four heartbeats after the first one, and a message of the other game each
+// second. Neither may be closed. `npm run typecheck && node test/soak/gossiphaus.js` runs it. With
+// REDIS_URL each game has its own server.
 const { fork, spawn } = require('node:child_process')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -11,7 +11,7 @@ const { createInterface } = require('node:readline')
 const ROOT = join(__dirname, '..', '..')
 const SECONDS = 65
 
-/** What `npm start` starts, on a free port, and the games that it prints. */
+/** Starts the server of `npm start` on a free port. Returns it, and the games that it prints. */
 async function startServer () {
   const server = spawn(process.execPath, [join(ROOT, 'example/dist/server.js')], {
     env: { ...process.env, PORT: '0' },
@@ -65,7 +65,7 @@ async function main () {
     child.kill('SIGKILL')
   }
   for (const { server } of [first, second]) server.kill('SIGKILL')
-  console.log(process.exitCode === 1 ? 'failed' : 'as it should be')
+  console.log(process.exitCode === 1 ? 'failed' : 'passed')
 }
 
 main().catch((error) => {

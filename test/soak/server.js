@@ -1,22 +1,22 @@
 'use strict'
 
-// The server of the soak: echoes, answers over a ref, and counts what comes in and goes out.
+// The server of the soak test: echoes, posts over refs, and counts received and sent messages.
 const { monitorEventLoopDelay } = require('node:perf_hooks')
 const Fastify = require('fastify')
 const websock = require('../../index.js')
 
 const delay = monitorEventLoopDelay({ resolution: 10 })
 const counts = { opened: 0, terminated: 0, received: 0, sent: 0, failed: 0 }
-const residents = new Map()
+const connections = new Map()
 
-/** A neighbour is told too: its handler sends what this one got. */
-function tellNeighbour (id) {
-  const [first] = residents.keys()
+/** Posts an info to another connection, which sends a message for it. */
+function postToOther (id) {
+  const [first] = connections.keys()
   if (first === undefined || first === id) return
-  const ref = residents.get(first)
-  // To the end of the line: each in its turn.
-  residents.delete(first)
-  residents.set(first, ref)
+  const ref = connections.get(first)
+  // Moves it to the end, so that each connection gets its turn.
+  connections.delete(first)
+  connections.set(first, ref)
   ref.post('told')
 }
 
@@ -34,14 +34,14 @@ const message = {
 const handler = {
   init (_args, ws) {
     counts.opened++
-    residents.set(ws.id, ws.ref)
+    connections.set(ws.id, ws.ref)
     return ws.ok({ id: ws.id })
   },
   handleIn (message, state, ws) {
     counts.received++
     switch (message.kind) {
       case 'slow': return new Promise((resolve) => setImmediate(resolve, push(ws, message)))
-      case 'tell': tellNeighbour(state.id); return push(ws, message)
+      case 'tell': postToOther(state.id); return push(ws, message)
       case 'later': ws.postAfter(message, 1 + message.n % 20); return
       case 'stop': counts.sent++; return ws.stop('normal', undefined, message)
       default: return push(ws, message)
@@ -50,7 +50,7 @@ const handler = {
   handleInfo: (info, _state, ws) => push(ws, info === 'told' ? { kind: 'told', n: 0 } : info),
   terminate (reason, state) {
     counts.terminated++
-    residents.delete(state.id)
+    connections.delete(state.id)
     if (reason.type === 'error') counts.failed++
   }
 }
@@ -69,7 +69,7 @@ function report () {
     rss,
     heapUsed,
     external,
-    residents: residents.size,
+    connections: connections.size,
     delay: { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) }
   }
   delay.reset()

@@ -1,9 +1,9 @@
 'use strict'
 
 /*
- * `npm run soak -- --minutes N`: mixed traffic of 200 clients, a line each minute and at the end.
- * Exit code 1 when what one side sent is not what the other received, when memory grows beyond its
- * bounds, or when the end does not come.
+ * `npm run soak -- --minutes N`: mixed traffic of 200 clients, with a line each minute and at the
+ * end. The exit code is 1 when the counts of sent and received messages differ, when memory grows
+ * beyond its bounds, or when the run does not end.
  */
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -15,38 +15,37 @@ const { WebSocket } = require('ws')
 const CLIENTS = 200
 const MIB = 1024 * 1024
 /**
- * Growth since the end of the warm-up, after a collection: the traffic is steady, so the heap is
- * too. Code compiled late is about 1 MiB.
+ * The most growth since the warm-up, after a collection. The traffic is steady, so the heap must be
+ * too. Code that is compiled late is about 1 MiB.
  */
 const MOST_HEAP_GROWTH = 8 * MIB
 /**
- * Freed pages stay with the process for a while: the allocator's doing, which the heap does not
- * show.
+ * The allocator keeps freed pages for a while.
  */
 const MOST_RSS_GROWTH = 96 * MIB
 const KINDS = ['echo', 'echo', 'echo', 'slow', 'tell', 'later']
 
 const totals = { sent: 0, received: 0, told: 0, opened: 0, closed: 0, cut: 0 }
-const wrongs = []
+const problems = []
 const phase = { stopping: false }
 
 /**
- * One connection of 100 to 1 000 messages, each answered before the next window goes out; ends by
- * either side.
+ * Runs one connection of 100 to 1 000 messages. Each window of messages is answered before the next
+ * one is sent. Either side ends the connection.
  */
-async function liveOnce (port) {
+async function runConnection (port) {
   const socket = new WebSocket(
     `ws://127.0.0.1:${port}/${Math.random() < 0.2 ? 'deflate' : 'plain'}`
   )
   const waiting = new Map()
   let wake = () => {}
-  socket.on('error', (error) => { wrongs.push(error.message); totals.cut++ })
+  socket.on('error', (error) => { problems.push(error.message); totals.cut++ })
   socket.on('message', (data) => {
     const message = JSON.parse(data.toString())
     totals.received++
     if (message.kind === 'told') totals.told++
     else if (waiting.get(message.n) !== (message.pad ?? '').length) {
-      wrongs.push(`an answer that nobody waits for: ${data.toString().slice(0, 80)}`)
+      problems.push(`an unexpected answer: ${data.toString().slice(0, 80)}`)
     } else waiting.delete(message.n)
     if (waiting.size === 0) wake()
   })
@@ -82,12 +81,12 @@ async function liveOnce (port) {
     socket.close(1000)
   }
   const code = await closed
-  if (code !== 1000) wrongs.push(`close code ${code}`)
-  if (waiting.size > 0) wrongs.push(`${waiting.size} messages were never answered`)
+  if (code !== 1000) problems.push(`close code ${code}`)
+  if (waiting.size > 0) problems.push(`${waiting.size} messages were never answered`)
 }
 
-async function keepLiving (port) {
-  while (!phase.stopping) await liveOnce(port)
+async function runConnections (port) {
+  while (!phase.stopping) await runConnection(port)
 }
 
 function startServer () {
@@ -124,7 +123,7 @@ function print (seconds, server) {
   ].join(' | '))
 }
 
-/** What is wrong when all have left. */
+/** Compares the counts and the memory when all connections have ended. */
 function compare (start, end) {
   const same = (name, a, b) => a === b ? [] : [`${name}: ${a} and ${b}`]
   const bounded = (name, growth, most) =>
@@ -134,7 +133,7 @@ function compare (start, end) {
     ...same('server sent, clients received', end.sent, totals.received),
     ...same('connections opened by clients, seen by the server', totals.opened, end.opened),
     ...same('connections opened, terminated', end.opened, end.terminated),
-    ...same('connections that are left', end.residents, 0),
+    ...same('connections that are left', end.connections, 0),
     ...same('connections that failed', end.failed, 0),
     ...bounded('the heap', end.heapUsed - start.heapUsed, MOST_HEAP_GROWTH),
     ...bounded('memory outside of the heap', end.external - start.external, MOST_HEAP_GROWTH),
@@ -148,10 +147,10 @@ async function main () {
   if (!(seconds > 0)) throw new Error('--minutes must be a number above 0')
   const server = startServer()
   const port = await server.next('ready')
-  // What hangs is wrong too, and ends: by itself long before, unless something holds it.
+  // A run that hangs is a failure too.
   const watchdog = setTimeout(
     () => {
-      console.error('not over 60 s after its time')
+      console.error('the run has not ended 60 s after its time')
       server.child.kill()
       process.exit(1)
     },
@@ -159,7 +158,7 @@ async function main () {
   )
   const from = performance.now()
   const elapsed = () => (performance.now() - from) / 1000
-  const traffic = Promise.all(Array.from({ length: CLIENTS }, () => keepLiving(port)))
+  const traffic = Promise.all(Array.from({ length: CLIENTS }, () => runConnections(port)))
   const run = async () => {
     const warmUp = Math.min(15, seconds / 4)
     await later(warmUp * 1000)
@@ -178,14 +177,14 @@ async function main () {
   print(elapsed(), end)
   const [code] = await exited
   clearTimeout(watchdog)
-  wrongs.push(...compare(start, end), ...code === 0 ? [] : [`the server exited with ${code}`])
-  for (const wrong of wrongs.slice(0, 20)) console.error(`WRONG ${wrong}`)
+  problems.push(...compare(start, end), ...code === 0 ? [] : [`the server exited with ${code}`])
+  for (const wrong of problems.slice(0, 20)) console.error(`WRONG ${wrong}`)
   console.log(
-    wrongs.length === 0
+    problems.length === 0
       ? 'OK: nothing was lost, memory is within its bounds'
-      : `${wrongs.length} differences`
+      : `${problems.length} differences`
   )
-  process.exitCode = wrongs.length === 0 ? 0 : 1
+  process.exitCode = problems.length === 0 ? 0 : 1
 }
 
 main().catch((error) => {

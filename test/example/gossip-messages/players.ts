@@ -13,7 +13,7 @@ const has = (who: string, game: string, players: string[]): Step[] => [
 ]
 
 /**
- * Names of 256 characters, 259 with what is around them: 256 KiB have room for one more than these.
+ * Names of 256 characters, 259 with quotes and comma. 256 KiB have room for one more name.
  */
 const LONG_LIST = Array.from({ length: 1011 }, (_, i) => `${i}`.padEnd(256, '.'))
 const LAST = 'last'.padEnd(256, '.')

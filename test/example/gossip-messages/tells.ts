@@ -61,7 +61,7 @@ export const TELLS: Row[] = [
     'a tell to the own game is delivered',
     pair,
     ['A', '>', ask('tells/send', { ...tell, to_game: '@A', to_name: 'al' })],
-    // To its own mailbox: before or behind the confirmation.
+    // The tell waits in the own mailbox until the confirmation has been sent.
     ['A', '<', ok('tells/send')],
     ['A', '<', received({ to_name: 'al' })]
   ],
