@@ -12,7 +12,8 @@ interface Import {
 }
 
 /**
- * What a layer may import: of ours, by path below src; of others, by name; `type:` for types alone.
+ * The allowed imports of a layer: own files by their path below src, packages by name. `type:`
+ * allows only types.
  */
 interface Rule {
   readonly ours: readonly RegExp[]
@@ -123,7 +124,7 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
 const imports = files.flatMap(readImports)
 
 void t.test('each layer imports only what it may', async (t) => {
-  t.ok(imports.length > 50, 'the import lines are found')
+  t.ok(imports.length > 50, 'imports are found')
   t.same(
     files.filter((file) => RULES[layerOf(file)] === undefined),
     [],
@@ -132,11 +133,11 @@ void t.test('each layer imports only what it may', async (t) => {
   t.same(imports.filter((line) => !isAllowed(line)).map(show), [])
 })
 
-void t.test('nothing is imported in a circle, types included', async (t) => {
+void t.test('there is no import circle, types included', async (t) => {
   t.same(findCircle(imports), [])
 })
 
-void t.test('no file but the entries only hands on what others export', async (t) => {
+void t.test('no file except the entries only re-exports', async (t) => {
   const barrels = files.filter((file) => /^export (type )?(\*|\{[^}]*\}) from/m.test(read(file)))
   t.same(
     barrels.filter(
@@ -164,7 +165,7 @@ void t.test('each folder has a README that names each of its files', async (t) =
   }
 })
 
-void t.test('the rules of this test refuse what they should', async (t) => {
+void t.test('the rules of this test refuse forbidden imports', async (t) => {
   const refused: Import[] = [
     { from: 'wire/frame.ts', to: 'node:buffer', typeOnly: false },
     { from: 'wire/frame.ts', to: 'errors', typeOnly: false },
@@ -194,8 +195,8 @@ function layerOf (file: string): string {
 }
 
 /**
- * Every import, re-export and `import()` of a file: ours by its path below src without `.ts`,
- * others by name.
+ * Every import, re-export and `import()` of a file: own files by their path below src without
+ * `.ts`, packages by name.
  */
 function readImports (file: string): Import[] {
   const found: Import[] = []
@@ -235,7 +236,7 @@ function readImports (file: string): Import[] {
   return found
 }
 
-/** Tells whether nothing of it is left at run time: `import type`, or `type` before each name. */
+/** Tells whether an import is of types only: `import type`, or `type` before each name. */
 function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
   if (importClause === undefined) return false
   if (importClause.isTypeOnly) return true
@@ -257,7 +258,7 @@ function isAllowed ({ from, to, typeOnly }: Import): boolean {
   return rule.others.some((pattern) => pattern.test(to) || (typeOnly && pattern.test(`type:${to}`)))
 }
 
-/** The files of the first circle there is, the first of them once more at the end; none is []. */
+/** The files of the first circle, with the first file repeated at the end. Empty without one. */
 function findCircle (lines: readonly Import[]): string[] {
   const targets = new Map<string, string[]>()
   for (const { from, to } of lines) {

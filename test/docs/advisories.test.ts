@@ -7,8 +7,7 @@ import { ask, connect, refused, type Client } from '../helpers/client.ts'
 import { connectRaw, exchange, frame, handshake, text, type RawClient } from '../helpers/raw.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-// What has happened to others, tried here: each test names the advisories of SECURITY.md whose
-// attack it is.
+// Attacks of published advisories. The title of each test names advisories of SECURITY.md.
 
 interface Pusher { push: (text: string) => unknown }
 
@@ -25,7 +24,7 @@ async function openRaw (
   return raw.until((client) => client.status === 101 && client.text.includes('\r\n\r\n'))
 }
 
-/** The close frame that comes: code and reason. */
+/** The received close frame: its code and reason. */
 async function closeFrameOf (raw: RawClient): Promise<string> {
   const closing = () => raw.frames().find(({ opcode }) => opcode === 8)
   await raw.until(() => closing() !== undefined)
@@ -33,7 +32,7 @@ async function closeFrameOf (raw: RawClient): Promise<string> {
   return `${payload.readUInt16BE(0)} ${payload.subarray(2).toString()}`
 }
 
-async function served (bystander: Client): Promise<boolean> {
+async function isServed (bystander: Client): Promise<boolean> {
   bystander.send('still there?')
   return await bystander.next() === 'still there?'
 }
@@ -54,7 +53,7 @@ void t.test('CVE-2022-39386: a malformed frame closes 1002', async (t) => {
     })
   }, { websock: { closeTimeoutMs: 200 } })
   const bystander = await connect(t, server.url('/'))
-  // The first is the one of the advisory: reserved bit 2, and no mask.
+  // The first one is that of the advisory: reserved bit 2, and no mask.
   const malformed = [
     Buffer.from([0xa2, 0x00]),
     ...[1, 2, 4].map((rsv) => frame(2, 'x', { rsv })),
@@ -76,7 +75,7 @@ void t.test('CVE-2022-39386: a malformed frame closes 1002', async (t) => {
         }
         t.equal(await closeFrameOf(raw), '1002 ', label)
         raw.socket.destroy()
-        t.ok(await served(bystander), label)
+        t.ok(await isServed(bystander), label)
       }
     }
   }
@@ -90,7 +89,7 @@ void t.test('CVE-2024-37890: more headers than Node reads are answered 431', asy
   const answer = await exchange(t, server.port, [line, ...many, ...rest].join('\r\n'))
   t.equal(answer.status, 431)
   t.match(answer.body, /FST_WEBSOCK_TOO_MANY_HEADERS/)
-  t.ok(await served(bystander))
+  t.ok(await isServed(bystander))
 })
 
 void t.test('CVE-2026-48779, CVE-2026-42786, CVE-2026-33151: fragments are bounded', async (t) => {
@@ -111,7 +110,7 @@ void t.test('CVE-2026-48779, CVE-2026-42786, CVE-2026-33151: fragments are bound
     raw.write(Buffer.concat([
       frame(1, payload, { fin: false }),
       ...Array.from({ length: enough }, () => part),
-      frame(9, 'as much is allowed')
+      frame(9, 'allowed so far')
     ]))
     await raw.until((client) => client.frames().length === 1)
     t.equal(raw.frames()[0]?.opcode, 10, `${what}: a pong`)
@@ -119,7 +118,7 @@ void t.test('CVE-2026-48779, CVE-2026-42786, CVE-2026-33151: fragments are bound
     t.equal(await closeFrameOf(raw), close, `fragments of ${what}`)
   }
   t.same(called, [])
-  t.ok(await served(bystander))
+  t.ok(await isServed(bystander))
 })
 
 void t.test('CVE-2026-39804, CVE-2016-10542, CVE-2016-10544: a compression bomb', async (t) => {
@@ -130,10 +129,10 @@ void t.test('CVE-2026-39804, CVE-2016-10542, CVE-2016-10544: a compression bomb'
       websocketHandler: { handleIn: (message) => { called.push(message) } }
     })
   })
-  // After a full flush nothing refers back, so one MiB of zeros may be repeated.
+  // After a full flush no data refers back, so the block of 1 MiB of zeros can be repeated.
   const block = deflateRawSync(Buffer.alloc(1024 * 1024), { finishFlush: constants.Z_FULL_FLUSH })
   const bomb = Buffer.concat(Array.from({ length: 512 }, () => block))
-  t.ok(bomb.length < 1024 * 1024, 'no limit of bytes on the wire holds it')
+  t.ok(bomb.length < 1024 * 1024, 'it is within maxMessageBytes before inflation')
   const parts = Array.from({ length: Math.ceil(bomb.length / 60_000) }, (_, i) =>
     bomb.subarray(i * 60_000, (i + 1) * 60_000)
   )
@@ -214,9 +213,9 @@ void t.test('CVE-2026-25224: a web stream is read no faster than its client read
   raw.socket.pause()
   raw.write(handshake('/'))
   await cancelled
-  // What the kernel keeps of a loopback connection is the least part of it: a few MiB.
+  // The kernel buffers a few MiB of a loopback connection.
   t.ok(pulled > 0 && pulled * 65_536 < 16 * 1024 * 1024, `${pulled} times 64 KiB`)
-  t.ok(await served(bystander))
+  t.ok(await isServed(bystander))
 })
 
 void t.test('CVE-2021-32640, CVE-2020-7662, GHSA-5v72-xg48-5rpm: long headers', async (t) => {
@@ -248,7 +247,7 @@ void t.test('CVE-2021-32640, CVE-2020-7662, GHSA-5v72-xg48-5rpm: long headers', 
     const tookMs = performance.now() - before
     t.equal(raw.status, status, `${name}: ${value.slice(0, 40)}`)
     t.notMatch(raw.text, /\r\nsec-websocket-extensions:/i)
-    // Quadratic it would be many seconds.
+    // Quadratic time would be many seconds.
     t.ok(tookMs < 2000, `${name}: ${value.slice(0, 40)} took ${tookMs} ms`)
     raw.socket.destroy()
   }
@@ -386,9 +385,8 @@ void t.test('no log has messages, no frame has error texts; Fastify logs the URL
   t.same(
     server.logs.filter(({ msg }) => msg === 'request completed'),
     [],
-    'an upgrade is not completed'
+    'an upgrade is not logged as completed'
   )
-  // Before the 101 it is Fastify's error handler that answers, and its default one tells the
-  // message.
+  // Before the 101 Fastify's error handler answers. Its default sends the message of the error.
   t.match(await refused(server.url('/hook')), { status: 500, body: /hook text/ })
 })

@@ -4,31 +4,31 @@ import t from 'tap'
 import ts from 'typescript'
 
 // Each block of TypeScript and of JavaScript in docs/ and in the pages of the root is type-checked.
-// The word behind the language says what the block is:
+// The word after the language is the kind of the block:
 //
-// - none: a module of its own, with its imports.
+// - none: a separate module, with its imports.
 // - `[name.ts]`: a file of that name. Blocks of its page import it.
 // - `example`: the whole file of example/ that is named above the block. `npm run typecheck`
 //   checks that file, and a test of test/example/ runs it.
 // - `mistake`: lines of the file in test/types/mistakes/ that is named above the block, which has
 //   its errors checked by test/types/mistakes.test.ts.
-// - any other: a fragment. It stands in place of `// FRAGMENT` in test/docs/fragments/<word>.txt.
+// - any other: a fragment. It replaces `// FRAGMENT` in test/docs/fragments/<word>.txt.
 //
-// What a block imports by a relative path is a file of its page, or stands in
-// test/docs/modules/<name>.txt. These are not named .ts: `npm run typecheck` would load the built
-// package through them, beside src/, and merge the declarations of both.
+// A relative import of a block is a file of its page, or test/docs/modules/<name>.txt. These are
+// not named .ts, because `npm run typecheck` would load the built package through them, beside
+// src/, and merge the declarations of both.
 
 const root = resolve(__dirname, '../..')
-/** Blocks of code that are not checked here, by page and number, and where they are checked. */
+/** The blocks that are not checked here, by page and number, with the place of their check. */
 const ELSEWHERE = new Map([
   ['README.md 1', 'docs/readme.test.ts runs it; below it is checked with a type provider'],
   ['README.md 2', 'docs/readme.test.ts runs it; below it is checked with a type provider'],
-  ['README.md 3', 'docs/readme.test.ts runs it, as it is and broken'],
+  ['README.md 3', 'docs/readme.test.ts runs it, unchanged and broken'],
   ['docs/observing.md 4', 'telemetry/opentelemetry.test.ts runs it; channels need annotations']
 ])
-/** Languages of blocks that are no code of this library. */
+/** The languages of blocks without code of this library. */
 const OTHER_LANGUAGES = ['', 'json', 'nginx', 'promql', 'sh', 'text']
-/** Nothing is written there: the compiler is given the blocks as files of this folder. */
+/** The compiler gets the blocks as files of this folder. No file is written. */
 const folder = join(__dirname, 'blocks')
 const imported = readdirSync(join(__dirname, 'modules')).map((name) => name.replace(/\.txt$/, ''))
 
@@ -49,7 +49,7 @@ const options: ts.CompilerOptions = {
 }
 
 interface Block {
-  /** By its path from the root. */
+  /** The path from the root. */
   readonly page: string
   /** The number of the block among the page's blocks of code. */
   readonly number: number
@@ -90,12 +90,12 @@ const files = new Map([
 ])
 const program = createProgram()
 
-void t.test('each block is of a language that is checked, or is no code', async (t) => {
+void t.test('each block has a language that is checked, or that is not code', async (t) => {
   for (const page of pages) {
     const source = readFileSync(join(root, page), 'utf8')
     for (const [fence, language = ''] of source.matchAll(/^ *(?:```+|~~~+) *(\S*)/gm)) {
-      const read = fence === '```ts' || fence === '```js'
-      t.ok(read || OTHER_LANGUAGES.includes(language), `${page}: ${fence}`)
+      const isChecked = fence === '```ts' || fence === '```js'
+      t.ok(isChecked || OTHER_LANGUAGES.includes(language), `${page}: ${fence}`)
     }
   }
   const keys = blocks.map(keyOf)
@@ -116,7 +116,7 @@ void t.test('with a type provider both examples of README.md are typed', async (
   t.match(errorsOf(typed('wrong')), [/"gone"/], 'a wrong push is an error')
 })
 
-void t.test('each mistake that is shown stands in the file that is named', async (t) => {
+void t.test('each shown mistake is in the named file', async (t) => {
   for (const { page, line, text, before } of blocks.filter(({ word }) => word === 'mistake')) {
     const name = /`test\/types\/mistakes\/([\w-]+\.ts)`\s*$/.exec(before)?.[1] ?? 'no file is named'
     const file = readFileSync(join(root, 'test/types/mistakes', name), 'utf8')
@@ -125,7 +125,7 @@ void t.test('each mistake that is shown stands in the file that is named', async
   }
 })
 
-void t.test('each example that is shown is the file that is named', async (t) => {
+void t.test('each shown example is the named file', async (t) => {
   const examples = blocks.filter(({ word }) => word === 'example')
   t.ok(examples.length > 0, `${examples.length} examples are found`)
   for (const { page, line, text, before } of examples) {

@@ -54,7 +54,7 @@ for (const { name, wrap, args } of PROXIES) {
 
     const url = `ws://127.0.0.1:${port}/ws`
     const client = await connect(t, url, { headers: { 'X-Forwarded-For': '192.0.2.1' } })
-    t.equal(await client.next(), '127.0.0.1', 'the address is the one that the proxy saw')
+    t.equal(await client.next(), '127.0.0.1', 'the address of the client that the proxy has seen')
     client.send('hello')
     t.equal(await client.next(), 'hello')
     await connect(t, url, { origin: `http://127.0.0.1:${port}` })

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { connect } from '../helpers/client.ts'
 import { linksOf, readPage, ROOT, tableUnder } from './pages.ts'
 
-/** Pages that `npm pack` takes: see `files` of package.json. */
+/** The pages in the package: see `files` of package.json. */
 const PACKED = /^(README|CHANGELOG|SECURITY|LICENSE|docs\/(recipes\/)?[\w-]+\.md$)/
 const README = readPage('README.md')
 /** The examples that listen, in their order. */
@@ -23,14 +23,14 @@ void t.test('the README has at most 150 lines, and examples of at most 45', asyn
   for (const example of EXAMPLES) t.ok(example.split('\n').length <= 45, example)
 })
 
-void t.test('the first example, a connection timer, runs as it stands', async (t) => {
+void t.test('the first example, a connection timer, runs unchanged', async (t) => {
   const client = await connect(t, `${await run(t, 'timer', TIMER)}/timer/ann?everyMs=50`)
   t.match(await client.next(), /^alert: ann, \d+ ms$/)
   client.send('request_timer')
   while (!/^ann: \d+ ms$/.test(String(await client.next())));
 })
 
-void t.test('the second example, a room, runs as it stands', async (t) => {
+void t.test('the second example, a room, runs unchanged', async (t) => {
   const url = `${await run(t, 'room', ROOM)}/rooms/lobby`
   const ann = await connect(t, `${url}?nick=ann`)
   t.same(await ann.nextJson(), { event: 'here', nicks: ['ann'] })
@@ -46,7 +46,7 @@ void t.test('the second example, a room, runs as it stands', async (t) => {
   t.equal((await ann.closed).code, 1008, 'a message that does not match')
 })
 
-void t.test('the test of the room, of at most 15 lines, passes; changed, it fails', async (t) => {
+void t.test('the test of the room has 15 lines, passes, and fails when changed', async (t) => {
   const [, source = ''] = /```js\n((?:(?!```)[^])*node:test(?:(?!```)[^])*)```/.exec(README) ?? []
   t.ok(source.trimEnd().split('\n').length <= 15, source)
   const server = `readme-tested-${process.pid}.mjs`
@@ -76,8 +76,8 @@ void t.test('links of the packed pages lead to packed files and to headings', as
   for (const page of pages) {
     for (const { path, anchor } of linksOf(page)) {
       t.ok(existsSync(join(ROOT, path)), `${page}: ${path}`)
-      // Pictures are for the site: they would be a third of the package.
-      if (!path.endsWith('.png')) t.match(path, PACKED, `${page}: no link, but \`…\``)
+      // Pictures are only on the site. They would be a third of the package.
+      if (!path.endsWith('.png')) t.match(path, PACKED, `${page}: not a link, but \`…\``)
       if (anchor !== '') t.ok(anchorsOf(path).includes(anchor), `${page}: ${path}#${anchor}`)
     }
   }
@@ -91,7 +91,7 @@ void t.test('figures of the comparison are those of bench/README.md', async (t) 
     const [ours, byHand, ...others] = rows.get(name) ?? []
     const cells = rowOf(bench, name)
     t.same([byHand, ours], cells.slice(1, 3), name)
-    t.same(others.filter((cell) => cell !== ''), [], 'nothing else was measured')
+    t.same(others.filter((cell) => cell !== ''), [], 'other cells are empty')
   }
   const nodes = rows.get('two nodes over Redis') ?? []
   t.same([nodes[0], nodes[2]], [rowOf(bench, 'ours')[1], '1.00'])
@@ -105,7 +105,7 @@ async function write (t: Test, name: string, text: string): Promise<string> {
   return file
 }
 
-/** Runs an example in this folder, where its imports find the packages; gives its URL. */
+/** Runs an example in the root folder, where packages are found. Returns its URL. */
 async function run (t: Test, name: string, example: string): Promise<string> {
   const file = await write(t, `readme-${name}-${process.pid}.mjs`, example)
   const child = spawn(process.execPath, [file], {

@@ -14,13 +14,16 @@ void t.test('docs/errors.md has each error code with its status, and no other', 
     code?.replaceAll('`', ''),
     Number(status)
   ])
-  const made = Object.entries(errors).map(([name, Constructor]) => {
+  const defined = Object.entries(errors).map(([name, Constructor]) => {
     const error = new Constructor()
     t.equal(error.code, name)
     return [name, error.statusCode]
   })
-  t.equal(documented.length, made.length)
-  t.same(new Map(documented as Array<[string, number]>), new Map(made as Array<[string, number]>))
+  t.equal(documented.length, defined.length)
+  t.same(
+    new Map(documented as Array<[string, number]>),
+    new Map(defined as Array<[string, number]>)
+  )
 })
 
 void t.test('docs/errors.md has each close code by its name, and no other', async (t) => {
@@ -65,7 +68,7 @@ void t.test('docs/options.md has each option with its default, and no other', as
   }
 })
 
-void t.test('docs/options.md tells the options of routes from those of the plugin', async (t) => {
+void t.test('docs/options.md lists the options of routes apart from others', async (t) => {
   const plugin = resolvePluginOptions({})
   const unknown = { code: 'FST_WEBSOCK_UNKNOWN_OPTION' }
   for (const name of FOR_BOTH.flatMap(([names = '']) => namesIn(names))) {
@@ -105,7 +108,7 @@ function namesIn (cell: string): string[] {
   return [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
 }
 
-void t.test('SECURITY.md names only tests, options and defaults that there are', (t) => {
+void t.test('SECURITY.md names only tests, options and defaults that exist', (t) => {
   const page = readPage('SECURITY.md')
   const own = readPage('test/docs/advisories.test.ts')
   const options = resolvePluginOptions({}) as unknown as Readonly<Record<string, unknown>>
@@ -113,7 +116,7 @@ void t.test('SECURITY.md names only tests, options and defaults that there are',
   for (const name of named) {
     t.ok(existsSync(join(ROOT, 'test', name)), `${name}, one of ${named.length}`)
   }
-  // Words in camel case are our options, but for these.
+  // Words in camel case are options of the plugin, except these.
   const others = new Set([
     'trustProxy', 'maxHeadersCount', 'requestTimeout', 'disableRequestLogging', 'setErrorHandler',
     'onRequest', 'preValidation', 'preHandler', 'websocketHandler', 'websocketOptions',
@@ -144,7 +147,7 @@ void t.test('SECURITY.md names only tests, options and defaults that there are',
     t.match(row, /\.test\.ts` \|$/, row.slice(0, 40))
     if (row.includes('`docs/advisories.test.ts`')) {
       for (const [id] of (row.split('|')[1] ?? '').matchAll(/[A-Z]+-[\w-]+/g)) {
-        t.ok(own.includes(id), `${id} is tried here`)
+        t.ok(own.includes(id), `${id} is named in docs/advisories.test.ts`)
       }
     }
   }

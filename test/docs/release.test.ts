@@ -21,7 +21,7 @@ void t.test('package.json, package-lock.json and CHANGELOG.md have one version',
   t.same(lock.packages['']?.peerDependencies, peerDependencies)
 })
 
-void t.test('CONTRIBUTING.md names files and scripts that there are', async (t) => {
+void t.test('CONTRIBUTING.md names files and scripts that exist', async (t) => {
   const page = readPage('CONTRIBUTING.md')
   let found = 0
   let folder = ''

@@ -11,10 +11,9 @@ import { skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
 import type { Teardown } from '../helpers/server.ts'
 
-// docs/tutorial.md, command by command, in an empty folder.
-//
-// Only `npm install` is left out: the packages that it names are linked from this repository, and
-// no other. Node 20 has the global WebSocket of the client behind a flag.
+// Runs the commands of docs/tutorial.md in an empty folder, except `npm install`: only the packages
+// that it names are linked from this repository. Node 20 has the global WebSocket of the client
+// behind a flag.
 
 const root = resolve(__dirname, '../..')
 const page = readFileSync(join(root, 'docs/tutorial.md'), 'utf8')
@@ -35,7 +34,7 @@ void t.test('the tutorial works, command by command', async (t) => {
   ])
   const commands = [...page.matchAll(/^```sh\n([^]*?)\n```$/gm)].map(([, text = '']) => text)
   const [create = '', start = '', test = '', talk = '', first = '', second = '', ...rest] = commands
-  t.same(rest, [], 'each block of commands is done here')
+  t.same(rest, [], 'each block of commands is run here')
 
   await run(cwd, create.replaceAll(/^npm install .*$/gm, ''))
   for (const [, names = ''] of create.matchAll(/^npm install (?:--save-dev )?(.*)$/gm)) {
@@ -76,7 +75,7 @@ void t.test('the tutorial works, command by command', async (t) => {
       nicks = (await ann.nextJson<{ nicks: string[] }>()).nicks
     }
     t.same(nicks, ['ann', 'bob'])
-    // Until the other node is subscribed at the broker, a line may be missed.
+    // A message may be lost until the other node has subscribed at the broker.
     let heard: unknown
     while (heard === undefined) {
       ann.send({ event: 'say', text: 'hello' })
@@ -86,7 +85,7 @@ void t.test('the tutorial works, command by command', async (t) => {
   })
 })
 
-/** The URL of the server that this command starts. */
+/** Starts a server with this command. Returns its URL. */
 async function serveWith (
   t: Teardown,
   cwd: string,
@@ -98,7 +97,7 @@ async function serveWith (
   return (await firstLine(child)).replace(/^http:\/\/\S+:(\d+)$/, 'ws://127.0.0.1:$1')
 }
 
-/** Starts one command, without a shell between: a signal reaches the process itself. */
+/** Starts one command without a shell, so that a signal reaches the process itself. */
 function startCommand (cwd: string, command: string, variables?: NodeJS.ProcessEnv): ChildProcess {
   const [program = '', ...args] = command.split(' ').map((word) => word.replaceAll("'", ''))
   return spawn(program, args, { cwd, env: env(variables), stdio: ['ignore', 'pipe', 'inherit'] })

@@ -24,7 +24,7 @@ import { ask, connect, refused } from '../helpers/client.ts'
 import { until } from '../helpers/differential.ts'
 import { buildApp, listen, type App, type TestServer } from '../helpers/server.ts'
 
-const ORDERS = ['before us', 'after us'] as const
+const ORDERS = ['before this plugin', 'after this plugin'] as const
 const ORIGIN = 'https://page.example'
 const echo: { websocketHandler: WebsocketHandler } = {
   websocketHandler: { handleIn: ({ data }, _state, ws) => ws.push(`echo ${String(data)}`) }
@@ -35,13 +35,15 @@ type Server = Omit<TestServer, 'logs'>
 interface Neighbour {
   /** Registers the plugin. */
   readonly add: (app: App, t: Test) => unknown
-  /** Routes of its own beside `/ws`, which echoes. */
+  /** Declares more routes than `/ws`, which echoes. */
   readonly routes?: (app: App) => unknown
-  /** What the plugin does for an upgrade. */
+  /** Checks what the plugin does for an upgrade. */
   readonly check: (t: Test, server: Server) => Promise<void>
 }
 
 const spans = new InMemorySpanExporter()
+/** Whether autoload has declared its websocket route in the last order. */
+let isRoomDeclared = false
 
 const neighbours: Readonly<Record<string, Neighbour>> = {
   '@fastify/cookie': {
@@ -148,8 +150,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       }),
     routes: (app) => app.get('/pressed', { ...echo }),
     async check (t, server) {
-      // It takes its first sample after a while.
-      await until(() => server.app.memoryUsage().rssBytes > 1, 'it takes no sample')
+      // The plugin takes its first sample after a while.
+      await until(() => server.app.memoryUsage().rssBytes > 1, 'no sample is taken')
       t.equal((await refused(server.url('/pressed'))).status, 503)
     }
   },
@@ -176,6 +178,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     async add (app, t) {
       const dir = t.testdir({})
       await mkdir(join(dir, 'routes/rooms'), { recursive: true })
+      // Registered first, autoload loads its routes before this plugin is there.
+      isRoomDeclared = app.hasDecorator('websock')
       await writeFile(
         join(dir, 'routes/rooms/index.js'),
         `module.exports = async (app) => {
@@ -188,7 +192,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       await app.register(autoload, { dir: join(dir, 'routes') })
     },
     async check (t, server) {
-      if (!server.app.hasRoute({ method: 'GET', url: '/rooms/:id' })) return
+      t.equal(server.app.hasRoute({ method: 'GET', url: '/rooms/:id' }), isRoomDeclared)
+      if (!isRoomDeclared) return
       const client = await connect(t, server.url('/rooms/1'))
       t.equal(await client.next(), 'room 1')
     }
@@ -228,7 +233,7 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
   }
 }
 
-/** The visits of a session; `by`: how many are added. */
+/** Adds `by` visits to a session. Returns the number of its visits. */
 function count (request: FastifyRequest, by = 1): number {
   const visits = (request.session.get('visits' as never) as number | undefined ?? 0) + by
   request.session.set('visits' as never, visits as never)
@@ -241,9 +246,9 @@ async function start (
   order: (typeof ORDERS)[number]
 ): Promise<Server> {
   const { app } = buildApp(t)
-  if (order === 'after us') await app.register(websock, { checkOrigin: [ORIGIN] })
+  if (order === 'after this plugin') await app.register(websock, { checkOrigin: [ORIGIN] })
   for (const { add } of list) await add(app, t)
-  if (order === 'before us') await app.register(websock, { checkOrigin: [ORIGIN] })
+  if (order === 'before this plugin') await app.register(websock, { checkOrigin: [ORIGIN] })
   for (const { routes } of list) routes?.(app)
   app.get('/ws', { ...echo })
   return listen(app)

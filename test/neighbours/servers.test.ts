@@ -14,7 +14,7 @@ import websock, { type WebsocketHandler } from '../../src/index.ts'
 import { connect, type Client } from '../helpers/client.ts'
 import { buildApp, listen, type App, type Teardown, type TestServer } from '../helpers/server.ts'
 
-const ORDERS = ['before us', 'after us'] as const
+const ORDERS = ['before this plugin', 'after this plugin'] as const
 const ours: WebsocketHandler = {
   handleIn: ({ data }, _state, ws) => ws.push(`ours ${String(data)}`)
 }
@@ -24,18 +24,18 @@ type Server = Omit<TestServer, 'logs'>
 interface Neighbour {
   readonly add: (app: App, t: Teardown) => unknown
   /**
-   * Opens a connection and asks something. Resolves with the answer and with what resolves when the
-   * connection has ended.
+   * Opens a connection and sends a request. Resolves with the answer, and with a promise that
+   * resolves when the connection has ended.
    */
   readonly use: (
     t: Teardown,
     server: Server
   ) => Promise<{ answer: unknown, closed: Promise<unknown> }>
   /**
-   * Registers routes of @fastify/websocket, or the plugin itself: the order is part of what is
-   * promised.
+   * True for a plugin that registers routes of @fastify/websocket, or that plugin itself. It must
+   * be registered after this plugin.
    */
-  readonly onlyAfterUs?: true
+  readonly onlyAfter?: true
 }
 
 const trpc = initTRPC.create()
@@ -85,7 +85,7 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     }
   },
   'mercurius with subscriptions': {
-    onlyAfterUs: true,
+    onlyAfter: true,
     add: (app) =>
       app.register(mercurius, {
         schema: 'type Query { hello: String } type Subscription { ticks: String }',
@@ -107,7 +107,7 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     }
   },
   'tRPC with useWSS': {
-    onlyAfterUs: true,
+    onlyAfter: true,
     add: (app) =>
       app.register(fastifyTRPCPlugin, { prefix: '/other', useWSS: true, trpcOptions: { router } }),
     use: askTrpc
@@ -124,14 +124,14 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
 
 for (const [name, neighbour] of Object.entries(neighbours)) {
   for (const order of ORDERS) {
-    if (order === 'before us' && neighbour.onlyAfterUs) continue
+    if (order === 'before this plugin' && neighbour.onlyAfter) continue
     void t.test(
-      `${name}, registered ${order}, and we work until app.close() ends both`,
+      `${name}, registered ${order}, and this plugin work until app.close()`,
       async (t) => {
         const { app, logs } = buildApp(t)
-        if (order === 'before us') await neighbour.add(app, t)
+        if (order === 'before this plugin') await neighbour.add(app, t)
         await app.register(websock)
-        if (order === 'after us') await neighbour.add(app, t)
+        if (order === 'after this plugin') await neighbour.add(app, t)
         app.get('/ws', { websocketHandler: ours })
         const server = await listen(app)
         const mine = await askOn(t, server.url('/ws'), 'hi')
@@ -144,7 +144,7 @@ for (const [name, neighbour] of Object.entries(neighbours)) {
         t.same(
           logs.filter(({ level }) => level > 40),
           [],
-          'nothing failed'
+          'no error is logged'
         )
       }
     )
@@ -152,7 +152,7 @@ for (const [name, neighbour] of Object.entries(neighbours)) {
 }
 
 void t.test(
-  'mercurius before us has registered @fastify/websocket, and the start says what to do',
+  'mercurius before this plugin has registered @fastify/websocket, which is refused at start',
   async (t) => {
     const { app } = buildApp(t)
     await neighbours['mercurius with subscriptions']?.add(app, t)

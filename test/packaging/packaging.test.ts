@@ -13,13 +13,13 @@ const execute = promisify(execFile)
 const root = resolve(__dirname, '../..')
 const modules = join(root, 'node_modules')
 const fixtures = join(__dirname, 'consumers')
-// What a consumer has beside what the package brings; the rest must be in its `dependencies`.
-// `ws` is for the client on Node 20, `prom-client` for the metrics.
+// The packages that a consumer installs itself. All others must be in `dependencies`. `ws` is for
+// the client on Node 20, `prom-client` for the metrics.
 const CONSUMER = ['fastify', '@types/node', 'ws', '@types/ws', 'prom-client']
 
 const { ModuleKind, ModuleResolutionKind } = ts
 const SHORT = LONG ? false : 'in the long run; the types are compiled below'
-/** In `npm test` only the oldest way. The import styles below use `nodenext`. */
+/** `npm test` checks only the oldest way. The import styles below use `nodenext`. */
 const RESOLUTIONS: Record<string, ts.CompilerOptions> = {
   node10: { module: ModuleKind.CommonJS, moduleResolution: ModuleResolutionKind.Node10 },
   ...(LONG && {
@@ -81,7 +81,7 @@ void t.test('the package', async (t) => {
 
   await install(dir, tarball, Object.keys(manifest.dependencies))
 
-  await t.test('holds the built files, the two entries and no sources', async (t) => {
+  await t.test('has the built files, the two entries and no sources', async (t) => {
     const files = await readdir(join(dir, 'node_modules/fastify-websock'))
     for (const name of ['LICENSE', 'dist', 'index.d.ts', 'index.js', 'package.json']) {
       t.ok(files.includes(name), name)
@@ -95,14 +95,14 @@ void t.test('the package', async (t) => {
   await t.test('is as large as README.md says, and no larger', async (t) => {
     const readme = await readFile(join(root, 'README.md'), 'utf8')
     const [, packed, unpacked] = /(\d+) kB packed, (\d+) kB unpacked/.exec(readme) ?? []
-    for (const [said, bytes] of [[packed, size], [unpacked, unpackedSize]] as const) {
-      const limit = Number(said) * 1000
+    for (const [stated, bytes] of [[packed, size], [unpacked, unpackedSize]] as const) {
+      const limit = Number(stated) * 1000
       t.ok(bytes <= limit, `${bytes} bytes, ${limit} are stated`)
       t.ok(bytes > limit * 0.85, `${bytes} bytes, ${limit} are stated`)
     }
   })
 
-  await t.test('holds what README.md links to, and the recipes', async (t) => {
+  await t.test('has the pages that README.md links to, and the recipes', async (t) => {
     const files = await readdir(join(dir, 'node_modules/fastify-websock'), { recursive: true })
     t.ok(files.includes('docs/recipes/auth.md'))
     const readme = await readFile(join(dir, 'node_modules/fastify-websock/README.md'), 'utf8')
@@ -113,7 +113,7 @@ void t.test('the package', async (t) => {
     for (const path of links) t.ok(files.includes(path), path)
   })
 
-  await t.test('has a client that a bundler takes for browsers, without the server', async (t) => {
+  await t.test('has a client that can be bundled for browsers, without the server', async (t) => {
     const { metafile, outputFiles } = await build({
       stdin: { contents: "export * from 'fastify-websock/client'", resolveDir: dir },
       bundle: true,
@@ -128,7 +128,7 @@ void t.test('the package', async (t) => {
     t.match(outputFiles[0]?.text, /connect/)
   })
 
-  await t.test('gives the types of each entry, however TypeScript resolves modules', async (t) => {
+  await t.test('has the types of each entry, however TypeScript resolves modules', async (t) => {
     await cp(join(fixtures, 'every-entry.cts'), join(dir, 'every-entry.cts'))
     for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
       const problems = typeCheck([join(dir, 'every-entry.cts')], {
@@ -192,7 +192,7 @@ void t.test('the package', async (t) => {
 })
 
 void t.test(
-  'client.d.mts gives the names of src/client/index.ts, all of them and no other',
+  'client.d.mts exports exactly the names of src/client/index.ts',
   async (t) => {
     const source = await readFile(join(root, 'src/client/index.ts'), 'utf8')
     const declared = await readFile(join(root, 'client.d.mts'), 'utf8')
@@ -203,7 +203,7 @@ void t.test(
 )
 
 void t.test(
-  'index.d.ts and index.js give the names of src/index.ts, all of them and no other',
+  'index.d.ts and index.js export exactly the names of src/index.ts',
   async (t) => {
     const source = await readFile(join(root, 'src/index.ts'), 'utf8')
     const declared = await readFile(join(root, 'index.d.ts'), 'utf8')
@@ -225,7 +225,7 @@ void t.test(
 
 /**
  * The type errors in these files and in the package's declarations. Other declarations are not
- * checked. In this process: another one takes seconds to compile tsc itself.
+ * checked. Runs in this process, because another one would take seconds to compile tsc.
  */
 function typeCheck (files: readonly string[], options: ts.CompilerOptions): string {
   const program = ts.createProgram(files, options)
@@ -263,7 +263,7 @@ function run (
   args: readonly string[],
   cwd = root
 ): Promise<{ stdout: string, stderr: string }> {
-  // Without what tap sets: it would trace the coverage of each child, and slow it down.
+  // Without the variables of tap, which would measure the coverage of each child and slow it down.
   return execute(command, args, {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
@@ -272,8 +272,7 @@ function run (
 }
 
 /**
- * Packs a copy of what `npm run build` has made, without old files and what others have built into
- * dist.
+ * Packs a copy of the result of `npm run build`, without old files and other builds in dist.
  */
 async function pack (dir: string, { files }: Manifest): Promise<Packed> {
   const stage = join(dir, 'stage')
@@ -304,14 +303,14 @@ async function pack (dir: string, { files }: Manifest): Promise<Packed> {
   return { tarball: join(dir, filename), size, unpackedSize }
 }
 
-/** Whether a file or folder of dist is built from one of src: compiled, bundled or copied. */
+/** Tells whether a file or folder of dist was compiled, bundled or copied from one of src. */
 function hasSource (path: string): boolean {
   const source = join(root, 'src', relative(join(root, 'dist'), path))
   return existsSync(source) || existsSync(source.replace(/(\.d\.ts|\.m?js)$/, '.ts'))
 }
 
 /**
- * What `npm install` would do, without the network: nothing but what the package names can be
+ * Installs the package like `npm install`, without the network. Only packages that it names can be
  * found.
  */
 async function install (

@@ -20,7 +20,7 @@ async function main (): Promise<void> {
   for (const create of [redis.redisEngine, nats.natsEngine]) {
     try {
       create({} as never)
-      throw new Error('a wrong client was taken')
+      throw new Error('a wrong client was accepted')
     } catch (error) {
       if ((error as { code?: string }).code !== 'FST_WEBSOCK_INVALID_CLIENT') throw error
     }

@@ -3,7 +3,7 @@ import websock, { typed, websock as named, type WebsockOptions } from 'fastify-w
 import { exchange } from './exchange.cjs'
 
 async function main (): Promise<void> {
-  if (named !== websock) throw new Error('the default is another one')
+  if (named !== websock) throw new Error('the default export is another plugin')
   const app = Fastify()
   const options: WebsockOptions = { compress: true }
   await app.register(websock, options)

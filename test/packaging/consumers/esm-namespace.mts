@@ -22,5 +22,5 @@ app.get('/echo', {
 // @ts-expect-error -- an address is a string
 void (() => app.websock.ref(1))
 if (lib.websock !== lib.default || lib.closeCodes.normal !== 1000)
-  throw new Error('the names are not those of one module')
+  throw new Error('the exports are not those of one module')
 await exchange(app)

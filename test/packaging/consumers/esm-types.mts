@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import type { TerminateReason, WebsocketHandlerObject } from 'fastify-websock'
 import { exchange } from './exchange.cjs'
 
-// The plugin comes at run time only: what types there are come along with the type import above.
+// The plugin is imported at run time only. The types come from the type import above.
 const app = Fastify()
 const { typed, websock } = (await import('fastify-websock')).default
 await app.register(websock)

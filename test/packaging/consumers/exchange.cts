@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import { WebSocket } from 'ws'
 
-/** Listens, says `hi` at /echo, prints the answer and what the connection was told at its end. */
+/** Listens, sends `hi` to /echo, closes the app and prints the answer. */
 export async function exchange (app: FastifyInstance): Promise<void> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const client = new WebSocket(`ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/echo`)
