@@ -13,8 +13,8 @@ export interface Report {
   /** `slowestMs` is without the cases of a known fault. */
   readonly bystander: Witness & { readonly slowestOfAllMs: number }
   /**
-   * Of a server of our own: bytes over its start at its largest, without the cases of a known
-   * fault, and sockets left at the end.
+   * For a server that was started here: its largest growth in bytes, without the cases of a known
+   * fault, and the sockets left at the end.
    */
   readonly server: Memory & { readonly sockets: number } | undefined
 }
@@ -22,7 +22,7 @@ export interface Report {
 type OnResult = (result: Result, one: Case) => void
 
 const HOST = '127.0.0.1'
-/** closeTimeoutMs, and a little. */
+/** closeTimeoutMs of 5 s, and some more. */
 const LAST_SOCKET_MS = 7000
 
 /** Runs the cases against a server of that kind, started for it. */
@@ -61,7 +61,7 @@ export async function attackChild (
   return { ...report, server: { ...healthy ?? grown, sockets } }
 }
 
-/** Runs the cases against one URL, whatever stands behind it. */
+/** Runs the cases against the server at a URL. */
 export async function attackUrl (
   url: string,
   cases: readonly Case[],
@@ -124,9 +124,9 @@ async function settle (ask: () => Promise<{ readonly sockets: number }>): Promis
 }
 
 function start (file: string, argument: string): ChildProcess {
-  // Without what a test runner has put there to trace the process. V8 lets three times 16 MiB of
-  // garbage lie before it looks; with 2 MiB, and without what glibc keeps for each thread, RSS
-  // shows what peers make a server keep.
+  // Without the variables of a test runner. By default V8 leaves three times 16 MiB of garbage
+  // uncollected. With 2 MiB, and one arena of glibc, RSS shows the memory that peers make a server
+  // keep.
   return fork(join(__dirname, file), [argument], {
     env: { PATH: process.env['PATH'], MALLOC_ARENA_MAX: '1' },
     execArgv: ['--expose-gc', '--max-semi-space-size=2']

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 
-/** What a well-behaved peer has seen since it was asked last. */
+/** The record of a well-behaved peer since the last request for it. */
 export interface Witness {
   /** Since the beginning. */
   readonly sent: number
@@ -13,7 +13,7 @@ export interface Witness {
 const PERIOD_MS = 20
 const PATIENCE_MS = 3000
 
-/** Sends an echo every 20 ms, in a process of its own, until its parent asks how it was. */
+/** Sends a message every 20 ms, in its own process, and reports its echoes to the parent. */
 function main (url: string): void {
   const pending = new Map<string, number>()
   let sent = 0

@@ -4,16 +4,16 @@ export interface FrameOptions {
   readonly fin?: boolean
   readonly rsv?: number
   readonly masked?: boolean
-  /** How wide the length is written: 7, 16 or 64 bits. Default: as narrow as it goes. */
+  /** The bits of the length. Default: the fewest possible. */
   readonly lengthBits?: 7 | 16 | 64
-  /** The length that the head tells, whatever follows. Default: that of the payload. */
+  /** The length in the header, whatever follows. Default: that of the payload. */
   readonly length?: bigint
 }
 
-// RFC 6455 §5.7 takes the same one.
+// The mask of the examples in RFC 6455 §5.7.
 const MASK = [0x37, 0xfa, 0x21, 0x3d] as const
 
-/** Any frame, also one that must not be. */
+/** Builds any frame, also an invalid one. */
 export function frame (
   opcode: number,
   payload: string | Uint8Array = '',
@@ -81,7 +81,7 @@ export function times (n: number, bytes: Uint8Array): Buffer {
   return Buffer.concat(Array.from({ length: n }, () => bytes))
 }
 
-/** Numbers that look random and are the same each time: mulberry32. */
+/** Reproducible pseudo-random bytes, from mulberry32. */
 export function noise (length: number, seed: number): Buffer {
   const bytes = Buffer.alloc(length)
   for (let i = 0; i < length; i++) {

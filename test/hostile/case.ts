@@ -1,50 +1,48 @@
 import type { Peer, PeerOptions } from './peer.ts'
 
 /**
- * Where a case knocks. `echo`: default limits; `deflate`: permessage-deflate too; `hasty`: half a
- * second of patience everywhere; `slow`: a hook that takes 200 ms; `stuck`: a hook that never
- * answers.
+ * The endpoint of a case. `echo`: default limits; `deflate`: with permessage-deflate; `hasty`: time
+ * limits of half a second; `slow`: a hook that takes 200 ms; `stuck`: a hook that never answers.
  */
 export type Endpoint = 'echo' | 'deflate' | 'hasty' | 'slow' | 'stuck'
 
 export const ENDPOINTS: readonly Endpoint[] = ['echo', 'deflate', 'hasty', 'slow', 'stuck']
 
 /**
- * Bytes as they are, text in which PATH stands for the endpoint's path, or something done with the
- * peer.
+ * Bytes, text in which PATH is replaced by the path of the endpoint, or a function of the peer.
  */
 export type Step = string | Uint8Array | ((peer: Peer) => unknown)
 
-/** What must come, and nothing else. */
+/** What a peer must receive. Anything else is a failure. */
 export interface Expect {
   /**
-   * The HTTP answers. Default [101]; `any` where the peer hangs up first: what it still saw is
-   * chance.
+   * The HTTP answers. Default [101]. `any` when the peer ends TCP first, because then the timing
+   * decides.
    */
   readonly status?: readonly number[] | 'any'
-  /** Whole messages that come back: their texts in order, how many, or any number. Default none. */
+  /** The echoed messages: their texts in order, their number, or any number. Default: none. */
   readonly echo?: readonly string[] | number | 'any'
   readonly pongs?: number | 'any'
   readonly pings?: 'some'
   /**
-   * The code in the close frame; 1005: a close frame without a code. Default: no close frame comes.
+   * The code in the close frame; 1005: a close frame without a code. Default: no close frame.
    */
   readonly closeCode?: number
   /**
-   * No byte comes, or none after the 101. It says what is so anyway where nothing else is named.
+   * The peer receives no byte, or none after the 101. This is also the default.
    */
   readonly silence?: true
   /**
-   * TCP ends within so many ms after the last step; false: it is open still when all the rest has
-   * come.
+   * The time in ms after the last step in which TCP must end. false: TCP is still open when the
+   * rest has arrived.
    */
   readonly tcpEnds: number | false
   /**
-   * So many MiB over its start the server's memory (RSS) grows to at most; not judged where it
-   * cannot be asked.
+   * The memory (RSS) of the server must grow by less than this many MiB. Not checked when the
+   * server does not report it.
    */
   readonly serverGrowsBelowMib?: number
-  /** A peer that comes afterwards is echoed. */
+  /** A peer that connects afterwards gets its echo. */
   readonly nextServed?: true
 }
 
@@ -53,21 +51,21 @@ export interface Case {
   readonly name: string
   /** Default `echo`. */
   readonly to?: Endpoint
-  /** So many do the same at once. Default 1. */
+  /** The number of peers that do the same at once. Default 1. */
   readonly peers?: number
-  /** Heavy: nothing else runs beside it. */
+  /** True for a heavy case: no other case runs at the same time. */
   readonly alone?: true
   readonly peer?: PeerOptions
   readonly send: readonly Step[]
   readonly expect: Expect
   /** Section of an RFC, or the reason. */
   readonly why: string
-  /** Ours does not do so yet, and why. */
+  /** Why this library does not do so yet. */
   readonly knownFault?: string
 }
 
-/** What came to one peer. */
-export interface Came {
+/** What one peer received. */
+export interface Received {
   readonly status: number[]
   readonly messages: string[]
   messageCount: number
@@ -86,7 +84,7 @@ export const KEPT_TEXT = 24
 /** Messages beyond so many are counted only. */
 export const KEPT_MESSAGES = 20
 
-export function nothing (): Came {
+export function nothing (): Received {
   return {
     status: [],
     messages: [],
@@ -101,86 +99,88 @@ export function nothing (): Came {
   }
 }
 
-/** Everything but the end has come, so there is no need to wait on. */
-export function isComplete (came: Came, expect: Expect): boolean {
+/** True when everything but the end has arrived. */
+export function isComplete (received: Received, expect: Expect): boolean {
   if (expect.tcpEnds !== false || expect.status === 'any') return false
   const { status = [101], echo = [], pongs = 0 } = expect
   const messages = typeof echo === 'number' ? echo : echo.length
   return (
-    came.status.length >= status.length &&
-    came.messageCount >= messages &&
-    (pongs === 'any' || came.pongs >= pongs) &&
-    (expect.closeCode === undefined || came.closeCode !== undefined)
+    received.status.length >= status.length &&
+    received.messageCount >= messages &&
+    (pongs === 'any' || received.pongs >= pongs) &&
+    (expect.closeCode === undefined || received.closeCode !== undefined)
   )
 }
 
-/** What is wrong with what came; empty when it is right. */
-export function judge (came: Came, expect: Expect): string[] {
+/** The differences from the expectation. Empty when there is none. */
+export function judge (received: Received, expect: Expect): string[] {
   const { status = [101], echo = [], pongs = 0 } = expect
   const wrong: string[] = []
-  if (expect.nextServed === true && came.nextServed !== true) {
+  if (expect.nextServed === true && received.nextServed !== true) {
     wrong.push('the next peer expected to be served')
   }
-  if (came.ended !== (expect.tcpEnds !== false)) {
+  if (received.ended !== (expect.tcpEnds !== false)) {
     wrong.push(
       expect.tcpEnds === false
         ? 'TCP expected to stay open'
         : `TCP expected to end within ${expect.tcpEnds} ms`
     )
   }
-  // It hung up first.
+  // The peer ended TCP first.
   if (status === 'any') return wrong
-  if (came.status.join() !== status.join()) {
+  if (received.status.join() !== status.join()) {
     wrong.push(`status ${status.join(', ') || 'none'} expected`)
   }
   if (echo !== 'any') {
     const count = typeof echo === 'number' ? echo : echo.length
     if (
-      came.messageCount !== count ||
-      (typeof echo !== 'number' && echo.some((text, i) => text !== came.messages[i]))
+      received.messageCount !== count ||
+      (typeof echo !== 'number' && echo.some((text, i) => text !== received.messages[i]))
     ) {
       wrong.push(
         `${typeof echo === 'number' ? `${echo} echoes` : `echo ${JSON.stringify(echo)}`} expected`
       )
     }
   }
-  if (pongs !== 'any' && came.pongs !== pongs) wrong.push(`${pongs} pongs expected`)
-  if (expect.pings === 'some' ? came.pings === 0 : came.pings > 0) {
+  if (pongs !== 'any' && received.pongs !== pongs) wrong.push(`${pongs} pongs expected`)
+  if (expect.pings === 'some' ? received.pings === 0 : received.pings > 0) {
     wrong.push(`${expect.pings === 'some' ? 'a' : 'no'} ping expected`)
   }
-  if (came.closeCode !== expect.closeCode) {
+  if (received.closeCode !== expect.closeCode) {
     wrong.push(
       `${expect.closeCode === undefined ? 'no close frame' : `close ${expect.closeCode}`} expected`
     )
   }
-  if (came.broken !== undefined) wrong.push('only frames of a server expected')
+  if (received.broken !== undefined) wrong.push('only frames of a server expected')
   return wrong
 }
 
-/** What came, in words. */
-export function describe (came: Came): string {
-  // A peer that hangs up first may or may not have seen the answer before.
-  if (came.nextServed !== undefined) {
-    return `the next peer is ${came.nextServed ? '' : 'not '}served`
+/** Describes what a peer received. */
+export function describe (received: Received): string {
+  // A peer that ends TCP first may or may not have received the answer.
+  if (received.nextServed !== undefined) {
+    return `the next peer is ${received.nextServed ? '' : 'not '}served`
   }
   const words: string[] = []
-  if (came.status.length > 0 && (came.status.join() !== '101' || isOnly101(came))) {
-    words.push(came.status.join(', '))
+  if (received.status.length > 0 && (received.status.join() !== '101' || isOnly101(received))) {
+    words.push(received.status.join(', '))
   }
-  if (came.messageCount > 3) words.push(`${came.messageCount} echoes (${came.messageBytes} bytes)`)
-  else words.push(...came.messages.map((text) => `echo ${JSON.stringify(text)}`))
-  if (came.pongs > 0) words.push(count(came.pongs, 'pong'))
-  if (came.pings > 0) words.push(count(came.pings, 'ping'))
-  if (came.broken !== undefined) words.push(came.broken)
-  if (came.closeCode !== undefined) words.push(`close ${came.closeCode}`)
+  const { messageCount, messageBytes } = received
+  if (messageCount > 3) words.push(`${messageCount} echoes (${messageBytes} bytes)`)
+  else words.push(...received.messages.map((text) => `echo ${JSON.stringify(text)}`))
+  if (received.pongs > 0) words.push(count(received.pongs, 'pong'))
+  if (received.pings > 0) words.push(count(received.pings, 'ping'))
+  if (received.broken !== undefined) words.push(received.broken)
+  if (received.closeCode !== undefined) words.push(`close ${received.closeCode}`)
   if (words.length === 0) words.push('nothing')
-  words.push(came.ended ? 'TCP ends' : 'TCP stays open')
+  words.push(received.ended ? 'TCP ends' : 'TCP stays open')
   return words.join(', ')
 }
 
-function isOnly101 (came: Came): boolean {
+function isOnly101 (received: Received): boolean {
   return (
-    came.messageCount === 0 && came.pongs === 0 && came.pings === 0 && came.closeCode === undefined
+    received.messageCount === 0 && received.pongs === 0 && received.pings === 0 &&
+    received.closeCode === undefined
   )
 }
 

@@ -59,7 +59,7 @@ const bombs: Case[] = [
       })
     ),
     { tcpEnds: false },
-    'nothing is inflated before the end; what came counts'
+    'nothing is inflated before the last fragment'
   ),
   row(
     'the same bomb, ended',
@@ -89,7 +89,7 @@ const bombs: Case[] = [
     '100 messages of 1 KiB that become 1 MiB each',
     Array.from({ length: 100 }, (_, i) => [text(zeros(1), { rsv: 4 }), untilEchoes(i + 1)]).flat(),
     { echo: 100, tcpEnds: false },
-    'memory is given back from one to the next',
+    'memory is freed between the messages',
     { alone: true }
   ),
   row(
@@ -114,7 +114,7 @@ const bombs: Case[] = [
     '2 MiB that cannot be compressed',
     text('', { length: BigInt(2 * MIB), rsv: 4 }),
     closed(1009),
-    'maxMessageBytes, by its head alone'
+    'maxMessageBytes, from the header alone'
   )
 ]
 
@@ -162,7 +162,7 @@ const corrupt: Case[] = [
     'a good message, and a corrupt one behind it',
     Buffer.concat([compressed('good'), text(hex('ff ff'), { rsv: 4 })]),
     { echo: ['good'], closeCode: 1007, tcpEnds: AT_ONCE },
-    'what was right is answered'
+    'valid messages before it are answered'
   )
 ]
 
@@ -230,7 +230,7 @@ const bits: Case[] = [
       untilClose
     ],
     { closeCode: 1008, tcpEnds: 20_000 },
-    '16 384 fragments, each a turn of zlib',
+    '16 384 fragments',
     { alone: true }
   )
 ]
@@ -255,7 +255,7 @@ const offers: Case[] = (
     ? { expect: { status: [400], tcpEnds: AT_ONCE }, why: 'RFC 6455 §9.1: the handshake fails' }
     : {
         expect: { tcpEnds: false },
-        why: 'RFC 7692 §5, §7.1: such an offer is declined, the handshake goes on'
+        why: 'RFC 7692 §5, §7.1: such an offer is declined, the handshake continues'
       })
 }))
 

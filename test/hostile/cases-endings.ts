@@ -1,6 +1,6 @@
 import { close, frame, PING, TEXT, text, MIB } from './bytes.ts'
 import type { Case, Step } from './case.ts'
-import { ask, deafen, fin, open, reset, untilClose, untilEchoes, untilPing } from './steps.ts'
+import { ask, stopReading, fin, open, reset, untilClose, untilEchoes, untilPing } from './steps.ts'
 
 const AT_ONCE = 2000
 /** Half a second of patience at the hasty endpoint, twice over, and room for a busy machine. */
@@ -15,9 +15,9 @@ const resets: Case[] = (
     ['within the head', 'echo', ['GET PATH HTTP/1.1\r\nHost: a\r\nUpgrade: webs']],
     ['right behind the handshake', 'echo', [ask()]],
     ['right behind a refused handshake', 'echo', [ask({ 'Sec-WebSocket-Version': '8' })]],
-    ['while a hook takes its time', 'slow', [ask()]],
+    ['while a hook is slow', 'slow', [ask()]],
     [
-      'while a hook takes its time, with messages sent',
+      'while a hook is slow, with messages sent',
       'slow',
       [ask({}, undefined, text('hello'))]
     ],
@@ -28,7 +28,7 @@ const resets: Case[] = (
     ['between two fragments', 'echo', [open, text('a', { fin: false })]],
     ['right behind a message', 'echo', [open, text('hello')]],
     ['behind a ping', 'echo', [open, frame(PING, 'p')]],
-    ['with 1 MiB of answer unread', 'echo', [open, deafen, text(Buffer.alloc(MIB, 'x'))]],
+    ['with 1 MiB of answer unread', 'echo', [open, stopReading, text(Buffer.alloc(MIB, 'x'))]],
     [
       'while a message is inflated',
       'deflate',
@@ -48,7 +48,7 @@ const resets: Case[] = (
   to,
   send: [...send, reset],
   expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-  why: 'it harms nobody else'
+  why: 'other connections are not affected'
 }))
 
 const halfOpen: Case[] = [
@@ -56,7 +56,7 @@ const halfOpen: Case[] = [
     name: 'the end of TCP when it was open',
     send: [open, fin],
     expect: { silence: true, tcpEnds: AT_ONCE },
-    why: 'RFC 6455 §7.1.5: 1006; nothing is owed'
+    why: 'RFC 6455 §7.1.5: 1006; no frame is due'
   },
   {
     name: 'the end of TCP within a frame',
@@ -81,14 +81,14 @@ const halfOpen: Case[] = [
     to: 'hasty',
     send: [open],
     expect: { pings: 'some', tcpEnds: SOON },
-    why: 'the heartbeat: cut without a close frame'
+    why: 'the heartbeat: TCP ends without a close frame'
   },
   {
     name: 'a peer that is silent in the middle of a frame',
     to: 'hasty',
     send: [open, text('hello').subarray(0, 8)],
     expect: { pings: 'some', tcpEnds: SOON },
-    why: 'the heartbeat: half a frame is no life'
+    why: 'the heartbeat: an incomplete frame is no answer to a ping'
   },
   {
     name: 'a peer that is silent in the middle of a close frame',
@@ -100,7 +100,7 @@ const halfOpen: Case[] = [
   {
     name: 'a peer that is silent and reads nothing',
     to: 'hasty',
-    send: [open, deafen, untilPing, ({ socket }) => socket.resume()],
+    send: [open, stopReading, untilPing, ({ socket }) => socket.resume()],
     expect: { pings: 'some', tcpEnds: SOON },
     why: 'the heartbeat'
   }
@@ -113,7 +113,7 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [ask({ 'Sec-WebSocket-Version': '8' })],
     expect: { status: [426], tcpEnds: SOON },
-    why: 'cut after closeTimeoutMs'
+    why: 'TCP ends after closeTimeoutMs'
   },
   {
     name: 'a hook that never answers, and TCP held open',
@@ -121,7 +121,7 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [ask()],
     expect: { status: [503], tcpEnds: SOON },
-    why: 'cut after closeTimeoutMs'
+    why: 'TCP ends after closeTimeoutMs'
   },
   {
     name: 'a bad frame, and TCP held open',
@@ -129,10 +129,10 @@ const unfinished: Case[] = [
     peer: { holds: true },
     send: [open, frame(3)],
     expect: { closeCode: 1002, tcpEnds: SOON },
-    why: 'cut after closeTimeoutMs'
+    why: 'TCP ends after closeTimeoutMs'
   },
   {
-    name: 'a bad frame, and TCP held open, with the default patience',
+    name: 'a bad frame, and TCP held open, with the default time limits',
     peer: { holds: true },
     send: [open, frame(3)],
     expect: { closeCode: 1002, tcpEnds: CLOSE_TIMEOUT },
@@ -147,7 +147,7 @@ const unfinished: Case[] = [
     why: 'RFC 6455 §7.1.1: the server ends TCP first; closeTimeoutMs'
   },
   {
-    name: 'a close frame, and TCP held open, with the default patience',
+    name: 'a close frame, and TCP held open, with the default time limits',
     peer: { holds: true },
     send: [open, close(1000)],
     expect: { closeCode: 1000, tcpEnds: CLOSE_TIMEOUT },
@@ -159,7 +159,7 @@ const unfinished: Case[] = [
     peer: { stubborn: true },
     send: [open, text(Buffer.alloc(MIB + 1, 'x')), untilClose],
     expect: { closeCode: 1009, tcpEnds: CLOSE_TIMEOUT },
-    why: 'cut after closeTimeoutMs'
+    why: 'TCP ends after closeTimeoutMs'
   },
   {
     name: 'a close frame that is answered with messages',

@@ -1,6 +1,8 @@
 import { BINARY, CONTINUATION, frame, MIB, PING, PONG, TEXT, text, times } from './bytes.ts'
 import type { Case } from './case.ts'
-import { ask, deafen, flood, listen, open, reset, untilClose, untilEchoes } from './steps.ts'
+import {
+  ask, flood, open, reset, startReading, stopReading, untilClose, untilEchoes
+} from './steps.ts'
 
 const AT_ONCE = 2000
 /** closeTimeoutMs, and room for a busy machine. */
@@ -28,9 +30,14 @@ const control: Case[] = [
   {
     name: '100 000 pings of 125 bytes, and not one pong read',
     alone: true,
-    send: [open, deafen, flood(times(1000, frame(PING, Buffer.alloc(125))), 100), listen],
+    send: [
+      open,
+      stopReading,
+      flood(times(1000, frame(PING, Buffer.alloc(125))), 100),
+      startReading
+    ],
     expect: { pongs: 'any', tcpEnds: AT_ONCE },
-    why: 'what waits to be sent is bounded'
+    why: 'the bytes that wait to be sent are bounded'
   },
   {
     name: '100 000 pongs',
@@ -87,7 +94,7 @@ const fragmented: Case[] = [
       untilEchoes(1)
     ],
     expect: { echo: [`(${MIB} bytes)`], tcpEnds: false },
-    why: 'a legitimate message has room'
+    why: 'a valid message is accepted'
   },
   {
     name: '200 texts begun and left, of 64 KiB each',
@@ -95,7 +102,7 @@ const fragmented: Case[] = [
     peers: 200,
     send: [open, text(Buffer.alloc(65_535, 'x'), { fin: false }), reset],
     expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-    why: 'maxMessageBytes for each; given back with the connection'
+    why: 'maxMessageBytes for each; freed with the connection'
   }
 ]
 
@@ -119,7 +126,7 @@ const tiny: Case[] = [
     alone: true,
     send: [ask({}, undefined, times(10_000, text('x'))), untilEchoes(10_000)],
     expect: { echo: 10_000, tcpEnds: false },
-    why: 'what comes with the head is not lost; one read holds many of them'
+    why: 'bytes after the head are not lost; one read holds many of them'
   },
   {
     name: '32 MiB in binaries of 64 KiB',
@@ -132,23 +139,23 @@ const tiny: Case[] = [
 
 const giants: Case[] = [
   {
-    name: '200 heads that tell of 1 MiB, and 10 bytes each',
+    name: '200 heads that announce 1 MiB, and 10 bytes each',
     alone: true,
     peers: 200,
     send: [open, text('', { length: BigInt(MIB) }), Buffer.alloc(10), reset],
     expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-    why: 'what is told of is not set aside'
+    why: 'no memory is reserved for announced bytes'
   },
   {
-    name: '200 heads that tell of 2^53-1 bytes',
+    name: '200 heads that announce 2^53-1 bytes',
     alone: true,
     peers: 200,
     send: [open, text('', { length: 2n ** 53n - 1n })],
     expect: { closeCode: 1009, tcpEnds: AT_ONCE },
-    why: 'maxMessageBytes, by its head alone'
+    why: 'maxMessageBytes, from the header alone'
   },
   {
-    name: '1 GiB told of, and sent',
+    name: '1 GiB announced, and sent',
     alone: true,
     send: [
       open,
@@ -160,13 +167,19 @@ const giants: Case[] = [
   }
 ]
 
-const deaf: Case[] = [
+const notReading: Case[] = [
   {
     name: '64 MiB sent in texts of 64 KiB by a peer that reads only then',
     alone: true,
-    send: [open, deafen, flood(text(Buffer.alloc(65_535, 'x')), 1024), listen, untilClose],
+    send: [
+      open,
+      stopReading,
+      flood(text(Buffer.alloc(65_535, 'x')), 1024),
+      startReading,
+      untilClose
+    ],
     expect: { echo: 'any', serverGrowsBelowMib: 64, tcpEnds: AT_ONCE },
-    why: 'cut behind the 1013, which it does not read: maxBufferedBytes and one message'
+    why: 'TCP ends after the 1013, which the peer does not read: maxBufferedBytes and one message'
   },
   {
     // Kernels keep 4 to 10 MiB of a connection: more than that is sent.
@@ -174,29 +187,29 @@ const deaf: Case[] = [
     alone: true,
     send: [
       open,
-      deafen,
+      stopReading,
       flood(text(Buffer.alloc(65_535, 'x')), 144),
       flood(times(8192, text('x')), 120),
-      listen,
+      startReading,
       untilClose
     ],
     expect: { echo: 'any', serverGrowsBelowMib: 64, tcpEnds: AT_ONCE },
-    why: 'maxBufferedBytes bounds what is kept, also for many small ones'
+    why: 'maxBufferedBytes, also for many small messages'
   },
   {
     name: '32 MiB sent in texts of 1 MiB by a peer that reads only then',
     alone: true,
-    send: [open, deafen, flood(text(Buffer.alloc(MIB, 'x')), 32), listen, untilClose],
+    send: [open, stopReading, flood(text(Buffer.alloc(MIB, 'x')), 32), startReading, untilClose],
     expect: { echo: 'any', serverGrowsBelowMib: 64, tcpEnds: AT_ONCE },
-    why: 'cut behind the 1013, which it does not read: maxBufferedBytes and one message'
+    why: 'TCP ends after the 1013, which the peer does not read: maxBufferedBytes and one message'
   },
   {
     name: 'texts of 64 KiB for as long as TCP lasts, by a peer that never reads',
     to: 'hasty',
     alone: true,
-    send: [open, deafen, flood(text(Buffer.alloc(65_535, 'x')), 4096)],
+    send: [open, stopReading, flood(text(Buffer.alloc(65_535, 'x')), 4096)],
     expect: { serverGrowsBelowMib: 64, tcpEnds: CLOSE_TIMEOUT },
-    why: 'closeTimeoutMs cuts who does not answer the close'
+    why: 'closeTimeoutMs, because the peer does not answer the close'
   }
 ]
 
@@ -207,7 +220,7 @@ const crowds: Case[] = [
     peers: 500,
     send: [open, reset],
     expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-    why: 'nothing is left of them'
+    why: 'nothing of them stays in memory'
   },
   {
     name: '500 handshakes begun and reset',
@@ -215,7 +228,7 @@ const crowds: Case[] = [
     peers: 500,
     send: ['GET PATH HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n', reset],
     expect: { status: 'any', nextServed: true, tcpEnds: AT_ONCE },
-    why: 'nothing is left of them'
+    why: 'nothing of them stays in memory'
   },
   {
     name: '500 handshakes refused',
@@ -232,6 +245,6 @@ export const floods: readonly Case[] = [
   ...fragmented,
   ...tiny,
   ...giants,
-  ...deaf,
+  ...notReading,
   ...crowds
 ]

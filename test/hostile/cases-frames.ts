@@ -85,7 +85,7 @@ const control = closed(1002, [
   ['a ping of 126 bytes', frame(PING, Buffer.alloc(126)), 'RFC 6455 §5.5: 125 at most'],
   ['a pong of 126 bytes', frame(PONG, Buffer.alloc(126)), 'RFC 6455 §5.5'],
   [
-    'a ping that tells of 2^63-1 bytes',
+    'a ping that announces 2^63-1 bytes',
     frame(PING, '', { length: 2n ** 63n - 1n }),
     'RFC 6455 §5.5'
   ],
@@ -171,7 +171,7 @@ const interleaved: Case[] = [
     name: 'a good text and an unmasked one in its packet',
     send: [open, Buffer.concat([text('good'), text('bad', { masked: false })])],
     expect: { echo: ['good'], closeCode: 1002, tcpEnds: AT_ONCE },
-    why: 'RFC 6455 §5.1; what was right is answered'
+    why: 'RFC 6455 §5.1; valid messages before it are answered'
   },
   {
     name: 'good texts behind a bad frame',
@@ -183,50 +183,50 @@ const interleaved: Case[] = [
     name: 'frames in packets of one byte',
     send: [open, drip(Buffer.concat([text('hello'), fragments(TEXT, 'w', 'orld')]))],
     expect: { echo: ['hello', 'world'], tcpEnds: false },
-    why: 'TCP keeps no packets'
+    why: 'TCP does not preserve packets'
   }
 ]
 
 const lengths: Case[] = [
   ...closed(1009, [
     [
-      'a text that tells of 2^64-1 bytes',
+      'a text that announces 2^64-1 bytes',
       text('', { length: 2n ** 64n - 1n }),
       'RFC 6455 §5.2: the top bit is 0; ws says too big'
     ],
     [
-      'a text that tells of 2^63 bytes',
+      'a text that announces 2^63 bytes',
       text('', { length: 2n ** 63n }),
       'RFC 6455 §5.2: the top bit is 0; ws says too big'
     ],
     [
-      'a text that tells of 2^63-1 bytes',
+      'a text that announces 2^63-1 bytes',
       text('', { length: 2n ** 63n - 1n }),
       'maxMessageBytes, before anything is kept'
     ],
     [
-      'a text that tells of 2^53 bytes',
+      'a text that announces 2^53 bytes',
       text('', { length: 2n ** 53n }),
       'no integer of JavaScript any more'
     ],
-    ['a text that tells of 2^53-1 bytes', text('', { length: 2n ** 53n - 1n }), 'maxMessageBytes'],
+    ['a text that announces 2^53-1 bytes', text('', { length: 2n ** 53n - 1n }), 'maxMessageBytes'],
     [
-      'a binary that tells of 2^32 bytes',
+      'a binary that announces 2^32 bytes',
       frame(BINARY, '', { length: 2n ** 32n }),
       'maxMessageBytes'
     ],
     [
-      'a binary that tells of 2^31 bytes',
+      'a binary that announces 2^31 bytes',
       frame(BINARY, '', { length: 2n ** 31n }),
       'maxMessageBytes'
     ],
     [
-      'a text that tells of 1 MiB and a byte',
+      'a text that announces 1 MiB and a byte',
       text('', { length: BigInt(MIB + 1) }),
-      'maxMessageBytes, by its head alone'
+      'maxMessageBytes, from the header alone'
     ],
     [
-      'fragments that tell of 1 MiB and a byte together',
+      'fragments that announce 1 MiB and a byte together',
       Buffer.concat([text('x', { fin: false }), frame(CONTINUATION, '', { length: BigInt(MIB) })]),
       'maxMessageBytes counts the message, not its frames'
     ]
@@ -242,25 +242,25 @@ const lengths: Case[] = [
       '5 bytes with their length in 16 bits',
       text('hello', { lengthBits: 16 }),
       'hello',
-      'RFC 6455 §5.2 wants the shortest; ws takes it'
+      'RFC 6455 §5.2 wants the shortest; ws accepts it'
     ],
     [
       '5 bytes with their length in 64 bits',
       text('hello', { lengthBits: 64 }),
       'hello',
-      'RFC 6455 §5.2 wants the shortest; ws takes it'
+      'RFC 6455 §5.2 wants the shortest; ws accepts it'
     ],
     [
       'no bytes with their length in 64 bits',
       text('', { lengthBits: 64 }),
       '',
-      'RFC 6455 §5.2 wants the shortest; ws takes it'
+      'RFC 6455 §5.2 wants the shortest; ws accepts it'
     ],
     [
       '200 bytes with their length in 64 bits',
       text(Buffer.alloc(200, 'x'), { lengthBits: 64 }),
       '(200 bytes)',
-      'RFC 6455 §5.2 wants the shortest; ws takes it'
+      'RFC 6455 §5.2 wants the shortest; ws accepts it'
     ]
   ])
 ]
@@ -300,13 +300,13 @@ const closes: Case[] = [
     name: 'texts and pings behind a close, in its packet',
     send: [open, Buffer.concat([close(1000), text('late'), frame(PING, 'late')])],
     expect: { closeCode: 1000, tcpEnds: AT_ONCE },
-    why: 'RFC 6455 §5.5.1: nothing after it counts'
+    why: 'RFC 6455 §5.5.1: frames after it are ignored'
   },
   {
     name: 'a text before a close, in its packet',
     send: [open, Buffer.concat([text('early'), close(1000)])],
     expect: { echo: ['early'], closeCode: 1000, tcpEnds: AT_ONCE },
-    why: 'what came before is handled'
+    why: 'frames before the close are handled'
   },
   {
     name: 'two closes in one packet',

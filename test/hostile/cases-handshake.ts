@@ -27,19 +27,19 @@ const good: Case[] = [
     name: 'a good handshake and a message',
     send: [open, text('hello')],
     expect: { echo: ['hello'], tcpEnds: false },
-    why: 'RFC 6455 §4.2.2: so that the rest means something'
+    why: 'RFC 6455 §4.2.2: the control case'
   },
   {
     name: 'a handshake with three messages in its packet',
     send: [ask({}, undefined, Buffer.concat([text('1'), text('2'), text('3')]))],
     expect: { echo: ['1', '2', '3'], tcpEnds: false },
-    why: 'what comes with the head is not lost'
+    why: 'bytes after the head are not lost'
   },
   {
     name: 'a handshake in packets of one byte',
     send: [drip(handshake()), text('hello')],
     expect: { echo: ['hello'], tcpEnds: false },
-    why: 'TCP keeps no packets'
+    why: 'TCP does not preserve packets'
   },
   {
     name: 'an empty line before the request',
@@ -74,7 +74,7 @@ const good: Case[] = [
     name: 'an extension list of nonsense where none is on',
     send: [ask({ 'Sec-WebSocket-Extensions': ';;,=,"' }), text('hello')],
     expect: { echo: ['hello'], tcpEnds: false },
-    why: 'ws does not read what it does not need'
+    why: 'ws does not parse this header without the extension'
   }
 ]
 
@@ -151,7 +151,7 @@ const missing: Case[] = [
     [
       'the Origin of another site',
       ask({ Origin: 'https://evil.example' }),
-      'CWE-1385: the default wants the own host'
+      'CWE-1385: the default allows only the own host'
     ],
     ['the Origin null', ask({ Origin: 'null' }), 'RFC 6454 §6.2: a sandboxed page'],
     [
@@ -170,7 +170,7 @@ const missing: Case[] = [
     name: 'a request without version',
     send: ['GET PATH\r\n\r\n'],
     expect: { status: [426], tcpEnds: 500 },
-    why: 'HTTP/0.9 tells the end of an answer by the end of TCP'
+    why: 'HTTP/0.9 marks the end of an answer by the end of TCP'
   },
   ...['no Upgrade', 'no Connection', 'Connection without its token', 'an upgrade to h2c'].map(
     (name, i): Case => ({
@@ -186,7 +186,7 @@ const missing: Case[] = [
         )
       ],
       expect: { status: [426], tcpEnds: false },
-      why: 'RFC 9110 §15.5.22: plain HTTP, which may go on'
+      why: 'RFC 9110 §15.5.22: plain HTTP, which may continue'
     })
   ),
   {
@@ -197,7 +197,7 @@ const missing: Case[] = [
   },
   ...refused(404, [
     [
-      'a path that is nowhere',
+      'an unknown path',
       ask({}, 'GET /nowhere HTTP/1.1'),
       'answered whole, and closed'
     ]
@@ -227,7 +227,7 @@ const malformed: Case[] = [
     [
       'lines that end with LF alone',
       `GET PATH HTTP/1.1\r\n${GOOD}${END}`.replaceAll('\r\n', '\n'),
-      'RFC 9112 §2.2; Node wants both'
+      'RFC 9112 §2.2; Node requires both'
     ],
     [
       'both Content-Length and Transfer-Encoding',
@@ -246,7 +246,11 @@ const malformed: Case[] = [
     ],
     ['HTTP/9.9', ask({}, 'GET PATH HTTP/9.9'), 'RFC 9112 §2.3'],
     ['half an escape in the URL', ask({}, 'GET PATH%2 HTTP/1.1'), 'RFC 3986 §2.1'],
-    ['HTTP/2 straight away', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'RFC 9113 §3.4: not agreed upon'],
+    [
+      'HTTP/2 without negotiation',
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+      'RFC 9113 §3.4: not agreed upon'
+    ],
     ['a TLS hello on a plain port', hex('16 03 01 00 a5 01 00 00 a1 03 03 00 00 00 00'), 'no HTTP'],
     ['noise instead of a head', noise(512, 1), 'no HTTP'],
     ['half a head, and the end of TCP', [`GET PATH HTTP/1.1\r\n${GOOD}`, fin], 'RFC 9112 §8']
@@ -255,17 +259,17 @@ const malformed: Case[] = [
     [
       'a header of 20 KiB',
       ask({ 'X-A': 'a'.repeat(20_480) }),
-      'RFC 6585 §5; Node takes 16 KiB in all'
+      'RFC 6585 §5; Node accepts 16 KiB in all'
     ],
     [
       'a thousand headers',
       ask(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`X-${i}`, 'a'.repeat(16)]))),
-      'RFC 6585 §5; Node takes 16 KiB in all'
+      'RFC 6585 §5; Node accepts 16 KiB in all'
     ],
     [
       'a URL of 20 KiB',
       ask({}, `GET PATH?${'a'.repeat(20_480)} HTTP/1.1`),
-      'RFC 6585 §5; Node takes 16 KiB in all'
+      'RFC 6585 §5; Node accepts 16 KiB in all'
     ]
   ]),
   {
@@ -305,7 +309,7 @@ const pipelined: Case[] = [
     name: 'a refused upgrade, and a good one in its packet',
     send: [ask({ 'Sec-WebSocket-Version': '8' }), ask(), text('hello')],
     expect: { status: [426], tcpEnds: AT_ONCE },
-    why: 'a refused upgrade is the last word'
+    why: 'a refused upgrade ends the connection'
   },
   {
     name: 'a message in fragments behind the head, with a ping in it',
@@ -318,10 +322,10 @@ const pipelined: Case[] = [
       )
     ],
     expect: { echo: ['ab'], pongs: 1, tcpEnds: false },
-    why: 'what comes with the head is not lost, while a hook takes its time'
+    why: 'bytes after the head are not lost, while a hook is slow'
   },
   {
-    name: '8 MiB of messages behind the head while a hook takes its time',
+    name: '8 MiB of messages behind the head while a hook is slow',
     to: 'slow',
     alone: true,
     send: [
@@ -333,7 +337,7 @@ const pipelined: Case[] = [
     why: 'nothing is lost; TCP holds it back'
   },
   {
-    name: 'noise behind the head while a hook takes its time',
+    name: 'noise behind the head while a hook is slow',
     to: 'slow',
     send: [ask({}, undefined, Buffer.concat([hex('ff'), noise(MIB, 3)]))],
     expect: { closeCode: 1002, tcpEnds: AT_ONCE },
@@ -344,14 +348,14 @@ const pipelined: Case[] = [
     to: 'stuck',
     send: [ask()],
     expect: { status: [503], tcpEnds: AT_ONCE },
-    why: 'nothing else times a hook; upgradeTimeoutMs'
+    why: 'nothing else limits the time of a hook; upgradeTimeoutMs'
   },
   {
     name: 'a hook that never answers, and the end of TCP',
     to: 'stuck',
     send: [ask(), fin],
     expect: { status: [503], tcpEnds: AT_ONCE },
-    why: 'half-open TCP is still asked'
+    why: 'half-open TCP is still answered'
   },
   {
     name: 'a fragmented message cut by the end of the packet, and the rest later',
@@ -360,7 +364,7 @@ const pipelined: Case[] = [
       fragments(TEXT, 'first half ', 'second').subarray(19)
     ],
     expect: { echo: ['first half second'], tcpEnds: false },
-    why: 'what comes with the head is not lost'
+    why: 'bytes after the head are not lost'
   }
 ]
 

@@ -24,7 +24,7 @@ const INVALID: ReadonlyArray<readonly [name: string, bytes: string]> = [
   ['a form of 6 bytes', 'fc 84 80 80 80 80'],
   ['the byte FE', 'fe'],
   ['the byte FF', 'ff'],
-  ['the mark of UTF-16', 'fe ff 00 61'],
+  ['the byte order mark of UTF-16', 'fe ff 00 61'],
   ['2 bytes cut to 1', 'c3'],
   ['3 bytes cut to 2', 'e2 82'],
   ['4 bytes cut to 3', 'f0 9f 98'],
@@ -69,7 +69,7 @@ const split: Case[] = [
     name: 'a euro sign split over fragments',
     send: [open, fragments(TEXT, hex('e2'), hex('82'), hex('ac'))],
     expect: { echo: ['€'], tcpEnds: false },
-    why: 'RFC 6455 §5.6: only the whole is text'
+    why: 'RFC 6455 §5.6: only the whole message must be valid'
   },
   {
     name: 'a smiley split by an empty fragment and a ping',

@@ -14,7 +14,7 @@ const MIB = 1024 * 1024
 const BEARABLE_MS = 3000
 
 void t.test(
-  'hostile peers get what they should, and nobody else is harmed',
+  'hostile peers get the expected answers, and other connections are served',
   { timeout: 120_000 },
   (t) => attack(t, 'ours')
 )
@@ -27,17 +27,17 @@ async function attack (t: Test, kind: ServerKind): Promise<void> {
     await t.test(title, async (t) => {
       for (const { name, knownFault } of cases) {
         const {
-          came = 'nothing',
+          received = 'nothing',
           wrong = ['it was not run'],
           skipped = false
         } = byName.get(name) ?? {}
         t.notOk(skipped, `${name}: is run`)
-        if (knownFault === undefined) t.same(wrong, [], `${name}: ${came}`)
+        if (knownFault === undefined) t.same(wrong, [], `${name}: ${received}`)
         else {
           t.not(
             wrong.length,
             0,
-            `${name}: ${came} (known fault, whose mark goes when it is mended: ${knownFault})`
+            `${name}: ${received} (a known fault; remove its mark when it is mended: ${knownFault})`
           )
         }
       }
@@ -51,10 +51,10 @@ async function attack (t: Test, kind: ServerKind): Promise<void> {
   t.equal(
     new Set(results.map(({ name }) => name)).size,
     results.length,
-    'each case has a name of its own'
+    'each case has a unique name'
   )
   t.equal(bystander.closed, undefined, 'the bystander stays connected')
-  t.ok(bystander.sent > 100, `the bystander sends all the while: ${bystander.sent} messages`)
+  t.ok(bystander.sent > 100, `the bystander sends ${bystander.sent} messages`)
   t.equal(bystander.echoed, bystander.sent, 'the bystander gets each echo')
   t.ok(
     bystander.slowestMs < BEARABLE_MS,
@@ -71,9 +71,9 @@ async function attack (t: Test, kind: ServerKind): Promise<void> {
   t.equal(server?.sockets, 0, 'no socket is left')
 }
 
-/** What `npm run test:hostile` does, but for the library's own build: that is `npm test`'s. */
+/** Does the same as `npm run test:hostile`, without the build of the library. */
 async function run (kind: ServerKind): Promise<Report> {
-  // Without what tap has put there to trace the processes, which would weigh on the server.
+  // Without the variables of tap, which would trace the processes and use memory of the server.
   const options = { cwd: root, env: { PATH: process.env['PATH'] }, maxBuffer: 16 * MIB }
   // tsc takes seconds; `npm run typecheck` checks the types.
   await build({
@@ -90,7 +90,7 @@ async function run (kind: ServerKind): Promise<Report> {
     ['dist/hostile/run.js', '--json', '--server', kind],
     options
   )
-  // It exits with 1 when a case fails: here each is asserted by its name.
+  // The runner exits with 1 when a case fails. Here each case is asserted by its name.
   const { stdout } = await child.catch((error: { stdout?: string, stderr?: string }) => {
     if (error.stdout?.startsWith('{') !== true) {
       throw new Error(`the runner failed: ${error.stderr ?? String(error)}`)

@@ -8,8 +8,8 @@ export interface Column {
 }
 
 /**
- * docs/hostile.md: what came of each case, at one server beside the other. The first column is
- * ours.
+ * docs/hostile.md: the result of each case, with a column for each server. The first column is this
+ * library.
  */
 export function buildPage (
   groups: ReadonlyArray<readonly [title: string, cases: readonly Case[]]>,
@@ -20,9 +20,9 @@ export function buildPage (
   )
   const row = ({ name, why, knownFault }: Case): string => {
     const cells = results.map((byName, i) => {
-      const { came = '', wrong = [] } = byName.get(name) ?? {}
+      const { received = '', wrong = [] } = byName.get(name) ?? {}
       const fault = i === 0 && knownFault !== undefined ? ` — **known fault**: ${knownFault}` : ''
-      return cell(`${wrong.length > 0 ? '✗ ' : ''}${came}${fault}`)
+      return cell(`${wrong.length > 0 ? '✗ ' : ''}${received}${fault}`)
     })
     return `| ${[cell(name), ...cells, cell(why)].join(' | ')} |`
   }
@@ -41,7 +41,7 @@ function intro (columns: readonly Column[]): string[] {
   const titles = columns.map(({ title }) => title).join(' | ')
   const figures: ReadonlyArray<readonly [string, (report: Report) => string]> = [
     [
-      'cases that end as they should',
+      'cases with the expected result',
       ({ results }) =>
         `${results.filter(({ wrong }) => wrong.length === 0).length} of ${results.length}`
     ],
@@ -50,29 +50,29 @@ function intro (columns: readonly Column[]): string[] {
       ({ bystander }) => `${bystander.echoed} of ${bystander.sent}`
     ],
     ['its slowest echo', ({ bystander }) => `${bystander.slowestMs.toFixed(0)} ms`],
-    ['memory over that at the start, at most: RSS', ({ server }) => mib(server?.rss)],
+    ['largest growth of memory: RSS', ({ server }) => mib(server?.rss)],
     ['… outside of the heap', ({ server }) => mib(server?.external)],
     ['sockets left 7 s after the last case', ({ server }) => String(server?.sockets)]
   ]
   return [
     '# Hostile peers',
     '',
-    'What comes back when a peer does what it must not.',
-    '`npm run --silent test:hostile -- --markdown > docs/hostile.md` makes this page.',
+    'What each server answers to invalid and abusive input.',
+    '`npm run --silent test:hostile -- --markdown > docs/hostile.md` creates this page.',
     '`npm run test:hostile` runs the cases against this library, `npm run test:hostile -- ' +
     'ws://HOST:PORT/PATH` against any echo server.',
     '',
     `Each server echoes each message, on Node.js ${process.versions.node}, in a process of its ` +
     'own and with its defaults.',
-    'A `✗` marks what this library does not allow; it need not be a fault of a server that ' +
+    'A `✗` marks a result that this library does not allow, which may be right for a server that ' +
     'promises something else.',
-    'Some cases set `closeTimeoutMs` and the like to half a second: the other two servers do not ' +
-    'have these options.',
-    '"TCP stays open": for longer than this library waits.',
+    'Some cases set time limits such as `closeTimeoutMs` to half a second, which the other two ' +
+    'servers do not have.',
+    '"TCP stays open" means for longer than this library waits.',
     '',
     'The memory is read each 50 ms, after a collection where it is over 32 MiB.',
     'The servers run with `--max-semi-space-size=2` and `MALLOC_ARENA_MAX=1`, so that RSS shows ' +
-    'what is kept and not what has yet to be collected; without that, ours came to 83 MiB.',
+    'what is kept and not what is yet to be collected; without that this library reached 83 MiB.',
     'Cases with a known fault are run last, and count neither for the memory nor for the slowest ' +
     'echo.',
     '',

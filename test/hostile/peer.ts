@@ -13,22 +13,22 @@ export interface Address {
 }
 
 export interface PeerOptions {
-  /** It never answers a close frame. */
+  /** The peer never answers a close frame. */
   readonly stubborn?: true
-  /** It keeps its own side of TCP open when the server has closed the other. */
+  /** The peer keeps its side of TCP open when the server has closed the other side. */
   readonly holds?: true
 }
 
-/** The server does not speak what the case is about. */
-export class NotSpoken extends Error {}
+/** The server does not support what the case needs. */
+export class NotSupported extends Error {}
 
 const PATIENCE_MS = 5000
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 const WINDOW = 32_768
 
-/** A client that does as it is told, byte for byte, and notes what comes. */
+/** A client that performs steps, byte for byte, and records what it receives. */
 export class Peer {
-  readonly came = nothing()
+  readonly received = nothing()
   readonly address: Address
   readonly socket: Socket
   readonly #options: PeerOptions
@@ -56,7 +56,7 @@ export class Peer {
       this.#wake?.()
     })
     this.socket.on('error', () => {})
-    // Who holds its side hears of the cut only as the answer to more bytes.
+    // A peer that keeps its side open notices the end only when it sends more bytes.
     this.socket.on('end', () => {
       if (options.holds === true) {
         this.#trickle = setInterval(() => this.socket.write(frame(PONG)), 50)
@@ -64,12 +64,12 @@ export class Peer {
     })
     this.socket.on('close', () => {
       clearInterval(this.#trickle)
-      this.came.ended = true
+      this.received.ended = true
       this.#wake?.()
     })
   }
 
-  /** Does the steps one after the other. */
+  /** Performs the steps one after the other. */
   async perform (steps: readonly Step[]): Promise<void> {
     if (this.socket.connecting) {
       await Promise.race([once(this.socket, 'connect'), once(this.socket, 'close')])
@@ -85,7 +85,7 @@ export class Peer {
   }
 
   /**
-   * Resolves when there is room for more, or TCP has ended, or the server has not read for long.
+   * Resolves when more can be written, when TCP has ended, or when the server has not read for 8 s.
    */
   async write (bytes: string | Uint8Array): Promise<void> {
     if (!this.socket.writable || this.socket.write(bytes)) return
@@ -100,12 +100,12 @@ export class Peer {
     })
   }
 
-  /** True when `condition` has come true; false when TCP has ended or time is up before. */
+  /** Resolves with true when `condition` is true, with false when TCP or the time ends before. */
   async until (condition: () => boolean, timeoutMs = PATIENCE_MS): Promise<boolean> {
     const deadline = performance.now() + timeoutMs
     while (!condition()) {
       const left = deadline - performance.now()
-      if (this.came.ended || left <= 0) return false
+      if (this.received.ended || left <= 0) return false
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#wake = () => { clearTimeout(timer); resolve() }
@@ -127,7 +127,7 @@ export class Peer {
   #read (chunk: Buffer): void {
     this.#chunks.push(chunk)
     this.#have += chunk.length
-    // Joined only when a whole frame is there: a large one comes in thousands of chunks.
+    // Joins chunks only when a whole frame has arrived. A large one has thousands of chunks.
     while (this.#have >= this.#need) {
       const bytes =
         this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
@@ -151,7 +151,7 @@ export class Peer {
     this.#head = bytes.toString('latin1', 0, end)
     this.#need = 1
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(this.#head)?.[1])
-    this.came.status.push(status)
+    this.received.status.push(status)
     if (status === 101) {
       this.#speaks = 'frames'
       this.#need = 2
@@ -172,7 +172,7 @@ export class Peer {
   #readFrames (bytes: Buffer): number {
     let at = 0
     for (;;) {
-      if (this.came.broken !== undefined) {
+      if (this.received.broken !== undefined) {
         this.#need = 1
         return bytes.length
       }
@@ -191,7 +191,7 @@ export class Peer {
             : Number(bytes.readBigUInt64BE(at + 2))
       this.#need = head + length
       if (bytes.length - at < this.#need) return at
-      if ((second & 0x80) !== 0) this.came.broken = 'a masked frame'
+      if ((second & 0x80) !== 0) this.received.broken = 'a masked frame'
       this.#take(first, bytes.subarray(at + head, at + head + length))
       at += this.#need
     }
@@ -201,11 +201,11 @@ export class Peer {
     const opcode = first & 0x0f
     switch (opcode) {
       case 8: return this.#closed(payload)
-      case 9: this.came.pings++; return
-      case 10: this.came.pongs++; return
+      case 9: this.received.pings++; return
+      case 10: this.received.pongs++; return
     }
     if (opcode > 2 || (opcode === 0) === (this.#message === undefined)) {
-      this.came.broken = `opcode ${opcode}`
+      this.received.broken = `opcode ${opcode}`
       return
     }
     const message = (this.#message ??= {
@@ -218,14 +218,14 @@ export class Peer {
     this.#message = undefined
     const joined = message.parts.length === 1 ? payload : Buffer.concat(message.parts)
     const data = message.deflated ? this.#inflate(joined) : joined
-    this.came.messageCount++
-    this.came.messageBytes += data.length
-    if (this.came.messageCount <= KEPT_MESSAGES) {
-      this.came.messages.push(inWords(data, message.text))
+    this.received.messageCount++
+    this.received.messageBytes += data.length
+    if (this.received.messageCount <= KEPT_MESSAGES) {
+      this.received.messages.push(inWords(data, message.text))
     }
   }
 
-  /** RFC 7692 §7.2.2. The server goes on with its window from message to message. */
+  /** RFC 7692 §7.2.2. The server may keep its window from message to message. */
   #inflate (payload: Buffer): Buffer {
     const data = inflateRawSync(Buffer.concat([payload, TAIL]), {
       finishFlush: constants.Z_SYNC_FLUSH,
@@ -236,11 +236,11 @@ export class Peer {
   }
 
   #closed (payload: Buffer): void {
-    if (this.came.closeCode !== undefined) {
-      this.came.broken = 'a second close frame'
+    if (this.received.closeCode !== undefined) {
+      this.received.broken = 'a second close frame'
       return
     }
-    this.came.closeCode = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
+    this.received.closeCode = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
     if (this.#options.stubborn !== true && this.socket.writable) this.socket.write(close(1000))
   }
 }

@@ -8,13 +8,13 @@ import { closeFrame, connectRaw, frame, handshake } from '../helpers/raw.ts'
 import { LONG } from '../helpers/scale.ts'
 import { startServer, type Teardown, type TestServer } from '../helpers/server.ts'
 
-// FUZZ_INPUTS=1000000 takes ten times as long as the long run. FUZZ_TRIAL=1234 begins with the
-// trial that failed.
+// FUZZ_INPUTS=1000000 takes ten times as long as the long run. FUZZ_TRIAL=1234 begins with trial
+// 1234.
 const INPUTS = Number(process.env.FUZZ_INPUTS ?? (LONG ? 100_000 : 10_000))
 const FIRST = Number(process.env.FUZZ_TRIAL ?? 0)
 const AT_ONCE = 64
 
-/** What the handler saw of one connection. */
+/** The calls of the handler for one connection. */
 interface Seen {
   inits: number
   messages: number
@@ -29,7 +29,7 @@ interface Target extends TestServer {
   slowestMs: number
 }
 
-/** An echo server, and a well-behaved peer of it. */
+/** Starts an echo server, and connects a well-behaved peer. */
 async function startTarget (t: Test): Promise<Target> {
   const seen = new Map<string, Seen>()
   const faults: unknown[] = []
@@ -80,8 +80,8 @@ async function startTarget (t: Test): Promise<Target> {
 }
 
 /**
- * Runs trials by their number until one tells that it was the last; each has a seed of its own,
- * which is named when it fails.
+ * Runs numbered trials until one returns true. Each has its own seed, which the error of a failed
+ * trial contains.
  */
 async function fuzz (
   target: Target,
@@ -124,8 +124,8 @@ async function fuzz (
 }
 
 /**
- * What must hold after all: nobody is left but the bystander, each was ended once, and the server
- * closes at once.
+ * Checks the end: only the bystander is left, each connection ended once, and the server closes
+ * soon.
  */
 async function checkAfter (t: Test, target: Target): Promise<void> {
   const { app, seen, faults, bystander } = target
@@ -173,7 +173,7 @@ async function within<T> (what: string, promise: Promise<T>): Promise<T> {
 t.setTimeout(240_000)
 
 void t.test(
-  'whatever frames come, every connection ends when its client does, and nobody else is hurt',
+  'with random frames each connection ends with its client, and others are served',
   async (t) => {
     const target = await startTarget(t)
     const counts = { connections: 0, frames: 0, mutated: 0, echoes: 0, bytes: 0 }
@@ -191,7 +191,7 @@ void t.test(
         client.write(piece)
         await turn()
       }
-      // All that came before the fault is answered, in full: each of these frames was an input.
+      // Everything before the fault is answered, so each of these frames was an input.
       await client.until(() => {
         const answers = client.frames()
         return (
@@ -209,7 +209,7 @@ void t.test(
         client.write(piece)
       }
       const ending = pick(random, ['fin', 'fin', 'close', 'reset', 'wait'] as const)
-      // FIN comes behind the fault; a reset might overtake it.
+      // FIN arrives after the fault. A reset may overtake it.
       if (ending === 'close') client.write(closeFrame(pick(random, [1000, 1005, 4000, 99])))
       if (ending === 'reset') for (let i = 0; i < 3; i++) await turn()
       if (ending === 'wait') {
@@ -238,9 +238,9 @@ void t.test(
     await checkAfter(t, target)
     t.ok(
       ['1002', '1007', '1009'].every((code) => (closes[code] ?? 0) > 0),
-      'faults of each kind were found'
+      'each kind of protocol error occurred'
     )
-    t.equal(closes['1011'] ?? 0, 0, 'and none was ours')
+    t.equal(closes['1011'] ?? 0, 0, 'the handler did not fail')
     t.comment(
       `seed ${FUZZ_SEED}: ${JSON.stringify(counts)}, close codes ${JSON.stringify(closes)}, ` +
       `slowest echo of the bystander ${target.slowestMs.toFixed(0)} ms`
@@ -249,7 +249,7 @@ void t.test(
 )
 
 void t.test(
-  'whatever is sent for a handshake, it is answered or dropped, and nobody else is hurt',
+  'a random handshake is answered or dropped, and other connections are served',
   async (t) => {
     const target = await startTarget(t)
     const statuses: Record<string, number> = {}
@@ -279,7 +279,7 @@ void t.test(
     await checkAfter(t, target)
     t.ok(
       ['101', '400', '403', '404', '426'].every((status) => (statuses[status] ?? 0) > 0),
-      'refusals of each kind were met'
+      'each kind of refusal occurred'
     )
     t.comment(
       `seed ${FUZZ_SEED}: ${inputs} handshakes, answers ${JSON.stringify(statuses)}, slowest ` +
@@ -288,7 +288,7 @@ void t.test(
   }
 )
 
-/** None: the client hung up in the middle of its request. */
+/** The expected answers. `none`: the client ended TCP within its request. */
 const KNOWN = new Set([
   '101',
   '100',

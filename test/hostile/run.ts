@@ -31,7 +31,7 @@ async function main (): Promise<void> {
   if (values.markdown === true) return print(await writePage(cases))
 
   const url = positionals[0]
-  // What ours does wrong still is known; of others nothing is.
+  // The known faults are those of this library.
   const known = url === undefined && values.server.startsWith('ours')
   const onResult =
     values.json === true ? () => {} : (result: Result, one: Case) => print(line(result, one, known))
@@ -46,7 +46,7 @@ async function main (): Promise<void> {
 }
 
 function line (
-  { name, came, ms, slowestEchoMs, wrong, skipped }: Result,
+  { name, received, ms, slowestEchoMs, wrong, skipped }: Result,
   { knownFault, why }: Case,
   known: boolean
 ): string {
@@ -59,10 +59,10 @@ function line (
   ]
   const echo = slowestEchoMs === undefined ? '' : `, bystander ${Math.round(slowestEchoMs)} ms`
   const comment = notes.length === 0 ? '' : ` # ${notes.join(' # ')}`
-  return `${verdict} - ${name}: ${came} [${ms} ms${echo}]${comment}`
+  return `${verdict} - ${name}: ${received} [${ms} ms${echo}]${comment}`
 }
 
-/** A known fault that is none any more is one too, so that its mark goes. */
+/** A known fault that does not occur is a failure too, so that its mark is removed. */
 function isFailure (result: Result, one: Case, known: boolean): boolean {
   return (result.wrong.length > 0) !== (known && one.knownFault !== undefined)
 }

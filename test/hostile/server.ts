@@ -5,7 +5,7 @@ import Fastify, { type FastifyPluginCallback, type RouteShorthandOptions } from 
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 import { ENDPOINTS, type Endpoint } from './case.ts'
 
-/** The echo server under attack, in a process of its own. */
+/** The kind of the echo server under attack, which has its own process. */
 export type ServerKind = 'ours' | 'ws' | 'fastify-websocket'
 
 export interface Route {
@@ -22,8 +22,8 @@ export interface Memory {
 }
 
 /**
- * What it tells its parent: where it is, and whenever it is asked, by how much it has grown at most
- * since it was asked last.
+ * A message to the parent: the addresses at the start, and on request the largest growth since the
+ * last request.
  */
 export type ServerMessage =
   | { readonly type: 'ready', readonly routes: Routes }
@@ -70,7 +70,7 @@ const SLOW: RouteShorthandOptions = {
 const STUCK: RouteShorthandOptions = { preValidation: () => {} }
 
 async function startOurs (options: object): Promise<Routes> {
-  // Not imported by its types: they are those of dist, and the tests' program has those of src.
+  // Without its types: those of dist and those of src cannot be in one program.
   const websock = require('fastify-websock') as FastifyPluginCallback<object>
   const app = Fastify()
   await app.register(websock, options)
@@ -135,8 +135,8 @@ function countSockets (server: Server): Promise<number> {
 }
 
 /**
- * Node reads into a buffer of 64 KiB each time, and lets tens of MiB of those lie: what is left
- * without them is what peers make us keep.
+ * The growth after a collection. Node reads into buffers of 64 KiB, and tens of MiB of them may
+ * wait for the collector. The rest is what peers make the server keep.
  */
 function keptGrowth (start: Memory): Memory {
   globalThis.gc?.()
@@ -179,5 +179,5 @@ async function main (): Promise<void> {
   send({ type: 'ready', routes })
 }
 
-// It is imported too, for its types and `max`.
+// Other files import this one for its types and `max`.
 if (process.send !== undefined && require.main === module) void main()

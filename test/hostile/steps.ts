@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { NotSpoken, type Peer } from './peer.ts'
+import { NotSupported, type Peer } from './peer.ts'
 import type { Step } from './case.ts'
 
-/** The head of an upgrade request. A header is left out by undefined, doubled by a list. */
+/** The head of an upgrade request. undefined leaves a header out, a list repeats it. */
 export function handshake (
   headers: Readonly<Record<string, string | readonly string[] | undefined>> = {},
   line = 'GET PATH HTTP/1.1'
@@ -37,28 +37,28 @@ export function ask (
 /** Opens a connection: waits for the 101. */
 export const open: Step = async (peer) => {
   await peer.write(handshake()(peer))
-  await peer.until(() => peer.came.status.length > 0)
+  await peer.until(() => peer.received.status.length > 0)
   if (
     peer.address.deflate &&
-    peer.came.status[0] === 101 &&
+    peer.received.status[0] === 101 &&
     !/\r\nsec-websocket-extensions: *permessage-deflate/i.test(peer.head)
   ) {
-    throw new NotSpoken('no permessage-deflate')
+    throw new NotSupported('no permessage-deflate')
   }
 }
 
-/** The same bytes again and again, as fast as the server reads, until TCP ends. */
+/** Sends the same bytes repeatedly, as fast as the server reads, until TCP ends. */
 export function flood (bytes: Uint8Array, repeat: number): Step {
   return async (peer) => {
     for (let i = 0; i < repeat && peer.socket.writable; i++) {
       await peer.write(bytes)
-      // So that what comes is read meanwhile, and other peers have their turn.
+      // Lets this peer read, and other peers run.
       if (i % 16 === 15) await nextTurn()
     }
   }
 }
 
-/** One byte a packet. */
+/** Sends each byte in its own packet. */
 export function drip (bytes: Uint8Array | ((peer: Peer) => string)): Step {
   return async (peer) => {
     const data = Buffer.from(typeof bytes === 'function' ? bytes(peer) : bytes)
@@ -69,7 +69,7 @@ export function drip (bytes: Uint8Array | ((peer: Peer) => string)): Step {
   }
 }
 
-/** Ends our side of TCP. */
+/** Ends the peer's side of TCP. */
 export const fin: Step = ({ socket }) => { socket.end() }
 
 /** Ends TCP with a reset, once all bytes have left. */
@@ -78,13 +78,13 @@ export const reset: Step = async ({ socket }) => {
   socket.resetAndDestroy()
 }
 
-/** Reads no more. */
-export const deafen: Step = ({ socket }) => { socket.pause() }
-export const listen: Step = ({ socket }) => { socket.resume() }
+/** Stops reading. */
+export const stopReading: Step = ({ socket }) => { socket.pause() }
+export const startReading: Step = ({ socket }) => { socket.resume() }
 
-export const untilClose: Step = (peer) => peer.until(() => peer.came.closeCode !== undefined)
-export const untilPing: Step = (peer) => peer.until(() => peer.came.pings > 0)
+export const untilClose: Step = (peer) => peer.until(() => peer.received.closeCode !== undefined)
+export const untilPing: Step = (peer) => peer.until(() => peer.received.pings > 0)
 
 export function untilEchoes (count: number): Step {
-  return (peer) => peer.until(() => peer.came.messageCount >= count)
+  return (peer) => peer.until(() => peer.received.messageCount >= count)
 }

@@ -1,6 +1,6 @@
-import { describe, isComplete, judge, type Case, type Came } from './case.ts'
+import { describe, isComplete, judge, type Case, type Received } from './case.ts'
 import { text } from './bytes.ts'
-import { NotSpoken, Peer, type Address } from './peer.ts'
+import { NotSupported, Peer, type Address } from './peer.ts'
 import { open, untilEchoes } from './steps.ts'
 import { deflates } from './cases-deflate.ts'
 import { endings } from './cases-endings.ts'
@@ -20,13 +20,13 @@ export const GROUPS: ReadonlyArray<readonly [title: string, cases: readonly Case
 
 export interface Result {
   readonly name: string
-  /** What came, in words. */
-  readonly came: string
-  /** From the last step until all had come. */
+  /** Describes what the peers received. */
+  readonly received: string
+  /** The time from the last step until everything had arrived. */
   readonly ms: number
-  /** What the bystander waited for at most meanwhile; of cases that run alone. */
+  /** The longest wait of the bystander during a case that runs alone. */
   readonly slowestEchoMs: number | undefined
-  /** What is wrong; empty when nothing is. */
+  /** The differences from the expectation. Empty when there is none. */
   readonly wrong: readonly string[]
   readonly skipped: boolean
 }
@@ -35,23 +35,23 @@ export interface Result {
 export interface Target {
   readonly locate: (endpoint: NonNullable<Case['to']>) => Address
   /**
-   * MiB over its start that the memory of the server had grown to at most since it was asked last,
-   * where it can be asked.
+   * The largest growth of the server's memory over its start, in MiB, since the last call.
+   * Undefined when the server does not report it.
    */
   readonly weigh?: () => Promise<number>
-  /** What the bystander waited for at most since it was asked last. */
+  /** The longest wait of the bystander since the last call. */
   readonly slowestEchoMs: () => Promise<number>
 }
 
 const AT_ONCE = 12
-/** For a connection that is to stay open: until all has come. */
+/** The time for everything to arrive on a connection that must stay open. */
 const PATIENCE_MS = 5000
-/** To see what a server does that is slower than it should be. */
+/** The extra time to see what a server that is too slow does. */
 const GRACE_MS = 250
 
 /**
- * Runs them all, the light ones beside each other, those with a known fault last; hands on each
- * result in the order of the cases. `onHealthy` is awaited before those with a known fault.
+ * Runs all cases, the light ones side by side, those with a known fault last. Passes each result to
+ * `onResult` in the order of the cases. `onHealthy` is awaited before those with a known fault.
  */
 export async function runSuite (
   cases: readonly Case[],
@@ -60,11 +60,11 @@ export async function runSuite (
   onHealthy: () => Promise<void>
 ): Promise<Result[]> {
   const results: Array<Result | undefined> = cases.map(() => undefined)
-  let told = 0
+  let reported = 0
   const run = async (i: number): Promise<void> => {
     results[i] = await runCase(cases[i] as Case, target)
-    for (; results[told] !== undefined; told++) {
-      onResult(results[told] as Result, cases[told] as Case)
+    for (; results[reported] !== undefined; reported++) {
+      onResult(results[reported] as Result, cases[reported] as Case)
     }
   }
   const light = cases.flatMap((one, i) =>
@@ -94,35 +94,35 @@ async function runCase (one: Case, { locate, weigh, slowestEchoMs }: Target): Pr
     const patienceMs = tcpEnds === false ? PATIENCE_MS : tcpEnds + GRACE_MS
     await Promise.all(
       peers.map((peer) =>
-        peer.until(() => peer.came.ended || isComplete(peer.came, one.expect), patienceMs)
+        peer.until(() => peer.received.ended || isComplete(peer.received, one.expect), patienceMs)
       )
     )
     const ms = Math.round(performance.now() - since)
     if (one.expect.nextServed === true) {
       const served = await isServed(locate('echo'))
-      for (const { came } of peers) came.nextServed = served
+      for (const { received } of peers) received.nextServed = served
     }
-    const wrong = new Set(peers.flatMap(({ came }) => judge(came, one.expect)))
-    let came = inWords(peers.map(({ came }) => came))
+    const wrong = new Set(peers.flatMap(({ received }) => judge(received, one.expect)))
+    let received = inWords(peers.map(({ received }) => received))
     const limit = one.expect.serverGrowsBelowMib
     if (limit !== undefined && weigh !== undefined) {
       const grown = await weigh()
-      came += `, the server at ${Math.round(grown)} MiB over its start`
+      received += `, the server at ${Math.round(grown)} MiB over its start`
       if (grown >= limit) wrong.add(`less than ${limit} MiB expected`)
     }
     return {
       name: one.name,
-      came,
+      received,
       ms,
       slowestEchoMs: one.alone === true ? await slowestEchoMs() : undefined,
       wrong: [...wrong],
       skipped: false
     }
   } catch (error) {
-    if (!(error instanceof NotSpoken)) throw error
+    if (!(error instanceof NotSupported)) throw error
     return {
       name: one.name,
-      came: error.message,
+      received: error.message,
       ms: 0,
       slowestEchoMs: undefined,
       wrong: [],
@@ -133,22 +133,22 @@ async function runCase (one: Case, { locate, weigh, slowestEchoMs }: Target): Pr
   }
 }
 
-/** A good peer gets its echo. */
+/** Resolves with true when a well-behaved peer gets its echo. */
 async function isServed (address: Address): Promise<boolean> {
   const peer = new Peer(address)
   try {
     await peer.perform([open, text('still there'), untilEchoes(1)])
-    return peer.came.messages[0] === 'still there'
+    return peer.received.messages[0] === 'still there'
   } finally {
     peer.destroy()
   }
 }
 
-function inWords (all: readonly Came[]): string {
-  if (all.length === 1) return describe(all[0] as Came)
+function inWords (all: readonly Received[]): string {
+  if (all.length === 1) return describe(all[0] as Received)
   const counts = new Map<string, number>()
-  for (const came of all) {
-    const words = describe(came)
+  for (const received of all) {
+    const words = describe(received)
     counts.set(words, (counts.get(words) ?? 0) + 1)
   }
   return Array.from(counts, ([words, count]) => `${count} × (${words})`).join(', ')
