@@ -299,7 +299,7 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
   }
 }
 
-// Each case has servers of its own.
+// Each case has its own servers.
 t.jobs = 2
 
 void t.test('in Node, over ws', async (t) => {

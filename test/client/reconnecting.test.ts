@@ -201,7 +201,7 @@ void t.test('an invalid url closes the client, but not one from a function', asy
   })
 })
 
-void t.test('an attempt that nobody answers is bounded', async (t) => {
+void t.test('an attempt without an answer ends after connectTimeoutMs', async (t) => {
   const silent = createServer((socket) => { socket.on('error', () => {}) }).listen(0, '127.0.0.1')
   t.teardown(() => silent.close())
   await new Promise((resolve) => silent.once('listening', resolve))

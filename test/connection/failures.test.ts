@@ -264,7 +264,7 @@ void t.test('after a failure earlier messages arrive, and the state is kept', as
   t.same(
     [await other.next(), await other.next(), await other.next()],
     ['0', big, '1'],
-    'another connection goes on'
+    'another connection stays open'
   )
   t.equal(server.logs.length, 1)
 })

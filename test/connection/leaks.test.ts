@@ -289,7 +289,7 @@ void t.test(
         `CPU ${Math.round((cpu.user + cpu.system) / 1e6)} s`
       )
     }
-    t.same(wrong, {}, 'each client got what it must')
+    t.same(wrong, {}, 'each client got the expected frames')
     t.ok(after.peak >= CROWD + 1, `at least ${CROWD} were open at once`)
     t.equal(after.connections, 0, 'no socket is left')
     t.ok(after.inits > (ROUNDS * CONNECTIONS) / 2, 'more than half of them had a state')

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Mailbox, type Letter } from '../../src/connection/mailbox.ts'
 import { EventLoop } from '../../src/event-loop.ts'
-import { live, World } from '../helpers/lifecycle.ts'
+import { runPlan, World } from '../helpers/lifecycle.ts'
 import type { Op } from '../helpers/lifecycle-model.ts'
 import { runs } from '../helpers/random.ts'
 import { LONG } from '../helpers/scale.ts'
@@ -372,7 +372,7 @@ void t.test('random operations on a connection have the results of the model', a
   await fc.assert(
     fc.asyncProperty(plan, async (one) => {
       ops += one.ops.length
-      const { real, model } = await live(t, world, one)
+      const { real, model } = await runPlan(t, world, one)
       deepStrictEqual(real, model)
       const end = /^terminate (\w+)/.exec(model.log.at(-1) ?? '')?.[1] ?? 'init failed'
       ends[end] = (ends[end] ?? 0) + 1

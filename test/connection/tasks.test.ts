@@ -123,7 +123,7 @@ void t.test(
     t.equal(await client.next(), 'cancelled')
     await until(() => ended.length === 1)
     client.send('cancel')
-    t.equal(await client.next(), 'cancelled', 'the connection goes on')
+    t.equal(await client.next(), 'cancelled', 'the connection stays open')
     client.socket.terminate()
     await until(() => ended.length === 2)
     t.same([ended, server.logs], [['by cancel', 'by the end'], []])

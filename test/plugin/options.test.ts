@@ -216,9 +216,9 @@ void t.test("undefined is the default, or for a route the plugin's option", asyn
   for (const [url, bytes] of limits) {
     const client = await connect(t, url)
     client.send('x'.repeat(bytes))
-    t.equal(String(await client.next()).length, bytes, `${url} takes ${bytes}`)
+    t.equal(String(await client.next()).length, bytes, `${url} accepts ${bytes} bytes`)
     client.send('x'.repeat(bytes + 1))
-    t.equal((await client.closed).code, 1009, `${url} takes no more`)
+    t.equal((await client.closed).code, 1009, `${url} refuses one more byte`)
   }
 })
 

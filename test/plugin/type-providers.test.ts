@@ -127,7 +127,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
       useZod(app)
     }
   },
-  'zod in a context of its own': {
+  'zod in a child context': {
     routes: async (app) => {
       await app.register(async (child) => {
         useZod(child as App)
@@ -139,7 +139,7 @@ const providers: Record<string, { fastify?: object, routes: (app: App) => unknow
       })
     }
   },
-  'zod of the context above': {
+  'zod in the parent context': {
     routes: (app) => {
       useZod(app)
       return app.register(async (child) => declare(child, zod))

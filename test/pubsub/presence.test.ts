@@ -360,7 +360,7 @@ void t.test('entries of other nodes are bounded, and requested when there is roo
   t.same(asked, ['x19'])
 })
 
-void t.test('looking up a topic costs no more with 1 000 nodes than with one', async (t) => {
+void t.test('looking up a topic does not get slower with the number of nodes', async (t) => {
   const presence = new Presence({
     node: 'n',
     hasEngine: true,

@@ -112,7 +112,7 @@ void t.test('the line has the code of an error, but not its text', async (t) => 
   t.notMatch(JSON.stringify(ends()), /secret/)
 })
 
-void t.test('a logger that throws harms no connection', async (t) => {
+void t.test('with a logger that throws, connections work and end', async (t) => {
   let thrown = 0
   const log = (_fields: unknown, text?: string): void => {
     if (text?.startsWith('websocket ') !== true) return

@@ -27,7 +27,7 @@ const others = {
     )
     t.teardown(() => server.close())
   },
-  'a listener of its own' (app: App, t: Teardown) {
+  'an upgrade listener' (app: App, t: Teardown) {
     const server = new WebSocketServer({ noServer: true })
     t.teardown(() => server.close())
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
