@@ -31,7 +31,7 @@ const KINDS = {
 const KINDS_FOR_LONG = ['plain', 'wait', 'narrow'] as const
 const LONG = 'x'.repeat(30_000)
 
-t.setTimeout(Math.max(60_000, TRIALS * 100))
+t.setTimeout(Math.max(180_000, TRIALS * 100))
 
 /** What one callback does: all of it in the tick of the chunk that brought its message. */
 type Step =
