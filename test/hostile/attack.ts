@@ -23,7 +23,7 @@ type OnResult = (result: Result, one: Case) => void
 
 const HOST = '127.0.0.1'
 /** closeTimeoutMs, and a little. */
-const LAST_SOCKET_MS = 7000
+const LAST_SOCKET_MS = 15_000
 
 /** Runs the cases against a server of that kind, started for it. */
 export async function attackChild (

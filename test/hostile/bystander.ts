@@ -11,7 +11,7 @@ export interface Witness {
 }
 
 const PERIOD_MS = 20
-const PATIENCE_MS = 3000
+const PATIENCE_MS = 10_000
 
 /** Sends an echo every 20 ms, in a process of its own, until its parent asks how it was. */
 function main (url: string): void {

@@ -2,9 +2,9 @@ import { BINARY, CONTINUATION, frame, MIB, PING, PONG, TEXT, text, times } from 
 import type { Case } from './case.ts'
 import { ask, deafen, flood, listen, open, reset, untilClose, untilEchoes } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 /** closeTimeoutMs, and room for a busy machine. */
-const CLOSE_TIMEOUT = 8000
+const CLOSE_TIMEOUT = 10_000
 
 const part = (payload: string | Uint8Array, fin = false): Buffer =>
   frame(CONTINUATION, payload, { fin })
