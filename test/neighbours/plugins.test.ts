@@ -209,7 +209,7 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     },
     async check (t, server) {
       spans.reset()
-      t.equal((await fetch(server.http('/ws'), { signal: AbortSignal.timeout(5000) })).status, 426)
+      t.equal((await fetch(server.http('/ws'), { signal: AbortSignal.timeout(20_000) })).status, 426)
       await ask(t, server.url('/ws'), 'hi')
       const ended = (): number =>
         spans.getFinishedSpans().filter(({ name }) => name === 'request').length
