@@ -22,7 +22,7 @@ export interface PeerOptions {
 /** The server does not speak what the case is about. */
 export class NotSpoken extends Error {}
 
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 5000
 const TAIL = Buffer.from([0, 0, 0xff, 0xff])
 const WINDOW = 32_768
 

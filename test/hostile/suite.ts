@@ -45,7 +45,7 @@ export interface Target {
 
 const AT_ONCE = 12
 /** For a connection that is to stay open: until all has come. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 5000
 /** To see what a server does that is slower than it should be. */
 const GRACE_MS = 250
 
