@@ -197,7 +197,7 @@ void t.test('after timeoutMs the remaining connections are destroyed and counted
   t.same(server.ends, Array.from({ length: 4 }, () => ({ type: 'shutdown' })))
 })
 
-void t.test('after timeoutMs waiting batches are destroyed too', async (t) => {
+void t.test('after timeoutMs waiting batches get the close frame, too', async (t) => {
   const server = await startDrained(t, {
     drain: { batchSize: 2, batchIntervalMs: 60_000, timeoutMs: 1500 }
   })
@@ -205,8 +205,18 @@ void t.test('after timeoutMs waiting batches are destroyed too', async (t) => {
   t.equal(await server.app.websock.drain(), 2, 'the first two were closed at once')
   t.same(
     (await Promise.all(clients.map((client) => client.closed))).map(({ code }) => code).sort(),
-    [1006, 1006, 1012, 1012]
+    [1012, 1012, 1012, 1012]
   )
+})
+
+void t.test('a callback that hangs until timeoutMs does not cost the close frame', async (t) => {
+  const server = await startSlow(t, { terminateTimeoutMs: 500 })
+  const client = await connect(t, server.url('/'))
+  const holds = once(server.events, 'holds')
+  client.send('hangs')
+  await holds
+  t.equal(await server.app.websock.drain({ timeoutMs: 50 }), 1)
+  t.same(await client.closed, { code: 1012, reason: '' })
 })
 
 void t.test('app.close() drains, also during drain()', async (t) => {
