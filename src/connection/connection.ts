@@ -228,7 +228,7 @@ export class Connection extends RouteConnection
     this.#ending.delay()
   }
 
-  shutDownNow (): void { this.#end({ type: 'shutdown' }, this.closeFrame) }
+  shutDownNow (closeFrame = this.closeFrame): void { this.#end({ type: 'shutdown' }, closeFrame) }
   /** Ends the connection without a close frame, or stops waiting for the peer's. */
   destroy (): void { this.#end({ type: 'shutdown' }, 'destroy') }
 

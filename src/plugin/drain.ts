@@ -3,10 +3,10 @@ import type { DrainOptions } from './options.ts'
 import type { ConnectionRegistry } from './connection-registry.ts'
 
 /**
- * Refuses new connections, calls `handleDrain`, closes the connections in batches, and destroys the
- * remaining connections after `timeoutMs`. Model: Phoenix's socket drainer.
+ * Refuses new connections, calls `handleDrain`, and closes the connections in batches. After
+ * `timeoutMs` it closes the sockets of the remaining connections. Model: Phoenix's socket drainer.
  *
- * Resolves when all connections have ended, with the number of destroyed connections: 0 is a clean
+ * Resolves when all connections have ended, with the number of those that remained: 0 is a clean
  * drain. Never rejects. Takes at most `timeoutMs` plus twice `terminateTimeoutMs`.
  */
 export async function drain (
@@ -33,7 +33,11 @@ export async function drain (
   await waitUnless(over.signal)
   clearTimeout(timer)
   const left = [...registry.values()]
-  for (const connection of left) connection.destroy()
+  for (const connection of left) {
+    // A connection whose callback hangs, or whose batch was not reached, has no close frame yet.
+    connection.shutDownNow({ code, reason: '' })
+    connection.destroy()
+  }
   await gone
   return left.length
 }

@@ -22,8 +22,9 @@ export class UpgradeResponse {
     this.#socket = socket
     this.#foreignErrorListeners =
       socket.listeners('error').slice(errorListeners) as Array<() => void>
-    // The socket is closed after any answer but the 101.
-    response.setHeader('Connection', 'close')
+    // The socket is closed after any answer but the 101. Node writes `Connection: close` then. The
+    // header itself would cost 3 % of an upgrade: it is set, and read again for the 101.
+    response.shouldKeepAlive = false
   }
 
   get headersSent (): boolean { return this.#response.headersSent }

@@ -66,14 +66,14 @@ async function converse (
   }>(address, {
     ...(WebSocket !== undefined && { WebSocket }),
     ...(pingMs !== undefined && {
-      ping: { message: () => ({ event: 'ask', n: -1 }), intervalMs: pingMs, timeoutMs: 500 }
+      ping: { message: () => ({ event: 'ask', n: -1 }), intervalMs: pingMs, timeoutMs: 2500 }
     }),
     ...(retryCode !== undefined && {
       shouldReconnect: ({ code }) => code < 4000 || code === retryCode
     }),
     firstWaitMs: 20,
     maxWaitMs: 100,
-    connectTimeoutMs: 2000,
+    connectTimeoutMs: 20_000,
     giveUp: { attempts: 1000 },
     onError: (error) => {
       outcome.errors.push((error as { code?: string }).code ?? String(error))
@@ -83,14 +83,14 @@ async function converse (
     if ('code' in state) outcome.ends.push({ code: state.code, reason: state.reason })
     outcome.closed = state.status === 'closed'
   })
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   for (
     let n = 0;
     outcome.answered.length < plan.answers && !outcome.closed && Date.now() < deadline;
     n++
   ) {
     try {
-      outcome.answered.push((await client.request({ event: 'ask', n }, { timeoutMs: 3000 })).n)
+      outcome.answered.push((await client.request({ event: 'ask', n }, { timeoutMs: 20_000 })).n)
     } catch (error) {
       outcome.failed.push((error as { code: string }).code)
     }
@@ -204,11 +204,16 @@ const cases: Record<string, (t: Test, run: Run) => Promise<void>> = {
     const cut = await run({ url: `ws://127.0.0.1:${port}/`, answers: 2, pauseMs: 1200 })
     t.match(cut, { answered: { length: 2 }, ends: [{ code: 1006 }] })
     checkOnce(t, cut, server.received)
-    const before = server.upgrades
     const url = `ws://127.0.0.1:${port}/`
-    const kept = await run({ url, answers: 2, pauseMs: 1200, pingMs: 50 })
-    t.match(kept, { answered: { length: 2 }, failed: [] })
-    t.equal(server.upgrades, before + 1)
+    // Up to three runs, because a pause of the client's process is silence, too.
+    for (let runs = 1; ; runs++) {
+      const before = server.upgrades
+      const kept = await run({ url, answers: 2, pauseMs: 1200, pingMs: 50 })
+      if (server.upgrades > before + 1 && runs < 3) continue
+      t.match(kept, { answered: { length: 2 }, failed: [] })
+      t.equal(server.upgrades, before + 1)
+      break
+    }
   },
 
   async 'a token that expires, with a fresh one for each attempt' (t, run) {
@@ -311,15 +316,20 @@ void t.test('in Chromium', { skip: skipWithout('chromium'), timeout: 180_000 }, 
   for (const [name, test] of Object.entries(cases)) await t.test(name, (t) => test(t, run))
 })
 
-/** A proxy. Its `bytes(count)` resolves when the server has sent so many bytes. */
+/**
+ * A proxy. Its `bytes(count)` resolves when the server has sent so many bytes. Then it passes no
+ * more to the clients connected at that time. They cannot finish before the test goes on.
+ */
 async function countingProxy (
   t: Teardown,
   target: number
 ): Promise<{ port: number, bytes: (count: number) => Promise<void> }> {
   let seen = 0
   let check = (): void => {}
+  const upstreams = new Set<Socket>()
   const server = createTcpServer((client) => {
     const upstream = connectTcp(target, '127.0.0.1')
+    upstreams.add(upstream)
     pair(client, upstream)
     upstream.on('data', (bytes) => { seen += bytes.length; check() })
   })
@@ -328,7 +338,13 @@ async function countingProxy (
     port,
     bytes: (count) => new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${seen} bytes after 20 s`)), 20_000)
-      check = () => { if (seen >= count) { clearTimeout(timer); resolve() } }
+      check = () => {
+        if (seen < count) return
+        check = () => {}
+        for (const upstream of upstreams) upstream.unpipe().resume()
+        clearTimeout(timer)
+        resolve()
+      }
       check()
     })
   }
@@ -339,7 +355,11 @@ async function idleProxy (t: Teardown, target: number, idleMs: number): Promise<
   const server = createTcpServer((client) => {
     const upstream = connectTcp(target, '127.0.0.1')
     pair(client, upstream)
-    client.setTimeout(idleMs, () => client.resetAndDestroy())
+    client.setTimeout(idleMs, () => {
+      // After a pause of this process the bytes that came meanwhile are read first.
+      const before = client.bytesRead
+      setImmediate(() => { if (client.bytesRead === before) client.resetAndDestroy() })
+    })
   })
   return { port: await listen(t, server) }
 }

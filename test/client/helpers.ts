@@ -43,7 +43,7 @@ export function connect (
 export async function until<S extends ClientState['status']> (
   client: TestClient,
   status: S,
-  timeoutMs = 5000
+  timeoutMs = 20_000
 ): Promise<Extract<ClientState, { status: S }>> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
@@ -68,7 +68,7 @@ export async function until<S extends ClientState['status']> (
 /** A promise and its resolve function. It rejects after `timeoutMs`. */
 export function defer<T> (
   what: string,
-  timeoutMs = 5000
+  timeoutMs = 20_000
 ): { promise: Promise<T>, resolve: (value: T) => void } {
   let resolve!: (value: T) => void
   const promise = new Promise<T>((_resolve, reject) => {

@@ -160,7 +160,7 @@ void t.test('a url function is called for each attempt, and may fail or hang', a
     if (signals.length === 1) throw new Error('no token')
     if (signals.length === 2) return new Promise<string>(() => {})
     return `${server.url}?token=${signals.length}`
-  }, { connectTimeoutMs: 100 })
+  }, { connectTimeoutMs: 1500 })
   t.same(signals, [], 'not called in the turn of connect')
   t.match(await until(client, 'waiting'), { code: 1006, error: { message: 'no token' } })
   await until(client, 'connecting')
@@ -269,7 +269,7 @@ void t.test('a process with a client that was closed ends by itself', async (t) 
     execFile(
       process.execPath,
       ['-e', code],
-      { cwd: process.cwd(), timeout: 10_000, env: { PATH: process.env['PATH'] } },
+      { cwd: process.cwd(), timeout: 60_000, env: { PATH: process.env['PATH'] } },
       (error) => (error ? reject(error) : resolve())
     )
   })
@@ -304,7 +304,7 @@ void t.test('without a ping, a quiet connection stays open', async (t) => {
     if (ms === 30_000 && ++long === 4) checked.resolve()
     return setTimeout(call, ms >= 10_000 ? ms / 500 : ms, ...args)
   }) as typeof setTimeout
-  const client = connect(t, server.url, { connectTimeoutMs: 5000 })
+  const client = connect(t, server.url, { connectTimeoutMs: 9000 })
   await checked.promise
   t.same(client.getSnapshot(), { status: 'open' })
   t.equal(server.upgrades, 1)

@@ -70,7 +70,7 @@ void t.test('app.close() waits for the running callback, then for terminate', as
       await terminated.opened
       order.push('terminate')
     }
-  }, { terminateTimeoutMs: 5000 })
+  }, { terminateTimeoutMs: 20_000 })
   const raw = await endings.open(t)
   raw.write(text('run')).write(text('dropped'))
   await endings.until('calls', 2)
@@ -97,7 +97,7 @@ void t.test('terminate gets the state of an init that returns after the end', as
       aborted.push(once(ws.signal, 'abort'))
       return initialized.opened.then(() => ws.ok('state'))
     }
-  }, { terminateTimeoutMs: 5000 })
+  }, { terminateTimeoutMs: 20_000 })
   const raw = await endings.open(t)
   const next = await endings.open(t)
   raw.socket.resetAndDestroy()
@@ -129,7 +129,7 @@ void t.test(
     const from = performance.now()
     await endings.app.close()
     const ms = performance.now() - from
-    t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
+    t.ok(ms >= 95 && ms < 10_000, `${ms} ms`)
     t.same(wire(raw), ['close 1012 '])
     t.same(endings.ends, [])
     t.match(endings.logs, [TIMED_OUT])
@@ -164,7 +164,7 @@ void t.test(
     raw.socket.destroy()
     await endings.until('ends')
     const ms = performance.now() - from
-    t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
+    t.ok(ms >= 95 && ms < 10_000, `${ms} ms`)
     t.match(endings.ends, [{ reason: { type: 'remote', code: 1006 }, state: 'before' }])
     await endings.app.close()
     t.equal(endings.ends.length, 1)
@@ -179,7 +179,7 @@ void t.test('a terminate that never ends is abandoned after terminateTimeoutMs',
   const from = performance.now()
   await endings.app.close()
   const ms = performance.now() - from
-  t.ok(ms >= 95 && ms < 4500, `${ms} ms`)
+  t.ok(ms >= 95 && ms < 10_000, `${ms} ms`)
   t.equal(endings.ends.length, 1)
   t.match(endings.logs, [{ ...TIMED_OUT, callback: 'terminate' }])
   t.equal(endings.logs.length, 1)

@@ -231,7 +231,7 @@ void t.test(
           return ws.push('x'.repeat(60_000) as never)
         }
       },
-      { maxBufferedBytes: 200_000, closeTimeoutMs: 5000 }
+      { maxBufferedBytes: 200_000, closeTimeoutMs: 20_000 }
     )
     const raw = await endings.open(t)
     raw.socket.pause()
@@ -253,9 +253,10 @@ void t.test('a peer that answers no close frame is cut off after closeTimeoutMs'
     { closeTimeoutMs: 200 }
   )
   const raw = await endings.open(t)
+  // From before the close frame: a pause of this process may delay its reading.
+  const from = performance.now()
   raw.write(text('stop'))
   t.same(await wireUntilClose(raw), ['close 1000 '])
-  const from = performance.now()
   t.same(
     endings.ends.map(({ reason }) => reason),
     [{ type: 'normal' }],
@@ -263,7 +264,7 @@ void t.test('a peer that answers no close frame is cut off after closeTimeoutMs'
   )
   await raw.ended
   const ms = performance.now() - from
-  t.ok(ms > 150 && ms < 4500, `disconnected after ${ms} ms`)
+  t.ok(ms > 190 && ms < 10_000, `disconnected after ${ms} ms`)
 })
 
 void t.test(
@@ -271,11 +272,9 @@ void t.test(
   async (t) => {
     for (const async of [false, true]) {
       const endings = await startEndings(t, {
-        init: (ws) => {
+        handleIn (data, ws) {
           ws.postAfter('soon', 20)
           ws.postInterval('tick', 20)
-        },
-        handleIn (data, ws) {
           ws.post('own' as never)
           const result = (): unknown => ws.stop('normal', [4000, data] as never)
           return async ? later(result) : result()

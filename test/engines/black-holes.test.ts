@@ -6,6 +6,7 @@ import type { Engine } from '../../src/pubsub/engine.ts'
 import { EngineNode } from '../../src/testing/engines/node.ts'
 import { startNats, startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
+import { measurePauses } from '../helpers/pauses.ts'
 import { startProxy, type Proxy as TcpProxy } from '../helpers/proxy.ts'
 import { connectAdmin, REDIS_CLIENTS } from '../helpers/redis-clients.ts'
 import type { Teardown } from '../helpers/server.ts'
@@ -91,10 +92,11 @@ async function assertNoticed (
   proxy.isClosed = true
   proxy.blackHole(isSelected)
   const from = performance.now()
+  const pausedMs = measurePauses(t)
   await node.until(() => node.turns.length === 2, 'down')
   const ms = performance.now() - from
   t.same(node.turns, ['up', 'down'])
-  t.ok(ms <= NOTICED_MS, `noticed after ${Math.round(ms)} ms`)
+  t.ok(ms <= NOTICED_MS + pausedMs(), `noticed after ${Math.round(ms)} ms`)
   t.ok(
     (node.silentMs[0] ?? 0) >= ms - 1,
     `silent for ${node.silentMs[0]} ms, noticed after ${Math.round(ms)} ms`

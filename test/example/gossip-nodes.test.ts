@@ -37,7 +37,13 @@ void t.test(
     const [ann, bob, cid, dan] = games as [any, any, any, any]
     const engines = [network.createEngine(), network.createEngine()] as const
     const [here, there] = (await Promise.all(
-      engines.map((engine) => startGossip(t, { games, websock: { engine }, onlineForMs: 1000 }))
+      engines.map((engine) => startGossip(t, {
+        games,
+        websock: { engine },
+        onlineForMs: 1000,
+        // No heartbeats in between.
+        heartbeatMs: 3_600_000
+      }))
     )) as [any, any]
     const watcher = await joinAs(t, here.url, ann, ALL)
     for (const game of [bob, cid, dan]) {
@@ -74,7 +80,11 @@ void t.test(
     const [ann, bob, cid, dan] = games as [any, any, any, any]
     const engines = [network.createEngine(), network.createEngine()] as const
     const [here, there] = (await Promise.all(
-      engines.map((engine) => startGossip(t, { games, websock: { engine } }))
+      engines.map((engine) => startGossip(t, {
+        games,
+        websock: { engine },
+        heartbeatMs: 3_600_000
+      }))
     )) as [any, any]
     const asking = await joinAs(t, here.url, ann, ALL)
     for (const game of [bob, dan]) {

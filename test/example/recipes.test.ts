@@ -23,9 +23,12 @@ void t.test('auth: no token, no connection; one that expires ends the connection
   t.equal((await refused(url, withToken({ sub: 'ann' }))).status, 401, 'without an expiry')
 
   const bob = await connect(t, url, withToken({ sub: 'bob', exp: now + 60 * 86_400 }))
-  const ann = await connect(t, url, withToken({ sub: 'ann', exp: now + 2 }))
-  ann.send({ event: 'whoami' })
-  t.same(await ann.nextJson(), { event: 'you', user: 'ann' })
+  const ann = await beforeExpiry(async (exp) => {
+    const client = await connect(t, url, withToken({ sub: 'ann', exp }))
+    client.send({ event: 'whoami' })
+    t.same(await client.nextJson(), { event: 'you', user: 'ann' })
+    return client
+  })
   t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
   bob.send({ event: 'whoami' })
   t.same(
@@ -39,15 +42,32 @@ void t.test('auth: of a flood of messages, none is handled after the expiry', as
   const handled: number[] = []
   const { url } = await start(t, 'auth', { slowedBy: handled })
   const withToken = await createSigner(t)
-  const exp = Math.floor(Date.now() / 1000) + 2
-  const ann = await connect(t, url('/ws/me'), withToken({ sub: 'ann', exp }))
-  for (let n = 0; n < 1000; n++) ann.send({ event: 'whoami' })
-  t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
-  const late = handled.filter((at) => at >= exp * 1000)
-  t.ok(handled.length > 10, `${handled.length} messages were handled`)
+  const late = await beforeExpiry(async (exp) => {
+    handled.length = 0
+    const ann = await connect(t, url('/ws/me'), withToken({ sub: 'ann', exp }))
+    for (let n = 0; n < 1000; n++) ann.send({ event: 'whoami' })
+    t.same(await ann.closed, { code: 4403, reason: 'the session has expired' })
+    if (handled.length <= 10) throw new Error(`only ${handled.length} messages were handled`)
+    return handled.filter((at) => at >= exp * 1000)
+  })
   // One: the clock may reach the expiry between the guard and the handler.
   t.ok(late.length <= 1, `${late.length} messages were handled after the expiry`)
 })
+
+/**
+ * Runs with the time, in seconds, at which a token is to expire. When it fails and that time is
+ * over, it may have been too slow, and has four more tries, each with a second more.
+ */
+async function beforeExpiry<T> (run: (exp: number) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const exp = Math.floor(Date.now() / 1000) + 1 + tries
+    try {
+      return await run(exp)
+    } catch (error) {
+      if (Date.now() < exp * 1000 || tries === 5) throw error
+    }
+  }
+}
 
 void t.test('kick: an HTTP request ends the connection with that id', async (t) => {
   const server = await start(t, 'kick')

@@ -12,7 +12,7 @@ export type Data = string | Buffer
 
 /**
  * A ws client whose waits fail instead of hanging: `next()` rejects when the socket closes, and
- * after 5 s.
+ * after 20 s.
  */
 export class Client {
   readonly socket: WebSocket
@@ -40,7 +40,7 @@ export class Client {
   }
 
   /** The next message that was not taken yet. */
-  async next (timeoutMs = 5000): Promise<Data> {
+  async next (timeoutMs = 20_000): Promise<Data> {
     const deadline = performance.now() + timeoutMs
     while (this.received.length === this.#taken) {
       if (this.#closed !== undefined) {

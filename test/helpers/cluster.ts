@@ -67,10 +67,10 @@ export function addressOf (client: Client): string {
 }
 
 /**
- * Resolves when the condition is true. Polls, because there is no event for it. Rejects after 15 s.
+ * Resolves when the condition is true. Polls, because there is no event for it. Rejects after 20 s.
  */
 export async function until (condition: () => boolean, words: string): Promise<void> {
-  const deadline = performance.now() + 15_000
+  const deadline = performance.now() + 20_000
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`still not: ${words}`)
     await later(5)

@@ -25,7 +25,7 @@ export interface Endings extends TestServer {
   readonly calls: string[]
   /** The calls of `terminate`. */
   readonly ends: End[]
-  /** Waits until the list has this length. Rejects after 5 s. */
+  /** Waits until the list has this length. Rejects after 20 s. */
   readonly until: (list: 'calls' | 'ends', length?: number) => Promise<void>
   /** Opens a raw client, and waits for its 101. */
   readonly open: (t: Teardown, options?: { allowHalfOpen?: boolean }) => Promise<RawClient>
@@ -72,7 +72,7 @@ export async function startEndings (
     calls,
     ends,
     async until (list, length = 1) {
-      const signal = AbortSignal.timeout(5000)
+      const signal = AbortSignal.timeout(20_000)
       while ((list === 'calls' ? calls : ends).length < length) await once(events, list, { signal })
     },
     async open (t, options) {

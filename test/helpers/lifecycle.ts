@@ -200,7 +200,7 @@ class Life {
     this.model.turn()
     if (this.model.ended) {
       const signal = this.diary.ws?.signal as AbortSignal
-      if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(5000) })
+      if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(20_000) })
       if (this.#open) {
         await this.client.until((client) => client.frames().some(({ opcode }) => opcode === 8))
       }
@@ -275,7 +275,7 @@ class Life {
     if (this.drained === undefined) return
     await Promise.race([
       this.drained,
-      later(4000, undefined, { ref: false }).then(() => {
+      later(20_000, undefined, { ref: false }).then(() => {
         throw new Error('drain() hangs')
       })
     ])
@@ -318,7 +318,7 @@ class Life {
   async #leave (go: () => void): Promise<void> {
     this.#open = false
     go()
-    const late = AbortSignal.timeout(5000)
+    const late = AbortSignal.timeout(20_000)
     await Promise.race([
       this.client.ended,
       once(late, 'abort').then(() => {

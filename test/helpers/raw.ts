@@ -106,7 +106,7 @@ export class RawClient {
    * Waits until `condition` is true. Checks it after each read. Rejects when TCP ends before, or
    * after `timeoutMs`.
    */
-  async until (condition: (client: RawClient) => boolean, timeoutMs = 15_000): Promise<this> {
+  async until (condition: (client: RawClient) => boolean, timeoutMs = 20_000): Promise<this> {
     const signal = AbortSignal.timeout(timeoutMs)
     while (!condition(this)) {
       if (this.socket.readableEnded || this.socket.destroyed) {
@@ -219,7 +219,7 @@ export async function exchange (
   t: Teardown,
   port: number,
   bytes: string | Uint8Array,
-  timeoutMs = 5000
+  timeoutMs = 20_000
 ): Promise<Answer> {
   const client = (await connectRaw(t, port)).write(bytes)
   if (!client.socket.closed) {

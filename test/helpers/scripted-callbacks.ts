@@ -147,13 +147,13 @@ export async function wireUntilClose (raw: RawClient): Promise<string[]> {
   return wire(raw)
 }
 
-/** Waits until a list of the trial has this length. Rejects after 5 s. */
+/** Waits until a list of the trial has this length. Rejects after 20 s. */
 export async function until (
   trial: Trial,
   list: 'calls' | 'terminated',
   length = 1
 ): Promise<void> {
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(20_000)
   while (trial[list].length < length) {
     await once(trial.events, list === 'calls' ? 'called' : 'terminated', { signal })
   }

@@ -22,8 +22,8 @@ export interface Report {
 type OnResult = (result: Result, one: Case) => void
 
 const HOST = '127.0.0.1'
-/** closeTimeoutMs of 5 s, and some more. */
-const LAST_SOCKET_MS = 7000
+/** closeTimeoutMs, and some more. */
+const LAST_SOCKET_MS = 15_000
 
 /** Runs the cases against a server of that kind, started for it. */
 export async function attackChild (

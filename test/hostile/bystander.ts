@@ -11,7 +11,7 @@ export interface Witness {
 }
 
 const PERIOD_MS = 20
-const PATIENCE_MS = 3000
+const PATIENCE_MS = 10_000
 
 /** Sends a message every 20 ms, in its own process, and reports its echoes to the parent. */
 function main (url: string): void {

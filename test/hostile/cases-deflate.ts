@@ -15,7 +15,7 @@ import {
 import type { Case, Step } from './case.ts'
 import { ask, open, untilClose, untilEchoes } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 
 function row (
   name: string,

@@ -2,11 +2,11 @@ import { close, frame, PING, TEXT, text, MIB } from './bytes.ts'
 import type { Case, Step } from './case.ts'
 import { ask, stopReading, fin, open, reset, untilClose, untilEchoes, untilPing } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 /** Half a second of patience at the hasty endpoint, twice over, and room for a busy machine. */
-const SOON = 3500
+const SOON = 4800
 /** closeTimeoutMs of 5 s, and room for a busy machine. */
-const CLOSE_TIMEOUT = 8000
+const CLOSE_TIMEOUT = 10_000
 
 const resets: Case[] = (
   [

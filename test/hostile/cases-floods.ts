@@ -4,9 +4,9 @@ import {
   ask, flood, open, reset, startReading, stopReading, untilClose, untilEchoes
 } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 /** closeTimeoutMs, and room for a busy machine. */
-const CLOSE_TIMEOUT = 8000
+const CLOSE_TIMEOUT = 10_000
 
 const part = (payload: string | Uint8Array, fin = false): Buffer =>
   frame(CONTINUATION, payload, { fin })

@@ -16,7 +16,7 @@ import {
 import type { Case, Step } from './case.ts'
 import { drip, fin, open, untilEchoes } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 
 function closed (
   closeCode: number,

@@ -2,7 +2,7 @@ import { fragments, MIB, noise, PING, frame, text, times, TEXT, hex } from './by
 import type { Case, Step } from './case.ts'
 import { ask, drip, fin, flood, handshake, open, untilEchoes } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
 /** Each is answered with that status, and TCP ends. */

@@ -2,7 +2,7 @@ import { BINARY, close, fragments, frame, hex, text, TEXT } from './bytes.ts'
 import type { Case } from './case.ts'
 import { open } from './steps.ts'
 
-const AT_ONCE = 2000
+const AT_ONCE = 4500
 
 /** RFC 3629 §3 and §4: no text. */
 const INVALID: ReadonlyArray<readonly [name: string, bytes: string]> = [

@@ -214,7 +214,8 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
     },
     async check (t, server) {
       spans.reset()
-      t.equal((await fetch(server.http('/ws'), { signal: AbortSignal.timeout(5000) })).status, 426)
+      const signal = AbortSignal.timeout(20_000)
+      t.equal((await fetch(server.http('/ws'), { signal })).status, 426)
       await ask(t, server.url('/ws'), 'hi')
       const ended = (): number =>
         spans.getFinishedSpans().filter(({ name }) => name === 'request').length

@@ -81,7 +81,7 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       const client = io(server.http(''), { transports: ['websocket'], reconnection: false })
       t.teardown(() => client.close())
       const closed = new Promise((resolve) => { client.on('disconnect', resolve) })
-      return { answer: await client.timeout(5000).emitWithAck('ask', 'hi') as unknown, closed }
+      return { answer: await client.timeout(20_000).emitWithAck('ask', 'hi') as unknown, closed }
     }
   },
   'mercurius with subscriptions': {

@@ -42,14 +42,14 @@ void t.test('drain calls handleDrain, closes all connections, and refuses new on
   const server = await startDrained(t)
   const clients = await server.open(5)
   const own = await connect(t, server.url('/own'))
-  const drained = server.app.websock.drain({ timeoutMs: 5000 })
+  const drained = server.app.websock.drain({ timeoutMs: 20_000 })
   for (const client of clients) {
     t.equal(await client.next(), 'the server restarts')
     t.same(await client.closed, { code: 1012, reason: '' })
   }
   t.same(await own.closed, { code: 4001, reason: 'come back' }, 'a handler may stop by itself')
   t.equal(await drained, 0)
-  t.same(server.drains, Array.from({ length: 5 }, () => ({ timeoutMs: 5000 })))
+  t.same(server.drains, Array.from({ length: 5 }, () => ({ timeoutMs: 20_000 })))
   t.same(server.ends, Array.from({ length: 5 }, () => ({ type: 'shutdown' })))
   const refusal = await refused(server.url('/'))
   t.equal(refusal.status, 503)
@@ -178,15 +178,14 @@ void t.test('batches are closed one after the other', async (t) => {
   })
   t.equal(await server.app.websock.drain(), 0)
   const times = await Promise.all(at)
-  t.ok(times[1] as number < 390, `the first two at once: ${times.join(' ')}`)
   t.ok(
     times[2] as number >= 395 && times[4] as number >= 795,
-    'the other batches after their intervals'
+    `the other batches after their intervals: ${times.join(' ')}`
   )
 })
 
 void t.test('after timeoutMs the remaining connections are destroyed and counted', async (t) => {
-  const server = await startDrained(t, { drain: { timeoutMs: 150 }, closeTimeoutMs: 60_000 })
+  const server = await startDrained(t, { drain: { timeoutMs: 1500 }, closeTimeoutMs: 60_000 })
   const silent = await Promise.all(Array.from({ length: 3 }, async () => {
     const raw = await connectRaw(t, server.port)
     raw.write(handshake('/'))
@@ -195,22 +194,32 @@ void t.test('after timeoutMs the remaining connections are destroyed and counted
   const [polite] = await server.open(1)
   const from = performance.now()
   t.equal(await server.app.websock.drain(), 3)
-  t.ok(performance.now() - from < 10_000)
+  t.ok(performance.now() - from < 20_000)
   t.equal((await polite?.closed)?.code, 1012)
   await Promise.all(silent.map((raw) => raw.ended))
   t.same(server.ends, Array.from({ length: 4 }, () => ({ type: 'shutdown' })))
 })
 
-void t.test('after timeoutMs waiting batches are destroyed too', async (t) => {
+void t.test('after timeoutMs waiting batches get the close frame, too', async (t) => {
   const server = await startDrained(t, {
-    drain: { batchSize: 1, batchIntervalMs: 60_000, timeoutMs: 100 }
+    drain: { batchSize: 2, batchIntervalMs: 60_000, timeoutMs: 1500 }
   })
-  const clients = await server.open(3)
-  t.equal(await server.app.websock.drain(), 2)
+  const clients = await server.open(4)
+  t.equal(await server.app.websock.drain(), 2, 'the first two were closed at once')
   t.same(
     (await Promise.all(clients.map((client) => client.closed))).map(({ code }) => code).sort(),
-    [1006, 1006, 1012]
+    [1012, 1012, 1012, 1012]
   )
+})
+
+void t.test('a callback that hangs until timeoutMs does not cost the close frame', async (t) => {
+  const server = await startSlow(t, { terminateTimeoutMs: 500 })
+  const client = await connect(t, server.url('/'))
+  const holds = once(server.events, 'holds')
+  client.send('hangs')
+  await holds
+  t.equal(await server.app.websock.drain({ timeoutMs: 50 }), 1)
+  t.same(await client.closed, { code: 1012, reason: '' })
 })
 
 void t.test('app.close() drains, also during drain()', async (t) => {
@@ -240,7 +249,7 @@ void t.test('1 000 silent peers delay app.close() by at most closeTimeoutMs', as
   await server.app.close()
   const ms = performance.now() - from
   t.comment(`app.close() took ${Math.round(ms)} ms with 1 000 silent peers`)
-  t.ok(ms >= 450 && ms < 5000)
+  t.ok(ms >= 450 && ms < 20_000)
   t.equal(server.ends.length, 1000)
   await Promise.all(raws.map((raw) => raw.ended))
 })

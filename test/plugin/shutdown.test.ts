@@ -63,7 +63,7 @@ void t.test(
     const endings = await startEndings(t, { init: (ws) => ws.ok('here') }, { closeTimeoutMs: 300 })
     const raws = await Promise.all(Array.from({ length: 20 }, () => endings.open(t)))
     const ms = await timed(() => endings.app.close())
-    t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
+    t.ok(ms >= 280 && ms < 5000, `${ms} ms`)
     for (const raw of raws) t.same(wire(raw), ['close 1012 '])
     t.equal(endings.ends.length, 20)
   }
@@ -101,7 +101,7 @@ void t.test(
     notReading.write(text('fill'))
     await endings.until('calls', 8)
     const ms = await timed(() => endings.app.close())
-    t.ok(ms >= 280 && ms < 2000, `${ms} ms`)
+    t.ok(ms >= 280 && ms < 5000, `${ms} ms`)
     t.same(
       await answering.closed,
       { code: 1012, reason: '' },
@@ -118,7 +118,7 @@ void t.test('a paused client that answers delays app.close() no longer than anot
   const endings = await startEndings(t, { init: (ws) => ws.pause() }, { closeTimeoutMs: 20_000 })
   const client = await connect(t, endings.url('/'))
   const ms = await timed(() => endings.app.close())
-  t.ok(ms < 5000, `${ms} ms`)
+  t.ok(ms < 10_000, `${ms} ms`)
   t.same(await client.closed, { code: 1012, reason: '' })
 })
 
@@ -153,7 +153,7 @@ void t.test(
     silent.write(handshake('/'))
     await hooked
     const ms = await timed(() => server.app.close())
-    t.ok(ms >= 280 && ms < 1500, `${ms} ms`)
+    t.ok(ms >= 280 && ms < 5000, `${ms} ms`)
     const { status, headers, json } = await answering
     t.equal(status, 503)
     t.equal(headers['retry-after'], '5')
@@ -174,7 +174,7 @@ void t.test('upgrades that come while the server closes get 503', async (t) => {
           release = resolve
         })
     },
-    { terminateTimeoutMs: 5000 }
+    { terminateTimeoutMs: 20_000 }
   )
   const kept = await connectRaw(t, endings.port)
   const first = await endings.open(t)
@@ -246,7 +246,7 @@ void t.test('app.close() inside a callback closes all connections, the caller to
       const code = callback === 'terminate' ? 1000 : 1012
       t.same(await client.closed, { code, reason: '' }, `${callback}${awaited ? ', awaited' : ''}`)
       const ms = await timed(() => closing)
-      t.ok(ms < 1500, `${ms} ms`)
+      t.ok(ms < 5000, `${ms} ms`)
       // When a callback awaits app.close(), each waits for the other until terminateTimeoutMs,
       // which is logged.
       t.equal(endings.logs.length, awaited ? 1 : 0)

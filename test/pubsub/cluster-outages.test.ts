@@ -7,6 +7,7 @@ import { startRedis } from '../helpers/brokers.ts'
 import { skipWithout } from '../helpers/browser.ts'
 import { connect } from '../helpers/client.ts'
 import { addressOf, ready, startNode, until, watch } from '../helpers/cluster.ts'
+import { measurePauses } from '../helpers/pauses.ts'
 import { startProxy } from '../helpers/proxy.ts'
 import { buildApp, type Teardown } from '../helpers/server.ts'
 import websock from '../../src/index.ts'
@@ -58,10 +59,10 @@ void t.test(
     t.ok((gaps[0] as number) >= 0 && (gaps[0] as number) <= gapAt - began + 1)
     t.same(other, [], 'a subscriber that missed nothing gets no gap')
     t.equal(node.logs.filter(({ msg }) => /cannot be subscribed/.test(msg)).length, 1)
-    t.match(
-      node.logs.filter(({ msg }) => msg === 'all topics are subscribed again'),
-      [{ refusals: 1_000 }]
-    )
+    const again = node.logs.filter(({ msg }) => msg === 'all topics are subscribed again')
+    t.equal(again.length, 1)
+    // More when the process pauses until the topics are tried again.
+    t.ok(again[0]?.['refusals'] as number >= 1_000)
   }
 )
 
@@ -201,11 +202,12 @@ void t.test(
     await ready(cut, other)
     proxy.isMute = true
     const silentAt = performance.now()
+    const pausedMs = measurePauses(t)
     other.app.websock.publish('r', 'missed')
     cut.app.websock.publish('r', 'perhaps lost')
     t.equal(await client.next(), 'info perhaps lost')
     await until(() => !cut.app.websock.ready(), 'not ready')
-    t.ok(performance.now() - silentAt < 10_000)
+    t.ok(performance.now() - silentAt < 10_000 + pausedMs())
     t.equal(cut.app.websock.lostPublications, 1)
     t.same(gaps, [], 'no gap before the end of the silence')
     proxy.isMute = false

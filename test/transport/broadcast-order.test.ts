@@ -31,7 +31,7 @@ const KINDS = {
 const LONG_KINDS = ['plain', 'wait', 'narrow'] as const
 const LONG = 'x'.repeat(30_000)
 
-t.setTimeout(Math.max(60_000, TRIALS * 100))
+t.setTimeout(Math.max(180_000, TRIALS * 100))
 
 /** One action of a callback. All actions run in the tick in which the message was read. */
 type Step =

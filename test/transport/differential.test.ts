@@ -30,7 +30,7 @@ const TRIALS = Number(process.env.DIFFERENTIAL_TRIALS ?? (LONG ? 2000 : 300))
 const ONLY = process.env.FUZZ_TRIAL
 const AT_ONCE = 32
 
-t.setTimeout(Math.max(60_000, TRIALS * 40))
+t.setTimeout(Math.max(180_000, TRIALS * 40))
 
 const read = (name: string): Buffer => readFileSync(join(__dirname, '../fixtures', name))
 

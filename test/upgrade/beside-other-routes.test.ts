@@ -114,7 +114,7 @@ void t.test('injectWS opens websocketHandler routes too, and gets their refusals
   })
   await app.ready()
   const socket = await app.injectWS('/ws')
-  const answer = once(socket, 'message', { signal: AbortSignal.timeout(5000) })
+  const answer = once(socket, 'message', { signal: AbortSignal.timeout(20_000) })
   socket.send('hi')
   t.equal(String((await answer)[0]), 'echo hi')
   socket.terminate()
@@ -172,7 +172,7 @@ void t.test('upgrades, refusals and plain requests work over TLS', async (t) => 
   tls.on('data', (chunk: Buffer) => chunks.push(chunk))
   tls.write(handshake('/page').replace('Upgrade: websocket', 'Upgrade: h2c'))
   tls.write('GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  await once(tls, 'close', { signal: AbortSignal.timeout(5000) })
+  await once(tls, 'close', { signal: AbortSignal.timeout(20_000) })
   t.match(parseAnswers(Buffer.concat(chunks).toString('latin1')), [
     { status: 200, body: '{"protocol":"https"}' },
     { status: 200, body: '{"protocol":"https"}' }

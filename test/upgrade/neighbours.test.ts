@@ -41,7 +41,7 @@ void t.test('another plugin may wrap the handlers of routes', async (t) => {
       for (const method of ['GET', 'HEAD']) {
         const answer = await fetch(server.http('/ws'), {
           method,
-          signal: AbortSignal.timeout(5000)
+          signal: AbortSignal.timeout(20_000)
         })
         t.match(
           [answer.status, answer.headers.get('upgrade')],
@@ -187,7 +187,7 @@ void t.test('an HTTP/2 request for a websocket route is answered', async (t) => 
 async function request (session: ClientHttp2Session, path: string, method = 'GET') {
   const stream = session.request({ ':path': path, ':method': method })
   stream.end()
-  const [headers] = (await once(stream, 'response', { signal: AbortSignal.timeout(5000) })) as [
+  const [headers] = (await once(stream, 'response', { signal: AbortSignal.timeout(20_000) })) as [
     Record<string, unknown>
   ]
   return {
@@ -225,11 +225,11 @@ void t.test('injectWS closes both ends at once', async (t) => {
   app.get('/ws', { websocketHandler: { terminate: ({ type }) => { ends.push(type) } } })
   await app.ready()
   const closing = await app.injectWS('/ws')
-  const closed = once(closing, 'close', { signal: AbortSignal.timeout(5000) })
+  const closed = once(closing, 'close', { signal: AbortSignal.timeout(20_000) })
   closing.close(4000)
   t.equal((await closed)[0], 4000)
   const open = await app.injectWS('/ws')
-  const shut = once(open, 'close', { signal: AbortSignal.timeout(5000) })
+  const shut = once(open, 'close', { signal: AbortSignal.timeout(20_000) })
   await app.close()
   t.equal((await shut)[0], 1012)
   t.same(ends, ['remote', 'shutdown'])

@@ -94,7 +94,7 @@ void t.test('socket.io and this plugin each get their own upgrades', async (t) =
     const server = await listen(app)
     const client = io(server.http(''), { transports: ['websocket'], reconnection: false })
     t.teardown(() => client.close())
-    t.equal(await client.timeout(5000).emitWithAck('ask', 'hi'), 'io hi', order)
+    t.equal(await client.timeout(20_000).emitWithAck('ask', 'hi'), 'io hi', order)
     t.equal(await ask(t, server.url('/ws'), 'hi'), 'ours hi', order)
     client.close()
     sockets.disconnectSockets(true)
