@@ -27,7 +27,12 @@ export interface RegistryOptions {
  */
 export class ConnectionRegistry {
   readonly #options: RegistryOptions
-  readonly #connections = new Map<string, Connection>()
+  /**
+   * By id. The values are entries that are emptied on removal: a Map that grows or shrinks leaves
+   * its old table to the garbage collector, and a table in V8's old generation keeps its values
+   * until a full collection.
+   */
+  readonly #connections = new Map<string, { connection: Connection | undefined }>()
   #open = 0
   readonly #keys = new Map<string, number>()
   #draining = false
@@ -39,11 +44,11 @@ export class ConnectionRegistry {
   }
 
   get (id: string): Connection | undefined {
-    return this.#connections.get(id)
+    return this.#connections.get(id)?.connection
   }
 
-  values (): Iterable<Connection> {
-    return this.#connections.values()
+  * values (): Iterable<Connection> {
+    for (const { connection } of this.#connections.values()) if (connection) yield connection
   }
 
   /** The error that refuses this request now, or undefined. */
@@ -80,7 +85,7 @@ export class ConnectionRegistry {
 
   add (connection: Connection): void {
     const { id, key } = connection.options
-    this.#connections.set(id, connection)
+    this.#connections.set(id, { connection })
     this.#open++
     if (key !== undefined) this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
   }
@@ -93,6 +98,8 @@ export class ConnectionRegistry {
 
   /** Removes the connection. Must be called once for each connection. */
   delete ({ id }: ConnectionOptions): void {
+    const entry = this.#connections.get(id)
+    if (entry !== undefined) entry.connection = undefined
     this.#connections.delete(id)
     if (this.#connections.size === 0) this.#emptied?.()
   }

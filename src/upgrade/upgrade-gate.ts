@@ -33,7 +33,8 @@ export class UpgradeGate {
   readonly #isRouted: (request: IncomingMessage) => boolean
   readonly #others: OtherListeners
   readonly #observer: UpgradeObserver
-  readonly #open = new Set<Upgrade>()
+  /** The entries are emptied on removal, as those of `ConnectionRegistry` are. */
+  readonly #open = new Set<{ upgrade: Upgrade | undefined }>()
   /**
    * The property of a request that holds its upgrade. Not a WeakMap: a young collection of V8 keeps
    * the values of a WeakMap, and an upgrade refers to its request and socket. All of them would be
@@ -97,7 +98,7 @@ export class UpgradeGate {
   close (): void {
     this.#closing = true
     for (const socket of this.#waiting.keys()) this.#limit(socket, this.#timeouts.closeTimeoutMs)
-    for (const upgrade of this.#open) refuseDraining(upgrade)
+    for (const { upgrade } of this.#open) if (upgrade) refuseDraining(upgrade)
     this.#others.close()
   }
 
@@ -161,6 +162,7 @@ export class UpgradeGate {
   }
 
   #track (request: IncomingMessage, socket: Duplex, head: Buffer): Upgrade {
+    const entry: { upgrade: Upgrade | undefined } = { upgrade: undefined }
     const upgrade = new Upgrade(
       request,
       socket,
@@ -168,10 +170,14 @@ export class UpgradeGate {
       this.#timeouts,
       this.#loop,
       this.#observer,
-      () => this.#open.delete(upgrade)
+      () => {
+        entry.upgrade = undefined
+        this.#open.delete(entry)
+      }
     )
+    entry.upgrade = upgrade
     ;(request as Tracked)[this.#key] = upgrade
-    this.#open.add(upgrade)
+    this.#open.add(entry)
     return upgrade
   }
 }
