@@ -147,8 +147,8 @@ export interface DrainOptions {
   /** The time between two batches, in ms: 0 to 1 hour. Default 2 000. */
   readonly batchIntervalMs?: number
   /**
-   * The time after which the remaining connections are destroyed, in ms: 1 to 1 day.
-   * Default 30 000.
+   * The time after which the remaining connections get the close frame and their sockets are
+   * destroyed, in ms: 1 to 1 day. Default 30 000.
    */
   readonly timeoutMs?: number
 }
