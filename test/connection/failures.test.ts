@@ -111,13 +111,8 @@ for (const [mode, wrap] of MODES) {
           `${name}: only a close frame without a reason is sent`
         )
         t.equal(trial.ws?.signal.aborted, true, `${name}: the signal is aborted`)
-        if (callback === 'init') {
-          t.same(
-            trial.terminated,
-            [],
-          `${name}: terminate is not called`
-          )
-        } else {
+        if (callback === 'init') t.same(trial.terminated, [], `${name}: terminate is not called`)
+        else {
           t.match(
             trial.terminated,
             [{ reason: { type: 'error', error, code: 1011 }, state: 'first' }],

@@ -64,8 +64,8 @@ function intro (columns: readonly Column[]): string[] {
     '',
     `Each server echoes each message, on Node.js ${process.versions.node}, in a process of its ` +
     'own and with its defaults.',
-    'A `✗` marks a result that this library does not allow, which may be right for a server that ' +
-    'promises something else.',
+    'A `✗` marks a result that this library does not allow, which may be right for a server ' +
+    'that promises something else.',
     'Some cases set time limits such as `closeTimeoutMs` to half a second, which the other two ' +
     'servers do not have.',
     '"TCP stays open" means for longer than this library waits.',
